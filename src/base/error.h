@@ -1,0 +1,28 @@
+/* Errors: every call that can fail returns an esp_status and fills an esp_error with what went wrong, where, and
+ * what to do about it. ESP_TRY passes a failure up. Libraries never print and never exit. */
+#ifndef ESPALIER_BASE_ERROR_H
+#define ESPALIER_BASE_ERROR_H
+
+#include "espalier.h"
+
+#include <stdarg.h>
+
+/* Passes a failed status up to the caller. The esp_error was filled by whoever failed. */
+#define ESP_TRY(expr)                                                                                        \
+    do {                                                                                                     \
+        esp_status esp_try_status = (expr);                                                                  \
+        if (esp_try_status != ESP_OK) return esp_try_status;                                                 \
+    } while (0)
+
+/* Fills *error with code, a printf-style message (what and where) and a hint (what to do; may be NULL), and returns
+ * code, so that a failing function ends in `return error_set(...)`. error may be NULL. */
+esp_status error_set(esp_error *error, esp_status code, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The common case: ESP_FAILED. */
+#define error_fail(error, hint, ...) error_set((error), ESP_FAILED, (hint), __VA_ARGS__)
+
+/* Puts "context: " before the message that is already there (a file name, a key). Returns error->code. */
+esp_status error_prefix(esp_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

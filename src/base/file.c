@@ -1,0 +1,220 @@
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static esp_status fail_with_errno(esp_error *error, const char *what, const char *path) {
+    int e = errno;
+    const char *hint = e == ENOENT   ? "check the path"
+                       : e == EACCES || e == EROFS || e == EPERM ? "choose a place that you may write to, or change its permissions"
+                       : e == ENOSPC || e == EDQUOT ? "free some disk space, or choose another place"
+                       : e == ENOTDIR || e == EISDIR ? "check which of the two, a file or a folder, is meant"
+                                                     : "";
+    return error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(e));
+}
+
+esp_status file_map_open(file_map *map, const char *path, esp_error *error) {
+    *map = (file_map){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_with_errno(error, "open", path);
+    struct stat s;
+    if (fstat(fd, &s) != 0 || S_ISDIR(s.st_mode)) {
+        if (S_ISDIR(s.st_mode)) errno = EISDIR;
+        esp_status status = fail_with_errno(error, "read", path);
+        close(fd);
+        return status;
+    }
+    if (s.st_size > 0) {
+        void *p = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            esp_status status = fail_with_errno(error, "map", path);
+            close(fd);
+            return status;
+        }
+        map->at = p;
+        map->length = (size_t)s.st_size;
+    }
+    close(fd);
+    return ESP_OK;
+}
+
+void file_map_close(file_map *map) {
+    if (map->at) munmap((void *)(uintptr_t)map->at, map->length);
+    *map = (file_map){0};
+}
+
+esp_status file_read(const char *path, char **bytes, size_t *length, esp_error *error) {
+    *bytes = NULL;
+    FILE *f = fopen(path, "rbe");
+    if (!f) return fail_with_errno(error, "open", path);
+    text_buffer b = {0};
+    char chunk[65536];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) text_append(&b, chunk, n);
+    if (ferror(f)) {
+        esp_status status = fail_with_errno(error, "read", path);
+        fclose(f);
+        text_free(&b);
+        return status;
+    }
+    fclose(f);
+    if (!b.at) text_append(&b, "", 0);
+    *bytes = b.at;
+    if (length) *length = b.length;
+    return ESP_OK;
+}
+
+esp_status file_write_begin(file_writer *w, const char *path, esp_error *error) {
+    *w = (file_writer){.path = mem_strdup(path), .aside = mem_printf("%s.%ld.tmp", path, (long)getpid())};
+    w->stream = fopen(w->aside, "wbe");
+    if (!w->stream) {
+        esp_status status = fail_with_errno(error, "create", path);
+        file_write_abort(w);
+        return status;
+    }
+    return ESP_OK;
+}
+
+void file_write_abort(file_writer *w) {
+    if (w->stream) {
+        fclose(w->stream);
+        unlink(w->aside);
+    }
+    mem_free(w->path);
+    mem_free(w->aside);
+    *w = (file_writer){0};
+}
+
+static void sync_parent(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *parent = !slash ? mem_strdup(".") : slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* some file systems refuse to sync folders: then the rename is as durable as they make it */
+        close(fd);
+    }
+    mem_free(parent);
+}
+
+esp_status file_write_end(file_writer *w, esp_error *error) {
+    if (ferror(w->stream) || fflush(w->stream) != 0 || fsync(fileno(w->stream)) != 0) {
+        esp_status status = fail_with_errno(error, "write", w->path);
+        file_write_abort(w);
+        return status;
+    }
+    int closed = fclose(w->stream);
+    w->stream = NULL;
+    if (closed != 0 || rename(w->aside, w->path) != 0) {
+        esp_status status = fail_with_errno(error, "write", w->path);
+        unlink(w->aside);
+        file_write_abort(w);
+        return status;
+    }
+    sync_parent(w->path);
+    file_write_abort(w);
+    return ESP_OK;
+}
+
+esp_status file_write_all(const char *path, const void *bytes, size_t length, esp_error *error) {
+    file_writer w;
+    ESP_TRY(file_write_begin(&w, path, error));
+    if (length && fwrite(bytes, 1, length, w.stream) != length) {
+        esp_status status = fail_with_errno(error, "write", path);
+        file_write_abort(&w);
+        return status;
+    }
+    return file_write_end(&w, error);
+}
+
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bool file_is_folder(const char *path) {
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+esp_status folder_make(const char *path, esp_error *error) {
+    char *partial = mem_strdup(path);
+    size_t n = strlen(partial);
+    for (size_t i = 1; i <= n; i++) {
+        if (partial[i] != '/' && partial[i] != '\0') continue;
+        char kept = partial[i];
+        partial[i] = '\0';
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST && !file_is_folder(partial)) {
+            esp_status status = fail_with_errno(error, "create the folder", partial);
+            mem_free(partial);
+            return status;
+        }
+        partial[i] = kept;
+    }
+    mem_free(partial);
+    if (!file_is_folder(path)) {
+        errno = ENOTDIR;
+        return fail_with_errno(error, "create the folder", path);
+    }
+    return ESP_OK;
+}
+
+esp_status folder_remove(const char *path, esp_error *error) {
+    struct stat s;
+    if (lstat(path, &s) != 0) return errno == ENOENT ? ESP_OK : fail_with_errno(error, "remove", path);
+    if (S_ISDIR(s.st_mode)) {
+        DIR *d = opendir(path);
+        if (!d) return fail_with_errno(error, "open", path);
+        struct dirent *entry;
+        esp_status status = ESP_OK;
+        while (status == ESP_OK && (entry = readdir(d)) != NULL) {
+            if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+            char *inner = path_join(path, entry->d_name);
+            status = folder_remove(inner, error);
+            mem_free(inner);
+        }
+        closedir(d);
+        ESP_TRY(status);
+        if (rmdir(path) != 0) return fail_with_errno(error, "remove", path);
+        return ESP_OK;
+    }
+    return unlink(path) == 0 ? ESP_OK : fail_with_errno(error, "remove", path);
+}
+
+static esp_status sync_contents(const char *folder, esp_error *error) {
+    DIR *d = opendir(folder);
+    if (!d) return fail_with_errno(error, "open", folder);
+    struct dirent *entry;
+    esp_status status = ESP_OK;
+    while (status == ESP_OK && (entry = readdir(d)) != NULL) {
+        if (entry->d_name[0] == '.') continue;
+        char *inner = path_join(folder, entry->d_name);
+        int fd = open(inner, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fsync(fd) != 0) status = fail_with_errno(error, "sync", inner);
+        if (fd >= 0) close(fd);
+        mem_free(inner);
+    }
+    closedir(d);
+    return status;
+}
+
+esp_status folder_replace(const char *aside, const char *path, esp_error *error) {
+    ESP_TRY(sync_contents(aside, error));
+    char *old = mem_printf("%s.%ld.old", path, (long)getpid());
+    esp_status status = ESP_OK;
+    bool had = file_exists(path);
+    if (had && rename(path, old) != 0) status = fail_with_errno(error, "move away", path);
+    if (status == ESP_OK && rename(aside, path) != 0) status = fail_with_errno(error, "rename into place", path);
+    sync_parent(path);
+    if (status == ESP_OK && had) status = folder_remove(old, error);
+    mem_free(old);
+    return status;
+}
+
+char *path_join(const char *a, const char *b) {
+    size_t n = strlen(a);
+    if (b[0] == '/' || n == 0) return mem_strdup(b);
+    return mem_printf("%s%s%s", a, a[n - 1] == '/' ? "" : "/", b);
+}

@@ -1,0 +1,142 @@
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *p, size_t bytes) {
+    if (!p && bytes) abort();
+    return p;
+}
+
+void *mem_alloc(size_t bytes) { return checked(calloc(1, bytes ? bytes : 1), bytes); }
+void *mem_realloc(void *old, size_t bytes) { return checked(realloc(old, bytes ? bytes : 1), bytes); }
+void mem_free(void *p) { free(p); }
+
+char *mem_strndup(const char *text, size_t n) {
+    char *copy = mem_alloc(n + 1);
+    memcpy(copy, text, n);
+    return copy;
+}
+
+char *mem_strdup(const char *text) { return text ? mem_strndup(text, strlen(text)) : NULL; }
+
+char *mem_printf(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (n < 0) abort();
+    char *text = mem_alloc((size_t)n + 1);
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)n + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error) {
+    size_t rounded = (bytes + 63) & ~(size_t)63;
+    void *p = rounded >= bytes ? aligned_alloc(64, rounded ? rounded : 64) : NULL;
+    *out = p;
+    if (!p)
+        return error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
+                          "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
+    memset(p, 0, rounded ? rounded : 64);
+    return ESP_OK;
+}
+
+void mem_big_free(void *p) { free(p); }
+
+void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element) {
+    int64_t next = *capacity ? *capacity * 2 : 16;
+    if (next < need) next = need;
+    *at = mem_realloc(*at, (size_t)next * element);
+    *capacity = next;
+}
+
+typedef struct arena_block {
+    struct arena_block *next;
+    size_t used, size;
+    _Alignas(16) unsigned char bytes[];
+} arena_block;
+
+struct arena {
+    arena_block *head;
+};
+
+arena *arena_new(void) { return MEM_NEW(arena); }
+
+void *arena_alloc(arena *a, size_t bytes) {
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (!a->head || a->head->size - a->head->used < bytes) {
+        size_t size = bytes > 65536 - sizeof(arena_block) ? bytes : 65536 - sizeof(arena_block);
+        arena_block *block = mem_alloc(sizeof *block + size);
+        block->size = size;
+        block->next = a->head;
+        a->head = block;
+    }
+    void *p = a->head->bytes + a->head->used;
+    a->head->used += bytes;
+    return p;
+}
+
+void *arena_copy(arena *a, const void *from, size_t bytes) {
+    void *p = arena_alloc(a, bytes);
+    if (bytes) memcpy(p, from, bytes);
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *text) { return text ? arena_copy(a, text, strlen(text) + 1) : NULL; }
+
+void arena_reset(arena *a) {
+    while (a->head) {
+        arena_block *next = a->head->next;
+        mem_free(a->head);
+        a->head = next;
+    }
+}
+
+void arena_free(arena *a) {
+    if (!a) return;
+    arena_reset(a);
+    mem_free(a);
+}
+
+static void text_reserve(text_buffer *b, size_t more) {
+    size_t need = b->length + more + 1;
+    if (need <= b->capacity) return;
+    b->capacity = need > 2 * b->capacity ? need : 2 * b->capacity;
+    b->at = mem_realloc(b->at, b->capacity);
+}
+
+void text_append(text_buffer *b, const char *bytes, size_t n) {
+    text_reserve(b, n);
+    if (n) memcpy(b->at + b->length, bytes, n);
+    b->length += n;
+    b->at[b->length] = '\0';
+}
+
+void text_puts(text_buffer *b, const char *text) { text_append(b, text, strlen(text)); }
+
+void text_printf(text_buffer *b, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (n < 0) abort();
+    text_reserve(b, (size_t)n);
+    va_start(arguments, format);
+    vsnprintf(b->at + b->length, (size_t)n + 1, format, arguments);
+    va_end(arguments);
+    b->length += (size_t)n;
+}
+
+void text_clear(text_buffer *b) {
+    b->length = 0;
+    if (b->at) b->at[0] = '\0';
+}
+
+void text_free(text_buffer *b) {
+    mem_free(b->at);
+    *b = (text_buffer){0};
+}

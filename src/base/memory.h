@@ -1,0 +1,74 @@
+/* Memory: small allocations that cannot fail in practice (they abort: our own bug or a dying machine), large ones that
+ * are checked and say how much was asked for, arenas with one owner, and growing arrays. */
+#ifndef ESPALIER_BASE_MEMORY_H
+#define ESPALIER_BASE_MEMORY_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+void *mem_alloc(size_t bytes);                /* zeroed; aborts when the system refuses */
+void *mem_realloc(void *old, size_t bytes);   /* aborts when the system refuses */
+char *mem_strdup(const char *text);           /* NULL gives NULL */
+char *mem_strndup(const char *text, size_t n);
+char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void mem_free(void *p);
+
+#define MEM_NEW(type)      ((type *)mem_alloc(sizeof(type)))
+#define MEM_ARRAY(type, n) ((type *)mem_alloc(sizeof(type) * (size_t)(n)))
+
+/* Large, 64-byte aligned, zeroed; a refusal is an error that names `what` and the size. Freed by mem_big_free. */
+esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error);
+void mem_big_free(void *p);
+
+/* A growing array of any type: struct { T *at; int64_t count, capacity; }. */
+#define MEM_LIST(T)                                                                                          \
+    struct {                                                                                                 \
+        T *at;                                                                                               \
+        int64_t count, capacity;                                                                             \
+    }
+void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element);
+#define MEM_LIST_RESERVE(list, need)                                                                         \
+    do {                                                                                                     \
+        if ((need) > (list)->capacity) {                                                                     \
+            void *mem_list_at_ = (list)->at;                                                                 \
+            mem_list_grow_(&mem_list_at_, &(list)->capacity, (need), sizeof *(list)->at);                     \
+            (list)->at = mem_list_at_;                                                                       \
+        }                                                                                                    \
+    } while (0)
+#define MEM_LIST_PUSH(list, value)                                                                           \
+    do {                                                                                                     \
+        MEM_LIST_RESERVE(list, (list)->count + 1);                                                           \
+        (list)->at[(list)->count++] = (value);                                                               \
+    } while (0)
+#define MEM_LIST_FREE(list)                                                                                  \
+    do {                                                                                                     \
+        mem_free((list)->at);                                                                                \
+        (list)->at = NULL;                                                                                   \
+        (list)->count = (list)->capacity = 0;                                                                \
+    } while (0)
+
+/* An arena: allocations that all end together. Zeroed; never moves what it gave out. */
+typedef struct arena arena;
+arena *arena_new(void);
+void *arena_alloc(arena *a, size_t bytes);
+char *arena_strdup(arena *a, const char *text);
+void *arena_copy(arena *a, const void *from, size_t bytes);
+void arena_reset(arena *a); /* frees all that was given out, keeps the arena */
+void arena_free(arena *a);
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))
+
+/* A growing byte string, always zero-terminated (it may hold zero bytes inside: use length). */
+typedef struct {
+    char *at;
+    size_t length, capacity;
+} text_buffer;
+void text_append(text_buffer *b, const char *bytes, size_t n);
+void text_puts(text_buffer *b, const char *text);
+void text_printf(text_buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_clear(text_buffer *b);
+void text_free(text_buffer *b);
+
+#endif
