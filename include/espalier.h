@@ -13,6 +13,13 @@ extern "C" {
 
 #define ESP_VERSION "0.1.0"
 
+/* Marks what libespalier.so shows; all else in it is hidden. */
+#if defined(__GNUC__)
+#define ESP_API __attribute__((visibility("default")))
+#else
+#define ESP_API
+#endif
+
 /* What a call returns; an esp_error says more. The values are also the program's exit codes. */
 typedef enum {
     ESP_OK = 0,          /* done */
@@ -26,6 +33,9 @@ typedef struct {
     char message[1024]; /* what went wrong and where */
     char hint[512];     /* what to do about it; may be empty */
 } esp_error;
+
+/* The version of the library that runs (ESP_VERSION is that of the header compiled against). */
+ESP_API const char *esp_version(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,3 @@
+#include "espalier.h"
+
+const char *esp_version(void) { return ESP_VERSION; }
