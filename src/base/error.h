@@ -1,5 +1,5 @@
-/* Errors: every call that can fail returns an esp_status and fills an esp_error with what went wrong, where, and
- * what to do about it. ESP_TRY passes a failure up. Libraries never print and never exit. */
+/* Errors: every call that can fail returns an esp_status and fills an esp_error with what went wrong, where,
+ * and what to do about it. ESP_TRY passes a failure up. Libraries never print and never exit. */
 #ifndef ESPALIER_BASE_ERROR_H
 #define ESPALIER_BASE_ERROR_H
 
@@ -14,8 +14,8 @@
         if (esp_try_status != ESP_OK) return esp_try_status;                                                 \
     } while (0)
 
-/* Fills *error with code, a printf-style message (what and where) and a hint (what to do; may be NULL), and returns
- * code, so that a failing function ends in `return error_set(...)`. error may be NULL. */
+/* Fills *error with code, a printf-style message (what and where) and a hint (what to do; may be NULL), and
+ * returns code, so that a failing function ends in `return error_set(...)`. error may be NULL. */
 esp_status error_set(esp_error *error, esp_status code, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

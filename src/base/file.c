@@ -11,9 +11,10 @@
 
 static esp_status fail_with_errno(esp_error *error, const char *what, const char *path) {
     int e = errno;
-    const char *hint = e == ENOENT   ? "check the path"
-                       : e == EACCES || e == EROFS || e == EPERM ? "choose a place that you may write to, or change its permissions"
-                       : e == ENOSPC || e == EDQUOT ? "free some disk space, or choose another place"
+    const char *hint = e == ENOENT ? "check the path"
+                       : e == EACCES || e == EROFS || e == EPERM
+                           ? "choose a place that you may write to, or change its permissions"
+                       : e == ENOSPC || e == EDQUOT  ? "free some disk space, or choose another place"
                        : e == ENOTDIR || e == EISDIR ? "check which of the two, a file or a folder, is meant"
                                                      : "";
     return error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(e));
@@ -93,10 +94,13 @@ void file_write_abort(file_writer *w) {
 
 static void sync_parent(const char *path) {
     const char *slash = strrchr(path, '/');
-    char *parent = !slash ? mem_strdup(".") : slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+    char *parent = !slash          ? mem_strdup(".")
+                   : slash == path ? mem_strdup("/")
+                                   : mem_strndup(path, (size_t)(slash - path));
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        (void)fsync(fd); /* some file systems refuse to sync folders: then the rename is as durable as they make it */
+        (void)fsync(
+            fd); /* some file systems refuse to sync folders: then the rename is as durable as they make it */
         close(fd);
     }
     mem_free(parent);
@@ -132,7 +136,9 @@ esp_status file_write_all(const char *path, const void *bytes, size_t length, es
     return file_write_end(&w, error);
 }
 
-bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+bool file_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
 
 bool file_is_folder(const char *path) {
     struct stat s;
@@ -206,7 +212,8 @@ esp_status folder_replace(const char *aside, const char *path, esp_error *error)
     esp_status status = ESP_OK;
     bool had = file_exists(path);
     if (had && rename(path, old) != 0) status = fail_with_errno(error, "move away", path);
-    if (status == ESP_OK && rename(aside, path) != 0) status = fail_with_errno(error, "rename into place", path);
+    if (status == ESP_OK && rename(aside, path) != 0)
+        status = fail_with_errno(error, "rename into place", path);
     sync_parent(path);
     if (status == ESP_OK && had) status = folder_remove(old, error);
     mem_free(old);

@@ -1,4 +1,5 @@
-/* Files: read whole, map, and write so that a kill at any moment leaves either the old file or the new one. */
+/* Files: read whole, map, and write so that a kill at any moment leaves either the old file or the new one.
+ */
 #ifndef ESPALIER_BASE_FILE_H
 #define ESPALIER_BASE_FILE_H
 
@@ -20,8 +21,9 @@ typedef struct {
 esp_status file_map_open(file_map *map, const char *path, esp_error *error);
 void file_map_close(file_map *map);
 
-/* Atomic write of one file: written beside the target, fsynced, renamed; the aside file is removed on failure.
- * `file_write_begin` opens, write with fwrite to ->stream, `file_write_end` commits, `file_write_abort` drops. */
+/* Atomic write of one file: written beside the target, fsynced, renamed; the aside file is removed on
+ * failure. `file_write_begin` opens, write with fwrite to ->stream, `file_write_end` commits,
+ * `file_write_abort` drops. */
 typedef struct {
     FILE *stream;
     char *path, *aside;
@@ -35,8 +37,8 @@ bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 esp_status folder_make(const char *path, esp_error *error);   /* with its parents; present already is fine */
 esp_status folder_remove(const char *path, esp_error *error); /* with all in it; absent already is fine */
-/* Atomically puts the finished folder `aside` in the place of `path` (fsync of contents, rename; an older `path` is
- * moved away first and then removed). */
+/* Atomically puts the finished folder `aside` in the place of `path` (fsync of contents, rename; an older
+ * `path` is moved away first and then removed). */
 esp_status folder_replace(const char *aside, const char *path, esp_error *error);
 char *path_join(const char *a, const char *b); /* freed by mem_free */
 

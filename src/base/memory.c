@@ -9,9 +9,15 @@ static void *checked(void *p, size_t bytes) {
     return p;
 }
 
-void *mem_alloc(size_t bytes) { return checked(calloc(1, bytes ? bytes : 1), bytes); }
-void *mem_realloc(void *old, size_t bytes) { return checked(realloc(old, bytes ? bytes : 1), bytes); }
-void mem_free(void *p) { free(p); }
+void *mem_alloc(size_t bytes) {
+    return checked(calloc(1, bytes ? bytes : 1), bytes);
+}
+void *mem_realloc(void *old, size_t bytes) {
+    return checked(realloc(old, bytes ? bytes : 1), bytes);
+}
+void mem_free(void *p) {
+    free(p);
+}
 
 char *mem_strndup(const char *text, size_t n) {
     char *copy = mem_alloc(n + 1);
@@ -19,7 +25,9 @@ char *mem_strndup(const char *text, size_t n) {
     return copy;
 }
 
-char *mem_strdup(const char *text) { return text ? mem_strndup(text, strlen(text)) : NULL; }
+char *mem_strdup(const char *text) {
+    return text ? mem_strndup(text, strlen(text)) : NULL;
+}
 
 char *mem_printf(const char *format, ...) {
     va_list arguments;
@@ -45,7 +53,9 @@ esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *
     return ESP_OK;
 }
 
-void mem_big_free(void *p) { free(p); }
+void mem_big_free(void *p) {
+    free(p);
+}
 
 void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element) {
     int64_t next = *capacity ? *capacity * 2 : 16;
@@ -64,7 +74,9 @@ struct arena {
     arena_block *head;
 };
 
-arena *arena_new(void) { return MEM_NEW(arena); }
+arena *arena_new(void) {
+    return MEM_NEW(arena);
+}
 
 void *arena_alloc(arena *a, size_t bytes) {
     bytes = (bytes + 15) & ~(size_t)15;
@@ -86,7 +98,9 @@ void *arena_copy(arena *a, const void *from, size_t bytes) {
     return p;
 }
 
-char *arena_strdup(arena *a, const char *text) { return text ? arena_copy(a, text, strlen(text) + 1) : NULL; }
+char *arena_strdup(arena *a, const char *text) {
+    return text ? arena_copy(a, text, strlen(text) + 1) : NULL;
+}
 
 void arena_reset(arena *a) {
     while (a->head) {
@@ -116,7 +130,9 @@ void text_append(text_buffer *b, const char *bytes, size_t n) {
     b->at[b->length] = '\0';
 }
 
-void text_puts(text_buffer *b, const char *text) { text_append(b, text, strlen(text)); }
+void text_puts(text_buffer *b, const char *text) {
+    text_append(b, text, strlen(text));
+}
 
 void text_printf(text_buffer *b, const char *format, ...) {
     va_list arguments;

@@ -1,5 +1,5 @@
-/* Memory: small allocations that cannot fail in practice (they abort: our own bug or a dying machine), large ones that
- * are checked and say how much was asked for, arenas with one owner, and growing arrays. */
+/* Memory: small allocations that cannot fail in practice (they abort: our own bug or a dying machine), large
+ * ones that are checked and say how much was asked for, arenas with one owner, and growing arrays. */
 #ifndef ESPALIER_BASE_MEMORY_H
 #define ESPALIER_BASE_MEMORY_H
 
@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t bytes);                /* zeroed; aborts when the system refuses */
-void *mem_realloc(void *old, size_t bytes);   /* aborts when the system refuses */
-char *mem_strdup(const char *text);           /* NULL gives NULL */
+void *mem_alloc(size_t bytes);              /* zeroed; aborts when the system refuses */
+void *mem_realloc(void *old, size_t bytes); /* aborts when the system refuses */
+char *mem_strdup(const char *text);         /* NULL gives NULL */
 char *mem_strndup(const char *text, size_t n);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p);
@@ -18,7 +18,8 @@ void mem_free(void *p);
 #define MEM_NEW(type)      ((type *)mem_alloc(sizeof(type)))
 #define MEM_ARRAY(type, n) ((type *)mem_alloc(sizeof(type) * (size_t)(n)))
 
-/* Large, 64-byte aligned, zeroed; a refusal is an error that names `what` and the size. Freed by mem_big_free. */
+/* Large, 64-byte aligned, zeroed; a refusal is an error that names `what` and the size. Freed by
+ * mem_big_free. */
 esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error);
 void mem_big_free(void *p);
 
@@ -33,7 +34,7 @@ void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element);
     do {                                                                                                     \
         if ((need) > (list)->capacity) {                                                                     \
             void *mem_list_at_ = (list)->at;                                                                 \
-            mem_list_grow_(&mem_list_at_, &(list)->capacity, (need), sizeof *(list)->at);                     \
+            mem_list_grow_(&mem_list_at_, &(list)->capacity, (need), sizeof *(list)->at);                    \
             (list)->at = mem_list_at_;                                                                       \
         }                                                                                                    \
     } while (0)

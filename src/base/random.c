@@ -11,7 +11,9 @@ static uint64_t avalanche(uint64_t x) {
 
 static const uint64_t golden_gamma = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio, odd */
 
-rng_key_t rng_key(uint64_t seed) { return (rng_key_t){avalanche(seed + golden_gamma)}; }
+rng_key_t rng_key(uint64_t seed) {
+    return (rng_key_t){avalanche(seed + golden_gamma)};
+}
 
 rng_key_t rng_mix(rng_key_t key, uint64_t word) {
     return (rng_key_t){avalanche(avalanche(key.state + golden_gamma) ^ avalanche(word + 2 * golden_gamma))};
@@ -21,7 +23,9 @@ uint64_t rng_bits(rng_key_t key, uint64_t counter) {
     return avalanche(avalanche(key.state) + (counter + 1) * golden_gamma);
 }
 
-double rng_uniform(rng_key_t key, uint64_t counter) { return (double)(rng_bits(key, counter) >> 11) * 0x1p-53; }
+double rng_uniform(rng_key_t key, uint64_t counter) {
+    return (double)(rng_bits(key, counter) >> 11) * 0x1p-53;
+}
 
 double rng_normal(rng_key_t key, uint64_t counter) {
     double u = 1.0 - rng_uniform(key, 2 * counter), v = rng_uniform(key, 2 * counter + 1);

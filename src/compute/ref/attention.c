@@ -1,0 +1,92 @@
+/* Attention of the reference backend: one query and one head at a time. */
+#include "base/memory.h"
+#include "compute/ref/ref.h"
+
+#include <math.h>
+
+/* The pool's rows that a span's queries may see, in order of position. */
+static int64_t *span_slots(const attention_span *s, const attention_segment *segments) {
+    int64_t *slots = MEM_ARRAY(int64_t, s->context), n = 0;
+    for (int32_t i = 0; i < s->segments; i++)
+        for (int32_t j = 0; j < segments[s->first_segment + i].count; j++)
+            slots[n++] = segments[s->first_segment + i].slot + j;
+    return slots;
+}
+
+/* Scaled scores of one query against the first n rows; returns their log-sum-exp. */
+static double query_scores(compute *c, int head_width, int64_t stride, int64_t kv_offset, const float *q,
+                           const void *k, const int64_t *slots, int64_t n, double *score) {
+    double scale = 1 / sqrt((double)head_width), best = -INFINITY, sum = 0;
+    for (int64_t j = 0; j < n; j++) {
+        score[j] = 0;
+        for (int i = 0; i < head_width; i++)
+            score[j] += (double)q[i] * (double)act_get(c, k, slots[j] * stride + kv_offset + i);
+        score[j] *= scale;
+        if (score[j] > best) best = score[j];
+    }
+    for (int64_t j = 0; j < n; j++) sum += exp(score[j] - best);
+    return best + log(sum);
+}
+
+void ref_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                   int64_t span_count, const attention_segment *segments, const float *q, const void *k,
+                   const void *v, void *out, float *lse) {
+    int64_t E = head_width, stride = kv_heads * E;
+    for (int64_t s = 0; s < span_count; s++) {
+        int64_t *slots = span_slots(&spans[s], segments);
+        double *score = MEM_ARRAY(double, spans[s].context);
+        for (int64_t j = 0; j < spans[s].queries; j++)
+            for (int64_t h = 0; h < heads; h++) {
+                int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
+                int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
+                double total = query_scores(c, head_width, stride, kv_offset, q + at, k, slots, n, score);
+                for (int64_t i = 0; i < E; i++) {
+                    double sum = 0;
+                    for (int64_t p = 0; p < n; p++)
+                        sum +=
+                            exp(score[p] - total) * (double)act_get(c, v, slots[p] * stride + kv_offset + i);
+                    act_set(c, out, at + i, (float)sum);
+                }
+                if (lse) lse[t * heads + h] = (float)total;
+            }
+        mem_free(slots);
+        mem_free(score);
+    }
+}
+
+void ref_attention_backward(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                            int64_t span_count, const attention_segment *segments, const float *q,
+                            const void *k, const void *v, const void *out, const float *lse,
+                            const float *dout, float *dq, float *dk, float *dv) {
+    int64_t E = head_width, stride = kv_heads * E;
+    double scale = 1 / sqrt((double)head_width);
+    for (int64_t s = 0; s < span_count; s++) {
+        int64_t *slots = span_slots(&spans[s], segments);
+        double *score = MEM_ARRAY(double, spans[s].context);
+        for (int64_t j = 0; j < spans[s].queries; j++)
+            for (int64_t h = 0; h < heads; h++) {
+                int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
+                int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
+                query_scores(c, head_width, stride, kv_offset, q + at, k, slots, n, score);
+                double through_out = 0; /* sum over positions of weight * dweight = out . dout */
+                for (int64_t i = 0; i < E; i++) {
+                    through_out += (double)act_get(c, out, at + i) * (double)dout[at + i];
+                    dq[at + i] = 0;
+                }
+                for (int64_t p = 0; p < n; p++) {
+                    int64_t row = slots[p] * stride + kv_offset;
+                    double weight = exp(score[p] - (double)lse[t * heads + h]), dweight = 0;
+                    for (int64_t i = 0; i < E; i++)
+                        dweight += (double)dout[at + i] * (double)act_get(c, v, row + i);
+                    double dscore = weight * (dweight - through_out) * scale;
+                    for (int64_t i = 0; i < E; i++) {
+                        dq[at + i] += (float)(dscore * (double)act_get(c, k, row + i));
+                        dk[row + i] += (float)(dscore * (double)q[at + i]);
+                        dv[row + i] += (float)(weight * (double)dout[at + i]);
+                    }
+                }
+            }
+        mem_free(slots);
+        mem_free(score);
+    }
+}
