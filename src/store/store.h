@@ -1,0 +1,209 @@
+/* The run directory's record: run.db (SQLite, WAL), log.jsonl, and the lock that keeps a second process out.
+ * What a run found is kept as plain rows: trees with their nodes, commitments, pairs, updates, evaluations.
+ * The unit of commit is a wave of problems: all of a wave is there or none of it, whenever the process is
+ * killed. Nothing in the tables that two runs are compared by depends on the clock; times go to `metrics` and
+ * `events`.
+ *
+ * Writing outside a transaction commits each call on its own; between store_begin and store_commit all is
+ * one. Not thread-safe: one thread uses a store. */
+#ifndef ESPALIER_STORE_STORE_H
+#define ESPALIER_STORE_STORE_H
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STORE_SCHEMA_VERSION 1
+
+typedef struct store store;
+
+typedef enum {
+    STORE_CREATE, /* a new run: makes the folder; an existing run.db is an error that names --resume */
+    STORE_RESUME, /* an existing run, to write on */
+    STORE_READ,   /* an existing run, to read, also while another process writes it; takes no lock */
+} store_mode;
+
+esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
+void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
+const char *store_folder(const store *s);
+
+/* ---- transactions ---- */
+esp_status store_begin(store *s, esp_error *error);
+esp_status store_commit(store *s, esp_error *error); /* durable on return; on failure all is rolled back */
+void store_rollback(store *s);
+
+/* ---- meta: small facts by name (recipe hash, versions) ---- */
+esp_status store_meta_set(store *s, const char *key, const char *value, esp_error *error);
+/* *value is NULL where the key is absent; freed by mem_free. */
+esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error);
+
+/* ---- where the run stands: what comes next ---- */
+typedef enum {
+    STORE_PHASE_SFT,
+    STORE_PHASE_SEARCH,
+    STORE_PHASE_LEARN,
+    STORE_PHASE_EVALUATE,
+    STORE_PHASE_DONE
+} store_phase;
+typedef struct {
+    store_phase phase;
+    int64_t iteration;    /* from 1; 0 while nothing but SFT was done */
+    int64_t wave;         /* next wave of this iteration, from 0 */
+    int64_t update;       /* updates done in this phase, as held by the checkpoint */
+    char checkpoint[128]; /* folder under checkpoints/ that this position starts from; "" for the model as
+                             given */
+} store_position;
+const char *store_phase_name(store_phase phase);
+/* A new run stands at {STORE_PHASE_SFT, 0, 0, 0, ""}. */
+esp_status store_position_get(store *s, store_position *out, esp_error *error);
+/* Within the transaction of the work that leads there, so that work and position agree at any kill. */
+esp_status store_position_set(store *s, const store_position *p, esp_error *error);
+
+/* ---- problems: once each, by their index in the data set ---- */
+typedef struct {
+    int64_t problem;
+    const char *name, *question, *answer; /* name and answer may be NULL */
+} store_problem;
+esp_status store_add_problem(store *s, const store_problem *p,
+                             esp_error *error); /* the same again is ignored */
+
+/* ---- search: a wave ---- */
+/* Begins the transaction of one wave; it must not be there yet. */
+esp_status store_wave_begin(store *s, int64_t iteration, int64_t wave, esp_error *error);
+/* Counts what was added, sets the position that comes next, commits. */
+esp_status store_wave_commit(store *s, const store_position *next, esp_error *error);
+
+typedef struct {
+    int64_t tree; /* given by store_add_tree */
+    int64_t iteration, wave;
+    int64_t ordinal; /* place in the iteration's order of problems, from 0 */
+    int64_t problem;
+    const int32_t *prompt_ids;
+    int64_t prompt_count;
+    int64_t final_node; /* last committed node */
+    double outcome;     /* O of that node */
+    int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
+    int64_t finished, right; /* finished chains in the tree, and the right ones among them */
+} store_tree;
+esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
+
+enum {
+    STORE_NODE_FINISHED = 1,
+    STORE_NODE_CUT = 2,
+    STORE_NODE_COMMITTED = 4,
+    STORE_NODE_GOLD = 8,
+    STORE_NODE_JUDGED = 16
+};
+typedef struct {
+    int64_t index, parent, depth; /* root: index 0, parent -1 */
+    const int32_t *ids;
+    const float *logprobs; /* untempered, an id each; NULL where unknown */
+    int64_t count;         /* ids of the step */
+    int64_t visits;
+    double logprob, q, v, r, prior, confidence, outcome;
+    uint32_t flags;
+    const char *text; /* the step's text; may be NULL */
+} store_node;
+esp_status store_add_nodes(store *s, int64_t tree, const store_node *nodes, int64_t n, esp_error *error);
+
+typedef struct {
+    int64_t step;             /* from 0 */
+    int64_t state, picked;    /* nodes */
+    int64_t chosen, rejected; /* nodes of the pair; -1 without one */
+} store_commitment;
+esp_status store_add_commitments(store *s, int64_t tree, const store_commitment *c, int64_t n,
+                                 esp_error *error);
+
+typedef struct {
+    int64_t pair;      /* given by store_add_pair; rises in the order of adding */
+    int64_t iteration; /* 0 for pairs that came from elsewhere */
+    int64_t tree, problem;
+    int64_t state, chosen, rejected; /* nodes of the tree; -1 where there is none */
+    const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
+    int64_t prefix_count, chosen_count, rejected_count;
+    double q_chosen, q_rejected;
+    int64_t n_chosen, n_rejected;
+    double alpha;
+    double policy_logp_chosen, policy_logp_rejected; /* of the policy that sampled; NAN: unknown */
+    double ref_logp_chosen, ref_logp_rejected;       /* of the reference; NAN: not scored yet */
+    const char *policy;                              /* name of the policy that sampled; may be NULL */
+} store_pair;
+esp_status store_add_pair(store *s, store_pair *pair, esp_error *error);
+esp_status store_set_reference(store *s, int64_t pair, double chosen, double rejected, esp_error *error);
+
+/* ---- learning, evaluation ---- */
+typedef struct {
+    const char *phase; /* "sft" or "learn" */
+    int64_t iteration, update;
+    int64_t rows; /* pairs, or rows of SFT */
+    double loss, lr, grad_norm;
+    double margin, accuracy, logp_chosen, logp_rejected, kl; /* NAN where the loss has none */
+    int64_t tokens, tokens_computed;
+} store_update;
+esp_status store_add_update(store *s, const store_update *u, esp_error *error); /* again: replaces */
+
+typedef struct {
+    int64_t iteration;
+    const char *method, *set; /* "greedy"; "test" */
+    int64_t k, problems, right;
+    double accuracy, low, high, pass_at_k, maj_at_k;
+    int64_t tokens_sampled, tokens_computed;
+} store_eval;
+typedef struct {
+    int64_t problem, sample;
+    bool right, finished;
+    int64_t tokens;
+    const char *answer, *text; /* either may be NULL */
+} store_eval_result;
+/* Replaces the evaluation of the same iteration, method and set, with all its results, in one transaction. */
+esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
+                          esp_error *error);
+
+/* ---- times and talk: not compared between runs ---- */
+esp_status store_metric(store *s, int64_t iteration, const char *key, double value, esp_error *error);
+esp_status store_event(store *s, int64_t iteration, const char *kind, const char *text, esp_error *error);
+/* Appends {"time": now, ...members} to log.jsonl; `members` is JSON text of an object ("{\"loss\": 1}"), or
+ * NULL. */
+esp_status store_log(store *s, const char *kind, const char *members, esp_error *error);
+
+/* ---- reading: rows in their one order, in memory that the list owns ---- */
+#define STORE_LIST(type)                                                                                     \
+    struct {                                                                                                 \
+        type *at;                                                                                            \
+        int64_t count;                                                                                       \
+        arena *memory;                                                                                       \
+    }
+typedef STORE_LIST(store_problem) store_problems;
+typedef STORE_LIST(store_tree) store_trees;
+typedef STORE_LIST(store_node) store_nodes;
+typedef STORE_LIST(store_commitment) store_commitments;
+typedef STORE_LIST(store_pair) store_pairs;
+typedef STORE_LIST(store_update) store_updates;
+typedef STORE_LIST(store_eval) store_evals;
+typedef STORE_LIST(store_eval_result) store_eval_results;
+#define STORE_LIST_FREE(list)                                                                                \
+    (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
+
+#define STORE_ALL (-1)
+/* iteration: one, or STORE_ALL. Pairs come by iteration, then by the order of adding (tree order, then step).
+ */
+esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_error *error);
+esp_status store_read_trees(store *s, int64_t iteration, store_trees *out,
+                            esp_error *error); /* by iteration, ordinal */
+esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error);
+esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out, esp_error *error);
+esp_status store_read_problems(store *s, store_problems *out, esp_error *error);
+esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);
+esp_status store_read_evals(store *s, store_evals *out, esp_error *error);
+esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,
+                                   store_eval_results *out, esp_error *error);
+/* The last value of a metric; *found says whether there is one. */
+esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
+                            esp_error *error);
+
+/* One hash over all rows of the compared tables: equal for two runs that found and learned the same. */
+esp_status store_digest(store *s, uint64_t *out, esp_error *error);
+
+#endif
