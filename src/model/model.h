@@ -1,0 +1,125 @@
+/* The model: a Llama-family policy that speaks log-probs. `forward` gives one log-prob a token of a tree,
+ * `backward` takes one dloss/dlogprob a token; `extend` grows paths in a KV cache and scores or samples their
+ * next tokens. Logits stay in the compute layer. */
+#ifndef ESPALIER_MODEL_MODEL_H
+#define ESPALIER_MODEL_MODEL_H
+
+#include "compute/compute.h"
+#include "model/config.h"
+#include "model/token_tree.h"
+
+typedef struct model model;
+
+/* One tensor of the checkpoint, in the order of the flat parameter array (masters, gradients, optimizer state
+ * alike). */
+typedef struct {
+    char name[96];                 /* as in a Hugging Face checkpoint */
+    int64_t offset, rows, columns; /* columns 1 and rank 1 for gains */
+    int rank;
+} parameter;
+
+typedef struct {
+    compute *compute; /* borrowed; must outlive the model */
+    bool trainable;   /* keep f32 masters and the packings that backward needs */
+    int64_t context;  /* positions to prepare; 0: what the configuration says, at most 8192 */
+} model_options;
+
+/* Opens a Hugging Face folder (config.json and safetensors) or a .gguf file. Tensors stored in fewer than 16
+ * bits are dequantized and rounded to bf16, the same as `import` writes them. Before anything is loaded the
+ * memory it needs is held against what the machine has. Errors: missing or truncated files, tensors of a
+ * wrong shape or dtype, an unknown architecture, not enough memory. */
+esp_status model_open(model **out, const char *path, const model_options *options, esp_error *error);
+/* A new model with normal(0, 0.02) weights (output projections scaled by 1 / sqrt(2 layers)), keyed by seed.
+ */
+esp_status model_create(model **out, const model_config *config, const model_options *options, uint64_t seed,
+                        esp_error *error);
+void model_free(model *m);
+
+const model_config *model_configuration(const model *m);
+compute *model_compute(const model *m);
+int64_t model_context(const model *m);
+int64_t model_parameter_count(const model *m); /* floats in the flat array */
+const parameter *model_parameters(const model *m, int64_t *n);
+float *model_master(model *m);                     /* the flat f32 array; NULL unless trainable */
+esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */
+
+/* Writes config.json and model.safetensors (F32, or BF16 rounded) into an existing folder. For a model that
+ * is not trainable the weights come out as they went in, in the compute type. */
+esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error);
+/* Copies a checkpoint from any readable form to a Hugging Face folder without loading it whole. `type` as
+ * above. */
+esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error);
+/* Overwrites the masters with the tensors of another checkpoint of the same shape (resume); syncs. */
+esp_status model_load_weights(model *m, const char *path, esp_error *error);
+
+/* Bytes: the weights of a model, and the workspace of a forward (or forward and backward) over `tokens`
+ * tokens. */
+typedef struct {
+    double weights, masters, optimizer, workspace, kv;
+} model_memory;
+model_memory model_memory_plan(const model_config *config, dtype act, bool trainable, int64_t tape_tokens,
+                               int64_t kv_tokens);
+/* An error with the figures where `needed` bytes are more than the machine (or its cgroup) has free. */
+esp_status memory_check(double needed, const char *what, esp_error *error);
+double memory_available(void); /* bytes */
+/* The configuration alone, without the weights. */
+esp_status model_read_config(model_config *out, const char *path, esp_error *error);
+
+/* log p(token | its ancestors) for every token of the tree: logprob[tokens]. A root's first token has none:
+ * 0. wanted (may be NULL: all) marks the tokens to score; the others come as 0 and cost no head. With keep,
+ * what backward needs is kept until the next forward. Formula: the chain rule over METHOD.md 2 states;
+ * nothing is tempered. */
+esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
+                         esp_error *error);
+/* Adds to gradient (flat, as model_parameters) what dlogprob[tokens] (dloss / dlogprob, 0 where not wanted)
+ * sends back through the last forward that kept. */
+esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
+                          esp_error *error);
+
+/* --- KV cache: runs of tokens in pages, shared by prefix
+ * ------------------------------------------------------------ */
+typedef struct kv_cache kv_cache;
+enum { KV_PAGE_TOKENS = 16 };
+
+esp_status kv_new(kv_cache **out, model *m, int64_t tokens,
+                  esp_error *error); /* room for so many tokens, by page */
+void kv_free(kv_cache *kv);
+/* A run that goes on where parent ends (-1: at position 0). It holds its parent until it is released. A run
+ * whose parent grew after the run was made is our own bug (asserted). */
+int32_t kv_run_new(kv_cache *kv, int32_t parent);
+void kv_run_retain(kv_cache *kv, int32_t run);
+void kv_run_release(kv_cache *kv, int32_t run); /* the last release frees its pages, then its parent's hold */
+int64_t kv_run_end(const kv_cache *kv, int32_t run);             /* tokens from the root through the run */
+int64_t kv_run_length(const kv_cache *kv, int32_t run);          /* tokens of the run itself */
+void kv_run_truncate(kv_cache *kv, int32_t run, int64_t length); /* drops the tail; the run has no children */
+int64_t kv_pages_free(const kv_cache *kv);
+int64_t kv_pages_total(const kv_cache *kv);
+/* Pages that appending n tokens to the run would take. */
+int64_t kv_pages_needed(const kv_cache *kv, int32_t run, int64_t n);
+
+typedef struct {
+    int32_t run; /* each run at most once in a call; a parent's feed stands before its children's */
+    const int32_t *tokens;
+    int64_t n;
+} kv_feed;
+
+/* A question about what follows token `at` of feed `feed`. In ascending order of (feed, at). */
+typedef struct {
+    int32_t feed;
+    int64_t at;
+    read_kind kind;
+    int32_t token;
+    float temperature;
+    double u;
+    float logprob, margin;
+} kv_read;
+
+/* Appends the feeds' tokens to their runs, all in one batch, and answers the reads. When pages run out the
+ * error says so and nothing was appended. */
+esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t feed_count, kv_read *reads,
+                        int64_t read_count, esp_error *error);
+
+/* Tokens that went through the layers since the model was opened (forward and extend), for the reports. */
+int64_t model_tokens_computed(const model *m);
+
+#endif
