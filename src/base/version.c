@@ -1,3 +1,5 @@
 #include "espalier.h"
 
-const char *esp_version(void) { return ESP_VERSION; }
+const char *esp_version(void) {
+    return ESP_VERSION;
+}

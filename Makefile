@@ -1,0 +1,72 @@
+# A short front for CMake and ctest. `make help` lists the words.
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CTEST = ctest --output-on-failure -j$(JOBS)
+RECIPE ?= recipes/gsm8k-smollm2-quick.yaml
+
+.PHONY: all help deps build test check format layers lint sanitize bench model transformers run install clean
+all: build
+
+help:
+	@echo 'make                build the program and the libraries in $(BUILD)/'
+	@echo 'make run            get what is missing (packages, model), build, run $(RECIPE)'
+	@echo 'make test           get what is missing, build, run every test'
+	@echo 'make check          format, layering, lint, then the tests under ASan and UBSan'
+	@echo 'make bench          own speeds as JSON'
+	@echo 'make deps           install the Debian packages that are missing'
+	@echo 'make model          SmolLM2-135M-Instruct into models/'
+	@echo 'make transformers   a Python with transformers in build/transformers, for one test'
+	@echo 'make install        into $$DESTDIR$$PREFIX (PREFIX=$(PREFIX))'
+	@echo 'make clean          remove $(BUILD)/ and build-sanitize/'
+
+deps:
+	@tools/deps build
+
+build:
+	@tools/deps --check build
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@cmake --build $(BUILD) -j$(JOBS)
+
+# Without a network the tests that need the model skip, by name; in CI they must run.
+test: deps
+	@$(MAKE) --no-print-directory build
+	@tools/get-smollm2 --gguf-only || { test -z "$$CI" && echo 'The tests on SmolLM2 will be skipped.'; }
+	@$(CTEST) --test-dir $(BUILD)
+
+check: format layers lint sanitize
+
+format:
+	@tools/check-format
+
+layers:
+	@tools/check-layers
+
+lint: build
+	@tools/deps lint
+	@tools/lint $(BUILD)
+
+sanitize:
+	@tools/deps build
+	@$(MAKE) --no-print-directory build BUILD=build-sanitize CMAKE_FLAGS=-DESPALIER_SANITIZE=ON
+	@$(CTEST) --test-dir build-sanitize
+
+bench: build
+	@$(BUILD)/espalier bench
+
+model:
+	@tools/get-smollm2
+
+transformers:
+	@tools/setup-transformers build/transformers
+
+run: deps
+	@$(MAKE) --no-print-directory build
+	@tools/get-smollm2
+	@$(BUILD)/espalier run $(RECIPE)
+
+install: build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf $(BUILD) $(BUILD).log build-sanitize build-sanitize.log

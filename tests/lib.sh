@@ -1,0 +1,95 @@
+# What the shell tests share. A test sources this first:
+#
+#   . "$(dirname "$0")/../lib.sh"
+#   need_program
+#   expect_exit 2 "$ESPALIER" run
+#   expect_in err 'RECIPE'
+#
+# It then stands in an empty folder of its own ($WORK), removed at the end. By ctest it is given ESPALIER (the
+# program), ESPALIER_BUILD_DIR, ESPALIER_SOURCE_DIR and ESPALIER_SANITIZE; by hand they default to build/.
+# shellcheck shell=bash
+set -euo pipefail
+
+ESPALIER_SOURCE_DIR=${ESPALIER_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+ESPALIER_BUILD_DIR=${ESPALIER_BUILD_DIR:-$ESPALIER_SOURCE_DIR/build}
+ESPALIER=${ESPALIER:-$ESPALIER_BUILD_DIR/espalier}
+ESPALIER_SANITIZE=${ESPALIER_SANITIZE:-OFF}
+SHARED=${ESPALIER_SHARED:-$ESPALIER_SOURCE_DIR/../shared}
+SMOLLM2=${ESPALIER_SMOLLM2:-$ESPALIER_SOURCE_DIR/models/smollm2-135m-instruct.gguf}
+TRANSFORMERS_PYTHON=${ESPALIER_TRANSFORMERS_PYTHON:-$ESPALIER_SOURCE_DIR/build/transformers/bin/python3}
+TEST_NAME=$(basename "$0" .sh)
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/espalier-$TEST_NAME-XXXXXX")
+lib_cleanup() {
+    local status=$?
+    cd /
+    chmod -R u+rwx "$WORK" 2> /dev/null || true
+    rm -rf "$WORK"
+    exit $status
+}
+trap lib_cleanup EXIT
+trap 'exit 130' INT TERM
+cd "$WORK"
+
+# fail WHY...: the test failed here.
+fail() {
+    echo "FAILED: $TEST_NAME line ${BASH_LINENO[${LIB_FRAME:-0}]}: $*" >&2
+    exit 1
+}
+
+# skip WHY...: what the test needs is not there. In CI that is a failure.
+skip() {
+    if [ -n "${CI:-}" ]; then fail "$* (in CI nothing may be skipped)"; fi
+    echo "SKIPPED: $TEST_NAME: $*" >&2
+    exit 77
+}
+
+# Each sets no more than it says, or skips.
+need_shared() { # PATH...: files or folders in the outside data, named from its root
+    local path
+    for path in "$@"; do
+        [ -r "$SHARED/$path" ] || skip "needs $SHARED/$path"
+    done
+}
+need_program() { [ -x "$ESPALIER" ] || fail "there is no program at $ESPALIER; run make"; }
+need_smollm2() { [ -r "$SMOLLM2" ] || skip "needs the model at $SMOLLM2; run tools/get-smollm2"; }
+need_transformers() {
+    [ -x "$TRANSFORMERS_PYTHON" ] || skip "needs a Python with transformers; run tools/setup-transformers"
+}
+
+# expect_exit CODE COMMAND...: runs it, output into the files out and err of $WORK, and fails on another exit code.
+expect_exit() {
+    local wanted=$1 got=0
+    shift
+    "$@" > "$WORK/out" 2> "$WORK/err" || got=$?
+    if [ "$got" != "$wanted" ]; then
+        echo "--- the last lines it wrote (out, then err)" >&2
+        tail -n 20 "$WORK/out" >&2
+        tail -n 20 "$WORK/err" >&2
+        LIB_FRAME=1 fail "exit $got instead of $wanted: $*"
+    fi
+}
+
+# expect_in FILE PATTERN: a line of the file matches the extended regular expression.
+expect_in() {
+    grep -qE -- "$2" "$1" || {
+        tail -n 20 "$1" >&2
+        LIB_FRAME=1 fail "$1 has no line that matches: $2"
+    }
+}
+
+# expect_not_in FILE PATTERN
+expect_not_in() {
+    if grep -E -- "$2" "$1" >&2; then LIB_FRAME=1 fail "$1 has a line that matches: $2"; fi
+}
+
+# expect_same FILE FILE: the same bytes.
+expect_same() { cmp "$1" "$2" || LIB_FRAME=1 fail "$1 and $2 differ"; }
+
+# expect_absent PATH...: nothing half-written was left behind.
+expect_absent() {
+    local path
+    for path in "$@"; do
+        if [ -e "$path" ]; then LIB_FRAME=1 fail "$path was left behind"; fi
+    done
+}
