@@ -12,17 +12,21 @@ esp_status json_read_file(const char *path, json_t **out, esp_error *error);
 esp_status json_write_file(const char *path, const json_t *value, bool indented, esp_error *error);
 
 /* Required and optional members, by type; an error names `where` (free text: file and line) and the key. */
-esp_status json_need_string(const json_t *object, const char *key, const char *where, const char **out, esp_error *error);
-esp_status json_need_number(const json_t *object, const char *key, const char *where, double *out, esp_error *error);
-esp_status json_need_integer(const json_t *object, const char *key, const char *where, int64_t *out, esp_error *error);
+esp_status json_need_string(const json_t *object, const char *key, const char *where, const char **out,
+                            esp_error *error);
+esp_status json_need_number(const json_t *object, const char *key, const char *where, double *out,
+                            esp_error *error);
+esp_status json_need_integer(const json_t *object, const char *key, const char *where, int64_t *out,
+                             esp_error *error);
 
-/* JSONL: one JSON value a line, blank lines skipped. path "-" is standard input; a name ending in .gz is unpacked. Each
- * row comes as a borrowed reference that lives until the next call. *row is NULL at the end. */
+/* JSONL: one JSON value a line, blank lines skipped. path "-" is standard input; a name ending in .gz is
+ * unpacked. Each row comes as a borrowed reference that lives until the next call. *row is NULL at the end.
+ */
 typedef struct jsonl_reader jsonl_reader;
 esp_status jsonl_open(jsonl_reader **out, const char *path, esp_error *error);
 esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error);
-int64_t jsonl_line(const jsonl_reader *r);        /* 1-based line of the last row */
-const char *jsonl_where(const jsonl_reader *r);   /* "path:line" of the last row */
+int64_t jsonl_line(const jsonl_reader *r);      /* 1-based line of the last row */
+const char *jsonl_where(const jsonl_reader *r); /* "path:line" of the last row */
 void jsonl_close(jsonl_reader *r);
 
 #endif

@@ -1,0 +1,119 @@
+#include "formats/tensor.h"
+
+#include "base/half.h"
+#include "formats/dequantize.h"
+
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "weight files are little-endian and are read as they lie");
+
+typedef struct {
+    const char *name;
+    int block, bytes, gguf;
+    bool readable;
+} type_info;
+
+#define TYPE_INFO(name, block, bytes, id, readable) {#name, block, bytes, id, readable},
+static const type_info TYPES[] = {TENSOR_TYPES(TYPE_INFO)};
+#undef TYPE_INFO
+
+const char *tensor_type_name(tensor_type type) {
+    return TYPES[type].name;
+}
+
+int tensor_type_block(tensor_type type) {
+    return TYPES[type].block;
+}
+
+bool tensor_type_readable(tensor_type type) {
+    return TYPES[type].readable;
+}
+
+bool tensor_type_by_name(const char *name, tensor_type *out) {
+    for (int i = 0; i < TENSOR_TYPE_COUNT; i++) {
+        if (strcmp(TYPES[i].name, name) != 0) continue;
+        *out = (tensor_type)i;
+        return true;
+    }
+    return false;
+}
+
+bool tensor_type_by_gguf(uint32_t id, tensor_type *out) {
+    for (int i = 0; i < TENSOR_TYPE_COUNT; i++) {
+        if (TYPES[i].gguf < 0 || (uint32_t)TYPES[i].gguf != id) continue;
+        *out = (tensor_type)i;
+        return true;
+    }
+    return false;
+}
+
+int64_t tensor_elements(const tensor_entry *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->shape[i];
+    return n;
+}
+
+bool tensor_size(tensor_type type, int rank, const int64_t *shape, int64_t *elements, size_t *bytes) {
+    int64_t n = 1, blocks, size;
+    for (int i = 0; i < rank; i++)
+        if (shape[i] < 0 || __builtin_mul_overflow(n, shape[i], &n)) return false;
+    const type_info *info = &TYPES[type];
+    int64_t row = rank > 0 ? shape[rank - 1] : 1;
+    if (row % info->block != 0) return false;
+    blocks = n / info->block;
+    if (__builtin_mul_overflow(blocks, (int64_t)info->bytes, &size)) return false;
+    *elements = n;
+    *bytes = (size_t)size;
+    return true;
+}
+
+static void read_f16(const uint8_t *from, int64_t n, float *out) {
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, from + 2 * i, sizeof h);
+        out[i] = f16_to_f32(h);
+    }
+}
+
+static void read_bf16(const uint8_t *from, int64_t n, float *out) {
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, from + 2 * i, sizeof h);
+        out[i] = bf16_to_f32(h);
+    }
+}
+
+esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, float *out, esp_error *error) {
+    const type_info *info = &TYPES[t->type];
+    int64_t total = tensor_elements(t), block = info->block;
+    if (!info->readable)
+        return error_fail(
+            error,
+            "use weights stored as F32, F16 or BF16, or as Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
+            "%s: tensor \"%s\" is stored as %s, which is not read as weights", t->file, t->name, info->name);
+    if (first < 0 || n < 0 || first > total || n > total - first)
+        return error_fail(error, "this is a fault of the program",
+                          "%s: tensor \"%s\": elements %lld to %lld asked of %lld", t->file, t->name,
+                          (long long)first, (long long)(first + n), (long long)total);
+    if (first % block != 0 || n % block != 0)
+        return error_fail(error, "this is a fault of the program",
+                          "%s: tensor \"%s\": %lld elements from %lld asked, but %s comes in blocks of %lld",
+                          t->file, t->name, (long long)n, (long long)first, info->name, (long long)block);
+    const uint8_t *from = t->bytes + first / block * info->bytes;
+    if (n == 0) return ESP_OK;
+    switch (t->type) {
+    case TENSOR_F32:
+        memcpy(out, from, (size_t)n * sizeof *out);
+        break;
+    case TENSOR_F16:
+        read_f16(from, n, out);
+        break;
+    case TENSOR_BF16:
+        read_bf16(from, n, out);
+        break;
+    default:
+        dequantize_blocks(t->type, from, n / block, out);
+    }
+    return ESP_OK;
+}
