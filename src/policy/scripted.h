@@ -1,0 +1,40 @@
+/* A policy that reads its steps off a JSON tree: what the search's arithmetic is tested with, and a way to
+ * try a search by hand (`espalier search --policy scripted CASE.json`).
+ *
+ * A case is {"config": {...}, "root": NODE}; other members ("name", "expected") are not read.
+ * NODE is {"step": text, "tokens": |a| (at least 1), "logprob": of the step, "confidence": C,
+ * "outcome": null or absent while unfinished, else O (1 right, -1 wrong, any other number as it is),
+ * "children": [NODE ...] the steps the policy proposes next, in order; may be absent}. Of the root only
+ * "outcome" and "children" count. config has, all required: iterations (K), root_multiplier, breadth_root,
+ * breadth, horizon, max_steps, cut_reward, c_puct, gamma, prior (length_normalised |
+ * probability_over_length), lambda, smoothing_cap, commit (visits | visits_times_spread | q), pairs_from
+ * (visited | all), unvisited_counts_one, root_counts_twice; and may have: rest_from_depth, max_nodes,
+ * max_pairs, min_q_gap, depth_discount_confidence, only_if_right, join_only_child, loser (smallest_q |
+ * random_sibling), seed (of the random loser). */
+#ifndef ESPALIER_POLICY_SCRIPTED_H
+#define ESPALIER_POLICY_SCRIPTED_H
+
+#include "formats/json.h"
+#include "search/search.h"
+
+/* A checked case and what each node of one search stands for in it. Serves one search at a time. */
+typedef struct scripted scripted;
+
+/* Checks the whole case; an error names the member and where it stands, as root.children[2].children[0].
+ * `where` (a file's name) stands before it; may be NULL. The case is kept alive until scripted_free. */
+esp_status scripted_new(scripted **out, json_t *scenario, const char *where, esp_error *error);
+void scripted_free(scripted *p);
+const search_config *scripted_config(const scripted *p);
+/* A fresh search with the case's configuration and seed. */
+esp_status scripted_search(const scripted *p, search **out, esp_error *error);
+/* Answers one request of that search (CANDIDATES: the first `count` children in order; JUDGE: their
+ * confidence). */
+esp_status scripted_answer(scripted *p, search *s, const search_request *request, esp_error *error);
+/* {"steps": [{"depth", "N", "V", "children": [{"step", "N", "Q", "V", "R", "prior"}], "picked", "pair"}],
+ * "answer_outcome"} of a search that is done; owned by the caller. */
+json_t *scripted_result(const scripted *p, const search *s);
+
+/* All of it: the result of one case, or the error that stopped it. */
+esp_status scripted_solve(json_t *scenario, const char *where, json_t **out, esp_error *error);
+
+#endif

@@ -1,0 +1,176 @@
+#include "search/tree.h"
+
+#include <math.h>
+
+/* Most children a state may ask for; far above any use, it keeps a typing error from filling the memory. */
+#define MOST_BREADTH 1024
+
+static esp_status check_integer(const char *name, int64_t value, int64_t least, int64_t most,
+                                esp_error *error) {
+    if (value >= least && value <= most) return ESP_OK;
+    return error_fail(error, "correct the search section of the recipe",
+                      "search.%s is %lld, it must be %lld to %lld", name, (long long)value, (long long)least,
+                      (long long)most);
+}
+
+static esp_status check_real(const char *name, double value, double least, esp_error *error) {
+    if (isfinite(value) && value >= least) return ESP_OK;
+    if (isfinite(least))
+        return error_fail(error, "correct the search section of the recipe",
+                          "search.%s is %g, it must be at least %g", name, value, least);
+    return error_fail(error, "correct the search section of the recipe", "search.%s is not a finite number",
+                      name);
+}
+
+esp_status search_config_check(const search_config *c, esp_error *error) {
+    ESP_TRY(check_integer("simulations", c->simulations, 1, INT32_MAX / 2, error));
+    ESP_TRY(check_integer("root_multiplier", c->root_multiplier, 1, 1 << 20, error));
+    ESP_TRY(check_integer("breadth_root", c->breadth_root, 1, MOST_BREADTH, error));
+    ESP_TRY(check_integer("breadth", c->breadth, 1, MOST_BREADTH, error));
+    ESP_TRY(check_integer("horizon", c->horizon, 1, INT32_MAX, error));
+    ESP_TRY(check_integer("max_steps", c->max_steps, 1, INT32_MAX, error));
+    ESP_TRY(check_integer("rest_from_depth", c->rest_from_depth, -1, INT32_MAX, error));
+    ESP_TRY(check_integer("max_nodes", c->max_nodes, 0, INT32_MAX - 2 * MOST_BREADTH, error));
+    ESP_TRY(check_integer("max_pairs", c->max_pairs, 0, INT32_MAX, error));
+    ESP_TRY(check_integer("prior", c->prior, 0, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH, error));
+    ESP_TRY(check_integer("commit", c->commit, 0, SEARCH_COMMIT_Q, error));
+    ESP_TRY(check_integer("pairs_from", c->pairs_from, 0, SEARCH_PAIRS_ALL, error));
+    ESP_TRY(check_integer("loser", c->loser, 0, SEARCH_LOSER_RANDOM_SIBLING, error));
+    ESP_TRY(check_real("cut_reward", c->cut_reward, -INFINITY, error));
+    ESP_TRY(check_real("right_reward", c->right_reward, -INFINITY, error));
+    ESP_TRY(check_real("right_other_reward", c->right_other_reward, -INFINITY, error));
+    ESP_TRY(check_real("wrong_reward", c->wrong_reward, -INFINITY, error));
+    ESP_TRY(check_real("short_bonus", c->short_bonus[0], 0, error));
+    ESP_TRY(check_real("short_bonus", c->short_bonus[1], 0, error));
+    ESP_TRY(check_real("c_puct", c->c_puct, 0, error));
+    ESP_TRY(check_real("gamma", c->gamma, 0, error));
+    ESP_TRY(check_real("lambda", c->lambda, 0, error));
+    ESP_TRY(check_real("min_q_gap", c->min_q_gap, 0, error));
+    return check_real("smoothing_cap", c->smoothing_cap, 0, error);
+}
+
+/* (2.7) How many simulations start from the current root. */
+static void start_root(search *s) {
+    s->simulations_left = s->config.simulations;
+    if (s->nodes.at[s->top].depth == 0) s->simulations_left *= s->config.root_multiplier;
+    s->phase = s->nodes.at[s->top].ended ? PHASE_DONE : PHASE_SIMULATION;
+}
+
+esp_status search_new(search **out, const search_config *config, rng_key_t key, esp_error *error) {
+    *out = NULL;
+    ESP_TRY(search_config_check(config, error));
+    search *s = MEM_NEW(search);
+    s->config = *config;
+    s->key = key;
+    tree_add_root(s);
+    start_root(s);
+    *out = s;
+    return ESP_OK;
+}
+
+void search_free(search *s) {
+    if (!s) return;
+    MEM_LIST_FREE(&s->nodes);
+    MEM_LIST_FREE(&s->steps);
+    MEM_LIST_FREE(&s->ids);
+    MEM_LIST_FREE(&s->logprobs);
+    MEM_LIST_FREE(&s->commits);
+    MEM_LIST_FREE(&s->snapshots);
+    MEM_LIST_FREE(&s->pairs);
+    mem_free(s);
+}
+
+/* (2.3) Asks for the candidates below s->at. False when the node budget has no room for one more. */
+static bool ask_candidates(search *s) {
+    const search_config *c = &s->config;
+    const tree_node *node = &s->nodes.at[s->at];
+    bool to_end = c->rest_from_depth >= 0 && node->depth >= c->rest_from_depth;
+    int64_t count = to_end ? 1 : node->depth == 0 ? c->breadth_root : c->breadth;
+    int64_t room = (c->max_nodes ? c->max_nodes : INT32_MAX - 2 * MOST_BREADTH) - s->nodes.count;
+    if (room < 1) return false;
+    if (count > room) count = room;
+    s->request = (search_request){.kind = SEARCH_CANDIDATES,
+                                  .node = s->at,
+                                  .count = (int32_t)count,
+                                  .key = rng_mix(s->key, (uint64_t)s->at),
+                                  .to_end = to_end,
+                                  .wants_gold = c->gold_injection && node->gold && room > count};
+    s->phase = PHASE_CANDIDATES;
+    s->stats.requests++;
+    return true;
+}
+
+/* (2.6) From s->at down to where a simulation ends. False when it waits for candidates. */
+static bool descend(search *s) {
+    for (;;) {
+        const tree_node *node = &s->nodes.at[s->at];
+        if (node->ended || node->depth - s->nodes.at[s->top].depth >= s->config.horizon) return true;
+        if (!node->expanded && ask_candidates(s)) return false;
+        if (!node->children) return true;
+        s->at = tree_select(s, s->at);
+    }
+}
+
+static void begin_simulation(search *s) {
+    s->simulations_left--;
+    s->stats.simulations++;
+    if (s->config.root_counts_twice) s->nodes.at[s->top].N++;
+    s->at = s->top;
+    s->phase = PHASE_DESCEND;
+}
+
+void search_next(search *s, search_request *out) {
+    while (s->phase == PHASE_SIMULATION || s->phase == PHASE_DESCEND) {
+        if (s->phase == PHASE_DESCEND) {
+            if (!descend(s)) break;
+            tree_backup(s, s->at);
+            s->phase = PHASE_SIMULATION;
+        } else if (s->simulations_left > 0) {
+            begin_simulation(s);
+        } else if (commit_step(s)) {
+            start_root(s);
+        } else {
+            s->phase = PHASE_DONE;
+        }
+    }
+    *out = s->phase == PHASE_DONE ? (search_request){.kind = SEARCH_DONE, .node = s->top} : s->request;
+}
+
+static void wait_for_judge(search *s) {
+    const tree_node *node = &s->nodes.at[s->at];
+    s->request = (search_request){.kind = SEARCH_JUDGE, .node = node->first_child, .count = node->children};
+    s->phase = PHASE_JUDGE;
+}
+
+static esp_status feed_candidates(search *s, const search_reply *reply, esp_error *error) {
+    ESP_TRY(tree_check_candidates(s, reply, error));
+    int32_t children = tree_expand(s, reply);
+    if (children && s->config.judge) {
+        wait_for_judge(s);
+    } else {
+        tree_score(s, s->at, NULL);
+        s->phase = PHASE_DESCEND;
+    }
+    return ESP_OK;
+}
+
+static esp_status feed_confidences(search *s, const search_reply *reply, esp_error *error) {
+    const char *hint = "the judge that answered is at fault";
+    int32_t node = s->request.node;
+    if (reply->confidence_count != s->request.count || !reply->confidences)
+        return error_fail(error, hint, "nodes from %d wait for %d confidences, %d came", node,
+                          s->request.count, reply->confidence_count);
+    for (int32_t i = 0; i < s->request.count; i++)
+        if (!isfinite(reply->confidences[i]))
+            return error_fail(error, hint, "the confidence of node %d is not finite", node + i);
+    tree_score(s, s->at, reply->confidences);
+    s->phase = PHASE_DESCEND;
+    return ESP_OK;
+}
+
+esp_status search_feed(search *s, const search_reply *reply, esp_error *error) {
+    if (s->phase == PHASE_CANDIDATES) return feed_candidates(s, reply, error);
+    if (s->phase == PHASE_JUDGE) return feed_confidences(s, reply, error);
+    return error_fail(error, "call search_next first and answer what it asks",
+                      "the search waits for no reply");
+}

@@ -1,0 +1,194 @@
+#include "search/tree.h"
+
+#include <math.h>
+#include <string.h>
+
+void tree_add_root(search *s) {
+    tree_node node = {.p = 1.0, .parent = -1, .first_child = -1, .gold = s->config.gold_injection};
+    tree_step step = {.ids_at = -1, .logprobs_at = -1};
+    MEM_LIST_PUSH(&s->nodes, node);
+    MEM_LIST_PUSH(&s->steps, step);
+}
+
+/* (2.2) Prior of a step with a sum of log-probs and |a| tokens. */
+static double prior(const search_config *c, double logprob, int32_t tokens) {
+    double length = pow((double)tokens, c->lambda);
+    if (c->prior == SEARCH_PRIOR_LENGTH_NORMALISED) return exp(logprob / length);
+    return exp(logprob) / length;
+}
+
+/* What a candidate's outcome is as a node at `depth` (2.0). */
+static search_outcome settled(const search *s, const search_candidate *c, int32_t depth) {
+    bool ends = depth >= s->config.max_steps || s->request.to_end;
+    return c->outcome == SEARCH_OPEN && ends ? SEARCH_CUT : c->outcome;
+}
+
+/* (2.4) O of a node. */
+static double outcome_reward(const search_config *config, const search_candidate *c, search_outcome outcome,
+                             int32_t depth) {
+    double reward = 0;
+    switch (outcome) {
+    case SEARCH_OPEN:
+    case SEARCH_FINISHED_UNKNOWN:
+        return 0;
+    case SEARCH_CUT:
+        return config->cut_reward;
+    case SEARCH_SCORED:
+        return c->reward;
+    case SEARCH_WRONG:
+        reward = config->wrong_reward;
+        break;
+    case SEARCH_RIGHT:
+        reward = c->gold || c->gold_text ? config->right_reward : config->right_other_reward;
+        break;
+    }
+    return reward > 0 && depth <= 2 ? reward * config->short_bonus[depth - 1] : reward;
+}
+
+static esp_status check_candidate(const search *s, const search_candidate *c, int32_t index,
+                                  esp_error *error) {
+    const char *hint = "the policy that answered is at fault";
+    int32_t node = s->request.node;
+    if (c->n < 1)
+        return error_fail(error, hint, "candidate %d below node %d has %d tokens, at least 1 is needed",
+                          index, node, c->n);
+    if (!isfinite(c->logprob) || !isfinite(prior(&s->config, c->logprob, c->n)))
+        return error_fail(error, hint, "candidate %d below node %d: no prior comes of log-prob %g", index,
+                          node, c->logprob);
+    if ((unsigned)c->outcome > SEARCH_CUT)
+        return error_fail(error, hint, "candidate %d below node %d: %d is no outcome", index, node,
+                          (int)c->outcome);
+    if (c->outcome == SEARCH_SCORED && !isfinite(c->reward))
+        return error_fail(error, hint, "candidate %d below node %d: its reward is not finite", index, node);
+    if (c->gold && !s->request.wants_gold)
+        return error_fail(error, hint, "candidate %d below node %d is gold, which was not asked for", index,
+                          node);
+    return ESP_OK;
+}
+
+esp_status tree_check_candidates(const search *s, const search_reply *reply, esp_error *error) {
+    const char *hint = "the policy that answered is at fault";
+    int32_t sampled = 0, gold = 0;
+    if (reply->candidate_count < 0 || (reply->candidate_count > 0 && !reply->candidates))
+        return error_fail(error, hint, "node %d waits for candidates, the reply holds none", s->request.node);
+    for (int32_t i = 0; i < reply->candidate_count; i++) {
+        ESP_TRY(check_candidate(s, &reply->candidates[i], i, error));
+        if (reply->candidates[i].gold)
+            gold++;
+        else
+            sampled++;
+    }
+    if (sampled > s->request.count || gold > 1)
+        return error_fail(error, hint, "node %d asked for %d candidates, %d sampled and %d gold ones came",
+                          s->request.node, s->request.count, sampled, gold);
+    return ESP_OK;
+}
+
+/* The child of `parent` made from an earlier candidate with the same text, or -1. */
+static int32_t same_text(const search *s, int32_t first, uint64_t key) {
+    for (int32_t i = first; i < s->steps.count; i++)
+        if (s->steps.at[i].text_key == key) return i;
+    return -1;
+}
+
+static void add_child(search *s, int32_t parent, const search_candidate *c, int32_t index) {
+    int32_t depth = s->nodes.at[parent].depth + 1;
+    search_outcome outcome = settled(s, c, depth);
+    tree_node node = {.p = prior(&s->config, c->logprob, c->n),
+                      .parent = parent,
+                      .first_child = -1,
+                      .depth = depth,
+                      .outcome = (uint8_t)outcome,
+                      .ended = search_outcome_is_ended(outcome),
+                      .gold = c->gold};
+    tree_step step = {.logprob = c->logprob,
+                      .O = outcome_reward(&s->config, c, outcome, depth),
+                      .text_key = c->text_key,
+                      .ids_at = c->ids ? s->ids.count : -1,
+                      .logprobs_at = c->logprobs ? s->logprobs.count : -1,
+                      .n = c->n,
+                      .candidate = index};
+    if (c->ids) {
+        MEM_LIST_RESERVE(&s->ids, s->ids.count + c->n);
+        memcpy(s->ids.at + s->ids.count, c->ids, (size_t)c->n * sizeof *c->ids);
+        s->ids.count += c->n;
+    }
+    if (c->logprobs) {
+        MEM_LIST_RESERVE(&s->logprobs, s->logprobs.count + c->n);
+        memcpy(s->logprobs.at + s->logprobs.count, c->logprobs, (size_t)c->n * sizeof *c->logprobs);
+        s->logprobs.count += c->n;
+    }
+    MEM_LIST_PUSH(&s->nodes, node);
+    MEM_LIST_PUSH(&s->steps, step);
+}
+
+int32_t tree_expand(search *s, const search_reply *reply) {
+    int32_t parent = s->at, first = (int32_t)s->nodes.count;
+    for (int32_t i = 0; i < reply->candidate_count; i++) {
+        const search_candidate *c = &reply->candidates[i];
+        int32_t twin = same_text(s, first, c->text_key);
+        s->stats.candidates++;
+        if (!c->gold) s->stats.tokens += c->n;
+        if (twin < 0)
+            add_child(s, parent, c, i);
+        else {
+            s->stats.duplicates++;
+            if (c->gold) s->nodes.at[twin].gold = 1; /* the policy found the gold step by itself */
+        }
+    }
+    tree_node *node = &s->nodes.at[parent];
+    node->expanded = 1;
+    node->children = (int32_t)s->nodes.count - first;
+    if (node->children) node->first_child = first;
+    return node->children;
+}
+
+void tree_score(search *s, int32_t parent, const double *confidences) {
+    const tree_node *above = &s->nodes.at[parent];
+    double discount = s->config.depth_discount_confidence && above->depth > 4 ? above->depth - 3 : 1;
+    for (int32_t i = 0; i < above->children; i++) {
+        tree_node *node = &s->nodes.at[above->first_child + i];
+        tree_step *step = &s->steps.at[above->first_child + i];
+        step->C = confidences ? confidences[i] / discount : 0;
+        node->R = step->O + step->C;
+        node->r = node->R - above->R;
+        node->Q = node->r;
+    }
+}
+
+int32_t tree_select(const search *s, int32_t parent) {
+    const tree_node *above = &s->nodes.at[parent], *children = &s->nodes.at[above->first_child];
+    double root_of_N = sqrt((double)above->N), best = -INFINITY, c_puct = s->config.c_puct;
+    int32_t chosen = 0;
+    for (int32_t i = 0; i < above->children; i++) {
+        const tree_node *c = &children[i];
+        double score = c->Q + c_puct * c->p * root_of_N / (1 + (double)c->N);
+        if (score > best) best = score, chosen = i;
+    }
+    return above->first_child + chosen;
+}
+
+/* (2.6) Q of the children of `node` and then its V, which stays where no child has a weight. */
+static void update_value(search *s, tree_node *node) {
+    tree_node *children = &s->nodes.at[node->first_child];
+    int32_t least = s->config.unvisited_counts_one ? 1 : 0;
+    double gamma = s->config.gamma, sum = 0, weights = 0;
+    for (int32_t i = 0; i < node->children; i++) {
+        tree_node *c = &children[i];
+        double weight = c->N > least ? c->N : least;
+        c->Q = c->r + gamma * c->V;
+        sum += weight * c->Q;
+        weights += weight;
+    }
+    if (weights > 0) node->V = sum / weights;
+}
+
+void tree_backup(search *s, int32_t leaf) {
+    for (int32_t at = leaf;; at = s->nodes.at[at].parent) {
+        tree_node *node = &s->nodes.at[at];
+        if (node->children) update_value(s, node);
+        node->N++;
+        s->stats.visits++;
+        if (at == s->top) return;
+    }
+}

@@ -1,0 +1,79 @@
+/* The search's own state: the tree in arrays, commitments and pairs. Private to src/search. */
+#ifndef ESPALIER_SEARCH_TREE_H
+#define ESPALIER_SEARCH_TREE_H
+
+#include "base/memory.h"
+#include "search/search.h"
+
+/* What simulations read and write, one cache line a node; siblings are neighbours, so that select and backup
+ * walk straight through memory. */
+typedef struct {
+    double Q, V, r, p, R;
+    int32_t N, parent, first_child, children;
+    int32_t depth;
+    uint8_t outcome; /* search_outcome */
+    uint8_t ended;   /* finished or cut: search_outcome_is_ended(outcome) */
+    uint8_t expanded;
+    uint8_t gold;
+} tree_node;
+
+/* What is only kept. */
+typedef struct {
+    double logprob, C, O;
+    uint64_t text_key;
+    int64_t ids_at, logprobs_at; /* offsets in the arenas, -1 without */
+    int32_t n, candidate;
+} tree_step;
+
+typedef struct {
+    int32_t state, depth, child_count, picked;
+    int64_t children_at; /* offset in `snapshots` */
+    int64_t N;
+    double V;
+    int64_t pair_at; /* offset in `pairs`, -1 without */
+} tree_commit;
+
+typedef enum {
+    PHASE_SIMULATION, /* between two simulations */
+    PHASE_DESCEND,    /* inside one, at node `at` */
+    PHASE_CANDIDATES, /* `at` waits for its candidates */
+    PHASE_JUDGE,      /* the children of `at` wait for their confidence */
+    PHASE_DONE,
+} search_phase;
+
+struct search {
+    search_config config;
+    rng_key_t key;
+    MEM_LIST(tree_node) nodes;
+    MEM_LIST(tree_step) steps; /* parallel to nodes */
+    MEM_LIST(int32_t) ids;
+    MEM_LIST(float) logprobs;
+    MEM_LIST(tree_commit) commits;
+    MEM_LIST(search_child) snapshots;
+    MEM_LIST(search_pair) pairs;
+    search_phase phase;
+    search_request request; /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
+    int32_t top, at;
+    int64_t simulations_left; /* from `top` */
+    bool last_best_right;     /* the best-Q child of the last commitment is right */
+    search_stats stats;
+};
+
+/* tree.c */
+void tree_add_root(search *s);
+/* (2.3) Checks a whole reply; nothing is changed. */
+esp_status tree_check_candidates(const search *s, const search_reply *reply, esp_error *error);
+/* (2.3) Adds the candidates as children of s->at, duplicates dropped. Returns how many there are now. */
+int32_t tree_expand(search *s, const search_reply *reply);
+/* (2.4, 2.5) Gives the children of `node` their C (NULL: 0), R, r and first Q. */
+void tree_score(search *s, int32_t node, const double *confidences);
+/* (2.1) The child of `node`, which has some, to go to. */
+int32_t tree_select(const search *s, int32_t node);
+/* (2.6) From `leaf` up to the current root. */
+void tree_backup(search *s, int32_t leaf);
+
+/* commit.c: (2.7, 4.1, 4.2) Commits from s->top, whose simulations are done, and moves it on. False at a dead
+ * end. */
+bool commit_step(search *s);
+
+#endif
