@@ -1,7 +1,7 @@
 /* The recipe: everything that decides what a run computes, as one plain struct. It is resolved from, in
  * rising order, the defaults, the presets (search.preset, learn.preset), the YAML file, and --set or flags;
  * an unknown key, a wrong type, a value out of range or a key given twice is an error with file, line and
- * column. The table of keys is recipe_options(), the presets are a table of texts (recipe_presets.c). */
+ * column. The table of keys is recipe_options(), the presets are a table of texts (recipe_table.c). */
 #ifndef ESPALIER_RUN_RECIPE_H
 #define ESPALIER_RUN_RECIPE_H
 
@@ -25,6 +25,7 @@ typedef enum { RECIPE_STEP_LINE, RECIPE_STEP_FILL } recipe_step;
 typedef enum { RECIPE_LENGTH_NORMALISED, RECIPE_PROBABILITY_OVER_LENGTH } recipe_prior;
 typedef enum { RECIPE_VISITS, RECIPE_VISITS_TIMES_SPREAD, RECIPE_Q } recipe_commit;
 typedef enum { RECIPE_FROM_VISITED, RECIPE_FROM_ALL } recipe_pairs_from;
+typedef enum { RECIPE_LOSER_SMALLEST_Q, RECIPE_LOSER_RANDOM_SIBLING } recipe_loser;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
@@ -82,8 +83,12 @@ typedef struct {
         double lambda, c_puct, gamma;
         recipe_commit commit;
         recipe_pairs_from pairs_from;
-        double cut_reward, smoothing_cap, min_q_gap;
-        int64_t rest_from_depth; /* 0: off */
+        recipe_loser loser;
+        double cut_reward, right_other_reward;
+        double smoothing_cap, min_q_gap;
+        int64_t rest_from_depth; /* -1: off */
+        int64_t max_pairs;       /* a problem; 0: all */
+        bool only_if_right, join_only_child, depth_discount_confidence;
         bool unvisited_counts_one, root_counts_twice;
         bool gold_injection;
         int64_t max_nodes; /* a tree */
@@ -98,8 +103,9 @@ typedef struct {
         double beta, lr;
         int64_t batch; /* pairs an update */
         int64_t epochs;
-        int64_t steps; /* updates at most; 0: as many as there are batches */
-        double nll;    /* weight of the NLL on the chosen step */
+        int64_t steps;  /* updates at most; 0: as many as there are batches */
+        double nll;     /* weight of the NLL on the chosen step */
+        double penalty; /* DPO-positive's lambda */
         recipe_reference reference;
         recipe_schedule schedule;
         double warmup, weight_decay, beta1, beta2, eps, clip;
