@@ -181,9 +181,9 @@ static esp_status take_tensor(cursor *c, tensor_entry *t, uint64_t *offset, aren
     ESP_TRY(take_u32(c, t->name, &type, error));
     ESP_TRY(take_u64(c, t->name, offset, error));
     if (!tensor_type_by_gguf(type, &t->type))
-        return error_fail(
-            error, "convert the model to F16, BF16 or Q8_0",
-            "%s: tensor \"%s\" is stored in a type that is not known (GGUF type %u)", c->path, t->name, type);
+        return error_fail(error, "convert the model to F16, BF16 or Q8_0",
+                          "%s: tensor \"%s\" is stored in a type that is not known (GGUF type %u)", c->path,
+                          t->name, type);
     int64_t elements;
     if (!tensor_size(t->type, t->rank, t->shape, &elements, &t->length))
         return error_fail(
