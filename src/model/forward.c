@@ -1,0 +1,187 @@
+/* The forward pass: one walk over the layers for whatever tokens it is given, then log-probs where they are
+ * wanted. */
+#include "model/internal.h"
+
+#include <string.h>
+
+esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error) {
+    if (w->bytes >= bytes) return ESP_OK;
+    workspace_free(w);
+    ESP_TRY(mem_big_alloc(&w->at, bytes, what, error));
+    w->bytes = bytes;
+    return ESP_OK;
+}
+
+void workspace_free(workspace *w) {
+    mem_big_free(w->at);
+    *w = (workspace){0};
+}
+
+static esp_status tape_need(model *m, layer_tape *t, int64_t T, bool pools, esp_error *error) {
+    const model_config *c = &m->config;
+    int64_t D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
+            GE = (int64_t)c->kv_heads * c->head_width;
+    const char *what = "activations";
+    ESP_TRY(workspace_need(&t->x_in, (size_t)(T * D) * 4, what, error));
+    ESP_TRY(workspace_need(&t->x_mid, (size_t)(T * D) * 4, what, error));
+    ESP_TRY(workspace_need(&t->norm1, act_bytes(m, T * D), what, error));
+    ESP_TRY(workspace_need(&t->norm2, act_bytes(m, T * D), what, error));
+    ESP_TRY(workspace_need(&t->attended, act_bytes(m, T * HE), what, error));
+    ESP_TRY(workspace_need(&t->gate_up, act_bytes(m, T * 2 * F), what, error));
+    ESP_TRY(workspace_need(&t->hidden, act_bytes(m, T * F), what, error));
+    ESP_TRY(workspace_need(&t->rstd1, (size_t)T * 4, what, error));
+    ESP_TRY(workspace_need(&t->rstd2, (size_t)T * 4, what, error));
+    ESP_TRY(workspace_need(&t->q, (size_t)(T * HE) * 4, what, error));
+    ESP_TRY(workspace_need(&t->lse, (size_t)(T * c->heads) * 4, what, error));
+    if (pools) {
+        ESP_TRY(workspace_need(&t->k, act_bytes(m, T * GE), what, error));
+        ESP_TRY(workspace_need(&t->v, act_bytes(m, T * GE), what, error));
+    }
+    return ESP_OK;
+}
+
+/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. */
+static void attention_block(model *m, const layer_pass *p, const model_layer *layer, layer_tape *t, void *k,
+                            void *v, float *x) {
+    const model_config *c = &m->config;
+    compute *be = m->compute;
+    const compute_ops *ops = be->ops;
+    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm1, (float)c->norm_eps, t->norm1.at, t->rstd1.at);
+    ops->linear_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, DTYPE_F32, false);
+    ops->rope_split(be, p->tokens, c->heads, c->kv_heads, c->head_width, m->qkv.at, p->positions, p->slots,
+                    m->cosine, m->sine, t->q.at, k, v);
+    ops->attention(be, c->heads, c->kv_heads, c->head_width, p->spans, p->span_count, p->segments, t->q.at, k,
+                   v, t->attended.at, p->keep ? t->lse.at : NULL);
+    ops->linear_forward(be, layer->out, p->tokens, t->attended.at, x, DTYPE_F32, true);
+}
+
+static void feed_forward_block(model *m, const layer_pass *p, const model_layer *layer, layer_tape *t,
+                               float *x) {
+    const model_config *c = &m->config;
+    compute *be = m->compute;
+    const compute_ops *ops = be->ops;
+    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
+    ops->linear_forward(be, layer->gate_up, p->tokens, t->norm2.at, t->gate_up.at, be->act, false);
+    ops->swiglu(be, p->tokens, c->feed_forward, t->gate_up.at, t->hidden.at);
+    ops->linear_forward(be, layer->down, p->tokens, t->hidden.at, x, DTYPE_F32, true);
+}
+
+esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_error *error) {
+    const model_config *c = &m->config;
+    compute *be = m->compute;
+    int64_t T = p->tokens, E = c->head_width;
+    size_t residual = (size_t)(T * c->width) * 4;
+    ESP_TRY(workspace_need(&m->grad_x, residual, "activations",
+                           error)); /* the stream; backward reuses the place */
+    ESP_TRY(
+        workspace_need(&m->qkv, (size_t)(T * (c->heads + 2 * c->kv_heads) * E) * 4, "activations", error));
+    for (int l = 0; l < (p->keep ? c->layers : 1); l++)
+        ESP_TRY(tape_need(m, &m->tape[l], T, p->k == NULL, error));
+    float *x = m->grad_x.at;
+    be->ops->embed_gather(be, m->embedding, T, p->ids, x);
+    for (int l = 0; l < c->layers; l++) {
+        layer_tape *t = &m->tape[p->keep ? l : 0];
+        if (p->keep) memcpy(t->x_in.at, x, residual);
+        attention_block(m, p, &m->layers[l], t, p->k ? p->k[l] : t->k.at, p->v ? p->v[l] : t->v.at, x);
+        if (p->keep) memcpy(t->x_mid.at, x, residual);
+        feed_forward_block(m, p, &m->layers[l], t, x);
+    }
+    m->tokens_computed += T;
+    *out = x;
+    return compute_check(be, error);
+}
+
+esp_status model_head_rows(model *m, const float *x, const int64_t *token_of, int64_t count,
+                           esp_error *error) {
+    int64_t D = m->config.width;
+    head_tape *h = &m->head_rows;
+    ESP_TRY(workspace_need(&h->rows, (size_t)(count * D) * 4, "activations", error));
+    ESP_TRY(workspace_need(&h->normed, act_bytes(m, count * D), "activations", error));
+    ESP_TRY(workspace_need(&h->rstd, (size_t)count * 4, "activations", error));
+    h->count = count;
+    for (int64_t r = 0; r < count; r++)
+        memcpy((float *)h->rows.at + r * D, x + token_of[r] * D, (size_t)D * 4);
+    m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->final_norm, (float)m->config.norm_eps,
+                             h->normed.at, h->rstd.at);
+    return ESP_OK;
+}
+
+/* Which residual rows are read: the predecessors of wanted tokens, each once, ascending. Fills row_of and
+ * token_of. */
+static esp_status choose_rows(model *m, const tree_layout *layout, const uint8_t *wanted, int64_t *count,
+                              esp_error *error) {
+    head_tape *h = &m->head_rows;
+    ESP_TRY(workspace_need(&h->row_of, (size_t)layout->tokens * 8, "activations", error));
+    ESP_TRY(workspace_need(&h->token_of, (size_t)layout->tokens * 8, "activations", error));
+    int64_t *row_of = h->row_of.at, *token_of = h->token_of.at, rows = 0;
+    for (int64_t t = 0; t < layout->tokens; t++) row_of[t] = -1;
+    for (int64_t t = 0; t < layout->tokens; t++)
+        if (layout->predecessor[t] >= 0 && (!wanted || wanted[t])) row_of[layout->predecessor[t]] = 0;
+    for (int64_t t = 0; t < layout->tokens; t++)
+        if (row_of[t] == 0) {
+            token_of[rows] = t;
+            row_of[t] = rows++;
+        }
+    *count = rows;
+    return ESP_OK;
+}
+
+static int by_row(const void *a, const void *b) {
+    const head_read_request *x = a, *y = b;
+    return x->row < y->row ? -1 : x->row > y->row ? 1 : x->token < y->token ? -1 : x->token > y->token;
+}
+
+/* Reads the log-prob of every wanted token from the row of its predecessor. */
+static esp_status read_logprobs(model *m, const token_tree *tree, const tree_layout *layout,
+                                const uint8_t *wanted, float *logprob, esp_error *error) {
+    const int64_t *row_of = m->head_rows.row_of.at;
+    ESP_TRY(workspace_need(&m->read_list, (size_t)layout->tokens * sizeof(head_read_request), "read list",
+                           error));
+    head_read_request *reads = m->read_list.at;
+    int64_t n = 0;
+    for (int64_t t = 0; t < layout->tokens; t++) {
+        logprob[t] = 0;
+        if (layout->predecessor[t] < 0 || (wanted && !wanted[t])) continue;
+        reads[n++] = (head_read_request){
+            .row = row_of[layout->predecessor[t]], .kind = READ_SCORE, .token = tree->tokens[t]};
+    }
+    qsort(reads, (size_t)n, sizeof *reads, by_row);
+    m->compute->ops->head_read(m->compute, m->head, m->head_rows.count, m->head_rows.normed.at, reads, n);
+    ESP_TRY(compute_check(m->compute, error));
+    for (int64_t t = 0; t < layout->tokens; t++) {
+        if (layout->predecessor[t] < 0 || (wanted && !wanted[t])) continue;
+        head_read_request key = {.row = row_of[layout->predecessor[t]], .token = tree->tokens[t]};
+        const head_read_request *found = bsearch(&key, reads, (size_t)n, sizeof key, by_row);
+        logprob[t] = found->logprob;
+    }
+    return ESP_OK;
+}
+
+esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
+                         esp_error *error) {
+    ESP_TRY(token_tree_check(tree, m->config.vocab, m->context, error));
+    if (m->has_kept) layout_free(&m->kept);
+    m->has_kept = false;
+    tree_layout layout;
+    token_tree_layout(tree, &layout);
+    layer_pass pass = {.tokens = layout.tokens,
+                       .ids = tree->tokens,
+                       .positions = layout.positions,
+                       .slots = layout.slots,
+                       .spans = layout.spans,
+                       .span_count = layout.span_count,
+                       .segments = layout.segments.at,
+                       .keep = keep};
+    float *x;
+    int64_t rows = 0;
+    esp_status status = model_run_layers(m, &pass, &x, error);
+    if (status == ESP_OK) status = choose_rows(m, &layout, wanted, &rows, error);
+    if (status == ESP_OK) status = model_head_rows(m, x, m->head_rows.token_of.at, rows, error);
+    if (status == ESP_OK) status = read_logprobs(m, tree, &layout, wanted, logprob, error);
+    if (status == ESP_OK && keep) {
+        m->kept = layout;
+        m->has_kept = true;
+    } else
+        layout_free(&layout);
+    return status;
+}

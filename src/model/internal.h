@@ -1,0 +1,100 @@
+/* What the files of model/ share: the model's inside, and the one pass over the layers that forward, scoring
+ * and extension all use. */
+#ifndef ESPALIER_MODEL_INTERNAL_H
+#define ESPALIER_MODEL_INTERNAL_H
+
+#include "model/model.h"
+
+typedef struct {
+    linear *qkv, *out, *gate_up, *down;
+    const float *norm1, *norm2; /* gains, [width] */
+} model_layer;
+
+/* A matrix (or gain) and the parameters that it is stacked from, rows upon rows. */
+typedef struct {
+    linear **matrix;    /* NULL: a gain */
+    const float **gain; /* NULL: a matrix */
+    int64_t first_parameter, parameters, rows, columns;
+    int flags;
+} model_unit;
+
+/* A buffer that only grows, so that the hot path allocates nothing. */
+typedef struct {
+    void *at;
+    size_t bytes;
+} workspace;
+
+/* Activations of one layer. With keep each layer has its own; without, all share one. */
+typedef struct {
+    workspace x_in, x_mid; /* f32 [T, width]: residual stream before attention, before the MLP */
+    workspace norm1, norm2, attended, gate_up, hidden; /* act */
+    workspace rstd1, rstd2, q, lse;                    /* f32 */
+    workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
+} layer_tape;
+
+/* Activations behind the last layer. */
+typedef struct {
+    workspace rows;         /* f32 [R, width]: the residual rows that are read */
+    workspace rstd, normed; /* f32 [R]; act [R, width] */
+    workspace row_of;       /* int64 [T]: token -> row, or -1 */
+    workspace token_of;     /* int64 [R] */
+    int64_t count;
+} head_tape;
+
+struct model {
+    model_config config;
+    compute *compute;
+    bool trainable;
+    int64_t context, tokens_computed;
+    parameter *parameters;
+    int64_t parameter_count, floats;
+    model_unit *units;
+    int64_t unit_count;
+    float *master;            /* flat f32, trainable only */
+    float *gains;             /* not trainable: all gains, one after another */
+    linear *embedding, *head; /* the same object where tied */
+    model_layer *layers;
+    const float *final_norm;
+    float *cosine, *sine; /* [context, head_width / 2] */
+    layer_tape *tape;     /* [layers]; the first serves passes that keep nothing */
+    head_tape head_rows;
+    workspace qkv, grad_x, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
+    tree_layout kept; /* of the last forward that kept */
+    bool has_kept;
+};
+
+esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error);
+void workspace_free(workspace *w);
+
+/* The structure of parameters and units from the configuration, without weights (load.c and plan use it). */
+void model_describe(model *m);
+/* A model with its matrices made and no numbers in them yet. */
+esp_status model_allocate(model **out, const model_config *config, const model_options *options,
+                          esp_error *error);
+/* Puts one unit's numbers in place: w [rows, columns]. */
+void model_set_unit(model *m, const model_unit *unit, const float *w);
+int64_t model_unit_index_of(const model *m, const char *parameter_name);
+
+/* Where a pass finds its keys and values: the tape's own (pools NULL) or a cache's. */
+typedef struct {
+    int64_t tokens;
+    const int32_t *ids, *positions;
+    const int64_t *slots;
+    const attention_span *spans;
+    int64_t span_count;
+    const attention_segment *segments;
+    void **k, **v; /* [layers], act; NULL: the tape's */
+    bool keep;
+} layer_pass;
+
+/* Runs all layers; *x is the residual stream behind the last one, f32 [tokens, width], owned by the model. */
+esp_status model_run_layers(model *m, const layer_pass *pass, float **x, esp_error *error);
+/* Normalises the rows of x listed in token_of (ascending) into head_rows, ready to be read. */
+esp_status model_head_rows(model *m, const float *x, const int64_t *token_of, int64_t count,
+                           esp_error *error);
+
+static inline size_t act_bytes(const model *m, int64_t n) {
+    return (size_t)n * dtype_size(m->compute->act);
+}
+
+#endif
