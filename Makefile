@@ -25,7 +25,9 @@ deps:
 
 build:
 	@tools/deps --check build
-	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mkdir -p $(BUILD)
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS) > $(BUILD)/configure.log 2>&1 || \
+		{ cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j$(JOBS)
 
 # Without a network the tests that need the model skip, by name; in CI they must run.
@@ -69,4 +71,4 @@ install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	@rm -rf $(BUILD) $(BUILD).log build-sanitize build-sanitize.log
+	@rm -rf $(BUILD) build-sanitize
