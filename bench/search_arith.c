@@ -47,6 +47,8 @@ static esp_status measure(int32_t nodes, esp_error *error) {
     search_config config = search_preset_named("default")->config;
     config.breadth_root = config.breadth = BREADTH;
     config.horizon = config.max_steps = 16;
+    config.c_puct =
+        50; /* explores, so that the tree fills up rather than one right chain be visited over and over */
     config.simulations = nodes / 16 + 1;
     config.max_nodes = nodes;
     double begin = seconds();
