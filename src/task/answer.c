@@ -1,0 +1,252 @@
+#include "task/answer.h"
+
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+}
+
+static bool is_word(unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+static bool all_blank(const char *text, size_t start, size_t end) {
+    for (size_t i = start; i < end; i++)
+        if (!is_blank(text[i])) return false;
+    return true;
+}
+
+static size_t line_end(const char *text, size_t start, size_t limit) {
+    const char *newline = start < limit ? memchr(text + start, '\n', limit - start) : NULL;
+    return newline ? (size_t)(newline - text) : limit;
+}
+
+/* The "=" that ends an expression starting at i, or limit: only digits, operators, brackets and currency
+ * before it. */
+static size_t equals_sign(const char *text, size_t i, size_t limit) {
+    for (; i < limit; i++) {
+        char c = text[i], after = i + 1 < limit ? text[i + 1] : 0;
+        if (c == '=') return i;
+        bool stop = (c == '.' || c == ',') && !isdigit((unsigned char)after);
+        if (stop || (!strchr("0123456789 .,+-*/x^()$%\\", c) && (unsigned char)c < 0x80) || c == 0)
+            return limit;
+    }
+    return limit;
+}
+
+/* A minus set off by a space belongs to the number when nothing else is before it: "- 5". */
+static bool lone_minus(const char *text, size_t start, size_t end) {
+    while (start < end && (is_blank(text[start]) || text[start] == ':')) start++;
+    while (end > start && (is_blank(text[end - 1]) || text[end - 1] == '$')) end--;
+    size_t n = end - start;
+    return (n == 1 && text[start] == '-') || (n == 3 && memcmp(text + start, "\xe2\x88\x92", 3) == 0);
+}
+
+/* The number of text[start, end) that is the answer. */
+static bool stated_number(const char *text, size_t start, size_t end, number_token *out) {
+    size_t from = start;
+    number_token further;
+    if (!number_next(text, end, from, out)) return false;
+    for (size_t equals; (equals = equals_sign(text, out->start, end)) < end;) {
+        if (!number_next(text, end, equals + 1, &further)) break;
+        from = equals + 1;
+        *out = further;
+    }
+    if (!out->negative && lone_minus(text, from, out->start)) out->negative = true;
+    return true;
+}
+
+static task_answer found(answer_source source, size_t start, size_t length) {
+    return (task_answer){.source = source, .start = start, .length = length};
+}
+
+static task_answer found_number(answer_source source, const number_token *n) {
+    return found(source, n->start, n->end - n->start);
+}
+
+static task_answer trimmed(answer_source source, const char *text, size_t start, size_t end) {
+    while (start < end && is_blank(text[start])) start++;
+    while (end > start && is_blank(text[end - 1])) end--;
+    return found(source, start, end - start);
+}
+
+static bool words_before(const char *text, size_t start, const number_token *n) {
+    for (size_t i = start; i < n->start; i++)
+        if (is_word((unsigned char)text[i])) return true;
+    return false;
+}
+
+static bool starts_line(const char *text, size_t i) {
+    while (i > 0 && is_blank(text[i - 1]) && text[i - 1] != '\n') i--;
+    return i == 0 || text[i - 1] == '\n';
+}
+
+/* Rule 1. Goes backwards; what one mark has looked at is not looked at again (`limit`). Sets *decided when
+ * the marks decide, be it for no answer. */
+static task_answer find_mark(const char *text, size_t length, number_token *number, bool *decided) {
+    size_t limit = length;
+    *decided = true;
+    for (size_t i = length; i-- > 0;) {
+        if (text[i] != '#' || length - i < 4 || memcmp(text + i, "####", 4) != 0) continue;
+        size_t start = i + 4, end = line_end(text, start < limit ? start : limit, limit);
+        bool last = limit == length && all_blank(text, end, length);
+        bool has = start < end && stated_number(text, start, end, number);
+        if (has && (last || !words_before(text, start, number))) return found_number(ANSWER_MARK, number);
+        number->end = 0;
+        if (last && start < end && !all_blank(text, start, end))
+            return trimmed(ANSWER_MARK, text, start, end);
+        while (i > 0 && text[i - 1] == '#') i--;
+        if (last && starts_line(text, i)) return found(ANSWER_NONE, 0, 0);
+        limit = i;
+    }
+    *decided = false;
+    return found(ANSWER_NONE, 0, 0);
+}
+
+static size_t skip_any(const char *text, size_t i, size_t limit, const char *set) {
+    while (i < limit && text[i] && strchr(set, text[i])) i++;
+    return i;
+}
+
+/* Where what follows "answer is" or the like at i starts, or 0 when nothing such is there. *direct is set for
+ * forms that often stand before a whole solution ("Answer: First, ..."): there only a number right behind
+ * counts. */
+static size_t phrase_end(const char *text, size_t i, size_t limit, bool *direct) {
+    *direct = true;
+    if (limit - i < 6 || strncasecmp(text + i, "answer", 6) != 0) return 0;
+    size_t p = skip_any(text, i + 6, limit, " \t*_");
+    if (p == limit) return 0;
+    if (text[p] == ':' || text[p] == '=') return p + 1;
+    bool is = limit - p >= 2 && strncasecmp(text + p, "is", 2) == 0;
+    *direct = false;
+    bool whole = is && (limit - p == 2 || !isalnum((unsigned char)text[p + 2]));
+    return whole && p > i + 6 ? p + 2 : 0;
+}
+
+static size_t box_end(const char *text, size_t i, size_t limit) {
+    static const char box[] = "\\boxed{";
+    size_t n = sizeof box - 1;
+    return limit - i >= n && memcmp(text + i, box, n) == 0 ? i + n : 0;
+}
+
+/* The brace that closes the box whose content starts at i, or limit. */
+static size_t closing_brace(const char *text, size_t i, size_t limit) {
+    for (int depth = 1; i < limit; i++) {
+        depth += (text[i] == '{') - (text[i] == '}');
+        if (depth == 0) return i;
+    }
+    return limit;
+}
+
+/* Rule 2, backwards as well. */
+static task_answer find_phrase(const char *text, size_t length, number_token *number) {
+    size_t limit = length;
+    for (size_t i = length; i-- > 0;) {
+        if ((text[i] | 0x20) != 'a' && text[i] != '\\') continue;
+        bool box = text[i] == '\\', direct = false;
+        size_t start = box ? box_end(text, i, limit) : phrase_end(text, i, limit, &direct);
+        if (start == 0) continue;
+        size_t body = skip_any(text, start, limit, " \t\r\n*_:$"), end = line_end(text, body, limit);
+        if (box) end = closing_brace(text, start, limit);
+        if (body > line_end(text, start, limit)) direct = true;
+        if (start < end && stated_number(text, start, end, number) &&
+            !(direct && words_before(text, start, number)))
+            return found_number(box ? ANSWER_BOX : ANSWER_PHRASE, number);
+        limit = i;
+    }
+    number->end = 0;
+    return found(ANSWER_NONE, 0, 0);
+}
+
+/* Rule 3. */
+static task_answer find_last(const char *text, size_t length, number_token *number) {
+    number_token next;
+    bool any = false;
+    for (size_t from = 0; number_next(text, length, from, &next); from = next.end) {
+        *number = next;
+        any = true;
+    }
+    if (any) return found_number(ANSWER_LAST_NUMBER, number);
+    number->end = 0;
+    return found(ANSWER_NONE, 0, 0);
+}
+
+task_answer answer_find(const char *text, size_t length, number_token *number) {
+    bool decided;
+    *number = (number_token){0};
+    task_answer a = find_mark(text, length, number, &decided);
+    if (decided) return a;
+    a = find_phrase(text, length, number);
+    return a.source != ANSWER_NONE ? a : find_last(text, length, number);
+}
+
+char *answer_text(const number_token *number, bool keep_percent) {
+    fmpq_t value;
+    fmpq_init(value);
+    char *text = NULL;
+    if (number_value(number, value)) {
+        char *plain = number_text(value);
+        text = keep_percent && number->percent ? mem_printf("%s%%", plain) : mem_strdup(plain);
+        mem_free(plain);
+    }
+    fmpq_clear(value);
+    return text;
+}
+
+bool answer_equal(const number_token *a, const number_token *b, bool *fine) {
+    fmpq_t x, y, hundred;
+    fmpq_init(x);
+    fmpq_init(y);
+    fmpq_init(hundred);
+    *fine = number_value(a, x) && number_value(b, y);
+    bool equal = *fine && fmpq_equal(x, y);
+    if (*fine && !equal && a->percent != b->percent) {
+        fmpq_set_si(hundred, 100, 1);
+        fmpq_mul(a->percent ? y : x, a->percent ? y : x, hundred);
+        equal = fmpq_equal(x, y);
+    }
+    fmpq_clear(x);
+    fmpq_clear(y);
+    fmpq_clear(hundred);
+    return equal;
+}
+
+/* Bytes of the valid UTF-8 sequence at i, or 0. */
+static size_t utf8_length(const unsigned char *s, size_t left) {
+    unsigned char c = s[0];
+    size_t n = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : c >= 0xe0 && c < 0xf0 ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
+    if (n == 0 || n > left) return 0;
+    for (size_t k = 1; k < n; k++)
+        if ((s[k] & 0xc0) != 0x80) return 0;
+    bool bad = (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+               (c == 0xf4 && s[1] > 0x8f);
+    return bad ? 0 : n;
+}
+
+char *answer_excerpt(const char *text, size_t start, size_t length) {
+    const unsigned char *s = (const unsigned char *)text + start;
+    text_buffer b = {0};
+    text_puts(&b, "");
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length(s + i, length - i);
+        bool shown = n > 0 && s[i] >= 0x20 && s[i] != 0x7f;
+        if (b.length + (shown ? n : 3) > 100) {
+            text_puts(&b, "...");
+            break;
+        }
+        if (shown)
+            text_append(&b, (const char *)s + i, n);
+        else
+            text_puts(&b, "\xef\xbf\xbd");
+        i += n ? n : 1;
+    }
+    return b.at;
+}

@@ -1,0 +1,149 @@
+/* Tasks by name, reading problems, prompts and the judge's prompt. */
+#include "support.h"
+
+#include "base/file.h"
+#include "task/task.h"
+
+#include <string.h>
+
+static char path[] = "espalier-task-test-XXXXXX.jsonl";
+
+static const task *gsm8k(void) {
+    return task_find("gsm8k", NULL);
+}
+
+static esp_status read_text(const char *text, problem_set *set, esp_error *error) {
+    assert_int_equal(file_write_all(path, text, strlen(text), error), ESP_OK);
+    esp_status status = task_read(gsm8k(), path, set, error);
+    unlink(path);
+    return status;
+}
+
+static const char two[] = "{\"question\": \"How many?\", \"answer\": \"He has 2/2=<<2/2=1>>1 egg.  \\r\\n\\n "
+                          "It is $<<1*1,000=1000>>1,000 << "
+                          "more\\n#### 1,000\"}\n"
+                          "\n"
+                          "{\"id\": \"mine\", \"question\": \"And?\", \"answer\": \"#### -7\"}\n";
+
+static void test_reading(void **state) {
+    (void)state;
+    esp_error error = {0};
+    problem_set set;
+    assert_int_equal(read_text(two, &set, &error), ESP_OK);
+    assert_int_equal(set.count, 2);
+    assert_string_equal(set.source, path);
+    const problem *p = set.at;
+    assert_string_equal(p[0].question, "How many?");
+    assert_string_equal(p[0].gold, "1000");
+    assert_string_equal(p[0].rationale, "He has 2/2=1 egg.\nIt is $1,000 << more\n#### 1000");
+    assert_non_null(strstr(p[0].raw, "<<2/2=1>>"));
+    char id[64];
+    snprintf(id, sizeof id, "%.*s:1", (int)(strlen(path) - strlen(".jsonl")), path);
+    assert_string_equal(p[0].id, id);
+    assert_int_equal(p[0].line, 1);
+    assert_string_equal(p[1].id, "mine");
+    assert_string_equal(p[1].gold, "-7");
+    assert_string_equal(p[1].rationale, "#### -7");
+    assert_int_equal(p[1].line, 3);
+    assert_int_equal(p[1].index, 1);
+    text_buffer b = {0};
+    assert_int_equal(task_sft_target(gsm8k(), p, &b, &error), ESP_OK);
+    assert_string_equal(b.at, p[0].rationale);
+    problem bare = {.id = "x", .question = "?", .gold = "1"};
+    assert_int_equal(task_sft_target(gsm8k(), &bare, &b, &error), ESP_FAILED);
+    text_free(&b);
+    problem_set_free(&set);
+}
+
+static void test_reading_errors(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *where, *says;
+    } bad[] = {
+        {"{\"question\": \"a\"}\n", ":1", "answer"},
+        {"{\"answer\": \"#### 1\"}\n", ":1", "question"},
+        {"{\"question\": \"a\", \"answer\": \"#### 1\"}\n{\"question\": 3, \"answer\": \"#### 1\"}\n", ":2",
+         "question"},
+        {"{\"question\": \"a\", \"answer\": \"it is 1\"}\n", ":1", "####"},
+        {"{\"question\": \"a\", \"answer\": \"#### one\"}\n", ":1", "number"},
+        {"{\"question\": \"a\", \"answer\": \"####\"}\n", ":1", "number"},
+        {"{\"question\": \"a\", \n", ":1", ""},
+        {"[1]\n", ":1", ""},
+        {"", "", "no problems"},
+        {"\n\n", "", "no problems"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        esp_error error = {0};
+        problem_set set;
+        assert_int_equal(read_text(bad[i].text, &set, &error), ESP_FAILED);
+        assert_true(set.at == NULL && set.memory == NULL);
+        if (!strstr(error.message, path) || !strstr(error.message, bad[i].where) ||
+            !strstr(error.message, bad[i].says))
+            fail_msg("case %zu: \"%s\"", i, error.message);
+    }
+    esp_error error = {0};
+    problem_set set;
+    assert_int_equal(task_read(gsm8k(), "no/such/file.jsonl", &set, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "no/such/file.jsonl"));
+}
+
+static void test_names(void **state) {
+    (void)state;
+    esp_error error = {0};
+    assert_string_equal(task_name(gsm8k()), "gsm8k");
+    assert_null(task_find("gsm9k", &error));
+    assert_non_null(strstr(error.message, "gsm9k"));
+    assert_non_null(strstr(error.hint, "gsm8k"));
+    const char *const *markers = task_answer_markers(gsm8k());
+    assert_string_equal(markers[0], "####");
+    assert_string_equal(markers[1], "The answer is");
+    assert_null(markers[2]);
+}
+
+static void test_prompts(void **state) {
+    (void)state;
+    problem p = {.id = "x", .question = "100% of 3?", .gold = "3", .rationale = "It is 3.\n#### 3"};
+    text_buffer b = {0};
+    task_prompt_chat(gsm8k(), &p, &b);
+    assert_memory_equal(b.at, task_instruction(gsm8k()), strlen(task_instruction(gsm8k())));
+    assert_string_equal(b.at + b.length - strlen(p.question), p.question);
+    text_clear(&b);
+    task_prompt_plain(gsm8k(), &p, &b);
+    assert_non_null(strstr(b.at, "Problem: 100% of 3?\nSolution:\n"));
+    assert_null(strstr(b.at, "#### 3"));
+    text_free(&b);
+}
+
+/* What is shared stands before the steps; without the example nothing gold is in it (METHOD.md 3.2). */
+static void test_judge(void **state) {
+    (void)state;
+    problem p = {.id = "x", .question = "3?", .gold = "77", .rationale = "It is 77.\n#### 77"};
+    text_buffer with = {0}, without = {0};
+    task_judge_prefix(gsm8k(), &p, true, &with);
+    task_judge_prefix(gsm8k(), &p, false, &without);
+    assert_non_null(strstr(with.at, p.rationale));
+    assert_null(strstr(without.at, "77"));
+    assert_int_equal(without.at[without.length - 1], '\n');
+    p.rationale = NULL;
+    text_clear(&with);
+    task_judge_prefix(gsm8k(), &p, true, &with);
+    assert_string_equal(with.at, without.at);
+    const char *suffix = task_judge_suffix(gsm8k());
+    assert_int_equal(suffix[strlen(suffix) - 1], '(');
+    assert_non_null(strstr(suffix, "(A) incorrect"));
+    assert_non_null(strstr(suffix, "(B) correct"));
+    text_clear(&with);
+    text_printf(&with, "%s%s", task_judge_question(gsm8k()), task_judge_answer(gsm8k()));
+    assert_string_equal(with.at, suffix);
+    text_free(&with);
+    text_free(&without);
+}
+
+int main(void) {
+    snprintf(path, sizeof path, "espalier-task-%d.jsonl", (int)getpid());
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reading), cmocka_unit_test(test_reading_errors), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_prompts), cmocka_unit_test(test_judge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
