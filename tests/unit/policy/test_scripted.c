@@ -109,6 +109,33 @@ static void by_hand(void **state) {
     json_decref(want);
 }
 
+/* Of equals the first stands: in select, in commit, as winner and as loser. */
+static void ties(void **state) {
+    (void)state;
+    json_t *scenario = parse("{\"config\":{" CONFIG "},\"root\":{\"children\":[" STEP("a", "-1") "," STEP(
+        "b", "1") "," STEP("c", "1") "," STEP("d", "-1") "]}}");
+    json_t *config = json_object_get(scenario, "config"), *got = NULL;
+    json_object_set_new(config, "breadth_root", json_integer(4));
+    json_object_set_new(config, "pairs_from", json_string("all"));
+    for (int simulations = 1; simulations <= 2; simulations++) {
+        /* b first; then c, whose visits lag behind; then b and c stand at one visit each. */
+        esp_error error = {0};
+        json_object_set_new(config, "iterations", json_integer(simulations));
+        if (scripted_solve(scenario, NULL, &got, &error)) fail_msg("%s", error.message);
+        json_t *step = json_array_get(json_object_get(got, "steps"), 0),
+               *pair = json_object_get(step, "pair");
+        json_t *children = json_object_get(step, "children");
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(children, 1), "N")), 1);
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(children, 2), "N")),
+                         simulations - 1);
+        assert_int_equal(json_integer_value(json_object_get(step, "picked")), 1);
+        assert_int_equal(json_integer_value(json_object_get(pair, "chosen")), 1);
+        assert_int_equal(json_integer_value(json_object_get(pair, "rejected")), 0);
+        json_decref(got);
+    }
+    json_decref(scenario);
+}
+
 static void edges(void **state) {
     (void)state;
     /* No children at all, a finished root, an outcome of another size, the same step with other white space.
@@ -198,8 +225,8 @@ static void deep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(goldens),   cmocka_unit_test(by_hand), cmocka_unit_test(edges),
-        cmocka_unit_test(malformed), cmocka_unit_test(deep),
+        cmocka_unit_test(goldens), cmocka_unit_test(by_hand),   cmocka_unit_test(ties),
+        cmocka_unit_test(edges),   cmocka_unit_test(malformed), cmocka_unit_test(deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,9 @@ static void random_loser(void **state) {
         for (int32_t i = 0; i < search_step_count(a->s); i++) {
             search_step step = search_step_at(a->s, i), other = search_step_at(smallest->s, i);
             assert_int_equal(step.picked, other.picked); /* the loser touches nothing but pairs */
+            int below = 0; /* siblings that make a pair with the best, whichever is drawn */
+            for (int32_t j = 0; j < step.child_count; j++) below += step.children[j].Q < other.pair.q_chosen;
+            if (other.has_pair && below == step.child_count - 1) assert_true(step.has_pair);
             if (!step.has_pair) continue;
             assert_true(step.pair.q_chosen > step.pair.q_rejected && step.pair.chosen != step.pair.rejected);
             assert_int_equal(step.pair.chosen, other.pair.chosen);

@@ -97,6 +97,40 @@ static void commitments_are_a_path(void **state) {
     }
 }
 
+static int64_t spread(const search *s, const search_node *n) {
+    int64_t least = INT64_MAX, most = 0;
+    for (int32_t i = 0; i < n->children; i++) {
+        int64_t N = search_node_at(s, n->first_child + i).N;
+        least = N < least ? N : least;
+        most = N > most ? N : most;
+    }
+    return n->children ? most - least : 0;
+}
+
+/* (2.7) After the last commitment nothing changes any more, so its rule can be read off the tree. */
+static void commits_by_spread(void **state) {
+    (void)state;
+    int64_t seen = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        search_config config = synthetic_config(seed);
+        config.commit = SEARCH_COMMIT_VISITS_TIMES_SPREAD;
+        config.c_puct = 20; /* visits everywhere, so that the least is not 0 */
+        config.simulations = 64;
+        config.horizon = 5;
+        synthetic *y = synthetic_run(&config, seed);
+        search_step step = search_step_at(y->s, search_step_count(y->s) - 1);
+        int64_t rank[8];
+        for (int32_t j = 0; j < step.child_count; j++) {
+            search_node n = search_node_at(y->s, step.children[j].node);
+            rank[j] = n.N * (1 + spread(y->s, &n));
+            seen += spread(y->s, &n) > 0;
+        }
+        for (int32_t j = 0; j < step.child_count; j++) assert_true(rank[j] <= rank[step.picked]);
+        synthetic_free(y);
+    }
+    assert_true(seen > 10);
+}
+
 /* (4.1, 4.2) */
 static void pairs_hold(void **state) {
     (void)state;
@@ -217,9 +251,13 @@ static void steps_are_kept(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(visits_add_up),          cmocka_unit_test(values_are_bounded),
-        cmocka_unit_test(commitments_are_a_path), cmocka_unit_test(pairs_hold),
-        cmocka_unit_test(same_bits_side_by_side), cmocka_unit_test(requests_respect_the_limits),
+        cmocka_unit_test(visits_add_up),
+        cmocka_unit_test(values_are_bounded),
+        cmocka_unit_test(commitments_are_a_path),
+        cmocka_unit_test(commits_by_spread),
+        cmocka_unit_test(pairs_hold),
+        cmocka_unit_test(same_bits_side_by_side),
+        cmocka_unit_test(requests_respect_the_limits),
         cmocka_unit_test(steps_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
