@@ -1,0 +1,336 @@
+/* Reading rows, each kind in its one order, into memory that the list owns; and the digest of all that is
+ * compared. */
+#include "store/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+typedef struct {
+    sqlite3_stmt *statement;
+    arena *memory;
+    int column; /* the next one */
+} row;
+
+static int64_t take_int(row *r) {
+    return sqlite3_column_int64(r->statement, r->column++);
+}
+
+static double take_double(row *r) {
+    int at = r->column++;
+    return sqlite3_column_type(r->statement, at) == SQLITE_NULL ? (double)NAN
+                                                                : sqlite3_column_double(r->statement, at);
+}
+
+static const char *take_text(row *r) {
+    const char *text = (const char *)sqlite3_column_text(r->statement, r->column++);
+    return text ? arena_strdup(r->memory, text) : NULL;
+}
+
+/* A blob of 4-byte numbers; NULL where it is empty. */
+static const void *take_numbers(row *r, int64_t *count) {
+    const void *bytes = sqlite3_column_blob(r->statement, r->column);
+    int64_t n = sqlite3_column_bytes(r->statement, r->column++) / 4;
+    if (count) *count = n;
+    return n ? arena_copy(r->memory, bytes, (size_t)n * 4) : NULL;
+}
+
+static void take_problem(row *r, store_problem *p) {
+    p->problem = take_int(r);
+    p->name = take_text(r);
+    p->question = take_text(r);
+    p->answer = take_text(r);
+}
+
+static void take_tree(row *r, store_tree *t) {
+    t->tree = take_int(r);
+    t->iteration = take_int(r);
+    t->wave = take_int(r);
+    t->ordinal = take_int(r);
+    t->problem = take_int(r);
+    t->prompt_ids = take_numbers(r, &t->prompt_count);
+    t->final_node = take_int(r);
+    t->outcome = take_double(r);
+    t->simulations = take_int(r);
+    t->tokens_sampled = take_int(r);
+    t->tokens_judged = take_int(r);
+    t->tokens_computed = take_int(r);
+    t->finished = take_int(r);
+    t->right = take_int(r);
+}
+
+static void take_node(row *r, store_node *n) {
+    n->index = take_int(r);
+    n->parent = take_int(r);
+    n->depth = take_int(r);
+    n->ids = take_numbers(r, &n->count);
+    n->logprobs = take_numbers(r, NULL);
+    n->visits = take_int(r);
+    n->logprob = take_double(r);
+    n->q = take_double(r);
+    n->v = take_double(r);
+    n->r = take_double(r);
+    n->prior = take_double(r);
+    n->confidence = take_double(r);
+    n->outcome = take_double(r);
+    n->flags = (uint32_t)take_int(r);
+    n->text = take_text(r);
+}
+
+static void take_commitment(row *r, store_commitment *c) {
+    c->step = take_int(r);
+    c->state = take_int(r);
+    c->picked = take_int(r);
+    c->chosen = take_int(r);
+    c->rejected = take_int(r);
+}
+
+static void take_pair(row *r, store_pair *p) {
+    p->pair = take_int(r);
+    p->iteration = take_int(r);
+    p->tree = take_int(r);
+    p->problem = take_int(r);
+    p->state = take_int(r);
+    p->chosen = take_int(r);
+    p->rejected = take_int(r);
+    p->prefix_ids = take_numbers(r, &p->prefix_count);
+    p->chosen_ids = take_numbers(r, &p->chosen_count);
+    p->rejected_ids = take_numbers(r, &p->rejected_count);
+    p->q_chosen = take_double(r);
+    p->q_rejected = take_double(r);
+    p->n_chosen = take_int(r);
+    p->n_rejected = take_int(r);
+    p->alpha = take_double(r);
+    p->policy_logp_chosen = take_double(r);
+    p->policy_logp_rejected = take_double(r);
+    p->ref_logp_chosen = take_double(r);
+    p->ref_logp_rejected = take_double(r);
+    p->policy = take_text(r);
+}
+
+static void take_update(row *r, store_update *u) {
+    u->phase = take_text(r);
+    u->iteration = take_int(r);
+    u->update = take_int(r);
+    u->rows = take_int(r);
+    u->loss = take_double(r);
+    u->lr = take_double(r);
+    u->grad_norm = take_double(r);
+    u->margin = take_double(r);
+    u->accuracy = take_double(r);
+    u->logp_chosen = take_double(r);
+    u->logp_rejected = take_double(r);
+    u->kl = take_double(r);
+    u->tokens = take_int(r);
+    u->tokens_computed = take_int(r);
+}
+
+static void take_eval(row *r, store_eval *e) {
+    e->iteration = take_int(r);
+    e->method = take_text(r);
+    e->set = take_text(r);
+    e->k = take_int(r);
+    e->problems = take_int(r);
+    e->right = take_int(r);
+    e->accuracy = take_double(r);
+    e->low = take_double(r);
+    e->high = take_double(r);
+    e->pass_at_k = take_double(r);
+    e->maj_at_k = take_double(r);
+    e->tokens_sampled = take_int(r);
+    e->tokens_computed = take_int(r);
+}
+
+static void take_eval_result(row *r, store_eval_result *e) {
+    e->problem = take_int(r);
+    e->sample = take_int(r);
+    e->right = take_int(r) != 0;
+    e->finished = take_int(r) != 0;
+    e->tokens = take_int(r);
+    e->answer = take_text(r);
+    e->text = take_text(r);
+}
+
+/* The rows of `query` (a bound statement) into *out, a STORE_LIST of `type`, by take_TYPE. */
+#define READ_ALL(type, take, out, query)                                                                     \
+    do {                                                                                                     \
+        *(out) = (__typeof__(*(out))){0};                                                                    \
+        row r_ = {0};                                                                                        \
+        sqlite3_stmt *statement;                                                                             \
+        ESP_TRY(query);                                                                                      \
+        r_.statement = statement;                                                                            \
+        r_.memory = arena_new();                                                                             \
+        MEM_LIST(type) list_ = {0};                                                                          \
+        bool more_ = true;                                                                                   \
+        esp_status status_;                                                                                  \
+        while ((status_ = store_next(s, "read", statement, &more_, error)) == ESP_OK && more_) {             \
+            type one_ = {0};                                                                                 \
+            r_.column = 0;                                                                                   \
+            take(&r_, &one_);                                                                                \
+            MEM_LIST_PUSH(&list_, one_);                                                                     \
+        }                                                                                                    \
+        if (status_ == ESP_OK) {                                                                             \
+            size_t bytes_ = (size_t)list_.count * sizeof(type);                                              \
+            out->at = list_.count ? arena_copy(r_.memory, list_.at, bytes_) : NULL;                          \
+            out->count = list_.count;                                                                        \
+            out->memory = r_.memory;                                                                         \
+        } else {                                                                                             \
+            arena_free(r_.memory);                                                                           \
+        }                                                                                                    \
+        MEM_LIST_FREE(&list_);                                                                               \
+        return status_;                                                                                      \
+    } while (0)
+#define QUERY(...) store_query(s, "read", &statement, error, __VA_ARGS__)
+
+esp_status store_read_problems(store *s, store_problems *out, esp_error *error) {
+    READ_ALL(store_problem, take_problem, out, QUERY("SELECT * FROM problems ORDER BY problem", ""));
+}
+
+esp_status store_read_trees(store *s, int64_t iteration, store_trees *out, esp_error *error) {
+    READ_ALL(store_tree, take_tree, out,
+             QUERY("SELECT * FROM trees WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, ordinal", "i",
+                   iteration));
+}
+
+esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error) {
+    READ_ALL(store_node, take_node, out,
+             QUERY("SELECT node, parent, depth, ids, logprobs, visits, logprob, q, v, r, prior, confidence, "
+                   "outcome, flags, text "
+                   "FROM nodes WHERE tree = ? ORDER BY node",
+                   "i", tree));
+}
+
+esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out, esp_error *error) {
+    READ_ALL(
+        store_commitment, take_commitment, out,
+        QUERY("SELECT step, state, picked, chosen, rejected FROM commitments WHERE tree = ? ORDER BY step",
+              "i", tree));
+}
+
+esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_error *error) {
+    if (iteration >= 0)
+        READ_ALL(store_pair, take_pair, out,
+                 QUERY("SELECT * FROM pairs WHERE iteration = ? ORDER BY pair", "i", iteration));
+    READ_ALL(store_pair, take_pair, out, QUERY("SELECT * FROM pairs ORDER BY iteration, pair", ""));
+}
+
+esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error) {
+    READ_ALL(
+        store_update, take_update, out,
+        QUERY("SELECT * FROM updates WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, phase DESC, step",
+              "i", iteration));
+}
+
+esp_status store_read_evals(store *s, store_evals *out, esp_error *error) {
+    READ_ALL(store_eval, take_eval, out,
+             QUERY("SELECT * FROM evals ORDER BY iteration, method, problem_set", ""));
+}
+
+esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,
+                                   store_eval_results *out, esp_error *error) {
+    READ_ALL(store_eval_result, take_eval_result, out,
+             QUERY("SELECT problem, sample, right, finished, tokens, answer, text FROM eval_results WHERE "
+                   "iteration = ? AND method = ? "
+                   "AND problem_set = ? ORDER BY problem, sample",
+                   "itt", iteration, method, set));
+}
+
+/* ---- single values ---- */
+
+esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more;
+    *value = NULL;
+    ESP_TRY(QUERY("SELECT value FROM meta WHERE key = ?", "t", key));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    if (more) *value = mem_strdup((const char *)sqlite3_column_text(statement, 0));
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
+
+esp_status store_position_get(store *s, store_position *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more;
+    *out = (store_position){.phase = STORE_PHASE_SFT};
+    ESP_TRY(QUERY("SELECT phase, iteration, wave, step, checkpoint FROM position", ""));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    if (!more) return ESP_OK;
+    int64_t phase = sqlite3_column_int64(statement, 0);
+    out->iteration = sqlite3_column_int64(statement, 1);
+    out->wave = sqlite3_column_int64(statement, 2);
+    out->update = sqlite3_column_int64(statement, 3);
+    const char *checkpoint = (const char *)sqlite3_column_text(statement, 4);
+    size_t length = strlen(checkpoint);
+    bool sound = phase >= STORE_PHASE_SFT && phase <= STORE_PHASE_DONE && length < sizeof out->checkpoint;
+    if (sound) {
+        out->phase = (store_phase)phase;
+        memcpy(out->checkpoint, checkpoint, length + 1);
+    }
+    sqlite3_reset(statement);
+    return sound ? ESP_OK
+                 : error_fail(error, "the file is damaged; restore it from a copy", "%s: no such position",
+                              s->file);
+}
+
+esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
+                            esp_error *error) {
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT value FROM metrics WHERE key = ? AND iteration = ? ORDER BY id DESC LIMIT 1", "ti",
+                  key, iteration));
+    ESP_TRY(store_next(s, "read", statement, found, error));
+    if (!*found) return ESP_OK;
+    *value = take_double(&(row){.statement = statement});
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
+
+/* ---- the digest ---- */
+
+static void digest_row(XXH3_state_t *state, sqlite3_stmt *statement) {
+    for (int i = 0; i < sqlite3_column_count(statement); i++) {
+        int32_t type = sqlite3_column_type(statement, i);
+        XXH3_64bits_update(state, &type, sizeof type);
+        if (type == SQLITE_INTEGER) {
+            int64_t integer = sqlite3_column_int64(statement, i);
+            XXH3_64bits_update(state, &integer, sizeof integer);
+        } else if (type == SQLITE_FLOAT) {
+            double number = sqlite3_column_double(statement, i);
+            XXH3_64bits_update(state, &number, sizeof number);
+        }
+        if (type != SQLITE_TEXT && type != SQLITE_BLOB) continue;
+        const void *bytes = sqlite3_column_blob(statement, i);
+        int64_t length = sqlite3_column_bytes(statement, i);
+        XXH3_64bits_update(state, &length, sizeof length);
+        if (length) XXH3_64bits_update(state, bytes, (size_t)length);
+    }
+}
+
+esp_status store_digest(store *s, uint64_t *out, esp_error *error) {
+    static const char *const queries[] = {
+        "SELECT * FROM problems ORDER BY problem",
+        "SELECT * FROM waves ORDER BY iteration, wave",
+        "SELECT * FROM trees ORDER BY tree",
+        "SELECT * FROM nodes ORDER BY tree, node",
+        "SELECT * FROM commitments ORDER BY tree, step",
+        "SELECT * FROM pairs ORDER BY pair",
+        "SELECT * FROM updates ORDER BY iteration, phase, step",
+        "SELECT * FROM evals ORDER BY iteration, method, problem_set",
+        "SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample",
+    };
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_64bits_reset(state);
+    esp_status status = ESP_OK;
+    for (size_t i = 0; i < sizeof queries / sizeof *queries && status == ESP_OK; i++) {
+        sqlite3_stmt *statement;
+        bool more = true;
+        status = QUERY(queries[i], "");
+        while (status == ESP_OK && (status = store_next(s, "read", statement, &more, error)) == ESP_OK &&
+               more)
+            digest_row(state, statement);
+    }
+    *out = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return status;
+}

@@ -1,0 +1,239 @@
+/* Opening and closing a run's folder: the lock, the schema and its version; the log. */
+#include "store/internal.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *store_folder(const store *s) {
+    return s->folder;
+}
+
+/* ---- the lock: a second process is kept out for as long as this one lives ---- */
+
+static esp_status take_lock(store *s, esp_error *error) {
+    char *path = path_join(s->folder, "lock");
+    esp_status status = ESP_OK;
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0) {
+        status = error_fail(error, "choose a folder that you may write to, with --out",
+                            "%s: cannot create the lock: %s", path, strerror(errno));
+    } else if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
+        int e = errno;
+        char holder[32] = "";
+        ssize_t n = pread(s->lock, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? n : 0] = '\0';
+        holder[strcspn(holder, "\n")] = '\0';
+        if (e == EWOULDBLOCK)
+            status = error_fail(error, "wait for it to end, or stop it with Ctrl-C",
+                                "%s: another process works on this run (process %s)", s->folder,
+                                *holder ? holder : "unknown");
+        else
+            status =
+                error_fail(error, "put the run on a local disk", "%s: cannot lock: %s", path, strerror(e));
+        close(s->lock);
+        s->lock = -1;
+    } else {
+        char mine[32];
+        int n = snprintf(mine, sizeof mine, "%ld\n", (long)getpid());
+        /* Only for the message above: a full disk here shows itself at the first commit. */
+        if (ftruncate(s->lock, 0) == 0 && pwrite(s->lock, mine, (size_t)n, 0) != n)
+            (void)!ftruncate(s->lock, 0);
+    }
+    mem_free(path);
+    return status;
+}
+
+/* ---- the database ---- */
+
+static esp_status number_of(store *s, const char *sql, int64_t *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more;
+    *out = 0;
+    ESP_TRY(store_query(s, "read", &statement, error, sql, ""));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    if (more) *out = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
+
+static esp_status execute(store *s, const char *doing, const char *sql, esp_error *error) {
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? ESP_OK : store_sql_fail(s, doing, error);
+}
+
+static esp_status make_schema(store *s, esp_error *error) {
+    char ending[160];
+    snprintf(ending, sizeof ending, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             STORE_APPLICATION_ID, STORE_SCHEMA_VERSION);
+    ESP_TRY(store_begin(s, error));
+    esp_status status = execute(s, "make the tables", store_schema, error);
+    if (status == ESP_OK) status = execute(s, "make the tables", ending, error);
+    if (status == ESP_OK) return store_commit(s, error);
+    store_rollback(s);
+    return status;
+}
+
+/* A fresh database, or one whose first process was killed before its tables were there. */
+static esp_status is_blank(store *s, bool *blank, esp_error *error) {
+    int64_t tables, version;
+    ESP_TRY(number_of(s, "SELECT count(*) FROM sqlite_schema", &tables, error));
+    ESP_TRY(number_of(s, "PRAGMA user_version", &version, error));
+    *blank = tables == 0 && version == 0;
+    return ESP_OK;
+}
+
+static esp_status check_version(store *s, esp_error *error) {
+    int64_t version, application;
+    ESP_TRY(number_of(s, "PRAGMA user_version", &version, error));
+    ESP_TRY(number_of(s, "PRAGMA application_id", &application, error));
+    if (application != STORE_APPLICATION_ID)
+        return error_fail(error, "name a folder that espalier made", "%s: not a run of Espalier", s->file);
+    if (version != STORE_SCHEMA_VERSION)
+        return error_fail(error, "use the Espalier that made it, or start a new run",
+                          "%s: written with schema version %lld; this program reads version %d", s->file,
+                          (long long)version, STORE_SCHEMA_VERSION);
+    return ESP_OK;
+}
+
+static esp_status open_database(store *s, const char *name, int flags, esp_error *error) {
+    if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK) return store_sql_fail(s, "open", error);
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(
+        s->db, 10000); /* ms; a reader's snapshot may hold up a checkpoint of the WAL for a moment */
+    return ESP_OK;
+}
+
+static esp_status open_to_write(store *s, esp_error *error) {
+    bool blank;
+    ESP_TRY(open_database(s, s->file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error));
+    ESP_TRY(is_blank(s, &blank, error));
+    if (!blank) ESP_TRY(check_version(s, error));
+    if (!blank && s->mode == STORE_CREATE)
+        return error_fail(error, "go on with it by --resume, or choose another folder with --out",
+                          "%s: holds a run already", s->folder);
+    ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
+    return blank ? make_schema(s, error) : ESP_OK;
+}
+
+/* file:...?immutable=1, with what a URI would read otherwise escaped. */
+static char *immutable_uri(const char *path) {
+    text_buffer uri = {0};
+    text_puts(&uri, "file:");
+    for (const char *c = path; *c; c++)
+        text_printf(&uri, strchr("?#%", *c) ? "%%%02x" : "%c", (unsigned char)*c);
+    text_puts(&uri, "?immutable=1");
+    return uri.at;
+}
+
+static esp_status open_to_read(store *s, esp_error *error) {
+    bool blank;
+    char *wal = mem_printf("%s-wal", s->file);
+    /* In a folder that may not be written SQLite cannot make the WAL's index; without a WAL there is no need
+     * of it. */
+    bool frozen = access(s->folder, W_OK) != 0 && !file_exists(wal);
+    char *name = frozen ? immutable_uri(s->file) : mem_strdup(s->file);
+    esp_status status = open_database(s, name, SQLITE_OPEN_READONLY | (frozen ? SQLITE_OPEN_URI : 0), error);
+    mem_free(wal);
+    mem_free(name);
+    ESP_TRY(status);
+    ESP_TRY(is_blank(s, &blank, error));
+    if (blank)
+        return error_fail(error, "the run was stopped before it began: start it again",
+                          "%s: holds no run yet", s->file);
+    return check_version(s, error);
+}
+
+static esp_status open_log(store *s, esp_error *error) {
+    char *path = path_join(s->folder, "log.jsonl");
+    esp_status status = ESP_OK;
+    s->log = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    struct stat about;
+    if (s->log < 0 || fstat(s->log, &about) != 0) {
+        status = error_fail(error, "check the permissions of the run's folder", "%s: cannot open: %s", path,
+                            strerror(errno));
+    } else if (about.st_size > 0) { /* a kill in the middle of a line: drop the torn end */
+        off_t end = about.st_size;
+        char last = 0;
+        while (end > 0 && pread(s->log, &last, 1, end - 1) == 1 && last != '\n') end--;
+        if (end != about.st_size && ftruncate(s->log, end) != 0)
+            status = error_fail(error, "check the disk", "%s: cannot write: %s", path, strerror(errno));
+    }
+    mem_free(path);
+    return status;
+}
+
+static esp_status open_all(store *s, esp_error *error) {
+    if (s->mode == STORE_CREATE) ESP_TRY(folder_make(s->folder, error));
+    if (s->mode != STORE_CREATE && !file_exists(s->file)) {
+        const char *hint = s->mode == STORE_RESUME ? "start it without --resume, or check the folder's name"
+                                                   : "check the folder's name";
+        return error_fail(error, hint, "%s: no run is here (there is no run.db)", s->folder);
+    }
+    if (s->mode == STORE_READ) return open_to_read(s, error);
+    ESP_TRY(take_lock(s, error));
+    ESP_TRY(open_to_write(s, error));
+    return open_log(s, error);
+}
+
+esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error) {
+    *out = NULL;
+    store *s = MEM_NEW(store);
+    *s = (store){.mode = mode,
+                 .lock = -1,
+                 .log = -1,
+                 .folder = mem_strdup(folder),
+                 .file = path_join(folder, "run.db")};
+    esp_status status = open_all(s, error);
+    if (status == ESP_OK)
+        *out = s;
+    else
+        store_close(s);
+    return status;
+}
+
+void store_close(store *s) {
+    if (!s) return;
+    store_rollback(s);
+    for (int64_t i = 0; i < s->statements.count; i++) sqlite3_finalize(s->statements.at[i].prepared);
+    MEM_LIST_FREE(&s->statements);
+    sqlite3_close(s->db);
+    if (s->log >= 0) close(s->log);
+    if (s->lock >= 0) close(s->lock); /* and with it the lock */
+    mem_free(s->folder);
+    mem_free(s->file);
+    mem_free(s);
+}
+
+/* ---- the log ---- */
+
+esp_status store_log(store *s, const char *kind, const char *members, esp_error *error) {
+    text_buffer line = {0};
+    struct timespec now;
+    struct tm utc;
+    char date[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+    text_printf(&line, "{\"time\":\"%s.%03ldZ\",\"kind\":\"%s\"", date, now.tv_nsec / 1000000, kind);
+    const char *inside = members ? members + strspn(members, " {") : "}";
+    text_printf(&line, "%s%s\n", inside[strspn(inside, " ")] == '}' ? "" : ",", inside);
+    struct stat before;
+    bool known = fstat(s->log, &before) == 0;
+    ssize_t written = write(s->log, line.at, line.length);
+    esp_status status = ESP_OK;
+    if (written != (ssize_t)line.length) {
+        int e = written < 0 ? errno : ENOSPC;
+        if (known && written > 0) (void)!ftruncate(s->log, before.st_size); /* no torn lines */
+        status = error_fail(error, "free some space and go on with --resume",
+                            "%s/log.jsonl: cannot write: %s", s->folder, strerror(e));
+    }
+    text_free(&line);
+    return status;
+}

@@ -1,0 +1,464 @@
+/* The run directory: what goes in comes out, only whole waves survive a kill or a full disk, a second process
+ * and foreign files are refused. */
+#include "support.h"
+
+#include "base/file.h"
+#include "base/random.h"
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        esp_error error_ = {0};                                                                              \
+        esp_error *error = &error_;                                                                          \
+        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error_.message, error_.hint);                   \
+    } while (0)
+
+static char *new_folder(void) {
+    const char *base = getenv("TMPDIR");
+    char *folder = path_join(base && *base ? base : P_tmpdir, "espalier-store-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    return folder;
+}
+
+static void drop_folder(char *folder) {
+    esp_error error = {0};
+    assert_int_equal(folder_remove(folder, &error), ESP_OK);
+    mem_free(folder);
+}
+
+static int64_t number(const char *folder, const char *sql) {
+    char *file = path_join(folder, "run.db");
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(statement, 0);
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+    if (strstr(sql, "integrity")) value = strcmp(text, "ok") == 0;
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    mem_free(file);
+    return value;
+}
+
+static void change(const char *folder, const char *sql) {
+    char *file = path_join(folder, "run.db");
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    mem_free(file);
+}
+
+/* ---- a made-up run: everything in it follows from the wave's number ---- */
+
+enum { TREES = 4, NODES = 30, STEP_IDS = 20 };
+
+static esp_status write_tree(store *s, int64_t wave, int64_t t, esp_error *error) {
+    rng_key_t key = rng_mix(rng_mix(rng_key(7), (uint64_t)wave), (uint64_t)t);
+    int64_t problem = wave * TREES + t;
+    int32_t ids[NODES * STEP_IDS];
+    float logprobs[NODES * STEP_IDS];
+    store_node nodes[NODES];
+    for (int i = 0; i < NODES * STEP_IDS; i++) {
+        ids[i] = (int32_t)rng_below(key, (uint64_t)i, 49152);
+        logprobs[i] = (float)-rng_uniform(key, (uint64_t)i);
+    }
+    for (int i = 0; i < NODES; i++) {
+        nodes[i] = (store_node){.index = i,
+                                .parent = i - 1,
+                                .depth = i,
+                                .ids = ids + i * STEP_IDS,
+                                .logprobs = logprobs + i * STEP_IDS,
+                                .count = i ? STEP_IDS : 0,
+                                .visits = i,
+                                .logprob = -0.5 * i,
+                                .q = 0.1 * i,
+                                .text = "a step"};
+    }
+    store_tree tree = {.iteration = 1,
+                       .wave = wave,
+                       .ordinal = problem,
+                       .problem = problem,
+                       .prompt_ids = ids,
+                       .prompt_count = 11};
+    store_problem p = {problem, NULL, "How many?", "4"};
+    store_commitment c = {0, 0, 1, 1, 2};
+    ESP_TRY(store_add_problem(s, &p, error));
+    ESP_TRY(store_add_tree(s, &tree, error));
+    ESP_TRY(store_add_nodes(s, tree.tree, nodes, NODES, error));
+    ESP_TRY(store_add_commitments(s, tree.tree, &c, 1, error));
+    store_pair pair = {.iteration = 1,
+                       .tree = tree.tree,
+                       .problem = problem,
+                       .chosen = 1,
+                       .rejected = 2,
+                       .prefix_ids = ids,
+                       .prefix_count = 11,
+                       .chosen_ids = ids + 20,
+                       .chosen_count = 20,
+                       .rejected_ids = ids + 40,
+                       .rejected_count = 20,
+                       .q_chosen = 1,
+                       .q_rejected = -1,
+                       .n_chosen = 5,
+                       .n_rejected = 2,
+                       .alpha = 2.0 / 7,
+                       .ref_logp_chosen = NAN,
+                       .ref_logp_rejected = NAN,
+                       .policy_logp_chosen = -3,
+                       .policy_logp_rejected = -4,
+                       .policy = "theta_0"};
+    return store_add_pair(s, &pair, error);
+}
+
+static esp_status write_wave(store *s, int64_t wave, esp_error *error) {
+    ESP_TRY(store_wave_begin(s, 1, wave, error));
+    esp_status status = ESP_OK;
+    for (int64_t t = 0; t < TREES && status == ESP_OK; t++) status = write_tree(s, wave, t, error);
+    if (status != ESP_OK) {
+        store_rollback(s);
+        return status;
+    }
+    store_position next = {STORE_PHASE_SEARCH, 1, wave + 1, 0, "theta_0"};
+    return store_wave_commit(s, &next, error);
+}
+
+/* Writes waves from where the run stands up to `waves`. */
+static esp_status go_on(const char *folder, store_mode mode, int64_t waves, esp_error *error) {
+    store *s;
+    store_position at;
+    ESP_TRY(store_open(&s, folder, mode, error));
+    esp_status status = store_position_get(s, &at, error);
+    for (int64_t w = at.wave; status == ESP_OK && w < waves; w++) {
+        status = write_wave(s, w, error);
+        if (status == ESP_OK) status = store_log(s, "wave", "{\"wave\": 1}", error);
+    }
+    store_close(s);
+    return status;
+}
+
+static void only_whole_waves(const char *folder) {
+    assert_int_equal(number(folder, "PRAGMA integrity_check"), 1);
+    int64_t waves = number(folder, "SELECT count(*) FROM waves");
+    assert_int_equal(number(folder, "SELECT count(*) FROM trees"), waves * TREES);
+    assert_int_equal(number(folder, "SELECT count(*) FROM nodes"), waves * TREES * NODES);
+    assert_int_equal(number(folder, "SELECT count(*) FROM pairs"), waves * TREES);
+    assert_int_equal(number(folder, "SELECT ifnull(sum(nodes), 0) FROM waves"), waves * TREES * NODES);
+    assert_int_equal(number(folder, "SELECT ifnull(sum(wave), 0) FROM position"), waves);
+}
+
+static uint64_t digest(const char *folder) {
+    store *s;
+    uint64_t value = 0;
+    OK(store_open(&s, folder, STORE_READ, error));
+    OK(store_digest(s, &value, error));
+    store_close(s);
+    return value;
+}
+
+/* ---- tests ---- */
+
+static void what_goes_in_comes_out(void **state) {
+    (void)state;
+    char *folder = new_folder();
+    store *s, *reader;
+    OK(store_open(&s, folder, STORE_CREATE, error));
+    store_position at;
+    OK(store_position_get(s, &at, error));
+    assert_true(at.phase == STORE_PHASE_SFT && at.iteration == 0 && at.wave == 0 && !at.checkpoint[0]);
+    OK(write_wave(s, 0, error));
+    OK(write_wave(s, 1, error));
+    OK(store_meta_set(s, "recipe", "abc", error));
+    OK(store_set_reference(s, 3, -1.5, -2.25, error));
+    OK(store_metric(s, 1, "auc", 0.75, error));
+    OK(store_metric(s, 1, "auc", 0.8, error));
+    OK(store_event(s, 1, "note", "text", error));
+    store_update u = {.phase = "learn", .iteration = 1, .update = 4, .rows = 32, .loss = 0.69, .margin = NAN};
+    OK(store_add_update(s, &u, error));
+    u.loss = 0.5;
+    OK(store_add_update(s, &u, error)); /* again after a resume: replaces */
+    store_eval e = {.iteration = 1,
+                    .method = "greedy",
+                    .set = "test",
+                    .k = 1,
+                    .problems = 2,
+                    .right = 1,
+                    .accuracy = 0.5};
+    store_eval_result results[2] = {{.problem = 1, .right = true, .answer = "42"},
+                                    {.problem = 0, .text = "x\ny"}};
+    OK(store_add_eval(s, &e, results, 2, error));
+    OK(store_add_eval(s, &e, results, 2, error));
+
+    OK(store_open(&reader, folder, STORE_READ, error)); /* while the writer is at work */
+    store_pairs pairs;
+    OK(store_read_pairs(reader, 1, &pairs, error));
+    assert_int_equal(pairs.count, 2 * TREES);
+    for (int64_t i = 0; i < pairs.count; i++) {
+        const store_pair *p = &pairs.at[i];
+        assert_int_equal(p->pair, i + 1);
+        assert_int_equal(p->problem, i);
+        assert_int_equal(p->prefix_count, 11);
+        assert_int_equal(p->chosen_count, 20);
+        assert_true(p->alpha == 2.0 / 7 && p->policy_logp_rejected == -4);
+        assert_int_equal(isnan(p->ref_logp_chosen), p->pair != 3);
+        assert_string_equal(p->policy, "theta_0");
+    }
+    assert_true(pairs.at[2].ref_logp_chosen == -1.5 && pairs.at[2].ref_logp_rejected == -2.25);
+    store_trees trees;
+    store_nodes nodes;
+    OK(store_read_trees(reader, STORE_ALL, &trees, error));
+    assert_int_equal(trees.count, 2 * TREES);
+    OK(store_read_nodes(reader, trees.at[5].tree, &nodes, error));
+    assert_int_equal(nodes.count, NODES);
+    assert_null(nodes.at[0].ids);
+    rng_key_t key = rng_mix(rng_mix(rng_key(7), 1), 1);
+    assert_int_equal(nodes.at[3].ids[5], rng_below(key, 65, 49152));
+    assert_true(nodes.at[3].logprobs[5] == (float)-rng_uniform(key, 65));
+    assert_memory_equal(trees.at[5].prompt_ids + 3, &(int32_t){(int32_t)rng_below(key, 3, 49152)}, 4);
+    store_commitments commitments;
+    OK(store_read_commitments(reader, trees.at[5].tree, &commitments, error));
+    assert_int_equal(commitments.count, 1);
+    assert_int_equal(commitments.at[0].rejected, 2);
+    store_updates updates;
+    OK(store_read_updates(reader, 1, &updates, error));
+    assert_int_equal(updates.count, 1);
+    assert_true(updates.at[0].loss == 0.5 && isnan(updates.at[0].margin));
+    store_evals evals;
+    store_eval_results found;
+    OK(store_read_evals(reader, &evals, error));
+    assert_int_equal(evals.count, 1);
+    OK(store_read_eval_results(reader, 1, "greedy", "test", &found, error));
+    assert_int_equal(found.count, 2);
+    assert_true(found.at[1].right && !found.at[0].right);
+    assert_string_equal(found.at[0].text, "x\ny");
+    store_problems problems;
+    OK(store_read_problems(reader, &problems, error));
+    assert_int_equal(problems.count, 2 * TREES);
+    assert_null(problems.at[1].name);
+    double auc;
+    bool there;
+    OK(store_metric_get(reader, 1, "auc", &auc, &there, error));
+    assert_true(there && auc == 0.8);
+    OK(store_metric_get(reader, 2, "auc", &auc, &there, error));
+    assert_false(there);
+    char *value;
+    OK(store_meta_get(reader, "recipe", &value, error));
+    assert_string_equal(value, "abc");
+    mem_free(value);
+    OK(store_meta_get(reader, "nothing", &value, error));
+    assert_null(value);
+    esp_error error = {0};
+    assert_int_equal(store_meta_set(reader, "a", "b", &error), ESP_FAILED);
+    assert_int_equal(write_wave(s, 1, &error), ESP_FAILED); /* that wave is there */
+    OK(write_wave(s, 2, error));                            /* and the store goes on */
+    STORE_LIST_FREE(&pairs);
+    STORE_LIST_FREE(&trees);
+    STORE_LIST_FREE(&nodes);
+    STORE_LIST_FREE(&commitments);
+    STORE_LIST_FREE(&updates);
+    STORE_LIST_FREE(&evals);
+    STORE_LIST_FREE(&found);
+    STORE_LIST_FREE(&problems);
+    store_close(reader);
+    store_close(s);
+    only_whole_waves(folder);
+    drop_folder(folder);
+}
+
+static void refused(const char *folder, store_mode mode, const char *part) {
+    store *s;
+    esp_error error = {0};
+    assert_int_equal(store_open(&s, folder, mode, &error), ESP_FAILED);
+    assert_null(s);
+    if (!strstr(error.message, part)) fail_msg("wanted \"%s\" in: %s", part, error.message);
+    assert_true(error.hint[0]);
+}
+
+static void foreign_and_second_are_refused(void **state) {
+    (void)state;
+    char *folder = new_folder(), *file = path_join(folder, "run.db"), *inner = path_join(folder, "a/b");
+    store *s;
+    esp_error error = {0};
+    refused(folder, STORE_RESUME, "no run is here");
+    refused(folder, STORE_READ, "no run is here");
+    OK(store_open(&s, folder, STORE_CREATE, error));
+    refused(folder, STORE_RESUME, "another process works on this run (process ");
+    refused(folder, STORE_CREATE, "another process works on this run");
+    store_close(s);
+    refused(folder, STORE_CREATE, "holds a run already");
+    OK(store_open(&s, folder, STORE_RESUME, error)); /* and the lock went with its holder */
+    store_close(s);
+    change(folder, "PRAGMA user_version = 99");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads version 1");
+    refused(folder, STORE_READ, "schema version 99");
+    change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
+    refused(folder, STORE_RESUME, "not a run of Espalier");
+    assert_int_equal(
+        file_write_all(file, "this is no database at all, though it is long enough.....", 57, &error),
+        ESP_OK);
+    refused(folder, STORE_RESUME, "file is not a database");
+    refused(folder, STORE_CREATE, "file is not a database");
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(file_write_all(file, "", 0, &error), ESP_OK); /* killed before the tables were there */
+    refused(folder, STORE_READ, "holds no run yet");
+    OK(store_open(&s, folder, STORE_RESUME, error));
+    store_close(s);
+    OK(store_open(&s, inner, STORE_CREATE, error)); /* folders are made */
+    store_close(s);
+    mem_free(inner);
+    mem_free(file);
+    drop_folder(folder);
+}
+
+static void log_has_whole_lines(void **state) {
+    (void)state;
+    char *folder = new_folder(), *path = path_join(folder, "log.jsonl"), *text;
+    store *s;
+    OK(store_open(&s, folder, STORE_CREATE, error));
+    OK(store_log(s, "wave", "{\"trees\": 3}", error));
+    OK(store_log(s, "empty", "{}", error));
+    OK(store_log(s, "none", NULL, error));
+    store_close(s);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "{\"time\": torn", 13), 13);
+    close(fd);
+    OK(store_open(&s, folder, STORE_RESUME, error));
+    OK(store_log(s, "last", "{\"a\": 1}", error));
+    store_close(s);
+    OK(file_read(path, &text, NULL, error));
+    int lines = 0;
+    for (char *c = text; *c; c++) lines += *c == '\n';
+    assert_int_equal(lines, 4);
+    assert_null(strstr(text, "torn"));
+    assert_non_null(strstr(text, "\"kind\":\"wave\",\"trees\": 3}\n"));
+    assert_non_null(strstr(text, "\"kind\":\"empty\"}\n"));
+    assert_non_null(strstr(text, "\"kind\":\"none\"}\n"));
+    mem_free(text);
+    mem_free(path);
+    drop_folder(folder);
+}
+
+static void a_kill_leaves_whole_waves(void **state) {
+    (void)state;
+    enum { WAVES = 60, KILLS = 12 };
+    char *left_alone = new_folder(), *killed = new_folder();
+    OK(go_on(left_alone, STORE_CREATE, WAVES, error));
+    OK(go_on(killed, STORE_CREATE, 1, error));
+    rng_key_t key = rng_key((uint64_t)getpid());
+    int in_the_act = 0;
+    for (int i = 0; i < KILLS; i++) {
+        pid_t child = fork();
+        if (child == 0) _exit(go_on(killed, STORE_RESUME, WAVES, NULL) == ESP_OK ? 0 : 1);
+        usleep((useconds_t)(1000 + rng_below(key, (uint64_t)i, 15000)));
+        kill(child, SIGKILL);
+        int ended;
+        assert_int_equal(waitpid(child, &ended, 0), child);
+        if (WIFSIGNALED(ended))
+            in_the_act++;
+        else
+            assert_int_equal(WEXITSTATUS(ended), 0);
+        only_whole_waves(killed);
+    }
+    assert_true(in_the_act > 0);
+    OK(go_on(killed, STORE_RESUME, WAVES, error));
+    only_whole_waves(killed);
+    assert_true(digest(killed) == digest(left_alone));
+    change(killed, "UPDATE nodes SET q = q + 1e-12 WHERE tree = 5 AND node = 3");
+    assert_false(digest(killed) == digest(left_alone));
+    drop_folder(killed);
+    drop_folder(left_alone);
+}
+
+/* Writes on until it fails; whether it did so with these words. */
+static bool fails_saying(const char *folder, const char *words) {
+    esp_error error = {0};
+    esp_status status = go_on(folder, STORE_RESUME, 1000, &error);
+    bool said = status == ESP_FAILED && strstr(error.message, words) && strstr(error.hint, "--resume");
+    if (!said) fprintf(stderr, "status %d: %s (%s)\n", status, error.message, error.hint);
+    return said;
+}
+
+static int exit_of(pid_t child) {
+    int ended;
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_true(WIFEXITED(ended));
+    return WEXITSTATUS(ended);
+}
+
+static void a_refused_write_leaves_whole_waves(void **state) {
+    (void)state;
+    char *folder = new_folder();
+    OK(go_on(folder, STORE_CREATE, 2, error));
+    pid_t child = fork();
+    if (child == 0) { /* files may not grow beyond 1 MB here */
+        signal(SIGXFSZ, SIG_IGN);
+        struct rlimit limit = {1 << 20, 1 << 20};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(fails_saying(folder, "the system refused a write") ? 0 : 1);
+    }
+    assert_int_equal(exit_of(child), 0);
+    only_whole_waves(folder);
+    int64_t before = number(folder, "SELECT count(*) FROM waves");
+    assert_true(before >= 2);
+    OK(go_on(folder, STORE_RESUME, before + 2, error)); /* without the limit it goes on */
+    only_whole_waves(folder);
+    assert_int_equal(number(folder, "SELECT count(*) FROM waves"), before + 2);
+    drop_folder(folder);
+}
+
+/* In a child with its own mounts: a disk of 1 MB fills up; some is freed; the run goes on. 0 passed, 77 no
+ * such disk. */
+static int fill_small_disk(const char *folder) {
+    bool mounted = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0;
+    mounted = mounted && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    if (!mounted || mount("none", folder, "tmpfs", 0, "size=1m") != 0) return 77;
+    if (go_on(folder, STORE_CREATE, 2, NULL) != ESP_OK) return 2;
+    if (!fails_saying(folder, "the disk is full")) return 3;
+    if (mount("none", folder, "tmpfs", MS_REMOUNT, "size=8m") != 0) return 4;
+    if (number(folder, "PRAGMA integrity_check") != 1) return 5;
+    int64_t waves = number(folder, "SELECT count(*) FROM waves");
+    if (waves < 2 || number(folder, "SELECT count(*) FROM nodes") != waves * TREES * NODES) return 6;
+    if (go_on(folder, STORE_RESUME, waves + 2, NULL) != ESP_OK) return 7;
+    return number(folder, "SELECT count(*) FROM nodes") == (waves + 2) * TREES * NODES ? 0 : 8;
+}
+
+static void a_full_disk_leaves_whole_waves(void **state) {
+    (void)state;
+    char *folder = new_folder();
+    pid_t child = fork();
+    if (child == 0) _exit(fill_small_disk(folder));
+    int code = exit_of(child);
+    drop_folder(folder);
+    if (code == 77) {
+        fprintf(stderr, "SKIPPED: %s needs the right to mount a small tmpfs\n", __func__);
+        skip();
+    }
+    assert_int_equal(code, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(foreign_and_second_are_refused),
+        cmocka_unit_test(log_has_whole_lines),
+        cmocka_unit_test(a_kill_leaves_whole_waves),
+        cmocka_unit_test(a_refused_write_leaves_whole_waves),
+        cmocka_unit_test(a_full_disk_leaves_whole_waves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
