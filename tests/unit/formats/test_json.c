@@ -73,8 +73,6 @@ static void a_cut_packed_file_fails(void **state) {
     esp_status status;
     while ((status = jsonl_next(r, &row, &e)) == ESP_OK && row) {
     }
-    /* the cut may fall inside a row, which then is not JSON only after the end has been seen: both name the
-     * file */
     ASSERT_FAILED(status, &e, "cut.jsonl.gz", "cannot unpack");
     jsonl_close(r);
 }
