@@ -137,10 +137,12 @@ struct compute {
     int threads;
     esp_error failure; /* the first failure inside an operation; compute_check hands it out */
     void *state;       /* the backend's own */
+    char description[160];
 };
 
 /* kind: "ref" or "cpu". threads 0: one a core. bf16 on a machine without bf16 matrix units still works (oneDNN or plain
- * loops emulate it) and gives the same rounding of inputs. */
+ * loops emulate it) and gives the same rounding of inputs. The environment's ESPALIER_ISA (base, avx2, avx512) makes
+ * `cpu` use those kernels in place of the widest that the processor runs; oneDNN has ONEDNN_MAX_CPU_ISA for the same. */
 esp_status compute_new(compute **out, const char *kind, dtype act, int threads, esp_error *error);
 void compute_free(compute *c);
 /* ESP_OK, or the first failure since the last check. */

@@ -1,0 +1,71 @@
+/* The kernels of the cpu backend that are not matrix products: one table for each instruction set, made of
+ * one source (kernels_*.inc), and chosen once when an instance is made. A kernel works on one thread, on the
+ * part it is given; who works on which part is decided in ops.c, attention.c and head.c. */
+#ifndef ESPALIER_COMPUTE_CPU_KERNELS_H
+#define ESPALIER_COMPUTE_CPU_KERNELS_H
+
+#include "compute/compute.h"
+
+enum { ATTENTION_KEYS = 64 }; /* keys in a tile */
+
+/* What a part of an attention reads. One unit of work: `count` consecutive queries of one span, all the query
+ * heads of one key/value head. Rows are (query, head of the group), `count * group` of them. */
+typedef struct {
+    dtype act;
+    int heads, kv_heads, head_width;
+    const attention_span *span;
+    const attention_segment *segments; /* of the span */
+    const float *q;
+    const void *k, *v;
+    int kv_head, first, count; /* queries first .. first + count - 1 of the span */
+    float *scratch;            /* attention_scratch floats */
+} attention_unit;
+
+typedef struct {
+    const void *out;
+    const float *lse, *dout;
+    float *dq;
+    float *dk,
+        *dv; /* row `slot` of the pool at (slot - first_slot) * stride, of this key/value head; added to */
+    int64_t first_slot, stride;
+} attention_gradients;
+
+/* What one row of a tile of logits holds, relative to its own greatest. */
+typedef struct {
+    float max, tempered_sum; /* greatest; sum of exp((x - max) / temperature) */
+    double sum;              /* sum of exp(x - max) */
+} logit_sums;
+
+typedef struct {
+    const char *name;
+    void (*exponentials)(int64_t n, const float *x, float *y); /* y = e^x */
+    void (*to_act)(dtype act, int64_t n, const float *x, void *y);
+    void (*widen)(dtype act, int64_t n, const void *x, float *y);
+    void (*add)(int64_t n, const float *x, float *y); /* y += x */
+    void (*rmsnorm)(dtype act, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
+                    void *y, float *rstd);
+    void (*rmsnorm_backward)(int64_t rows, int64_t width, const float *dy, const float *x, const float *gain,
+                             const float *rstd, float *dx, float *dgain);
+    void (*rotate)(int64_t half, const float *x, const float *cosine, const float *sine, float sign,
+                   float *y);
+    void (*swiglu)(dtype act, int64_t rows, int64_t width, const void *gate_up, void *h);
+    void (*swiglu_backward)(dtype act, int64_t rows, int64_t width, const float *dh, const void *gate_up,
+                            void *dgate_up);
+    size_t (*attention_scratch)(int rows, int head_width, bool backward); /* in floats */
+    void (*attention)(const attention_unit *u, void *out, float *lse);
+    void (*attention_backward)(const attention_unit *u, const attention_gradients *d);
+    /* Over n logits. */
+    logit_sums (*logits)(int64_t n, const float *x, float temperature, bool tempered);
+    /* y (act) = scale * exp(x - total). */
+    void (*softmax)(dtype act, int64_t n, const float *x, double total, float scale, void *y);
+    /* rate and decay as in w -= rate * (m / bias1 / (sqrt(v / bias2) + eps) + decay * w). */
+    void (*adamw)(int64_t n, float *w, const float *g, float *m, float *v, const adamw_settings *s);
+    double (*sum_squares)(int64_t n, const float *x);
+} cpu_kernels;
+
+extern const cpu_kernels kernels_base;
+#if defined(__x86_64__)
+extern const cpu_kernels kernels_avx2, kernels_avx512;
+#endif
+
+#endif

@@ -1,0 +1,154 @@
+/* Weight matrices, the three products of a linear layer, and the embedding table. */
+#include "base/memory.h"
+#include "compute/cpu/cpu.h"
+
+#include <string.h>
+
+enum {
+    VOCABULARY = 8192, /* matrices with at least so many rows are packed in blocks */
+    VOCABULARY_BLOCK = 1024,
+};
+
+const void *cpu_product_input(compute *c, enum cpu_scratch_use use, int64_t n, const void *x) {
+    cpu_state *s = state_of(c);
+    if (gemm_input(s->gemm) == c->act) return x;
+    float *wide = cpu_scratch(c, use, (size_t)n * sizeof(float));
+    if (!wide) return NULL;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int part = 0; part < c->threads; part++) {
+        int64_t begin, end;
+        cpu_part(n, 64, part, c->threads, &begin, &end);
+        s->kernels->widen(c->act, end - begin, (const uint16_t *)x + begin, wide + begin);
+    }
+    return wide;
+}
+
+linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
+    cpu_state *s = state_of(c);
+    linear *l = MEM_NEW(linear);
+    l->out = out;
+    l->in = in;
+    l->block = out >= VOCABULARY ? VOCABULARY_BLOCK : out;
+    l->blocks = (int)((out + l->block - 1) / l->block);
+    l->forward = MEM_ARRAY(gemm_matrix *, l->blocks);
+    for (int i = 0; i < l->blocks; i++) {
+        int64_t rows = i + 1 < l->blocks ? l->block : out - i * l->block;
+        if (gemm_matrix_new(s->gemm, &l->forward[i], in, rows, &c->failure) != ESP_OK) return l;
+    }
+    if ((flags & LINEAR_BACKWARD) && gemm_matrix_new(s->gemm, &l->backward, out, in, &c->failure) != ESP_OK)
+        return l;
+    if (flags & LINEAR_ROWS)
+        mem_big_alloc(&l->rows, (size_t)(out * in) * dtype_size(c->act), "an embedding table", &c->failure);
+    return l;
+}
+
+void cpu_linear_free(compute *c, linear *l) {
+    (void)c;
+    if (!l) return;
+    for (int i = 0; i < l->blocks; i++) gemm_matrix_free(l->forward[i]);
+    mem_free(l->forward);
+    gemm_matrix_free(l->backward);
+    mem_big_free(l->rows);
+    mem_free(l);
+}
+
+/* w rounded to act, and widened again where there are no bf16 products: what is packed. */
+static const void *rounded(compute *c, linear *l, const float *w) {
+    cpu_state *s = state_of(c);
+    int64_t n = l->out * l->in;
+    if (c->act == DTYPE_F32) {
+        if (l->rows) memcpy(l->rows, w, (size_t)n * sizeof(float));
+        return w;
+    }
+    void *narrow = l->rows ? l->rows : cpu_scratch(c, SCRATCH_WEIGHT, (size_t)n * sizeof(uint16_t));
+    if (!narrow) return NULL;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int part = 0; part < c->threads; part++) {
+        int64_t begin, end;
+        cpu_part(n, 64, part, c->threads, &begin, &end);
+        s->kernels->to_act(c->act, end - begin, w + begin, (uint16_t *)narrow + begin);
+    }
+    return cpu_product_input(c, SCRATCH_WIDE_X, n, narrow);
+}
+
+void cpu_linear_set(compute *c, linear *l, const float *w) {
+    cpu_state *s = state_of(c);
+    if (c->failure.code != ESP_OK) return;
+    const char *source = rounded(c, l, w);
+    if (!source) return;
+    for (int i = 0; i < l->blocks; i++) {
+        const char *block = source + (size_t)(i * l->block * l->in) * dtype_size(gemm_input(s->gemm));
+        if (gemm_matrix_set(s->gemm, l->forward[i], block, 1, l->in, &c->failure) != ESP_OK) return;
+    }
+    if (l->backward) gemm_matrix_set(s->gemm, l->backward, source, l->in, 1, &c->failure);
+}
+
+/* f32 results to bf16 ones. */
+static void narrow_rows(compute *c, int64_t n, const float *wide, void *y) {
+    cpu_state *s = state_of(c);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int part = 0; part < c->threads; part++) {
+        int64_t begin, end;
+        cpu_part(n, 64, part, c->threads, &begin, &end);
+        s->kernels->to_act(DTYPE_BF16, end - begin, wide + begin, (uint16_t *)y + begin);
+    }
+}
+
+void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
+                        bool accumulate) {
+    cpu_state *s = state_of(c);
+    if (m == 0 || c->failure.code != ESP_OK) return;
+    x = cpu_product_input(c, SCRATCH_WIDE_X, m * l->in, x);
+    if (!x) return;
+    void *to = y;
+    dtype to_type = y_type;
+    if (y_type == DTYPE_BF16 && gemm_input(s->gemm) == DTYPE_F32) {
+        to = cpu_scratch(c, SCRATCH_WIDE_Y, (size_t)(m * l->out) * sizeof(float));
+        to_type = DTYPE_F32;
+        if (!to) return;
+    }
+    for (int i = 0; i < l->blocks; i++) {
+        char *block = (char *)to + (size_t)(i * l->block) * dtype_size(to_type);
+        if (gemm_multiply(s->gemm, l->forward[i], m, x, block, l->out, to_type, accumulate, &c->failure) !=
+            ESP_OK)
+            return;
+    }
+    if (to != y) narrow_rows(c, m * l->out, to, y);
+}
+
+void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
+    cpu_state *s = state_of(c);
+    if (m == 0 || c->failure.code != ESP_OK) return;
+    dy = cpu_product_input(c, SCRATCH_WIDE_X, m * l->out, dy);
+    if (dy) gemm_multiply(s->gemm, l->backward, m, dy, dx, l->in, DTYPE_F32, false, &c->failure);
+}
+
+void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,
+                                float *dw) {
+    cpu_state *s = state_of(c);
+    if (m == 0 || c->failure.code != ESP_OK) return;
+    dy = cpu_product_input(c, SCRATCH_WIDE_Y, m * out, dy);
+    x = cpu_product_input(c, SCRATCH_WIDE_X, m * in, x);
+    if (dy && x) gemm_multiply_transposed(s->gemm, m, out, in, dy, x, dw, &c->failure);
+}
+
+void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x) {
+    cpu_state *s = state_of(c);
+    if (c->failure.code != ESP_OK) return;
+    size_t row = (size_t)table->in * dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t t = 0; t < tokens; t++)
+        s->kernels->widen(c->act, table->in, (const char *)table->rows + (size_t)ids[t] * row,
+                          x + t * table->in);
+}
+
+/* A thread takes the ids that fall to it, in order of t: the sums do not depend on the number of threads. */
+void cpu_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
+                       float *dw) {
+    cpu_state *s = state_of(c);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int part = 0; part < c->threads; part++)
+        for (int64_t t = 0; t < tokens; t++)
+            if (ids[t] % c->threads == part)
+                s->kernels->add(width, dx + t * width, dw + (int64_t)ids[t] * width);
+}

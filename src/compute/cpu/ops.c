@@ -1,0 +1,235 @@
+/* The cpu backend: its state, the choice of kernels, and the operations that work row by row. */
+#include "base/memory.h"
+#include "compute/cpu/cpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GRADIENT_PARTS =
+        16, /* private sums of a gain's gradient; fixed, so that sums are the same for any threads */
+    SQUARES_BLOCK = 1 << 16, /* numbers in a block of a sum of squares */
+};
+
+void *cpu_scratch(compute *c, enum cpu_scratch_use use, size_t bytes) {
+    cpu_state *s = state_of(c);
+    if (bytes <= s->scratch_bytes[use]) return s->scratch[use];
+    mem_big_free(s->scratch[use]);
+    s->scratch[use] = NULL;
+    s->scratch_bytes[use] = 0;
+    size_t room = bytes + bytes / 4; /* sizes grow little by little in a search */
+    if (mem_big_alloc(&s->scratch[use], room, "scratch of the compute layer", &c->failure) != ESP_OK)
+        return NULL;
+    s->scratch_bytes[use] = room;
+    return s->scratch[use];
+}
+
+void cpu_part(int64_t n, int64_t grain, int64_t part, int64_t parts, int64_t *begin, int64_t *end) {
+    int64_t grains = (n + grain - 1) / grain;
+    *begin = grains * part / parts * grain;
+    *end = grains * (part + 1) / parts * grain;
+    if (*begin > n) *begin = n;
+    if (*end > n) *end = n;
+}
+
+static void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
+                        void *y, float *rstd) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    size_t row = (size_t)width * dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (rows * width > 16384)
+    for (int64_t r = 0; r < rows; r++)
+        k->rmsnorm(c->act, 1, width, x + r * width, gain, eps, (char *)y + (size_t)r * row,
+                   rstd ? rstd + r : NULL);
+}
+
+static void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
+                                 const float *gain, const float *rstd, float *dx, float *dgain) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    float *sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)(GRADIENT_PARTS * width) * sizeof(float));
+    if (!sums) return;
+    memset(sums, 0, (size_t)(GRADIENT_PARTS * width) * sizeof(float));
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int part = 0; part < GRADIENT_PARTS; part++) {
+        int64_t begin, end;
+        cpu_part(rows, 1, part, GRADIENT_PARTS, &begin, &end);
+        k->rmsnorm_backward(end - begin, width, dy + begin * width, x + begin * width, gain, rstd + begin,
+                            dx + begin * width, sums + part * width);
+    }
+    for (int part = 0; part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
+}
+
+static void cpu_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
+                           const float *qkv, const int32_t *positions, const int64_t *slots,
+                           const float *cosine, const float *sine, float *q, void *k, void *v) {
+    const cpu_kernels *kernels = state_of(c)->kernels;
+    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
+            size = (int64_t)dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t t = 0; t < tokens; t++) {
+        const float *from = qkv + t * row, *cs = cosine + positions[t] * half,
+                    *sn = sine + positions[t] * half;
+        for (int64_t h = 0; h < heads; h++)
+            kernels->rotate(half, from + h * E, cs, sn, 1, q + (t * heads + h) * E);
+        int64_t at = slots[t] * kv_heads * E * size;
+        for (int64_t g = 0; g < kv_heads; g++) {
+            float turned[1024];
+            kernels->rotate(half, from + (heads + g) * E, cs, sn, 1, turned);
+            kernels->to_act(c->act, E, turned, (char *)k + at + g * E * size);
+        }
+        kernels->to_act(c->act, kv_heads * E, from + (heads + kv_heads) * E, (char *)v + at);
+    }
+}
+
+static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
+                                    const float *dq, const float *dk, const float *dv,
+                                    const int32_t *positions, const int64_t *slots, const float *cosine,
+                                    const float *sine, void *dqkv) {
+    const cpu_kernels *kernels = state_of(c)->kernels;
+    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
+            size = (int64_t)dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t t = 0; t < tokens; t++) {
+        const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
+        const float *dkt = dk + slots[t] * kv_heads * E, *dvt = dv + slots[t] * kv_heads * E;
+        char *to = (char *)dqkv + t * row * size;
+        for (int64_t h = 0; h < heads + kv_heads; h++) {
+            float turned[1024];
+            const float *from = h < heads ? dq + (t * heads + h) * E : dkt + (h - heads) * E;
+            kernels->rotate(half, from, cs, sn, -1, turned);
+            kernels->to_act(c->act, E, turned, to + h * E * size);
+        }
+        kernels->to_act(c->act, kv_heads * E, dvt, to + (heads + kv_heads) * E * size);
+    }
+}
+
+static void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    int64_t size = (int64_t)dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        k->swiglu(c->act, 1, width, (const char *)gate_up + 2 * r * width * size,
+                  (char *)h + r * width * size);
+}
+
+static void cpu_swiglu_backward(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,
+                                void *dgate_up) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    int64_t size = (int64_t)dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++)
+        k->swiglu_backward(c->act, 1, width, dh + r * width, (const char *)gate_up + 2 * r * width * size,
+                           (char *)dgate_up + 2 * r * width * size);
+}
+
+static void cpu_to_act(compute *c, int64_t n, const float *x, void *y) {
+    const cpu_kernels *k = state_of(c)->kernels;
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int part = 0; part < c->threads; part++) {
+        int64_t begin, end;
+        cpu_part(n, 64, part, c->threads, &begin, &end);
+        k->to_act(c->act, end - begin, x + begin, (char *)y + (size_t)begin * dtype_size(c->act));
+    }
+}
+
+static void cpu_adamw(compute *c, int64_t n, float *w, const float *g, float *m, float *v,
+                      const adamw_settings *settings) {
+    const cpu_kernels *k = state_of(c)->kernels;
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int part = 0; part < c->threads; part++) {
+        int64_t begin, end;
+        cpu_part(n, 64, part, c->threads, &begin, &end);
+        k->adamw(end - begin, w + begin, g + begin, m + begin, v + begin, settings);
+    }
+}
+
+static double cpu_sum_squares(compute *c, int64_t n, const float *x) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    int64_t blocks = (n + SQUARES_BLOCK - 1) / SQUARES_BLOCK;
+    double *sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)blocks * sizeof(double)), sum = 0;
+    if (!sums) return 0;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t begin = b * SQUARES_BLOCK, left = n - begin;
+        sums[b] = k->sum_squares(left < SQUARES_BLOCK ? left : SQUARES_BLOCK, x + begin);
+    }
+    for (int64_t b = 0; b < blocks; b++) sum += sums[b];
+    return sum;
+}
+
+static void cpu_destroy(compute *c) {
+    cpu_state *s = state_of(c);
+    gemm_free(s->gemm);
+    for (int i = 0; i < SCRATCH_USES; i++) mem_big_free(s->scratch[i]);
+    mem_free(s);
+}
+
+static const compute_ops cpu_ops = {
+    .name = "cpu",
+    .destroy = cpu_destroy,
+    .linear_new = cpu_linear_new,
+    .linear_set = cpu_linear_set,
+    .linear_free = cpu_linear_free,
+    .linear_forward = cpu_linear_forward,
+    .linear_backward_input = cpu_linear_backward_input,
+    .linear_backward_weight = cpu_linear_backward_weight,
+    .embed_gather = cpu_embed_gather,
+    .embed_scatter = cpu_embed_scatter,
+    .rmsnorm = cpu_rmsnorm,
+    .rmsnorm_backward = cpu_rmsnorm_backward,
+    .rope_split = cpu_rope_split,
+    .rope_split_backward = cpu_rope_split_backward,
+    .attention = cpu_attention,
+    .attention_backward = cpu_attention_backward,
+    .swiglu = cpu_swiglu,
+    .swiglu_backward = cpu_swiglu_backward,
+    .to_act = cpu_to_act,
+    .head_read = cpu_head_read,
+    .head_backward = cpu_head_backward,
+    .adamw = cpu_adamw,
+    .sum_squares = cpu_sum_squares,
+};
+
+/* The widest kernels the processor runs, or those that ESPALIER_ISA names. */
+static esp_status choose_kernels(const cpu_kernels **out, esp_error *error) {
+    const cpu_kernels *tables[3] = {&kernels_base};
+    int count = 1;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    bool avx2 =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    if (avx2) tables[count++] = &kernels_avx2;
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        tables[count++] = &kernels_avx512;
+#endif
+    *out = tables[count - 1];
+    const char *named = getenv("ESPALIER_ISA");
+    if (!named || !*named) return ESP_OK;
+    for (int i = 0; i < count; i++)
+        if (strcmp(tables[i]->name, named) == 0) {
+            *out = tables[i];
+            return ESP_OK;
+        }
+    return error_fail(error, "unset ESPALIER_ISA, or set it to base, avx2 or avx512",
+                      "ESPALIER_ISA=%s names no kernels that this processor runs", named);
+}
+
+esp_status compute_cpu_init(compute *c, esp_error *error) {
+    const cpu_kernels *kernels;
+    ESP_TRY(choose_kernels(&kernels, error));
+    gemm *g;
+    ESP_TRY(gemm_new(&g, c->act, c->threads, error));
+    cpu_state *s = MEM_NEW(cpu_state);
+    s->gemm = g;
+    s->kernels = kernels;
+    c->state = s;
+    c->ops = &cpu_ops;
+    char products[64];
+    gemm_describe(g, products, sizeof products);
+    snprintf(c->description, sizeof c->description, "cpu %s, %d thread%s, kernels %s, products %s%s",
+             c->act == DTYPE_F32 ? "f32" : "bf16", c->threads, c->threads == 1 ? "" : "s", kernels->name,
+             products, gemm_input(g) == c->act ? "" : " in f32 on bf16 values");
+    return ESP_OK;
+}

@@ -1,0 +1,416 @@
+/* The cpu backend against the plain loops of ref, operation by operation, in f32 and bf16: odd sizes, spans
+ * that share pieces of the pool, contexts of one token; every set of kernels the processor runs; and the same
+ * bits twice. */
+#include "support.h"
+
+#include "base/half.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "compute/compute.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    compute *ref, *cpu;
+    dtype act;
+    double f32_tolerance, act_tolerance; /* relative to the largest magnitude of the expected array */
+} pair;
+
+static uint64_t draws;
+
+static float *normal(int64_t n, double scale) {
+    float *x = MEM_ARRAY(float, n);
+    rng_key_t key = rng_mix(rng_key(11), draws++);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * rng_normal(key, (uint64_t)i));
+    return x;
+}
+
+static void *act_of(dtype act, const float *x, int64_t n) {
+    char *y = mem_alloc((size_t)n * dtype_size(act));
+    for (int64_t i = 0; i < n; i++) {
+        if (act == DTYPE_F32)
+            ((float *)y)[i] = x[i];
+        else
+            ((uint16_t *)y)[i] = bf16_from_f32(x[i]);
+    }
+    return y;
+}
+
+static void *act_normal(dtype act, int64_t n, double scale) {
+    float *x = normal(n, scale);
+    void *y = act_of(act, x, n);
+    mem_free(x);
+    return y;
+}
+
+static double element(dtype t, const void *x, int64_t i) {
+    return t == DTYPE_F32 ? (double)((const float *)x)[i] : (double)bf16_to_f32(((const uint16_t *)x)[i]);
+}
+
+static void same(const char *what, dtype t, const void *expected, const void *got, int64_t n,
+                 double tolerance) {
+    double scale = 0, worst = 0;
+    int64_t at = 0;
+    for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs(element(t, expected, i)));
+    for (int64_t i = 0; i < n; i++) {
+        double off = fabs(element(t, expected, i) - element(t, got, i));
+        if (!(off <= worst)) worst = off, at = i;
+    }
+    if (!(worst <= tolerance * scale + 1e-30))
+        fail_msg("%s: element %lld of %lld is %g where %g is right (tolerance %g of %g)", what, (long long)at,
+                 (long long)n, element(t, got, at), element(t, expected, at), tolerance, scale);
+}
+
+static void begin(pair *p, dtype act, const char *isa) {
+    esp_error error = {0};
+    if (isa)
+        setenv("ESPALIER_ISA", isa, 1);
+    else
+        unsetenv("ESPALIER_ISA");
+    p->act = act;
+    p->f32_tolerance = 1e-5;
+    p->act_tolerance =
+        act == DTYPE_F32 ? 1e-5 : 0x1p-7; /* one step of bf16: both round, perhaps to neighbours */
+    if (compute_new(&p->ref, "ref", act, 1, &error) != ESP_OK) fail_msg("%s", error.message);
+    if (compute_new(&p->cpu, "cpu", act, 2, &error) != ESP_OK) fail_msg("%s", error.message);
+    assert_non_null(strstr(compute_describe(p->cpu), "cpu"));
+    if (isa) assert_non_null(strstr(compute_describe(p->cpu), isa));
+}
+
+static void end(pair *p) {
+    esp_error error = {0};
+    if (compute_check(p->cpu, &error) != ESP_OK) fail_msg("%s", error.message);
+    compute_free(p->ref);
+    compute_free(p->cpu);
+}
+
+/* Runs a check for both types and all kernels. */
+static void everywhere(void (*check)(pair *)) {
+    const char *isas[] = {"base", "avx2", "avx512"};
+    for (int act = 0; act < 2; act++)
+        for (int i = 0; i < 3; i++) {
+#if defined(__x86_64__)
+            if (i == 1 && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) continue;
+            if (i == 2 && !(__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                            __builtin_cpu_supports("avx512vl")))
+                continue;
+#else
+            if (i > 0) continue;
+#endif
+            pair p;
+            begin(&p, act ? DTYPE_BF16 : DTYPE_F32, isas[i]);
+            check(&p);
+            end(&p);
+        }
+}
+
+static linear *make_linear(compute *c, int64_t out, int64_t in, int flags, const float *w) {
+    linear *l = c->ops->linear_new(c, out, in, flags);
+    c->ops->linear_set(c, l, w);
+    return l;
+}
+
+static void check_linear(pair *p) {
+    const int64_t shapes[][2] = {{96, 64}, {65, 37}, {8200, 24}}, rows[] = {1, 3, 17, 64, 200};
+    for (int s = 0; s < 3; s++) {
+        int64_t out = shapes[s][0], in = shapes[s][1];
+        float *w = normal(out * in, 0.1);
+        linear *a = make_linear(p->ref, out, in, LINEAR_BACKWARD | LINEAR_ROWS, w);
+        linear *b = make_linear(p->cpu, out, in, LINEAR_BACKWARD | LINEAR_ROWS, w);
+        for (int i = 0; i < (s == 2 ? 3 : 5); i++) {
+            int64_t m = rows[i], n = m * out;
+            void *x = act_normal(p->act, m * in, 1), *dy = act_normal(p->act, n, 1);
+            float *y1 = normal(n, 1), *y2 = MEM_ARRAY(float, n);
+            memcpy(y2, y1, (size_t)n * sizeof(float));
+            p->ref->ops->linear_forward(p->ref, a, m, x, y1, DTYPE_F32, true);
+            p->cpu->ops->linear_forward(p->cpu, b, m, x, y2, DTYPE_F32, true);
+            same("linear_forward, added", DTYPE_F32, y1, y2, n, p->f32_tolerance);
+            p->ref->ops->linear_forward(p->ref, a, m, x, y1, DTYPE_F32, false);
+            p->cpu->ops->linear_forward(p->cpu, b, m, x, y2, DTYPE_F32, false);
+            same("linear_forward", DTYPE_F32, y1, y2, n, p->f32_tolerance);
+            p->ref->ops->linear_forward(p->ref, a, m, x, y1, p->act, false);
+            p->cpu->ops->linear_forward(p->cpu, b, m, x, y2, p->act, false);
+            same("linear_forward to act", p->act, y1, y2, n, p->act_tolerance);
+            float *dx1 = MEM_ARRAY(float, m *in), *dx2 = MEM_ARRAY(float, m *in);
+            p->ref->ops->linear_backward_input(p->ref, a, m, dy, dx1);
+            p->cpu->ops->linear_backward_input(p->cpu, b, m, dy, dx2);
+            same("linear_backward_input", DTYPE_F32, dx1, dx2, m * in, p->f32_tolerance);
+            float *dw1 = normal(out * in, 1), *dw2 = MEM_ARRAY(float, out *in);
+            memcpy(dw2, dw1, (size_t)(out * in) * sizeof(float));
+            p->ref->ops->linear_backward_weight(p->ref, m, out, in, dy, x, dw1);
+            p->cpu->ops->linear_backward_weight(p->cpu, m, out, in, dy, x, dw2);
+            same("linear_backward_weight", DTYPE_F32, dw1, dw2, out * in, p->f32_tolerance);
+            void *all[] = {x, dy, y1, y2, dx1, dx2, dw1, dw2};
+            for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+        }
+        const int32_t ids[] = {3, 0, 64, 3, 7};
+        float *e1 = MEM_ARRAY(float, 5 * in), *e2 = MEM_ARRAY(float, 5 * in);
+        p->ref->ops->embed_gather(p->ref, a, 5, ids, e1);
+        p->cpu->ops->embed_gather(p->cpu, b, 5, ids, e2);
+        assert_memory_equal(e1, e2, (size_t)(5 * in) * sizeof(float));
+        float *d1 = normal(out * in, 1), *d2 = MEM_ARRAY(float, out *in);
+        memcpy(d2, d1, (size_t)(out * in) * sizeof(float));
+        p->ref->ops->embed_scatter(p->ref, 5, in, ids, e1, d1);
+        p->cpu->ops->embed_scatter(p->cpu, 5, in, ids, e1, d2);
+        assert_memory_equal(d1, d2, (size_t)(out * in) * sizeof(float));
+        p->ref->ops->linear_free(p->ref, a);
+        p->cpu->ops->linear_free(p->cpu, b);
+        void *all[] = {w, e1, e2, d1, d2};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+    }
+}
+
+static void check_rows(pair *p) {
+    const int64_t sizes[][2] = {{1, 8}, {3, 37}, {50, 576}};
+    for (int s = 0; s < 3; s++) {
+        int64_t rows = sizes[s][0], width = sizes[s][1], n = rows * width;
+        float *x = normal(n, 2), *gain = normal(width, 1), *dy = normal(n, 1);
+        float *r1 = MEM_ARRAY(float, rows), *r2 = MEM_ARRAY(float, rows);
+        float *y1 = MEM_ARRAY(float, 2 * n), *y2 = MEM_ARRAY(float, 2 * n);
+        p->ref->ops->rmsnorm(p->ref, rows, width, x, gain, 1e-5f, y1, r1);
+        p->cpu->ops->rmsnorm(p->cpu, rows, width, x, gain, 1e-5f, y2, r2);
+        same("rmsnorm", p->act, y1, y2, n, p->act_tolerance);
+        same("rmsnorm's rstd", DTYPE_F32, r1, r2, rows, 1e-6);
+        float *dx1 = normal(n, 1), *dx2 = MEM_ARRAY(float, n), *dg1 = normal(width, 1),
+              *dg2 = MEM_ARRAY(float, width);
+        memcpy(dx2, dx1, (size_t)n * sizeof(float));
+        memcpy(dg2, dg1, (size_t)width * sizeof(float));
+        p->ref->ops->rmsnorm_backward(p->ref, rows, width, dy, x, gain, r1, dx1, dg1);
+        p->cpu->ops->rmsnorm_backward(p->cpu, rows, width, dy, x, gain, r1, dx2, dg2);
+        same("rmsnorm_backward's dx", DTYPE_F32, dx1, dx2, n, p->f32_tolerance);
+        same("rmsnorm_backward's dgain", DTYPE_F32, dg1, dg2, width, p->f32_tolerance);
+        void *gate_up = act_normal(p->act, 2 * n, 3);
+        p->ref->ops->swiglu(p->ref, rows, width, gate_up, y1);
+        p->cpu->ops->swiglu(p->cpu, rows, width, gate_up, y2);
+        same("swiglu", p->act, y1, y2, n, p->act_tolerance);
+        p->ref->ops->swiglu_backward(p->ref, rows, width, dy, gate_up, y1);
+        p->cpu->ops->swiglu_backward(p->cpu, rows, width, dy, gate_up, y2);
+        same("swiglu_backward", p->act, y1, y2, 2 * n, p->act_tolerance);
+        p->ref->ops->to_act(p->ref, n, x, y1);
+        p->cpu->ops->to_act(p->cpu, n, x, y2);
+        assert_memory_equal(y1, y2, (size_t)n * dtype_size(p->act));
+        void *all[] = {x, gain, dy, r1, r2, y1, y2, dx1, dx2, dg1, dg2, gate_up};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+    }
+}
+
+/* A forest: run 0 is a prompt; runs 1 and 2 hang below it; run 3 below run 2; run 4 is a path of its own, of
+ * one token. Run 5 is a long path. Slots are scattered through the pool. */
+enum { RUNS = 6 };
+typedef struct {
+    int64_t tokens, pool;
+    attention_span spans[RUNS];
+    attention_segment segments[16];
+    int32_t *positions;
+    int64_t *slots;
+} forest;
+
+static forest plant(void) {
+    const int count[RUNS] = {70, 5, 31, 66, 1, 150}, parent[RUNS] = {-1, 0, 0, 2, -1, -1};
+    forest f = {.pool = 400};
+    int64_t base[RUNS] = {0}, next_slot = 400, segment = 0;
+    for (int r = 0; r < RUNS; r++) f.tokens += count[r];
+    f.positions = MEM_ARRAY(int32_t, f.tokens);
+    f.slots = MEM_ARRAY(int64_t, f.tokens);
+    int64_t t = 0;
+    for (int r = 0; r < RUNS; r++) {
+        int path[RUNS], depth = 0;
+        for (int a = r; a >= 0; a = parent[a]) path[depth++] = a;
+        next_slot -= count[r] + 3; /* from the end, with gaps */
+        base[r] = next_slot;
+        f.spans[r] = (attention_span){
+            .first_query = t, .queries = count[r], .first_segment = segment, .segments = depth};
+        for (int i = depth - 1; i >= 0; i--) {
+            f.segments[segment++] = (attention_segment){.slot = base[path[i]], .count = count[path[i]]};
+            f.spans[r].context += count[path[i]];
+        }
+        for (int i = 0; i < count[r]; i++, t++) {
+            f.positions[t] = f.spans[r].context - count[r] + i;
+            f.slots[t] = base[r] + i;
+        }
+    }
+    return f;
+}
+
+static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
+    forest f = plant();
+    compute *a = p->ref, *b = p->cpu;
+    int64_t nq = f.tokens * heads * E, nk = f.pool * kv_heads * E, row = (heads + 2 * kv_heads) * E;
+    float *cosine = MEM_ARRAY(float, 200 * E / 2), *sine = MEM_ARRAY(float, 200 * E / 2);
+    for (int64_t i = 0; i < 200 * E / 2; i++)
+        cosine[i] = (float)cos(0.37 * (double)i), sine[i] = (float)sin(0.37 * (double)i);
+    float *qkv = normal(f.tokens * row, 1.5), *q1 = MEM_ARRAY(float, nq), *q2 = MEM_ARRAY(float, nq);
+    float *k1 = MEM_ARRAY(float, nk), *k2 = MEM_ARRAY(float, nk), *v1 = MEM_ARRAY(float, nk),
+          *v2 = MEM_ARRAY(float, nk);
+    a->ops->rope_split(a, f.tokens, heads, kv_heads, E, qkv, f.positions, f.slots, cosine, sine, q1, k1, v1);
+    b->ops->rope_split(b, f.tokens, heads, kv_heads, E, qkv, f.positions, f.slots, cosine, sine, q2, k2, v2);
+    same("rope_split's q", DTYPE_F32, q1, q2, nq, 1e-6);
+    same("rope_split's k", p->act, k1, k2, nk, p->act_tolerance);
+    same("rope_split's v", p->act, v1, v2, nk, 0);
+
+    float *out1 = MEM_ARRAY(float, nq), *out2 = MEM_ARRAY(float, nq), *out3 = MEM_ARRAY(float, nq);
+    float *lse1 = MEM_ARRAY(float, f.tokens *heads), *lse2 = MEM_ARRAY(float, f.tokens *heads);
+    a->ops->attention(a, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1);
+    b->ops->attention(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out2, lse2);
+    b->ops->attention(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out3, NULL);
+    same("attention", p->act, out1, out2, nq, p->act_tolerance);
+    same("attention's lse", DTYPE_F32, lse1, lse2, f.tokens * heads, p->f32_tolerance);
+    assert_memory_equal(out2, out3, (size_t)nq * dtype_size(p->act));
+
+    float *dout = normal(nq, 1), *dq1 = MEM_ARRAY(float, nq), *dq2 = normal(nq, 1), *dk1 = normal(nk, 1);
+    float *dk2 = MEM_ARRAY(float, nk), *dv1 = normal(nk, 1), *dv2 = MEM_ARRAY(float, nk),
+          *dk3 = MEM_ARRAY(float, nk);
+    size_t bytes = (size_t)nk * sizeof(float);
+    memcpy(dk2, dk1, bytes), memcpy(dk3, dk1, bytes), memcpy(dv2, dv1, bytes);
+    a->ops->attention_backward(a, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
+                               dq1, dk1, dv1);
+    b->ops->attention_backward(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
+                               dq2, dk2, dv2);
+    same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, p->f32_tolerance);
+    same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, p->f32_tolerance);
+    same("attention_backward's dv", DTYPE_F32, dv1, dv2, nk, p->f32_tolerance);
+    b->ops->attention_backward(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
+                               dq1, dk3, dv1);
+    assert_memory_equal(dk2, dk3, bytes);
+    assert_memory_equal(dq1, dq2, (size_t)nq * sizeof(float));
+
+    float *g1 = MEM_ARRAY(float, f.tokens *row), *g2 = MEM_ARRAY(float, f.tokens *row);
+    a->ops->rope_split_backward(a, f.tokens, heads, kv_heads, E, dq2, dk2, dv2, f.positions, f.slots, cosine,
+                                sine, g1);
+    b->ops->rope_split_backward(b, f.tokens, heads, kv_heads, E, dq2, dk2, dv2, f.positions, f.slots, cosine,
+                                sine, g2);
+    same("rope_split_backward", p->act, g1, g2, f.tokens * row, p->act_tolerance);
+    void *all[] = {f.positions, f.slots, cosine, sine, qkv, q1,  q2,  k1,  k2,  v1,  v2,  out1, out2,
+                   out3,        lse1,    lse2,   dout, dq1, dq2, dk1, dk2, dk3, dv1, dv2, g1,   g2};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
+static void check_attention(pair *p) {
+    check_attention_shape(p, 9, 3, 64);
+    check_attention_shape(p, 4, 4, 6);
+    check_attention_shape(p, 8, 1, 36);
+}
+
+static void check_head_shape(pair *p, int64_t V, int64_t D) {
+    enum { ROWS = 90, READS = 200 };
+    compute *a = p->ref, *b = p->cpu;
+    float *w = normal(V * D, 0.2);
+    void *x = act_normal(p->act, ROWS * D, 1);
+    linear *l1 = make_linear(a, V, D, LINEAR_BACKWARD, w), *l2 = make_linear(b, V, D, LINEAR_BACKWARD, w);
+    head_read_request r1[READS], r2[READS], r3[READS];
+    rng_key_t key = rng_key(5);
+    for (int i = 0; i < READS; i++) {
+        const float temperatures[] = {1.0f, 0.7f, 1.5f, 0.05f};
+        r1[i] = (head_read_request){.row = i * (ROWS - 1) / READS, /* some rows are never asked for */
+                                    .kind = (read_kind)(i % 3),
+                                    .token = (int32_t)rng_below(key, (uint64_t)i, (uint64_t)V),
+                                    .temperature = temperatures[i / 3 % 4],
+                                    .u = i % 7 == 1 ? 0.0 : rng_uniform(key, (uint64_t)(1000 + i))};
+        if (r1[i].row == 40) r1[i].row = 39;
+        if (r1[i].row >= 60 && r1[i].row < 66) r1[i].row = 66;
+    }
+    memcpy(r2, r1, sizeof r1), memcpy(r3, r1, sizeof r1);
+    a->ops->head_read(a, l1, ROWS, x, r1, READS);
+    b->ops->head_read(b, l2, ROWS, x, r2, READS);
+    b->ops->head_read(b, l2, ROWS, x, r3, READS);
+    for (int i = 0; i < READS; i++) {
+        assert_int_equal(r1[i].token, r2[i].token);
+        assert_true(fabs((double)r1[i].logprob - (double)r2[i].logprob) < 2e-5);
+        if (r1[i].kind == READ_GREEDY) assert_true(fabs((double)r1[i].margin - (double)r2[i].margin) < 2e-5);
+        assert_int_equal(r2[i].token, r3[i].token);
+        assert_memory_equal(&r2[i].logprob, &r3[i].logprob, sizeof(float));
+    }
+    int32_t targets[ROWS];
+    float *dlogprob = normal(ROWS, 1), *dx1 = MEM_ARRAY(float, ROWS *D), *dx2 = normal(ROWS * D, 1);
+    float *dw1 = normal(V * D, 0.01), *dw2 = MEM_ARRAY(float, V *D);
+    memcpy(dw2, dw1, (size_t)(V * D) * sizeof(float));
+    for (int i = 0; i < ROWS; i++) {
+        targets[i] = (int32_t)rng_below(key, (uint64_t)(5000 + i), (uint64_t)V);
+        if (i % 3 == 0 || i > 80) dlogprob[i] = 0; /* prompts have no gradient */
+    }
+    a->ops->head_backward(a, l1, ROWS, x, targets, dlogprob, dx1, dw1);
+    b->ops->head_backward(b, l2, ROWS, x, targets, dlogprob, dx2, dw2);
+    double tolerance = p->act == DTYPE_F32 ? 1e-5 : 0x1p-8; /* the gradients of logits are rounded to act */
+    same("head_backward's dx", DTYPE_F32, dx1, dx2, ROWS * D, tolerance);
+    same("head_backward's dw", DTYPE_F32, dw1, dw2, V * D, tolerance);
+    a->ops->linear_free(a, l1);
+    b->ops->linear_free(b, l2);
+    void *all[] = {w, x, dlogprob, dx1, dx2, dw1, dw2};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
+static void check_head(pair *p) {
+    check_head_shape(p, 301, 24);
+    if (p->act == DTYPE_BF16) check_head_shape(p, 9001, 16);
+}
+
+static void check_optimizer(pair *p) {
+    const int64_t n = 70001;
+    float *w1 = normal(n, 0.1), *g = normal(n, 1), *m1 = normal(n, 0.1), *v1 = normal(n, 1),
+          *w2 = MEM_ARRAY(float, n);
+    float *m2 = MEM_ARRAY(float, n), *v2 = MEM_ARRAY(float, n);
+    for (int64_t i = 0; i < n; i++) v1[i] = v1[i] * v1[i];
+    memcpy(w2, w1, (size_t)n * sizeof(float));
+    memcpy(m2, m1, (size_t)n * sizeof(float));
+    memcpy(v2, v1, (size_t)n * sizeof(float));
+    adamw_settings s = {.lr = 1e-3f,
+                        .beta1 = 0.9f,
+                        .beta2 = 0.95f,
+                        .eps = 1e-8f,
+                        .weight_decay = 0.05f,
+                        .grad_scale = 0.7f,
+                        .step = 3};
+    double sum = p->ref->ops->sum_squares(p->ref, n, g);
+    assert_true(fabs(p->cpu->ops->sum_squares(p->cpu, n, g) - sum) <= 1e-12 * sum);
+    p->ref->ops->adamw(p->ref, n, w1, g, m1, v1, &s);
+    p->cpu->ops->adamw(p->cpu, n, w2, g, m2, v2, &s);
+    same("adamw's w", DTYPE_F32, w1, w2, n, 1e-6);
+    same("adamw's m", DTYPE_F32, m1, m2, n, 1e-6);
+    same("adamw's v", DTYPE_F32, v1, v2, n, 1e-6);
+    void *all[] = {w1, w2, g, m1, m2, v1, v2};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
+static void test_linear(void **state) {
+    (void)state;
+    everywhere(check_linear);
+}
+static void test_rows(void **state) {
+    (void)state;
+    everywhere(check_rows);
+}
+static void test_attention(void **state) {
+    (void)state;
+    everywhere(check_attention);
+}
+static void test_head(void **state) {
+    (void)state;
+    everywhere(check_head);
+}
+static void test_optimizer(void **state) {
+    (void)state;
+    everywhere(check_optimizer);
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    compute *c;
+    esp_error error = {0};
+    assert_int_equal(compute_new(&c, "gpu", DTYPE_F32, 1, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "gpu"));
+    assert_non_null(strstr(error.hint, "cpu"));
+    assert_int_equal(compute_new(&c, "cpu", DTYPE_F32, -1, &error), ESP_FAILED);
+    setenv("ESPALIER_ISA", "avx1024", 1);
+    assert_int_equal(compute_new(&c, "cpu", DTYPE_F32, 1, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "avx1024"));
+    unsetenv("ESPALIER_ISA");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linear), cmocka_unit_test(test_rows),      cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_head),   cmocka_unit_test(test_optimizer), cmocka_unit_test(test_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
