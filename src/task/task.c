@@ -1,5 +1,6 @@
 #include "task/task.h"
 
+#include "task/answer.h"
 #include "task/kind.h"
 
 #include "formats/json.h"
@@ -207,12 +208,15 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
     size_t length = json_string_length(json_object_get(row, "answer"));
     task_grade_result g = task_grade(t, answer, length, gold);
     esp_status status = ESP_OK;
-    if (g.reason == GRADE_BAD_GOLD)
+    if (g.reason == GRADE_BAD_GOLD) {
+        char *shown = answer_excerpt(gold, 0, strlen(gold));
         status = error_fail(error, "give the right answer as a number, such as \"18\"",
-                            "%s: field \"gold\": \"%.60s\" holds no answer of task %s", where, gold, t->name);
-    else
+                            "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->name);
+        mem_free(shown);
+    } else {
         *out = json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason",
                          grade_reason_text(g.reason));
+    }
     mem_free(made);
     task_grade_free(&g);
     return status;
