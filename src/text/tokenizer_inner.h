@@ -1,0 +1,57 @@
+/* What the parts of the tokenizer share: the object itself, and the ways it is filled. */
+#ifndef ESPALIER_TEXT_TOKENIZER_INNER_H
+#define ESPALIER_TEXT_TOKENIZER_INNER_H
+
+#include "text/bpe.h"
+#include "text/normalize.h"
+#include "text/pretokenize.h"
+#include "text/tokenizer.h"
+#include "text/vocabulary.h"
+
+#include <jansson.h>
+
+/* A token that is looked for in the text before anything else. */
+typedef struct {
+    char *content;
+    size_t length;
+    int32_t id;
+    bool special;
+    bool strip_left, strip_right; /* takes the white space beside it along */
+    bool single_word;             /* not inside a word */
+} added_token;
+
+typedef struct word_cache word_cache;
+
+struct tokenizer {
+    vocabulary words;
+    MEM_LIST(added_token) added; /* by first byte, then the longest first */
+    int32_t added_from[257];     /* where the tokens with that first byte start */
+    normalizer normal;
+    pretokenizer *cutter;
+    bool cuts;             /* words are short (a pre-tokenizer is there): worth remembering */
+    size_t strip_at_start; /* spaces that decoding takes off the beginning */
+    word_cache *cache;
+
+    int32_t bos, eos;
+    bool adds_bos;
+    char *chat_template; /* NULL: none */
+    char *json;          /* the tokenizer.json, as read or as made */
+    size_t json_length;
+    json_t *config; /* tokenizer_config.json as read; NULL: none */
+};
+
+/* Fills the parts that a tokenizer.json speaks of. where names it in errors. */
+esp_status tokenizer_fill_from_json(tokenizer *t, const json_t *file, const char *where, esp_error *error);
+/* A GGUF file's tokenizer as a tokenizer.json (a new reference), and the rest of what it says straight into
+ * *t. */
+esp_status tokenizer_read_gguf(tokenizer *t, const char *path, json_t **file, esp_error *error);
+/* Reads tokenizer_config.json and its like in a folder: bos, eos, whether bos is added, the chat template. */
+esp_status tokenizer_read_config(tokenizer *t, const char *folder, esp_error *error);
+
+word_cache *word_cache_new(void);
+void word_cache_free(word_cache *c);
+/* bpe_word, remembered. */
+void word_cache_encode(word_cache *c, const vocabulary *v, bpe_scratch *s, const char *word, size_t length,
+                       token_list *out);
+
+#endif
