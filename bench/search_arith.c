@@ -38,7 +38,7 @@ static esp_status answer(search *s, const search_request *q, esp_error *error) {
                                                          : SEARCH_WRONG};
     }
     for (int32_t i = 0; q->kind == SEARCH_JUDGE && i < q->count; i++)
-        confidences[i] = rng_uniform(rng_key(1), (uint64_t)(q->node + i));
+        confidences[i] = rng_uniform(rng_key(1), (uint64_t)q->node + (uint64_t)i);
     search_reply reply = {c, q->count, confidences, q->count};
     return search_feed(s, &reply, error);
 }

@@ -193,8 +193,8 @@ static void name_place(const scripted *p, const place_list *places, int64_t at, 
 
 static esp_status check_step(const json_t *node, const char *where, esp_error *error) {
     json_t *value;
-    double number;
-    int32_t tokens;
+    double number = 0;
+    int32_t tokens = 0;
     ESP_TRY(need(node, "step", where, &value, error));
     if (!json_is_string(value)) return wrong_type(where, "step", "a string", error);
     ESP_TRY(need(node, "tokens", where, &value, error));
