@@ -1,0 +1,115 @@
+/* The language-model policy: who proposes and judges steps, for many searches at once, over one KV cache. One
+ * scheduler fills each call of model_extend from all searches in flight (continuous batching: the slot of a
+ * finished step is taken by the next request of any tree), and every token is computed once in each prefix:
+ * candidates of a node share its run, and each other's for as long as their tokens agree.
+ *
+ * Token ids are the truth: a step keeps the ids that were sampled. A random number is a function of
+ * (request, candidate, token) alone (DESIGN.md, idea 4), so what a tree becomes does not depend on what else
+ * is in the batch, up to the rounding of matrix products of another height. */
+#ifndef ESPALIER_POLICY_LM_H
+#define ESPALIER_POLICY_LM_H
+
+#include "model/model.h"
+#include "search/search.h"
+#include "task/task.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+#include <signal.h>
+
+typedef struct lm_policy lm_policy;
+
+typedef struct {
+    float temperature;          /* (2.3) T of the candidates, > 0 */
+    search_step_mode step_mode; /* (2.0) */
+    int32_t max_step_tokens;    /* (2.0) at least 1 */
+    int32_t max_chain_tokens;   /* (2.0) all steps of a chain together; at least max_step_tokens */
+    bool self_eval;           /* (3.1) the judge's prefix is part of a job; searches have config.judge set */
+    bool example;             /* (3.1) the gold rationale stands in the judge's prefix, where gold is known */
+    int64_t kv_tokens;        /* size of the KV cache */
+    int32_t max_batch_tokens; /* tokens of one call of model_extend; 0: 512 */
+    int32_t max_sequences;    /* sequences in flight; 0: 64 */
+    const volatile sig_atomic_t *stop; /* looked at between calls; not zero: ESP_INTERRUPTED. May be NULL */
+} lm_settings;
+
+/* model, tokenizer and task are borrowed. chat: the resolved template, CHAT_PLAIN for a model without one.
+ * Fails on settings out of range, on a tokenizer without an end-of-sequence token or whose "A" or "B" is more
+ * than one token, and when the cache does not fit in memory. */
+esp_status lm_new(lm_policy **out, model *m, const tokenizer *tokens, const task *t, chat_kind chat,
+                  const lm_settings *settings, esp_error *error);
+void lm_free(lm_policy *p);
+const lm_settings *lm_settings_of(const lm_policy *p);
+
+/* ---- The ids that training must share with search ---- */
+
+/* Appends the generation prompt of a problem: an answer's ids follow right behind. */
+esp_status lm_prompt_ids(const lm_policy *p, const problem *problem, token_list *out, esp_error *error);
+/* Appends the ids of an answer as it is taught: the text's own, then end-of-sequence. */
+esp_status lm_answer_ids(const lm_policy *p, const char *text, size_t length, token_list *out,
+                         esp_error *error);
+/* (3.1) A judge row is prefix, the ids of the steps without end-of-sequence, suffix, verdict. with_example as
+ * task_judge_prefix: at evaluation it must be false (3.2). */
+esp_status lm_judge_prefix_ids(const lm_policy *p, const problem *problem, bool with_example, token_list *out,
+                               esp_error *error);
+void lm_judge_suffix_ids(const lm_policy *p, token_list *out);
+int32_t lm_verdict_id(const lm_policy *p, bool correct);
+int32_t lm_eos(const lm_policy *p); /* for a chat template, its end of turn */
+
+/* ---- Counting ---- */
+
+typedef struct {
+    int64_t sampled;    /* tokens of candidates and chains, as sampled or appended */
+    int64_t judged;     /* tokens of steps fed to the judge */
+    int64_t suffixes;   /* tokens of judge suffixes */
+    int64_t prompts;    /* tokens of prompts and judge prefixes, what jobs share counted once */
+    int64_t gold;       /* tokens of gold steps that were scored */
+    int64_t computed;   /* tokens that went through the model */
+    int64_t recomputed; /* of those, tokens computed before whose keys were given up for want of room */
+} lm_counts;
+
+/* Called between calls of the model: jobs done, tokens sampled so far. */
+typedef void lm_progress(void *user, int64_t done, int64_t sampled);
+
+/* ---- Searching ---- */
+
+typedef struct {
+    const problem *problem;
+    search *search;  /* fresh, made and freed by the caller; done when lm_search returns ESP_OK */
+    bool gold_known; /* false (evaluation, 3.2): neither gold nor rationale is looked at at all */
+    lm_counts
+        counts; /* out: of this tree alone; what is shared among jobs belongs to the first that used it */
+} lm_search_job;
+
+/* Drives all searches to their end. Outcomes are SEARCH_RIGHT or WRONG by task_grade where gold is known,
+ * else FINISHED_UNKNOWN. Fails when a prompt leaves no room for an answer in the model's context, when the
+ * cache is smaller than one request needs (the message says how large it must be), ESP_INTERRUPTED on
+ * request; the KV cache is empty again in any case, and the searches are then of no use. */
+esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
+                     esp_error *error);
+
+/* The text of the steps from the root to `node`, without control tokens. */
+esp_status lm_path_text(const lm_policy *p, const search *s, int32_t node, text_buffer *out,
+                        esp_error *error);
+
+/* ---- Chains: evaluation and generation ---- */
+
+typedef struct {
+    const int32_t *prompt; /* [prompt_count]; neighbouring jobs with equal prompts share their keys */
+    int64_t prompt_count;
+    float temperature; /* 0: greedy */
+    rng_key_t key;
+    int32_t max_tokens;
+    bool free_form; /* only end-of-sequence and max_tokens end it, the task's answer marker does not */
+    /* out; freed by lm_chain_free */
+    token_list ids;
+    MEM_LIST(float) logprobs; /* of the untempered model */
+    MEM_LIST(int32_t) ends;   /* where each step ends (2.0), by lines and sentences; the last is ids.count */
+    text_buffer text;         /* without control tokens; at is never NULL */
+    bool finished;            /* by end-of-sequence or the answer's line */
+} lm_chain_job;
+
+esp_status lm_chains(lm_policy *p, lm_chain_job *jobs, int64_t n, lm_counts *counts, lm_progress *progress,
+                     void *user, esp_error *error);
+void lm_chain_free(lm_chain_job *job);
+
+#endif
