@@ -1,0 +1,245 @@
+/* Every backward operation of ref against central differences of its forward, in f32: what cpu is held to is
+ * right. And cpu's exponential against the C library's. */
+#include "support.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "compute/compute.h"
+#include "compute/cpu/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { T = 7, H = 4, G = 2, E = 6, D = 10, F = 5, V = 13, POOL = 12, MOST = 512 };
+
+/* Inputs of an operation, its output, and the weights of the loss: loss = sum of weight * output. */
+typedef struct {
+    compute *c;
+    float x[MOST], w[MOST], k[MOST], v[MOST], out[MOST], lse[MOST], weight[MOST];
+    int64_t outputs;
+} bench;
+
+static void fill(float *x, int64_t n, uint64_t stream) {
+    rng_key_t key = rng_mix(rng_key(3), stream);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)rng_normal(key, (uint64_t)i);
+}
+
+static bench *begin(void) {
+    bench *b = MEM_NEW(bench);
+    esp_error error = {0};
+    if (compute_new(&b->c, "ref", DTYPE_F32, 1, &error) != ESP_OK) fail_msg("%s", error.message);
+    float *all[] = {b->x, b->w, b->k, b->v, b->weight};
+    for (uint64_t i = 0; i < 5; i++) fill(all[i], MOST, i);
+    return b;
+}
+
+static void end(bench *b) {
+    compute_free(b->c);
+    mem_free(b);
+}
+
+/* gradient[0..n-1] of the loss in x[0..n-1], against (loss(x + h) - loss(x - h)) / 2h. */
+static void check(const char *what, bench *b, void (*forward)(bench *), float *x, int64_t n,
+                  const float *gradient) {
+    double scale = 0;
+    for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)gradient[i]));
+    assert_true(scale > 0);
+    for (int64_t i = 0; i < n; i++) {
+        const float kept = x[i], h = 4e-3f;
+        double loss[2] = {0, 0}, at[2];
+        for (int side = 0; side < 2; side++) {
+            x[i] = side ? kept + h : kept - h;
+            at[side] = (double)x[i];
+            forward(b);
+            for (int64_t o = 0; o < b->outputs; o++) loss[side] += (double)b->weight[o] * (double)b->out[o];
+        }
+        x[i] = kept;
+        double difference = (loss[1] - loss[0]) / (at[1] - at[0]);
+        if (!(fabs(difference - (double)gradient[i]) <= 1e-3 * scale))
+            fail_msg("%s: element %lld has gradient %g, differences give %g", what, (long long)i,
+                     (double)gradient[i], difference);
+    }
+}
+
+static void linear_run(bench *b) {
+    linear *l = b->c->ops->linear_new(b->c, F, D, LINEAR_BACKWARD);
+    b->c->ops->linear_set(b->c, l, b->w);
+    b->c->ops->linear_forward(b->c, l, T, b->x, b->out, DTYPE_F32, false);
+    b->c->ops->linear_free(b->c, l);
+    b->outputs = T * F;
+}
+
+static void test_linear(void **state) {
+    (void)state;
+    bench *b = begin();
+    linear *l = b->c->ops->linear_new(b->c, F, D, LINEAR_BACKWARD);
+    b->c->ops->linear_set(b->c, l, b->w);
+    float dx[T * D], dw[F * D] = {0};
+    b->c->ops->linear_backward_input(b->c, l, T, b->weight, dx);
+    b->c->ops->linear_backward_weight(b->c, T, F, D, b->weight, b->x, dw);
+    b->c->ops->linear_free(b->c, l);
+    check("linear_backward_input", b, linear_run, b->x, T * D, dx);
+    check("linear_backward_weight", b, linear_run, b->w, F * D, dw);
+    end(b);
+}
+
+static const int32_t ids[T] = {3, 1, 12, 3, 0, 3, 7};
+
+static void embed_run(bench *b) {
+    linear *l = b->c->ops->linear_new(b->c, V, D, LINEAR_ROWS);
+    b->c->ops->linear_set(b->c, l, b->w);
+    b->c->ops->embed_gather(b->c, l, T, ids, b->out);
+    b->c->ops->linear_free(b->c, l);
+    b->outputs = T * D;
+}
+
+static void test_embedding(void **state) {
+    (void)state;
+    bench *b = begin();
+    float dw[V * D] = {0};
+    b->c->ops->embed_scatter(b->c, T, D, ids, b->weight, dw);
+    check("embed_scatter", b, embed_run, b->w, V * D, dw);
+    end(b);
+}
+
+static void norm_run(bench *b) {
+    b->c->ops->rmsnorm(b->c, T, D, b->x, b->w, 1e-3f, b->out, b->lse);
+    b->outputs = T * D;
+}
+
+static void test_norm(void **state) {
+    (void)state;
+    bench *b = begin();
+    float dx[T * D] = {0}, dgain[D] = {0};
+    norm_run(b);
+    b->c->ops->rmsnorm_backward(b->c, T, D, b->weight, b->x, b->w, b->lse, dx, dgain);
+    check("rmsnorm_backward's dx", b, norm_run, b->x, T * D, dx);
+    check("rmsnorm_backward's dgain", b, norm_run, b->w, D, dgain);
+    end(b);
+}
+
+static void swiglu_run(bench *b) {
+    b->c->ops->swiglu(b->c, T, F, b->x, b->out);
+    b->outputs = T * F;
+}
+
+static void test_swiglu(void **state) {
+    (void)state;
+    bench *b = begin();
+    float dx[T * 2 * F];
+    b->c->ops->swiglu_backward(b->c, T, F, b->weight, b->x, dx);
+    check("swiglu_backward", b, swiglu_run, b->x, T * 2 * F, dx);
+    end(b);
+}
+
+/* A prompt of 3 tokens, below it runs of 3 and of 1. */
+static const attention_span spans[] = {
+    {.first_query = 0, .queries = 3, .context = 3, .first_segment = 0, .segments = 1},
+    {.first_query = 3, .queries = 3, .context = 6, .first_segment = 1, .segments = 2},
+    {.first_query = 6, .queries = 1, .context = 4, .first_segment = 3, .segments = 2},
+};
+static const attention_segment segments[] = {{2, 3}, {2, 3}, {7, 3}, {2, 3}, {11, 1}};
+static const int32_t positions[T] = {0, 1, 2, 3, 4, 5, 3};
+static const int64_t slots[T] = {2, 3, 4, 7, 8, 9, 11};
+
+static void attention_run(bench *b) {
+    b->c->ops->attention(b->c, H, G, E, spans, 3, segments, b->x, b->k, b->v, b->out, b->lse);
+    b->outputs = T * H * E;
+}
+
+static void test_attention(void **state) {
+    (void)state;
+    bench *b = begin();
+    float dq[T * H * E], dk[POOL * G * E] = {0}, dv[POOL * G * E] = {0};
+    attention_run(b);
+    b->c->ops->attention_backward(b->c, H, G, E, spans, 3, segments, b->x, b->k, b->v, b->out, b->lse,
+                                  b->weight, dq, dk, dv);
+    check("attention_backward's dq", b, attention_run, b->x, T * H * E, dq);
+    check("attention_backward's dk", b, attention_run, b->k, POOL * G * E, dk);
+    check("attention_backward's dv", b, attention_run, b->v, POOL * G * E, dv);
+    end(b);
+}
+
+/* q, then the pools of k and v, behind each other in out. */
+static void rope_run(bench *b) {
+    float cosine[6 * E / 2], sine[6 * E / 2];
+    for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
+    float *k = b->out + T * H * E, *v = k + POOL * G * E;
+    b->c->ops->rope_split(b->c, T, H, G, E, b->x, positions, slots, cosine, sine, b->out, k, v);
+    b->outputs = T * H * E + 2 * POOL * G * E;
+}
+
+static void test_rope(void **state) {
+    (void)state;
+    bench *b = begin();
+    float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E];
+    for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
+    const float *dk = b->weight + T * H * E, *dv = dk + POOL * G * E;
+    b->c->ops->rope_split_backward(b->c, T, H, G, E, b->weight, dk, dv, positions, slots, cosine, sine, dqkv);
+    check("rope_split_backward", b, rope_run, b->x, T * (H + 2 * G) * E, dqkv);
+    end(b);
+}
+
+static void head_run(bench *b) {
+    linear *l = b->c->ops->linear_new(b->c, V, D, LINEAR_BACKWARD);
+    b->c->ops->linear_set(b->c, l, b->w);
+    head_read_request reads[T];
+    for (int i = 0; i < T; i++) reads[i] = (head_read_request){.row = i, .kind = READ_SCORE, .token = ids[i]};
+    b->c->ops->head_read(b->c, l, T, b->x, reads, T);
+    for (int i = 0; i < T; i++) b->out[i] = reads[i].logprob;
+    b->c->ops->linear_free(b->c, l);
+    b->outputs = T;
+}
+
+static void test_head(void **state) {
+    (void)state;
+    bench *b = begin();
+    for (int i = 0; i < MOST; i++) b->w[i] *= 0.3f;
+    linear *l = b->c->ops->linear_new(b->c, V, D, LINEAR_BACKWARD);
+    b->c->ops->linear_set(b->c, l, b->w);
+    float dx[T * D], dw[V * D] = {0};
+    b->c->ops->head_backward(b->c, l, T, b->x, ids, b->weight, dx, dw);
+    b->c->ops->linear_free(b->c, l);
+    check("head_backward's dx", b, head_run, b->x, T * D, dx);
+    check("head_backward's dw", b, head_run, b->w, V * D, dw);
+    end(b);
+}
+
+static void check_exponentials(const cpu_kernels *k) {
+    enum { N = 200003 };
+    float *x = MEM_ARRAY(float, N), *y = MEM_ARRAY(float, N);
+    for (int i = 0; i < N; i++) x[i] = (float)(-87.3 + 176.0 * i / (N - 1));
+    x[0] = 0.0f, x[1] = -INFINITY, x[2] = NAN, x[3] = -100.0f, x[4] = INFINITY, x[5] = -0.0f;
+    k->exponentials(N, x, y);
+    assert_true(y[0] == 1.0f && y[1] == 0.0f && isnan(y[2]) && y[3] == 0.0f && y[4] == INFINITY &&
+                y[5] == 1.0f);
+    double worst = 0;
+    for (int i = 6; i < N; i++) {
+        double right = exp((double)x[i]);
+        if (right > 3.4e38) continue;
+        worst = fmax(worst, fabs((double)y[i] / right - 1));
+    }
+    if (!(worst <= 2e-7)) fail_msg("exponential of %s kernels is off by %g", k->name, worst);
+    mem_free(x);
+    mem_free(y);
+}
+
+static void test_exponential(void **state) {
+    (void)state;
+    check_exponentials(&kernels_base);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) check_exponentials(&kernels_avx2);
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        check_exponentials(&kernels_avx512);
+#endif
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linear), cmocka_unit_test(test_embedding),   cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_swiglu), cmocka_unit_test(test_attention),   cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_head),   cmocka_unit_test(test_exponential),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
