@@ -15,6 +15,43 @@ const option *option_by_key(option_table table, const char *key) {
     return NULL;
 }
 
+static bool in_groups(const char *key, const char *groups) {
+    if (!groups || !key) return true;
+    size_t n = strcspn(key, ".");
+    for (const char *g = groups; *g; g += strspn(g, " ")) {
+        size_t length = strcspn(g, " ");
+        if (length == n && strncmp(g, key, n) == 0) return true;
+        g += length;
+    }
+    return false;
+}
+
+/* Whether `flag` is this option's, or its --no- form. */
+static bool has_flag(const option *o, const char *flag, bool *negated) {
+    if (!o->flag) return false;
+    *negated = o->type == OPTION_BOOL && strncmp(flag, "--no-", 5) == 0 && strcmp(flag + 5, o->flag + 2) == 0;
+    return *negated || strcmp(flag, o->flag) == 0;
+}
+
+const option *option_by_flag(option_table table, const char *flag, const char *groups, bool *negated) {
+    bool no;
+    const char *group = groups ? groups : "";
+    do {
+        char one[64];
+        size_t n = strcspn(group, " ");
+        snprintf(one, sizeof one, "%.*s", (int)n, group);
+        for (int i = 0; i < table.count; i++) {
+            if (!in_groups(table.at[i].key, groups ? one : NULL) || !has_flag(&table.at[i], flag, &no))
+                continue;
+            if (negated) *negated = no;
+            return &table.at[i];
+        }
+        group += n;
+        group += strspn(group, " ");
+    } while (*group);
+    return NULL;
+}
+
 /* ---- the nearest name ---- */
 
 /* Edits between two names: insert, delete, replace, or swap neighbours (optimal string alignment). Names are
@@ -42,7 +79,7 @@ static int edit_distance(const char *a, const char *b) {
 
 const char *name_nearest(const char *const *names, int n, const char *name) {
     const char *nearest = NULL;
-    int least = 2 + (int)strlen(name) / 4; /* further than this is another word, not a slip */
+    int least = 2 + (int)strlen(name) / 5; /* further than this is another word, not a slip */
     for (int i = 0; i < n; i++) {
         int distance = edit_distance(names[i], name);
         if (distance < least) {
@@ -279,17 +316,6 @@ void options_free(option_table table, void *target) {
 }
 
 /* ---- manual ---- */
-
-static bool in_groups(const char *key, const char *groups) {
-    if (!groups || !key) return true;
-    size_t n = strcspn(key, ".");
-    for (const char *g = groups; *g; g += strspn(g, " ")) {
-        size_t length = strcspn(g, " ");
-        if (length == n && strncmp(g, key, n) == 0) return true;
-        g += length;
-    }
-    return false;
-}
 
 /* Words of `text`, wrapped, each line behind `indent` spaces. */
 static void wrapped(const char *text, int indent, int width, text_buffer *out) {

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
+
 typedef enum {
     OPTION_INT,    /* int64_t */
     OPTION_FLOAT,  /* double, finite */
@@ -42,6 +44,10 @@ typedef struct {
 
 /* The option of this key or flag, or NULL. */
 const option *option_by_key(option_table table, const char *key);
+
+/* The option with this flag in the first of the named groups ("run sft": words) that has it, or NULL. groups
+ * NULL: in the whole table. A switch is also found by --no-flag; *negated (may be NULL) says so. */
+const option *option_by_flag(option_table table, const char *flag, const char *groups, bool *negated);
 
 /* The nearest of n names by edit distance (insert, delete, replace, swap neighbours), or NULL when none is
  * near. */
