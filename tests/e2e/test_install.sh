@@ -11,8 +11,12 @@ cat > prog.c << 'PROGRAM'
 #include <stdio.h>
 #include <string.h>
 
+int arena_alloc(int x);                    /* a name that the library has inside, too */
+int arena_alloc(int x) { return x - 1; }
+
 int main(void) {
     if (strcmp(esp_version(), ESP_VERSION) != 0) return 1;
+    if (arena_alloc(1) != 0) return 2;
     printf("espalier %s\n", esp_version());
     return 0;
 }
