@@ -211,10 +211,8 @@ static esp_status read_overrides(const recipe_override *overrides, int n, settin
     return ESP_OK;
 }
 
-/* The values of search.preset's keys of search.*, and of learn.preset's of learn.*. */
-static void apply_preset(recipe *r, recipe_preset preset, const char *group) {
-    for (const recipe_preset_value *v = recipe_preset_values(preset); v->key; v++) {
-        if (strncmp(v->key, group, strlen(group)) != 0) continue;
+static void use_learn_preset(recipe *r, recipe_preset preset) {
+    for (const recipe_preset_value *v = recipe_learn_preset(preset); v->key; v++) {
         const option *o = option_by_key(recipe_options(), v->key);
         if (o) (void)option_set(o, r, v->value, NULL); /* a test sets every value of every preset */
     }
@@ -236,8 +234,10 @@ static esp_status resolve(recipe *r, const char *name, const settings *given, es
     }
     recipe_preset search = r->search.preset, learn = r->learn.preset;
     options_defaults(recipe_options(), r);
-    apply_preset(r, search, "search.");
-    apply_preset(r, learn, "learn.");
+    recipe_use_search_preset(r, search_preset_at((int32_t)search));
+    use_learn_preset(r, learn);
+    r->search.preset = search;
+    r->learn.preset = learn;
     for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(r, &given->at[i], error));
     return check_together(r, name, error);
 }

@@ -1,11 +1,14 @@
 /* The recipe: everything that decides what a run computes, as one plain struct. It is resolved from, in
  * rising order, the defaults, the presets (search.preset, learn.preset), the YAML file, and --set or flags;
  * an unknown key, a wrong type, a value out of range or a key given twice is an error with file, line and
- * column. The table of keys is recipe_options(), the presets are a table of texts (recipe_table.c). */
+ * column. The table of keys is recipe_options(), the presets are tables too (search/presets.c,
+ * recipe_table.c). */
 #ifndef ESPALIER_RUN_RECIPE_H
 #define ESPALIER_RUN_RECIPE_H
 
+#include "learn/schedule.h"
 #include "run/options.h"
+#include "search/search.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,13 +22,16 @@ typedef enum {
     RECIPE_MISTRAL,
     RECIPE_PLAIN
 } recipe_template;
-typedef enum { RECIPE_COSINE, RECIPE_LINEAR, RECIPE_CONSTANT } recipe_schedule;
-typedef enum { RECIPE_PAPER, RECIPE_PAPER_LITERAL, RECIPE_OFFICIAL_CODE, RECIPE_DEFAULT } recipe_preset;
-typedef enum { RECIPE_STEP_LINE, RECIPE_STEP_FILL } recipe_step;
-typedef enum { RECIPE_LENGTH_NORMALISED, RECIPE_PROBABILITY_OVER_LENGTH } recipe_prior;
-typedef enum { RECIPE_VISITS, RECIPE_VISITS_TIMES_SPREAD, RECIPE_Q } recipe_commit;
-typedef enum { RECIPE_FROM_VISITED, RECIPE_FROM_ALL } recipe_pairs_from;
-typedef enum { RECIPE_LOSER_SMALLEST_Q, RECIPE_LOSER_RANDOM_SIBLING } recipe_loser;
+/* The names of search_preset_at, in its order. */
+typedef enum {
+    RECIPE_DEFAULT,
+    RECIPE_PAPER,
+    RECIPE_PAPER_LITERAL,
+    RECIPE_PAPER_COMMONSENSE,
+    RECIPE_OFFICIAL_CODE,
+    RECIPE_OFFICIAL_CODE_COMMONSENSE,
+    RECIPE_PRESETS
+} recipe_preset;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
@@ -61,7 +67,7 @@ typedef struct {
         int64_t epochs; /* 0: no SFT */
         double lr;
         int64_t batch; /* rows an update */
-        recipe_schedule schedule;
+        schedule_kind schedule;
         double warmup;      /* share of the updates */
         int64_t max_length; /* tokens of a row; longer rows are left out and counted */
         double weight_decay, beta1, beta2, eps, clip;
@@ -77,21 +83,23 @@ typedef struct {
         int64_t horizon; /* steps below the current root */
         int64_t max_steps;
         int64_t max_step_tokens, max_chain_tokens;
+        int64_t gold_length_over; /* a step has at most gold length / this tokens as well; 0: off */
         double temperature;
-        recipe_step step;
-        recipe_prior prior;
+        search_step_mode step;
+        search_prior_kind prior;
         double lambda, c_puct, gamma;
-        recipe_commit commit;
-        recipe_pairs_from pairs_from;
-        recipe_loser loser;
+        search_commit_kind commit;
+        search_pairs_kind pairs_from;
+        search_loser_kind loser;
         double cut_reward, right_other_reward;
+        double short_bonus_1, short_bonus_2; /* factors on a positive outcome at depth 1 and 2 */
         double smoothing_cap, min_q_gap;
         int64_t rest_from_depth; /* -1: off */
         int64_t max_pairs;       /* a problem; 0: all */
         bool only_if_right, join_only_child, depth_discount_confidence;
         bool unvisited_counts_one, root_counts_twice;
         bool gold_injection;
-        int64_t max_nodes; /* a tree */
+        int64_t max_nodes; /* a tree; 0: no limit */
     } search;
     struct {
         bool enabled;
@@ -103,11 +111,12 @@ typedef struct {
         double beta, lr;
         int64_t batch; /* pairs an update */
         int64_t epochs;
-        int64_t steps;  /* updates at most; 0: as many as there are batches */
-        double nll;     /* weight of the NLL on the chosen step */
-        double penalty; /* DPO-positive's lambda */
+        int64_t steps;      /* updates at most; 0: as many as there are batches */
+        double nll;         /* weight of the NLL on the chosen step */
+        bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
+        double penalty;     /* DPO-positive's lambda */
         recipe_reference reference;
-        recipe_schedule schedule;
+        schedule_kind schedule;
         double warmup, weight_decay, beta1, beta2, eps, clip;
         int64_t max_length; /* tokens of a pair's longer path; longer pairs are left out and counted */
         int64_t tokens_per_microbatch;
@@ -156,10 +165,13 @@ uint64_t recipe_hash(const recipe *r);
  * differ. */
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
 
-/* Presets as data: for each, (key, value) texts that end in a NULL key. */
+/* Presets as data: the search's keys are those of search_preset_at, learn's are (key, value) texts that end
+ * in a NULL key. */
 typedef struct {
     const char *key, *value;
 } recipe_preset_value;
-const recipe_preset_value *recipe_preset_values(recipe_preset preset);
+const recipe_preset_value *recipe_learn_preset(recipe_preset preset);
+/* Puts a preset's numbers into r->search. */
+void recipe_use_search_preset(recipe *r, const search_preset *preset);
 
 #endif

@@ -15,8 +15,8 @@
 #define PATH(group, name)                .type = OPTION_PATH, FIELD(char *, group, name)
 #define ENUM(group, name, c_type, names) .type = OPTION_ENUM, .choices = names, FIELD(c_type, group, name)
 
-#define PRESETS   "paper|paper-literal|official-code|default"
-#define SCHEDULES "cosine|linear|constant"
+#define PRESETS   "default|paper|paper-literal|paper-commonsense|official-code|official-code-commonsense"
+#define SCHEDULES "constant|linear|cosine"
 
 /* clang-format off */
 static const option options[] = {
@@ -47,7 +47,7 @@ static const option options[] = {
     {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the gold rationales; 0: none"},
     {FLOAT(sft, lr), .flag = "--lr", .initial = "2e-5", .low = 0, .high = 1, .help = "learning rate"},
     {INT(sft, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "rows an update"},
-    {ENUM(sft, schedule, recipe_schedule, SCHEDULES), .initial = "cosine", .help = "how the learning rate falls after the warm-up"},
+    {ENUM(sft, schedule, schedule_kind, SCHEDULES), .initial = "cosine", .help = "how the learning rate falls after the warm-up"},
     {FLOAT(sft, warmup), .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
     {INT(sft, max_length), .initial = "512", .low = 8, .high = 1e7, .help = "tokens of a row; longer rows are left out and counted"},
     {FLOAT(sft, weight_decay), .flag = "--weight-decay", .initial = "0", .low = 0, .high = 10, .help = "AdamW's decay of matrices"},
@@ -60,25 +60,28 @@ static const option options[] = {
     {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "rationales taken; 0: all"},
 
     {ENUM(search, preset, recipe_preset, PRESETS), .flag = "--preset", .initial = "default", .help = "values for all other search keys that are not given"},
-    {INT(search, simulations), .flag = "--simulations", .initial = "8", .low = 1, .high = 1e6, .help = "simulations from each state that is committed from (K)"},
-    {INT(search, root_multiplier), .flag = "--root-multiplier", .initial = "2", .low = 1, .high = 1e4, .help = "times as many simulations at depth 0"},
+    {INT(search, simulations), .flag = "--simulations", .initial = "5", .low = 1, .high = 1e6, .help = "simulations from each state that is committed from (K)"},
+    {INT(search, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "times as many simulations at depth 0"},
     {INT(search, breadth_root), .flag = "--breadth-root", .initial = "4", .low = 1, .high = 1024, .help = "candidates sampled below the root (b1)"},
     {INT(search, breadth), .flag = "--breadth", .initial = "3", .low = 1, .high = 1024, .help = "candidates sampled below other states (b2)"},
-    {INT(search, horizon), .flag = "--horizon", .initial = "3", .low = 1, .high = 1000, .help = "steps a simulation goes below the current root (d)"},
+    {INT(search, horizon), .flag = "--horizon", .initial = "4", .low = 1, .high = 1000, .help = "steps a simulation goes below the current root (d)"},
     {INT(search, max_steps), .flag = "--max-steps", .initial = "10", .low = 1, .high = 1000, .help = "steps of a chain; an unfinished one is cut"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of a step"},
-    {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "320", .low = 1, .high = 1e6, .help = "tokens of a chain; an unfinished one is cut"},
+    {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a chain; an unfinished one is cut"},
+    {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "a step has at most gold length / this tokens as well; 0: off"},
     {FLOAT(search, temperature), .flag = "--search-temperature", .initial = "1", .low = 0, .high = 10, .marks = OPTION_ABOVE_LOW, .help = "temperature that candidates are sampled at"},
-    {ENUM(search, step, recipe_step, "line|fill"), .flag = "--step", .initial = "line", .help = "a step is one line or sentence, or as many whole ones as fit in max_step_tokens"},
-    {ENUM(search, prior, recipe_prior, "length_normalised|probability_over_length"), .flag = "--prior", .initial = "length_normalised", .help = "prior of a candidate (METHOD 2.2)"},
-    {FLOAT(search, lambda), .flag = "--lambda", .initial = "1.25", .low = 0, .high = 10, .help = "exponent of the length in the prior"},
+    {ENUM(search, step, search_step_mode, "line|fill"), .flag = "--step", .initial = "line", .help = "a step is one line or sentence, or as many whole ones as fit in max_step_tokens"},
+    {ENUM(search, prior, search_prior_kind, "length_normalised|probability_over_length"), .flag = "--prior", .initial = "length_normalised", .help = "prior of a candidate (METHOD 2.2)"},
+    {FLOAT(search, lambda), .flag = "--lambda", .initial = "1", .low = 0, .high = 10, .help = "exponent of the length in the prior"},
     {FLOAT(search, c_puct), .flag = "--c-puct", .initial = "1", .low = 0, .high = 1e6, .help = "weight of exploration in the choice of a child (METHOD 2.1)"},
     {FLOAT(search, gamma), .flag = "--gamma", .initial = "1", .low = 0, .high = 1, .help = "discount a step (METHOD 2.6)"},
-    {ENUM(search, commit, recipe_commit, "visits|visits_times_spread|q"), .flag = "--commit", .initial = "visits", .help = "which child is committed to (METHOD 2.7)"},
-    {ENUM(search, pairs_from, recipe_pairs_from, "visited|all"), .flag = "--pairs-from", .initial = "visited", .help = "children that a pair may be read from (METHOD 4.1)"},
-    {ENUM(search, loser, recipe_loser, "smallest_q|random_sibling"), .flag = "--loser", .initial = "smallest_q", .help = "which child is a pair's rejected step (METHOD 4.1)"},
+    {ENUM(search, commit, search_commit_kind, "visits|visits_times_spread|q"), .flag = "--commit", .initial = "visits", .help = "which child is committed to (METHOD 2.7)"},
+    {ENUM(search, pairs_from, search_pairs_kind, "visited|all"), .flag = "--pairs-from", .initial = "visited", .help = "children that a pair may be read from (METHOD 4.1)"},
+    {ENUM(search, loser, search_loser_kind, "smallest_q|random_sibling"), .flag = "--loser", .initial = "smallest_q", .help = "which child is a pair's rejected step (METHOD 4.1)"},
     {FLOAT(search, cut_reward), .flag = "--cut-reward", .initial = "-1", .low = -10, .high = 10, .help = "outcome of a chain that was cut unfinished"},
     {FLOAT(search, right_other_reward), .initial = "1", .low = 0, .high = 10, .help = "outcome of a right chain whose text is not the gold rationale"},
+    {FLOAT(search, short_bonus_1), .initial = "1", .low = 0, .high = 10, .help = "factor on a positive outcome at depth 1"},
+    {FLOAT(search, short_bonus_2), .initial = "1", .low = 0, .high = 10, .help = "factor on a positive outcome at depth 2"},
     {FLOAT(search, smoothing_cap), .flag = "--smoothing-cap", .initial = "0.5", .low = 0, .high = 1, .help = "largest label smoothing of a pair (METHOD 4.2)"},
     {FLOAT(search, min_q_gap), .flag = "--min-q-gap", .initial = "0", .low = 0, .high = 100, .help = "no pair unless the values of its steps differ by more"},
     {INT(search, rest_from_depth), .flag = "--rest-from-depth", .initial = "-1", .low = -1, .high = 1000, .help = "from this depth on, one candidate that runs to the end of the chain; -1: off"},
@@ -89,7 +92,7 @@ static const option options[] = {
     {BOOL(search, unvisited_counts_one), .initial = "false", .help = "in a state's value an unvisited child weighs as one visit (METHOD 2.8)"},
     {BOOL(search, root_counts_twice), .initial = "false", .help = "the current root's visits rise by two a simulation (METHOD 2.8)"},
     {BOOL(search, gold_injection), .flag = "--gold-injection", .initial = "false", .help = "the gold rationale's next step joins the candidates while the path is gold"},
-    {INT(search, max_nodes), .flag = "--max-nodes", .initial = "65536", .low = 16, .high = 1e9, .help = "nodes of a tree; bounds memory"},
+    {INT(search, max_nodes), .flag = "--max-nodes", .initial = "0", .low = 0, .high = 1e9, .help = "nodes of a tree; 0: no limit"},
 
     {BOOL(self_eval, enabled), .flag = "--self-eval", .initial = "true", .help = "the policy judges its own steps (METHOD 3); off: C = 0"},
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "what the judge is shown as an example answer; nothing gold is shown at evaluation"},
@@ -102,9 +105,10 @@ static const option options[] = {
     {INT(learn, epochs), .flag = "--epochs", .initial = "1", .low = 0, .high = 1000, .help = "passes over an iteration's pairs; 0: search and evaluate only"},
     {INT(learn, steps), .flag = "--steps", .initial = "0", .low = 0, .high = 1e9, .help = "updates of an iteration at most; 0: all batches"},
     {FLOAT(learn, nll), .flag = "--nll", .initial = "0", .low = 0, .high = 1000, .help = "weight of the chosen step's negative log-likelihood"},
+    {BOOL(learn, nll_per_token), .initial = "true", .help = "that likelihood is a mean over the step's tokens, not their sum"},
     {FLOAT(learn, penalty), .initial = "50", .low = 0, .high = 1e6, .help = "DPO-positive's weight on a chosen step that falls below the reference"},
     {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "policy that log-probs are held against: the iteration's own sampler, or the one after SFT"},
-    {ENUM(learn, schedule, recipe_schedule, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
+    {ENUM(learn, schedule, schedule_kind, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
     {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
     {FLOAT(learn, weight_decay), .flag = "--weight-decay", .initial = "0.05", .low = 0, .high = 10, .help = "AdamW's decay of matrices"},
     {FLOAT(learn, beta1), .initial = "0.9", .low = 0, .high = 0.9999999, .help = "AdamW's first moment"},
@@ -125,57 +129,36 @@ static const option options[] = {
     {INT(eval, batch), .flag = "--batch", .initial = "64", .low = 1, .high = 65536, .help = "chains side by side"},
 };
 
-/* Presets: METHOD.md section 6, the arithmetic columns. Keys that a preset leaves out keep their defaults. */
+/* What METHOD.md section 6 says of the update. Keys that a preset leaves out keep their defaults. */
+static const recipe_preset_value ours[] = {{0}};
 static const recipe_preset_value paper[] = {
-    {"search.simulations", "5"}, {"search.root_multiplier", "4"}, {"search.breadth_root", "5"}, {"search.breadth", "3"},
-    {"search.horizon", "4"}, {"search.max_step_tokens", "64"}, {"search.step", "fill"},
-    {"search.prior", "length_normalised"}, {"search.lambda", "1.25"}, {"search.c_puct", "1"}, {"search.gamma", "1"},
-    {"search.temperature", "1"}, {"search.commit", "visits"}, {"search.pairs_from", "visited"},
-    {"search.cut_reward", "0"}, {"search.smoothing_cap", "1"}, {"search.unvisited_counts_one", "false"},
-    {"search.root_counts_twice", "false"}, {"search.rest_from_depth", "-1"},
     {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "32"}, {"learn.lr", "1e-6"},
     {"learn.max_length", "512"}, {0},
 };
-static const recipe_preset_value paper_literal[] = {
-    {"search.simulations", "5"}, {"search.root_multiplier", "4"}, {"search.breadth_root", "5"}, {"search.breadth", "3"},
-    {"search.horizon", "4"}, {"search.max_step_tokens", "64"}, {"search.step", "fill"},
-    {"search.prior", "probability_over_length"}, {"search.lambda", "1.25"}, {"search.c_puct", "1"}, {"search.gamma", "1"},
-    {"search.temperature", "1"}, {"search.commit", "visits"}, {"search.pairs_from", "visited"},
-    {"search.cut_reward", "0"}, {"search.smoothing_cap", "1"}, {"search.unvisited_counts_one", "false"},
-    {"search.root_counts_twice", "false"}, {"search.rest_from_depth", "-1"},
-    {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "32"}, {"learn.lr", "1e-6"},
-    {"learn.max_length", "512"}, {0},
-};
+#define OFFICIAL                                                                                             \
+    {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "64"}, {"learn.max_length", "512"},   \
+    {"learn.beta1", "0.9"}, {"learn.beta2", "0.95"}, {"learn.weight_decay", "0.05"}, {"learn.clip", "1"},    \
+    {"learn.schedule", "cosine"}
 static const recipe_preset_value official_code[] = {
-    {"search.simulations", "64"}, {"search.root_multiplier", "4"}, {"search.breadth_root", "2"}, {"search.breadth", "2"},
-    {"search.horizon", "3"}, {"search.rest_from_depth", "3"}, {"search.max_step_tokens", "128"}, {"search.step", "fill"},
-    {"search.prior", "length_normalised"}, {"search.lambda", "1.25"}, {"search.c_puct", "1"}, {"search.gamma", "1"},
-    {"search.temperature", "1"}, {"search.commit", "visits_times_spread"}, {"search.pairs_from", "all"},
-    {"search.cut_reward", "0"}, {"search.smoothing_cap", "0.5"}, {"search.unvisited_counts_one", "true"},
-    {"search.root_counts_twice", "true"}, {"search.gold_injection", "true"}, {"search.loser", "random_sibling"},
-    {"search.right_other_reward", "1.25"}, {"search.max_pairs", "8"}, {"search.only_if_right", "true"},
-    {"search.join_only_child", "true"}, {"search.depth_discount_confidence", "true"},
-    {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "64"}, {"learn.lr", "1e-6"},
-    {"learn.max_length", "512"}, {"learn.beta1", "0.9"}, {"learn.beta2", "0.95"}, {"learn.weight_decay", "0.05"},
-    {"learn.clip", "1"}, {"learn.schedule", "cosine"}, {"learn.warmup", "0.03"}, {0},
+    OFFICIAL, {"learn.lr", "1e-6"}, {"learn.warmup", "0.03"}, {0},
 };
-static const recipe_preset_value ours[] = {{0}}; /* the defaults of the table above */
+static const recipe_preset_value official_code_commonsense[] = {
+    OFFICIAL, {"learn.lr", "2e-6"}, {"learn.warmup", "0.2"}, {0},
+};
 /* clang-format on */
 
 option_table recipe_options(void) {
     return (option_table){options, (int)(sizeof options / sizeof *options)};
 }
 
-const recipe_preset_value *recipe_preset_values(recipe_preset preset) {
-    switch (preset) {
-    case RECIPE_PAPER:
-        return paper;
-    case RECIPE_PAPER_LITERAL:
-        return paper_literal;
-    case RECIPE_OFFICIAL_CODE:
-        return official_code;
-    case RECIPE_DEFAULT:
-        return ours;
-    }
-    return ours;
+const recipe_preset_value *recipe_learn_preset(recipe_preset preset) {
+    static const recipe_preset_value *const all[RECIPE_PRESETS] = {
+        [RECIPE_DEFAULT] = ours,
+        [RECIPE_PAPER] = paper,
+        [RECIPE_PAPER_LITERAL] = paper,
+        [RECIPE_PAPER_COMMONSENSE] = paper,
+        [RECIPE_OFFICIAL_CODE] = official_code,
+        [RECIPE_OFFICIAL_CODE_COMMONSENSE] = official_code_commonsense,
+    };
+    return all[preset];
 }

@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include "base/file.h"
-#include "run/recipe.h"
+#include "run/recipe_parts.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -77,7 +77,7 @@ static void overrides_win_and_presets_lose(void **state) {
     assert_int_equal(r->search.root_multiplier, 4);
     assert_int_equal(r->search.breadth_root, 5);
     assert_int_equal(r->search.breadth, 7); /* the key beats the preset, though it stands before it */
-    assert_int_equal(r->search.step, RECIPE_STEP_FILL);
+    assert_int_equal(r->search.step, SEARCH_STEP_FILL);
     assert_float_equal(r->search.cut_reward, 0, 0);
     assert_int_equal(r->learn.reference, RECIPE_PREVIOUS); /* search.preset leaves learn alone */
     recipe_free(r);
@@ -90,13 +90,13 @@ static void overrides_win_and_presets_lose(void **state) {
     assert_int_equal(r->search.breadth, 9);
     assert_int_equal(r->search.horizon, 6);
     assert_true(r->search.root_counts_twice);
-    assert_int_equal(r->search.loser, RECIPE_LOSER_RANDOM_SIBLING);
+    assert_int_equal(r->search.loser, SEARCH_LOSER_RANDOM_SIBLING);
     assert_int_equal(r->learn.reference, RECIPE_SFT);
     assert_float_equal(r->learn.beta, 0.3, 0);
     recipe_free(r);
 
     r = parse("search:\n  preset: paper-literal\n", NULL, 0);
-    assert_int_equal(r->search.prior, RECIPE_PROBABILITY_OVER_LENGTH);
+    assert_int_equal(r->search.prior, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH);
     recipe_free(r);
 
     esp_error error = {0};
@@ -126,8 +126,8 @@ static void table_is_sound(void **state) {
             fail_msg("%s: %s", o->key, error.message);
         if (o->flag) assert_true(strncmp(o->flag, "--", 2) == 0);
     }
-    for (int preset = RECIPE_PAPER; preset <= RECIPE_DEFAULT; preset++) {
-        for (const recipe_preset_value *v = recipe_preset_values((recipe_preset)preset); v->key; v++) {
+    for (int preset = 0; preset < RECIPE_PRESETS; preset++) {
+        for (const recipe_preset_value *v = recipe_learn_preset((recipe_preset)preset); v->key; v++) {
             esp_error error = {0};
             const option *o = option_by_key(table, v->key);
             if (!o) fail_msg("a preset names %s", v->key);
@@ -135,6 +135,79 @@ static void table_is_sound(void **state) {
         }
     }
     recipe_free(r);
+}
+
+static void text_of_search(const recipe *r, text_buffer *out) {
+    text_clear(out);
+    for (int i = 0; i < recipe_options().count; i++) {
+        const option *o = &recipe_options().at[i];
+        if (strncmp(o->key, "search.", 7) != 0 || strcmp(o->key, "search.preset") == 0) continue;
+        text_printf(out, "%s ", o->key);
+        option_get(o, r, out);
+    }
+}
+
+/* A preset reaches the search's configuration through the recipe unchanged, by its name, and is within its
+ * ranges; the table's defaults are the default preset. */
+static void presets_are_those_of_the_search(void **state) {
+    (void)state;
+    text_buffer plain = {0}, preset_text = {0}, difference = {0};
+    recipe *defaults = MEM_NEW(recipe);
+    options_defaults(recipe_options(), defaults);
+    text_of_search(defaults, &plain);
+    for (int i = 0; i < RECIPE_PRESETS; i++) {
+        const search_preset *preset = search_preset_at(i);
+        assert_non_null(preset);
+        char yaml[100];
+        snprintf(yaml, sizeof yaml, "search:\n  preset: %s\n", preset->name);
+        recipe *r = parse(yaml, NULL, 0);
+        assert_int_equal(r->search.preset, i);
+        search_config config = recipe_search_config(r), expected = preset->config;
+        /* field by field: padding may differ */
+        recipe *again = MEM_NEW(recipe);
+        options_defaults(recipe_options(), again);
+        search_preset round = *preset;
+        round.config = config;
+        recipe_use_search_preset(again, &round);
+        again->search.preset = r->search.preset;
+        assert_int_equal(recipe_diff(r, again, &difference), 0);
+        assert_int_equal(config.judge, expected.judge);
+        assert_true(config.right_reward == expected.right_reward &&
+                    config.wrong_reward == expected.wrong_reward);
+        assert_true(config.simulations == expected.simulations && config.max_steps == expected.max_steps);
+        esp_error error = {0};
+        assert_int_equal(search_config_check(&config, &error), ESP_OK);
+        text_buffer text = {0};
+        recipe_text(r, &text);
+        recipe *back = parse(text.at, NULL, 0); /* every value is in its range */
+        assert_int_equal(recipe_diff(r, back, &difference), 0);
+        text_of_search(r, &preset_text);
+        if (i == RECIPE_DEFAULT)
+            assert_string_equal(preset_text.at, plain.at);
+        else
+            assert_string_not_equal(preset_text.at, plain.at);
+        text_free(&text);
+        recipe_free(back);
+        recipe_free(again);
+        recipe_free(r);
+    }
+    assert_null(search_preset_at(RECIPE_PRESETS));
+    recipe *r = parse("search: {gold_injection: true}\nself_eval: {enabled: false}\nlearn: {loss: dpop, "
+                      "penalty: 5, warmup: 0.1, schedule: linear}\n",
+                      NULL, 0);
+    assert_true(recipe_search_config(r).gold_injection && !recipe_search_config(r).judge);
+    assert_false(recipe_inference_config(r).gold_injection);
+    assert_int_equal(recipe_loss_options(r).kind, LOSS_DPO_POSITIVE);
+    assert_true(recipe_loss_options(r).lambda == 5);
+    schedule rates = recipe_learn_schedule(r, 50);
+    assert_int_equal(rates.kind, SCHEDULE_LINEAR);
+    assert_int_equal(rates.warmup_steps, 5);
+    assert_true(recipe_learn_settings(r).weight_decay == 0.05 && recipe_sft_settings(r).weight_decay == 0);
+    recipe_free(r);
+    recipe_free(defaults);
+    text_free(&plain);
+    text_free(&preset_text);
+    text_free(&difference);
 }
 
 static void written_recipe_reads_back(void **state) {
@@ -231,6 +304,7 @@ int main(void) {
         cmocka_unit_test(written_recipe_reads_back),
         cmocka_unit_test(differences_are_named),
         cmocka_unit_test(small_things),
+        cmocka_unit_test(presets_are_those_of_the_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
