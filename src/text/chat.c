@@ -1,0 +1,168 @@
+#include "text/chat.h"
+
+#include <string.h>
+
+static const char *const kind_names[] = {"plain", "chatml", "llama2", "mistral"};
+
+const char *chat_kind_name(chat_kind kind) {
+    return kind_names[kind];
+}
+
+esp_status chat_kind_parse(const char *name, chat_kind *out, esp_error *error) {
+    for (int i = 0; i < 4; i++)
+        if (strcmp(name, kind_names[i]) == 0) {
+            *out = (chat_kind)i;
+            return ESP_OK;
+        }
+    return error_fail(error, "one of: plain, chatml, llama2, mistral", "unknown chat template \"%s\"", name);
+}
+
+esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error) {
+    *out = CHAT_PLAIN;
+    if (!template || !template[strspn(template, " \t\r\n")]) return ESP_OK;
+    if (strstr(template, "<|im_start|>")) {
+        *out = CHAT_CHATML;
+    } else if (strstr(template, "<<SYS>>")) {
+        *out = CHAT_LLAMA2;
+    } else if (strstr(template, "[INST]")) {
+        *out = CHAT_MISTRAL;
+    } else {
+        return error_fail(error, "set model.chat_template to one of: plain, chatml, llama2, mistral",
+                          "the model's chat template is of no known kind: \"%.60s%s\"", template,
+                          strlen(template) > 60 ? "..." : "");
+    }
+    return ESP_OK;
+}
+
+char *chat_default_system(const char *template) {
+    /* In a string of the template: <|im_start|>system\nYOU ARE ...<|im_end|>; where the line's end may be a
+     * real one. */
+    static const char before[] = "<|im_start|>system";
+    const char *at = template ? strstr(template, before) : NULL;
+    for (; at; at = strstr(at, before)) {
+        at += strlen(before);
+        const char *start = strncmp(at, "\\n", 2) == 0 ? at + 2 : *at == '\n' ? at + 1 : NULL;
+        const char *end = start ? strstr(start, "<|im_end|>") : NULL;
+        if (!end || end == start) continue;
+        size_t length = (size_t)(end - start);
+        bool literal = true;
+        for (size_t i = 0; i < length; i++)
+            if (strchr("'\"{}\\+", start[i])) literal = false;
+        if (literal) return mem_strndup(start, length);
+    }
+    return NULL;
+}
+
+/* A text with the stretches of it that are the template's. */
+typedef struct {
+    text_buffer text;
+    MEM_LIST(text_span) ours;
+} prompt;
+
+static void put_ours(prompt *p, const char *words) {
+    text_span span = {p->text.length, p->text.length + strlen(words)};
+    text_puts(&p->text, words);
+    MEM_LIST_PUSH(&p->ours, span);
+}
+
+static void put_trimmed(prompt *p, const char *words) {
+    static const char blanks[] = " \t\r\n\v\f";
+    words += strspn(words, blanks);
+    size_t length = strlen(words);
+    while (length && strchr(blanks, words[length - 1])) length--;
+    text_append(&p->text, words, length);
+}
+
+static void put_chatml(prompt *p, const char *system, const char *user) {
+    const char *const roles[][2] = {{"<|im_start|>system\n", system}, {"<|im_start|>user\n", user}};
+    for (int i = 0; i < 2; i++) {
+        if (!roles[i][1]) continue;
+        put_ours(p, roles[i][0]);
+        text_puts(&p->text, roles[i][1]);
+        put_ours(p, "<|im_end|>\n");
+    }
+    put_ours(p, "<|im_start|>assistant\n");
+}
+
+static void put_llama2(prompt *p, const char *system, const char *user) {
+    put_ours(p, "[INST] ");
+    if (system) {
+        put_ours(p, "<<SYS>>\n");
+        text_puts(&p->text, system);
+        put_ours(p, "\n<</SYS>>\n\n");
+    }
+    put_trimmed(p, user);
+    put_ours(p, " [/INST]");
+}
+
+/* The tokenizers from version 3 have [INST] as a control token, and no space before [/INST]. */
+static void put_mistral(prompt *p, const tokenizer *t, const char *system, const char *user) {
+    put_ours(p, "[INST] ");
+    if (system) {
+        text_puts(&p->text, system);
+        put_ours(p, "\n\n");
+    }
+    text_puts(&p->text, user);
+    put_ours(p, tokenizer_is_special(t, tokenizer_find(t, "[/INST]")) ? "[/INST]" : " [/INST]");
+}
+
+static void put_prompt(prompt *p, chat_kind kind, const tokenizer *t, const char *system, const char *user) {
+    switch (kind) {
+    case CHAT_CHATML:
+        put_chatml(p, system, user);
+        break;
+    case CHAT_LLAMA2:
+        put_llama2(p, system, user);
+        break;
+    case CHAT_MISTRAL:
+        put_mistral(p, t, system, user);
+        break;
+    case CHAT_PLAIN:
+        if (system) {
+            text_puts(&p->text, system);
+            text_puts(&p->text, "\n\n");
+        }
+        text_puts(&p->text, user);
+    }
+}
+
+static void prompt_free(prompt *p) {
+    text_free(&p->text);
+    MEM_LIST_FREE(&p->ours);
+}
+
+static bool starts_with_bos(chat_kind kind, const tokenizer *t) {
+    return tokenizer_bos(t) >= 0 && (kind == CHAT_LLAMA2 || kind == CHAT_MISTRAL || tokenizer_adds_bos(t));
+}
+
+esp_status chat_encode(chat_kind kind, const tokenizer *t, const char *system, const char *user,
+                       token_list *out, esp_error *error) {
+    const char *const needed[] = {"<|im_start|>", "<|im_end|>"};
+    for (int i = 0; i < 2 && kind == CHAT_CHATML; i++)
+        if (!tokenizer_is_special(t, tokenizer_find(t, needed[i])))
+            return error_fail(error,
+                              "set model.chat_template to the kind that the model was taught, or to plain",
+                              "chat template chatml: the tokenizer has no control token %s", needed[i]);
+    if (starts_with_bos(kind, t)) MEM_LIST_PUSH(out, tokenizer_bos(t));
+    prompt p = {0};
+    put_prompt(&p, kind, t, system, user);
+    esp_status status = tokenizer_encode_trusted(t, p.text.at ? p.text.at : "", p.text.length, p.ours.at,
+                                                 (size_t)p.ours.count, out, error);
+    prompt_free(&p);
+    return status;
+}
+
+void chat_render(chat_kind kind, const tokenizer *t, const char *system, const char *user, text_buffer *out) {
+    size_t length;
+    const char *bos = tokenizer_piece(t, tokenizer_bos(t), &length);
+    if (starts_with_bos(kind, t)) text_append(out, bos, length);
+    prompt p = {0};
+    put_prompt(&p, kind, t, system, user);
+    text_append(out, p.text.at ? p.text.at : "", p.text.length);
+    prompt_free(&p);
+}
+
+int32_t chat_end_token(chat_kind kind, const tokenizer *t) {
+    int32_t end = kind == CHAT_CHATML ? tokenizer_find(t, "<|im_end|>") : -1;
+    return end >= 0 ? end : tokenizer_eos(t);
+}

@@ -1,0 +1,145 @@
+#include "text/steps.h"
+
+#include <string.h>
+
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+esp_status step_rules_check(const step_rules *rules, esp_error *error) {
+    if (rules->max_step_tokens < 1)
+        return error_fail(error, "set it to 1 or more", "max_step_tokens is %d", rules->max_step_tokens);
+    if (rules->max_steps < 0 || rules->max_chain_tokens < 0)
+        return error_fail(error, "0 means no limit", "max_steps is %d, max_chain_tokens is %d",
+                          rules->max_steps, rules->max_chain_tokens);
+    if (rules->end_count < 0 || rules->end_count > STEP_MAX_ENDS)
+        return error_fail(error, NULL, "%d end-of-sequence ids; at most %d", rules->end_count, STEP_MAX_ENDS);
+    for (const char *const *m = rules->markers; m && *m; m++)
+        if (!**m || strlen(*m) > STEP_MAX_MARKER || strchr(*m, '\n'))
+            return error_fail(error, "an answer marker is 1 to 63 bytes, on one line",
+                              "bad answer marker \"%s\"", *m);
+    return ESP_OK;
+}
+
+static void step_begin(step_machine *m) {
+    m->tokens = m->whole = 0;
+    m->blank = true;
+    m->last = 0;
+}
+
+void step_chain_begin(step_machine *m, const step_rules *rules) {
+    *m = (step_machine){.rules = rules};
+    step_begin(m);
+}
+
+/* One byte more on the line. A marker is looked for at the line's end as it grows, so that it may span
+ * tokens. */
+static void line_add(step_line *line, const step_rules *rules, char c) {
+    if (c == '\n') {
+        *line = (step_line){0};
+        return;
+    }
+    if (line->tail_length == STEP_MAX_MARKER) memmove(line->tail, line->tail + 1, --line->tail_length);
+    line->tail[line->tail_length++] = c;
+    for (const char *const *m = rules->markers; m && *m && !line->answer; m++) {
+        size_t n = strlen(*m);
+        line->answer = n <= line->tail_length && memcmp(line->tail + line->tail_length - n, *m, n) == 0;
+    }
+}
+
+/* Takes a token's bytes in. True where the line of an answer ended within them. */
+static bool take(step_machine *m, const char *piece, size_t length) {
+    bool answered = false;
+    for (size_t i = 0; i < length; i++) {
+        if (piece[i] == '\n' && m->line.answer) answered = true;
+        line_add(&m->line, m->rules, piece[i]);
+        if (!is_blank(piece[i])) m->blank = false;
+        m->last = piece[i];
+    }
+    m->tokens++;
+    return answered;
+}
+
+static bool is_end(const step_rules *rules, int32_t id) {
+    for (int i = 0; i < rules->end_count; i++)
+        if (rules->ends[i] == id) return true;
+    return false;
+}
+
+/* Ends the step behind its first `keep` tokens; `line` is what the line was there. */
+static step_result finish(step_machine *m, step_outcome outcome, int32_t keep, step_line line, bool no_room) {
+    m->steps++;
+    m->chain_tokens += keep;
+    m->line = line;
+    step_begin(m);
+    const step_rules *r = m->rules;
+    bool finished = outcome == STEP_FINISHED_EOS || outcome == STEP_FINISHED_ANSWER;
+    bool over = (r->max_steps && m->steps >= r->max_steps) ||
+                (r->max_chain_tokens && (no_room || m->chain_tokens >= r->max_chain_tokens));
+    return (step_result){outcome, keep, over && !finished};
+}
+
+static int32_t limit(const step_machine *m, bool *of_chain) {
+    const step_rules *r = m->rules;
+    int32_t left = r->max_chain_tokens - m->chain_tokens;
+    *of_chain = r->max_chain_tokens && left <= r->max_step_tokens;
+    return *of_chain ? (left > 1 ? left : 1) : r->max_step_tokens;
+}
+
+int32_t step_room(const step_machine *m) {
+    bool of_chain;
+    return limit(m, &of_chain) - m->tokens;
+}
+
+/* A whole line or sentence of `keep` tokens: ends the step, or in a filled one is remembered. */
+static bool is_whole(step_machine *m, int32_t keep, step_line line) {
+    if (m->rules->size == STEP_LINE) return true;
+    m->whole = keep;
+    m->whole_line = line;
+    return false;
+}
+
+step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t length) {
+    const step_rules *r = m->rules;
+    if (is_end(r, id)) return finish(m, STEP_FINISHED_EOS, m->tokens + 1, m->line, false);
+    bool newline = length && memchr(piece, '\n', length);
+    bool sentence = r->prose && !newline && length && is_blank(piece[0]) && m->last && strchr(".?!", m->last);
+    if (sentence && is_whole(m, m->tokens, m->line)) return finish(m, STEP_ENDED, m->tokens, m->line, false);
+    bool answered = take(m, piece, length);
+    if (answered) {
+        bool bare = m->tokens > 1;
+        for (size_t i = 0; i < length; i++) bare = bare && is_blank(piece[i]);
+        return finish(m, STEP_FINISHED_ANSWER, m->tokens - (r->drop_answer_newline && bare), m->line, false);
+    }
+    bool of_chain;
+    int32_t most = limit(m, &of_chain);
+    if (newline && !m->blank && is_whole(m, m->tokens, m->line))
+        return finish(m, STEP_ENDED, m->tokens, m->line, false);
+    if (m->tokens < most) return (step_result){STEP_GOES_ON, m->tokens, false};
+    if (m->whole) return finish(m, STEP_ENDED, m->whole, m->whole_line, of_chain);
+    return finish(m, STEP_FULL, m->tokens, m->line, of_chain);
+}
+
+void step_replay(step_machine *m, const char *piece, size_t length) {
+    take(m, piece, length);
+}
+
+void step_replay_end(step_machine *m) {
+    m->steps++;
+    m->chain_tokens += m->tokens;
+    step_begin(m);
+}
+
+void text_collapse(const char *text, size_t length, text_buffer *out) {
+    bool pending = false, any = false;
+    for (size_t i = 0; i < length; i++) {
+        if (is_blank(text[i])) {
+            pending = any;
+            continue;
+        }
+        if (pending) text_append(out, " ", 1);
+        text_append(out, text + i, 1);
+        pending = false;
+        any = true;
+    }
+}
