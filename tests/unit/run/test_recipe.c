@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "run/recipe_parts.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -266,6 +267,22 @@ static void differences_are_named(void **state) {
     recipe_free(c);
 }
 
+/* What the project ships is sound, and names the files it needs. */
+static void shipped_recipes_load(void **state) {
+    (void)state;
+    glob_t found;
+    assert_int_equal(glob(ESPALIER_SOURCE_DIR "/recipes/*.yaml", 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= 2);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        recipe *r;
+        esp_error error = {0};
+        if (recipe_load(&r, found.gl_pathv[i], NULL, 0, &error) != ESP_OK) fail_msg("%s", error.message);
+        assert_true(*r->model.path && *r->data.train && *r->data.test && *r->run.out);
+        recipe_free(r);
+    }
+    globfree(&found);
+}
+
 static void small_things(void **state) {
     (void)state;
     recipe *r = parse("# nothing but a comment\n", NULL, 0);
@@ -304,6 +321,7 @@ int main(void) {
         cmocka_unit_test(written_recipe_reads_back),
         cmocka_unit_test(differences_are_named),
         cmocka_unit_test(small_things),
+        cmocka_unit_test(shipped_recipes_load),
         cmocka_unit_test(presets_are_those_of_the_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
