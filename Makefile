@@ -3,9 +3,10 @@ BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CTEST = ctest --output-on-failure -j$(JOBS)
+FUZZ_SECONDS ?= 60
 RECIPE ?= recipes/gsm8k-smollm2-quick.yaml
 
-.PHONY: all help deps build test check format layers lint sanitize bench model transformers run install clean
+.PHONY: all help deps build test check format layers lint sanitize bench fuzz model transformers run install clean
 all: build
 
 help:
@@ -14,11 +15,12 @@ help:
 	@echo 'make test           get what is missing, build, run every test'
 	@echo 'make check          format, layering, lint, then the tests under ASan and UBSan'
 	@echo 'make bench          own speeds as JSON'
+	@echo 'make fuzz           fuzz the readers of files (FUZZ_SECONDS=$(FUZZ_SECONDS) each)'
 	@echo 'make deps           install the Debian packages that are missing'
 	@echo 'make model          SmolLM2-135M-Instruct into models/'
 	@echo 'make transformers   a Python with transformers in build/transformers, for one test'
 	@echo 'make install        into $$DESTDIR$$PREFIX (PREFIX=$(PREFIX))'
-	@echo 'make clean          remove $(BUILD)/ and build-sanitize/'
+	@echo 'make clean          remove $(BUILD)/, build-sanitize/ and build-fuzz/'
 
 deps:
 	@tools/deps build
@@ -53,8 +55,15 @@ sanitize:
 	@$(MAKE) --no-print-directory build BUILD=build-sanitize CMAKE_FLAGS=-DESPALIER_SANITIZE=ON
 	@$(CTEST) --test-dir build-sanitize
 
+# First the parts, then the program's own figures on SmolLM2.
 bench: build
+	@tools/get-smollm2 --gguf-only
+	@for part in $(BUILD)/bench/*; do echo "$$part" >&2; $$part || exit 1; done
 	@$(BUILD)/espalier bench
+
+fuzz:
+	@tools/deps build fuzz
+	@for run in tests/fuzz/run_*; do CLANG=clang-14 sh $$run $(FUZZ_SECONDS) || exit 1; done
 
 model:
 	@tools/get-smollm2
@@ -71,4 +80,4 @@ install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	@rm -rf $(BUILD) build-sanitize
+	@rm -rf $(BUILD) build-sanitize build-fuzz
