@@ -235,7 +235,8 @@ static void written_recipe_reads_back(void **state) {
     assert_true(recipe_hash(back) == recipe_hash(r));
     recipe_free(back);
 
-    char folder[] = "recipe-test-XXXXXX";
+    const char *base = getenv("TMPDIR");
+    char *folder = path_join(base && *base ? base : P_tmpdir, "espalier-recipe-XXXXXX");
     assert_non_null(mkdtemp(folder));
     char *path = path_join(folder, "recipe.yaml");
     esp_error error = {0};
@@ -244,6 +245,7 @@ static void written_recipe_reads_back(void **state) {
     assert_int_equal(recipe_diff(r, back, &difference), 0);
     mem_free(path);
     assert_int_equal(folder_remove(folder, &error), ESP_OK);
+    mem_free(folder);
     recipe_free(back);
     recipe_free(r);
     text_free(&text);
