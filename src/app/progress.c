@@ -208,6 +208,11 @@ void progress_step(progress *p, int64_t n) {
     draw_when_due(p);
 }
 
+void progress_set(progress *p, int64_t done) {
+    p->done = done;
+    draw_when_due(p);
+}
+
 void progress_status(progress *p, const char *format, ...) {
     text_buffer text = {0};
     char words[512];

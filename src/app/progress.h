@@ -26,7 +26,8 @@ progress *progress_begin_styled(const progress_style *style, const char *title, 
                                 const char *unit);
 /* Counts n units that were done before (a resumed run): they do not enter the rate. */
 void progress_skip(progress *p, int64_t n);
-void progress_step(progress *p, int64_t n);
+void progress_step(progress *p, int64_t n);   /* n units more */
+void progress_set(progress *p, int64_t done); /* done units in all */
 /* A few words behind the bar: "loss 0.69". */
 void progress_status(progress *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A line above the bar (or a plain line, where p is NULL). */

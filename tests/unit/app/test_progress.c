@@ -120,10 +120,11 @@ static void colours_and_unknown_totals(void **state) {
     s.style.colour = true;
     progress *p = progress_begin_styled(&s.style, "x", 10, "y");
     s.time = 1;
-    progress_step(p, 5);
+    progress_set(p, 5);
     progress_end(p);
     fflush(s.stream);
     assert_non_null(strstr(s.text, "\x1b[32m"));
+    assert_non_null(strstr(s.text, "x: 5/10 y in 0:01"));
     close_stage(&s);
     open_stage(&s, true, true, 80);
     p = progress_begin_styled(&s.style, "read", 0, "rows");
