@@ -1,0 +1,52 @@
+/* How well self-evaluation tells right from wrong (METHOD.md 3): the area under the ROC curve of C over the
+ * nodes of search trees, against what became of them.
+ *
+ * Finished nodes: right or wrong as graded.
+ * Unfinished nodes: positive where more of the finished nodes below are right than wrong, negative where more
+ * are wrong; left out where none is finished below or as many are right as wrong. A cut chain is not finished
+ * and says nothing. Only nodes that were judged count; the root never is. C is as the search had it (so, with
+ * search.depth_discount_confidence, discounted). */
+#ifndef ESPALIER_RUN_JUDGE_AUC_H
+#define ESPALIER_RUN_JUDGE_AUC_H
+
+#include "run/metrics.h"
+#include "search/search.h"
+#include "store/store.h"
+
+#include <jansson.h>
+
+typedef struct {
+    MEM_LIST(double) confidence;
+    MEM_LIST(bool) positive;
+} judge_class;
+
+/* Gathered over any number of trees; zeroed to begin with. */
+typedef struct {
+    judge_class finished, unfinished;
+} judge_scores;
+
+typedef struct {
+    int64_t parent; /* an earlier node, -1 at the root */
+    bool judged;
+    int outcome; /* 1 finished and right, -1 finished and wrong, 0 not finished or not known */
+    double confidence;
+} judge_node;
+
+void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n);
+/* Of a search whose configuration judges (else nothing is added). outcomes: as judge_node.outcome, one a
+ * node, for a search that was not told what is right; NULL: as the search has them. */
+void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes);
+/* Of one tree's rows in the store, all of them, in order. */
+void judge_scores_add_stored(judge_scores *scores, const store_node *nodes, int64_t n);
+void judge_scores_free(judge_scores *scores);
+
+typedef struct {
+    metrics_auc finished, unfinished; /* .area is NAN where a class is empty */
+} judge_auc;
+judge_auc judge_scores_auc(const judge_scores *scores);
+/* The same over the stored trees of one iteration (STORE_ALL: all). */
+esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error);
+/* {"area", "low", "high", "positives", "negatives"}; NAN becomes null. New reference. */
+json_t *judge_auc_json(metrics_auc a);
+
+#endif

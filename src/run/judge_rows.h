@@ -1,0 +1,46 @@
+/* Rows that teach a policy the form of self-evaluation (METHOD.md 3.1): a solution so far, right or with a
+ * mistake put into its last step, and the verdict as the one token to learn. Everything is a function of the
+ * problem and the key. */
+#ifndef ESPALIER_RUN_JUDGE_ROWS_H
+#define ESPALIER_RUN_JUDGE_ROWS_H
+
+#include "learn/trainer.h"
+#include "policy/lm.h"
+#include "run/recipe.h"
+
+/* The steps to be judged, as text. */
+typedef struct {
+    char *text;      /* whole lines, the last one without newline only where it is the rationale's last */
+    int64_t steps;   /* lines, at least 1 */
+    bool right;      /* false: the last line has a mistake */
+    int64_t changed; /* where it begins in text; -1 for right steps */
+} judge_steps;
+
+/* Draws a depth, a label (right or wrong, one half each) and the mistake from the gold rationale. The mistake
+ * is in the result of the last line: its last number behind "=", else its last number, becomes another (off
+ * by a little, another number of the problem, a digit changed, another operation's result), there and where
+ * it stands again behind. A depth whose line has no number to change gives way to the next one; the answer's
+ * line always has one. Fails for a problem without rationale. */
+esp_status judge_steps_draw(const problem *p, rng_key_t key, judge_steps *out, esp_error *error);
+void judge_steps_free(judge_steps *steps);
+
+/* A row of ids: judge prefix, steps, suffix; the completion is the verdict. */
+typedef struct {
+    token_list prompt;
+    int32_t verdict;
+    bool right, with_example;
+} judge_row;
+
+/* The n-th row of a problem. example: RECIPE_EXAMPLE_GOLD shows the gold rationale in half of the rows (as in
+ * training's searches; at evaluation there is none), RECIPE_EXAMPLE_NONE in none. */
+esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_example example, uint64_t seed,
+                          int64_t n, judge_row *out, esp_error *error);
+void judge_row_free(judge_row *row);
+/* Borrows from the row. */
+supervised_row judge_row_view(const judge_row *row, double weight);
+
+/* How many rows problem number `ordinal` of a pass gets when there are `rate` of them a rationale: whole ones
+ * and, spread evenly, the rest (rate 0.5: every second problem). */
+int64_t judge_rows_due(double rate, int64_t ordinal);
+
+#endif
