@@ -1,12 +1,12 @@
-/* A session: what every verb that uses a model opens from a recipe, in one place: compute layer, tokenizer, task, chat
- * template, problems; and how work reports its progress, since only app/ prints. */
+/* A session: what every verb that uses a model opens from a recipe, in one place: compute layer, tokenizer,
+ * task, chat template, problems; and how work reports its progress, since only app/ prints. */
 #ifndef ESPALIER_RUN_SESSION_H
 #define ESPALIER_RUN_SESSION_H
 
 #include "learn/trainer.h"
 #include "model/model.h"
 #include "policy/lm.h"
-#include "run/recipe.h"
+#include "run/recipe_parts.h"
 #include "search/search.h"
 #include "task/task.h"
 #include "text/chat.h"
@@ -14,7 +14,8 @@
 
 #include <signal.h>
 
-/* Who is told what happens; every member may be NULL. A piece of work begins, steps, and ends; notes may come between. */
+/* Who is told what happens; every member may be NULL. A piece of work begins, steps, and ends; notes may come
+ * between. */
 typedef struct {
     void *context;
     void (*begin)(void *context, const char *title, int64_t total, const char *unit);
@@ -23,14 +24,16 @@ typedef struct {
     void (*note)(void *context, const char *line);
 } observer;
 void observer_begin(const observer *o, const char *title, int64_t total, const char *unit);
-void observer_step(const observer *o, int64_t done, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void observer_step(const observer *o, int64_t done, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void observer_end(const observer *o);
 void observer_note(const observer *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 typedef struct {
     const recipe *recipe; /* borrowed */
     observer observer;
-    const volatile sig_atomic_t *stop; /* set from outside: finish the write in hand, then ESP_INTERRUPTED; may be NULL */
+    const volatile sig_atomic_t
+        *stop; /* set from outside: finish the write in hand, then ESP_INTERRUPTED; may be NULL */
     compute *compute;
     tokenizer *tokenizer;
     chat_kind chat;
@@ -39,7 +42,8 @@ typedef struct {
 } session;
 
 /* Opens compute, tokenizer, chat template and task; problems with session_read_problems. */
-esp_status session_open(session *out, const recipe *r, const observer *observer, const volatile sig_atomic_t *stop, esp_error *error);
+esp_status session_open(session *out, const recipe *r, const observer *observer,
+                        const volatile sig_atomic_t *stop, esp_error *error);
 esp_status session_read_problems(session *s, bool train, bool evaluation, esp_error *error);
 void session_close(session *s);
 bool session_stopped(const session *s);
@@ -48,10 +52,4 @@ bool session_stopped(const session *s);
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
 /* Settings of an lm_policy as the recipe has them (search.*, self_eval.*). */
 lm_settings session_lm_settings(const session *s);
-/* The search's configuration as the recipe has it. evaluation: no gold injection. */
-search_config session_search_config(const session *s, bool evaluation);
-loss_options session_loss_options(const session *s);
-trainer_settings session_sft_trainer(const session *s);
-trainer_settings session_learn_trainer(const session *s);
-
 #endif

@@ -1,0 +1,160 @@
+#include "run/phases.h"
+
+#include "base/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The recipe that the run directory was made with, held against the one at hand. */
+static esp_status check_recipe(const recipe *r, const char *folder, esp_error *error) {
+    char *path = path_join(folder, "recipe.yaml");
+    recipe *there = NULL;
+    esp_status status = recipe_load(&there, path, NULL, 0, error);
+    text_buffer differences = {0};
+    if (status == ESP_OK && recipe_diff(there, r, &differences) > 0)
+        status = error_fail(error, "resume with the recipe that the run was made with, or give another --out",
+                            "%s: the recipe has changed: %.600s", folder, differences.at);
+    text_free(&differences);
+    recipe_free(there);
+    mem_free(path);
+    return status;
+}
+
+static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
+    if (options->resume) ESP_TRY(check_recipe(r, options->folder, error));
+    ESP_TRY(store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error));
+    if (!options->resume) {
+        char *path = path_join(options->folder, "recipe.yaml"),
+             *checkpoints = path_join(options->folder, "checkpoints");
+        esp_status status = recipe_write(r, path, error);
+        if (status == ESP_OK) status = folder_make(checkpoints, error);
+        mem_free(path);
+        mem_free(checkpoints);
+        ESP_TRY(status);
+    }
+    return store_event(run->store, 0, options->resume ? "resumed" : "started",
+                       compute_describe(run->session.compute), error);
+}
+
+static esp_status run_phase(run_state *run, const store_position *at, esp_error *error) {
+    switch (at->phase) {
+    case STORE_PHASE_SFT:
+        return phase_sft(run, at, error);
+    case STORE_PHASE_SEARCH:
+        return phase_search(run, at, error);
+    case STORE_PHASE_LEARN:
+        return phase_learn(run, at, error);
+    case STORE_PHASE_EVALUATE:
+        return phase_evaluate(run, at, error);
+    case STORE_PHASE_DONE:
+        break;
+    }
+    return ESP_OK;
+}
+
+/* A stop leaves a message that says how to go on. */
+static esp_status say_resume(const run_options *options, esp_status status, esp_error *error) {
+    if (status != ESP_INTERRUPTED || !error) return status;
+    return error_set(error, ESP_INTERRUPTED, NULL,
+                     "stopped; what was finished is kept in %s. Go on with the same command and --resume",
+                     options->folder);
+}
+
+esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
+    run_state run = {.folder = options->folder, .parts = options->parts};
+    ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
+    store_position at = {0};
+    bool evaluation = options->parts & RUN_EVALUATE;
+    esp_status status = session_read_problems(&run.session, true, evaluation, error);
+    if (status == ESP_OK) status = open_run(&run, r, options, error);
+    while (status == ESP_OK) {
+        status = store_position_get(run.store, &at, error);
+        if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
+        if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
+        if (session_stopped(&run.session))
+            status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
+        else
+            status = run_phase(&run, &at, error);
+    }
+    trainer_free(run.trainer);
+    model_free(run.model);
+    mem_free(run.in_model);
+    store_close(run.store);
+    session_close(&run.session);
+    return say_resume(options, status, error);
+}
+
+/* --- Summary
+ * ------------------------------------------------------------------------------------------------------- */
+
+static json_t *number_or_null(double v) {
+    return v == v ? json_real(v) : json_null();
+}
+
+static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
+    store_updates updates;
+    ESP_TRY(store_read_updates(s, STORE_ALL, &updates, error));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < updates.count; i++) {
+        const store_update *u = &updates.at[i];
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "phase",
+                            u->phase, "iteration", (json_int_t)u->iteration, "update", (json_int_t)u->update,
+                            "rows", (json_int_t)u->rows, "loss", number_or_null(u->loss), "lr",
+                            number_or_null(u->lr), "grad_norm", number_or_null(u->grad_norm), "margin",
+                            number_or_null(u->margin), "accuracy", number_or_null(u->accuracy), "logp_chosen",
+                            number_or_null(u->logp_chosen), "logp_rejected", number_or_null(u->logp_rejected),
+                            "kl", number_or_null(u->kl), "tokens", (json_int_t)u->tokens, "tokens_computed",
+                            (json_int_t)u->tokens_computed));
+    }
+    STORE_LIST_FREE(&updates);
+    json_object_set_new(summary, "updates", list);
+    return ESP_OK;
+}
+
+static esp_status add_evaluations(store *s, json_t *summary, esp_error *error) {
+    store_evals evals;
+    ESP_TRY(store_read_evals(s, &evals, error));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < evals.count; i++) {
+        const store_eval *e = &evals.at[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:[f,f], s:o, s:o, s:I, s:I}", "iteration",
+                      (json_int_t)e->iteration, "method", e->method, "set", e->set, "k", (json_int_t)e->k,
+                      "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
+                      e->accuracy, "interval", e->low, e->high, "pass_at_k", number_or_null(e->pass_at_k),
+                      "maj_at_k", number_or_null(e->maj_at_k), "tokens_sampled",
+                      (json_int_t)e->tokens_sampled, "tokens_computed", (json_int_t)e->tokens_computed));
+    }
+    STORE_LIST_FREE(&evals);
+    json_object_set_new(summary, "evaluations", list);
+    return ESP_OK;
+}
+
+esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
+    *out = NULL;
+    store *s;
+    ESP_TRY(store_open(&s, folder, STORE_READ, error));
+    json_t *summary = json_pack("{s:s}", "run", folder);
+    store_position at;
+    uint64_t digest = 0;
+    char hex[24];
+    esp_status status = store_position_get(s, &at, error);
+    if (status == ESP_OK)
+        json_object_set_new(summary, "position",
+                            json_pack("{s:s, s:I, s:s}", "phase", store_phase_name(at.phase), "iteration",
+                                      (json_int_t)at.iteration, "checkpoint", at.checkpoint));
+    if (status == ESP_OK) status = add_evaluations(s, summary, error);
+    if (status == ESP_OK) status = add_updates(s, summary, error);
+    if (status == ESP_OK) status = store_digest(s, &digest, error);
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)digest);
+    json_object_set_new(summary, "digest", json_string(hex));
+    store_close(s);
+    if (status != ESP_OK) {
+        json_decref(summary);
+        return status;
+    }
+    *out = summary;
+    return ESP_OK;
+}
