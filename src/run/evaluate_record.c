@@ -1,0 +1,219 @@
+/* Evaluations in the store and as JSON. */
+#include "run/evaluate.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- store ---- */
+
+esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
+                            esp_error *error) {
+    const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
+    bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
+    store_eval row = {.iteration = iteration,
+                      .method = evaluation_method_name(e->method),
+                      .set = set,
+                      .k = e->k,
+                      .problems = e->problems,
+                      .right = e->right,
+                      .accuracy = e->accuracy,
+                      .low = e->interval.low,
+                      .high = e->interval.high,
+                      .pass_at_k = sample   ? last->pass
+                                   : search ? e->search.any
+                                            : NAN,
+                      .maj_at_k = sample   ? last->majority
+                                  : search ? e->search.vote
+                                           : NAN,
+                      .tokens_sampled = e->tokens_sampled,
+                      .tokens_computed = e->tokens_computed};
+    store_eval_result *results = MEM_ARRAY(store_eval_result, e->result_count + 1);
+    for (int64_t i = 0; i < e->result_count; i++) {
+        const evaluation_result *r = &e->results[i];
+        results[i] = (store_eval_result){.problem = r->problem,
+                                         .sample = r->sample,
+                                         .right = r->right,
+                                         .finished = r->finished,
+                                         .tokens = r->tokens,
+                                         .answer = r->answer,
+                                         .text = r->text};
+    }
+    esp_status status = store_add_eval(s, &row, results, e->result_count, error);
+    mem_free(results);
+    return status;
+}
+
+static const store_eval *find_eval(const store_evals *all, int64_t iteration, const char *method,
+                                   const char *set) {
+    for (int64_t i = 0; i < all->count; i++) {
+        const store_eval *e = &all->at[i];
+        if (e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, set) == 0) return e;
+    }
+    return NULL;
+}
+
+static bool method_named(const char *name, recipe_method *out) {
+    for (int i = 0; i <= RECIPE_SEARCH; i++)
+        if (strcmp(name, evaluation_method_name((recipe_method)i)) == 0) {
+            *out = (recipe_method)i;
+            return true;
+        }
+    return false;
+}
+
+static void take_results(evaluation *e, const store_eval_results *rows) {
+    e->result_count = rows->count;
+    e->results = MEM_ARRAY(evaluation_result, rows->count + 1);
+    for (int64_t i = 0; i < rows->count; i++) {
+        const store_eval_result *r = &rows->at[i];
+        e->results[i] = (evaluation_result){.problem = r->problem,
+                                            .sample = r->sample,
+                                            .right = r->right,
+                                            .finished = r->finished,
+                                            .tokens = r->tokens,
+                                            .answer = mem_strdup(r->answer),
+                                            .text = mem_strdup(r->text)};
+    }
+}
+
+static esp_status take_eval(evaluation *out, const store_eval *row, const store_eval_results *rows,
+                            esp_error *error) {
+    if (!method_named(row->method, &out->method))
+        return error_fail(error, "read it with the version that wrote it",
+                          "evaluation of iteration %lld: unknown method \"%s\"", (long long)row->iteration,
+                          row->method);
+    out->k = row->k;
+    out->problems = row->problems;
+    out->per_problem = out->method == RECIPE_SEARCH ? 2 : row->k;
+    if (rows->count != out->problems * out->per_problem)
+        return error_fail(error, "evaluate again",
+                          "evaluation of iteration %lld (%s, %s) holds %lld results, not %lld",
+                          (long long)row->iteration, row->method, row->set, (long long)rows->count,
+                          (long long)(out->problems * out->per_problem));
+    take_results(out, rows);
+    out->tokens_sampled = row->tokens_sampled;
+    out->tokens_computed = row->tokens_computed;
+    if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
+        out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
+    out->search.auc = judge_scores_auc(&(judge_scores){0});
+    evaluation_figures(out);
+    return ESP_OK;
+}
+
+esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
+                           esp_error *error) {
+    *out = (evaluation){0};
+    store_evals all;
+    ESP_TRY(store_read_evals(s, &all, error));
+    const store_eval *row = find_eval(&all, iteration, method, set);
+    store_eval_results rows = {0};
+    esp_status status = row ? store_read_eval_results(s, iteration, method, set, &rows, error)
+                            : error_fail(error, "see which there are with: espalier report",
+                                         "%s holds no evaluation of iteration %lld by %s on %s",
+                                         store_folder(s), (long long)iteration, method, set);
+    if (status == ESP_OK) {
+        status = take_eval(out, row, &rows, error);
+        STORE_LIST_FREE(&rows);
+    }
+    STORE_LIST_FREE(&all);
+    if (status != ESP_OK) evaluation_free(out);
+    return status;
+}
+
+/* ---- JSON ---- */
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *interval(metrics_interval i) {
+    return json_pack("[o, o]", number(i.low), number(i.high));
+}
+
+static json_t *points_json(const evaluation *e) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < e->point_count; i++) {
+        const evaluation_point *p = &e->points[i];
+        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
+                                              number(p->pass), "pass_interval", interval(p->pass_interval),
+                                              "majority", number(p->majority), "majority_interval",
+                                              interval(p->majority_interval)));
+    }
+    return list;
+}
+
+static json_t *search_json(const evaluation *e) {
+    return json_pack(
+        "{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o}", "vote_right", (json_int_t)e->search.vote_right,
+        "vote", number(e->search.vote), "vote_interval", interval(e->search.vote_interval), "any_right",
+        (json_int_t)e->search.any_right, "any", number(e->search.any), "nodes", (json_int_t)e->search.nodes,
+        "finished_chains", (json_int_t)e->search.finished_chains, "auc_finished",
+        judge_auc_json(e->search.auc.finished), "auc_unfinished", judge_auc_json(e->search.auc.unfinished));
+}
+
+/* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */
+static json_t *text_json(const char *text) {
+    if (!text) return json_null();
+    json_t *value = json_string(text);
+    if (value) return value;
+    text_buffer b = {0};
+    for (const char *p = text; *p;) {
+        int n = 1;
+        for (; n <= 4 && memchr(p, 0, (size_t)n) == NULL; n++) {
+            json_t *one = json_stringn(p, (size_t)n);
+            if (!one) continue;
+            json_decref(one);
+            break;
+        }
+        bool fine = n <= 4 && memchr(p, 0, (size_t)n) == NULL;
+        text_append(&b, fine ? p : "\xef\xbf\xbd", fine ? (size_t)n : 3);
+        p += fine ? n : 1;
+    }
+    value = json_stringn(b.at ? b.at : "", b.length);
+    text_free(&b);
+    return value;
+}
+
+static json_t *results_json(const evaluation *e) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < e->result_count; i++) {
+        const evaluation_result *r = &e->results[i];
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I, s:b, s:b, s:I, s:o, s:o}", "problem",
+                                        (json_int_t)r->problem, "sample", (json_int_t)r->sample, "right",
+                                        r->right, "finished", r->finished, "tokens", (json_int_t)r->tokens,
+                                        "answer", text_json(r->answer), "text", text_json(r->text)));
+    }
+    return list;
+}
+
+json_t *evaluation_json(const evaluation *e, bool with_results) {
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_method_name(e->method), "k",
+                  (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
+                  "accuracy", number(e->accuracy), "interval", interval(e->interval));
+    if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
+        const evaluation_point *last = &e->points[e->point_count - 1];
+        json_object_set_new(o, "pass_at_1", number(e->points[0].pass));
+        json_object_set_new(o, "pass_at_k", number(last->pass));
+        json_object_set_new(o, "maj_at_k", number(last->majority));
+        json_object_set_new(o, "points", points_json(e));
+    }
+    if (e->method == RECIPE_SEARCH) json_object_set_new(o, "search", search_json(e));
+    json_object_set_new(o, "mean_tokens", number(e->mean_tokens));
+    json_object_set_new(o, "finished_share", number(e->finished_share));
+    json_object_set_new(o, "tokens_sampled", json_integer(e->tokens_sampled));
+    json_object_set_new(o, "tokens_computed", json_integer(e->tokens_computed));
+    json_object_set_new(o, "tokens_judged", json_integer(e->tokens_judged));
+    json_object_set_new(o, "seconds", number(e->seconds));
+    if (with_results) json_object_set_new(o, "results", results_json(e));
+    return o;
+}
+
+json_t *evaluation_difference_json(const evaluation_difference *d) {
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "problems", (json_int_t)d->problems,
+                     "only_a", (json_int_t)d->only_a, "only_b", (json_int_t)d->only_b, "difference",
+                     number(d->difference), "interval", interval(d->interval), "p", number(d->p),
+                     "pass_difference", number(d->pass_difference), "pass_interval",
+                     interval(d->pass_interval));
+}
