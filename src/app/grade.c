@@ -1,0 +1,45 @@
+/* espalier grade: extracts and grades answers. */
+#include "app/output.h"
+#include "app/verbs.h"
+#include "formats/json.h"
+#include "task/task.h"
+
+typedef struct {
+    char *task;
+} grade_flags;
+
+static const option grade_options[] = {
+    {.flag = "--task",
+     .type = OPTION_STRING,
+     .initial = "gsm8k",
+     .offset = offsetof(grade_flags, task),
+     .help = "how an answer is found in a text and compared"},
+};
+
+static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    const grade_flags *flags = own;
+    const task *t = task_find(flags->task, error);
+    if (!t) return ESP_FAILED;
+    jsonl_reader *reader;
+    ESP_TRY(jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error));
+    esp_status status = ESP_OK;
+    for (json_t *row, *result; status == ESP_OK;) {
+        status = jsonl_next(reader, &row, error);
+        if (status != ESP_OK || !row) break;
+        status = task_grade_row(t, row, jsonl_where(reader), &result, error);
+        if (status == ESP_OK) status = output_json(result, 17, error);
+    }
+    jsonl_close(reader);
+    return status;
+}
+
+const app_verb verb_grade = {
+    .cli = {.name = "grade",
+            .summary = "extract and grade answers",
+            .positionals = "[FILE.jsonl|-]",
+            .most = 1,
+            .options = {grade_options, sizeof grade_options / sizeof *grade_options},
+            .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"correct\", \"reason\"}."},
+    .own_size = sizeof(grade_flags),
+    .run = grade_run,
+};

@@ -1,0 +1,113 @@
+#include "app/output.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static esp_status cannot_write(esp_error *error) {
+    int e = errno;
+    return error_fail(error,
+                      e == ENOSPC || e == EDQUOT || e == EFBIG
+                          ? "free some disk space, or send the output to another place"
+                          : "check where standard output goes",
+                      "standard output: cannot write: %s", strerror(e));
+}
+
+static int append_dump(const char *bytes, size_t n, void *buffer) {
+    text_append(buffer, bytes, n);
+    return 0;
+}
+
+esp_status output_json(json_t *value, int real_digits, esp_error *error) {
+    text_buffer line = {0};
+    int failed = json_dump_callback(
+        value, append_dump, &line, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)real_digits));
+    json_decref(value);
+    text_append(&line, "\n", 1);
+    esp_status status = failed ? error_fail(error, "this is a bug in espalier: please report it",
+                                            "a result cannot be written as JSON")
+                               : output_text(line.at, line.length, error);
+    text_free(&line);
+    return status;
+}
+
+esp_status output_text(const char *text, size_t length, esp_error *error) {
+    if (length && fwrite(text, 1, length, stdout) != length) return cannot_write(error);
+    return ESP_OK;
+}
+
+esp_status output_flush(esp_error *error) {
+    if (fflush(stdout) != 0 || ferror(stdout)) return cannot_write(error);
+    return ESP_OK;
+}
+
+esp_status input_read(const char *path, char **text, size_t *length, esp_error *error) {
+    if (strcmp(path, "-") != 0) return file_read(path, text, length, error);
+    return file_read("/dev/stdin", text, length, error);
+}
+
+/* Length of the UTF-8 character at s, of at most n bytes; 0 where there is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *s, size_t n) {
+    if (s[0] < 0x80) return 1;
+    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || length > n) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool surrogate = s[0] == 0xed && s[1] > 0x9f;
+    bool beyond = s[0] == 0xf4 && s[1] > 0x8f;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+json_t *json_from_text(const char *text, size_t length) {
+    text_buffer clean = {0};
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length((const unsigned char *)text + i, length - i);
+        if (n)
+            text_append(&clean, text + i, n);
+        else
+            text_puts(&clean, "\xef\xbf\xbd");
+        i += n ? n : 1;
+    }
+    json_t *out = json_stringn(clean.at ? clean.at : "", clean.length);
+    text_free(&clean);
+    return out;
+}
+
+json_t *json_from_ids(const int32_t *ids, int64_t count) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < count; i++) json_array_append_new(list, json_integer(ids[i]));
+    return list;
+}
+
+esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,
+                         token_list *out, esp_error *error) {
+    const json_t *list = json_object_get(object, key);
+    const char *hint = "give a list of token ids, as espalier tokenize prints it";
+    if (!json_is_array(list))
+        return error_fail(error, hint, "%s: \"%s\" %s", where, key,
+                          list ? "is not a list of token ids" : "is missing");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *id = json_array_get(list, i);
+        if (!json_is_integer(id))
+            return error_fail(error, hint, "%s: \"%s\"[%zu] is not a whole number", where, key, i);
+        if (json_integer_value(id) < 0 || json_integer_value(id) >= limit)
+            return error_fail(error, "use ids of this model's own tokenizer",
+                              "%s: \"%s\"[%zu] is %lld, outside the vocabulary of %lld", where, key, i,
+                              (long long)json_integer_value(id), (long long)limit);
+        MEM_LIST_PUSH(out, (int32_t)json_integer_value(id));
+    }
+    return ESP_OK;
+}
+
+esp_status json_maybe_number(const json_t *object, const char *key, const char *where, double *out,
+                             esp_error *error) {
+    const json_t *value = json_object_get(object, key);
+    *out = NAN;
+    if (!value || json_is_null(value)) return ESP_OK;
+    return json_need_number(object, key, where, out, error);
+}

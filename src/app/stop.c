@@ -1,0 +1,39 @@
+#include "app/stop.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* The one piece of state that a signal handler can reach. */
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int number) {
+    if (stop_requested) { /* the second: the default action ends the program */
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    stop_requested = 1;
+    static const char line[] =
+        "\nespalier: stopping; what is in hand is finished first (again: quit at once)\n";
+    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)written;
+}
+
+void stop_install(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+const volatile sig_atomic_t *stop_flag(void) {
+    return &stop_requested;
+}
+
+esp_status stop_check(esp_error *error) {
+    if (!stop_requested) return ESP_OK;
+    return error_set(error, ESP_INTERRUPTED, "", "stopped on request; nothing was written");
+}

@@ -1,0 +1,18 @@
+/* The verbs of the program: each is a description for the parser (app/cli.h), its own struct of options, and
+ * one function. Results go to standard output, progress and logs to standard error; a verb returns a status
+ * and main prints the error. */
+#ifndef ESPALIER_APP_VERBS_H
+#define ESPALIER_APP_VERBS_H
+
+#include "app/cli.h"
+
+typedef struct {
+    cli_verb cli;
+    size_t own_size; /* of the struct that cli.options fill; 0: none */
+    esp_status (*run)(const cli_arguments *arguments, void *own, esp_error *error);
+} app_verb;
+
+extern const app_verb verb_score, verb_tokenize, verb_generate, verb_grade, verb_search, verb_import,
+    verb_train;
+
+#endif
