@@ -21,13 +21,18 @@ typedef struct {
     int64_t rows, padded;     /* rows; and with those of zeros behind them */
     const void *x;            /* as products take it, [padded, in] */
     const float *temperature; /* [rows], or NULL */
-    float *logits;            /* [padded, out] */
+    float *logits;            /* a tile [padded, block] for each block, the last one narrower */
     logit_sums *sums;         /* [rows, blocks] */
 } logit_chunk;
 
 static int64_t block_size(const linear *l, int64_t b) {
     int64_t left = l->out - b * l->block;
     return left < l->block ? left : l->block;
+}
+
+/* The logits of row r in block b. */
+static float *tile_row(const logit_chunk *k, int64_t r, int64_t b) {
+    return k->logits + k->padded * b * k->head->block + r * block_size(k->head, b);
 }
 
 /* Rows of a chunk rounded up so that few plans are needed. */
@@ -40,20 +45,20 @@ static bool compute_logits(compute *c, logit_chunk *k) {
     cpu_state *s = state_of(c);
     const linear *l = k->head;
     gemm_plan *plan, *last;
-    if (gemm_plan_get(s->gemm, l->forward[0], k->padded, l->out, &plan, &c->failure) != ESP_OK ||
-        gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, l->out, &last, &c->failure) != ESP_OK)
+    if (gemm_plan_get(s->gemm, l->forward[0], k->padded, &plan, &c->failure) != ESP_OK ||
+        gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, &last, &c->failure) != ESP_OK)
         return false;
     bool failed = false;
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic) reduction(|| : failed)
     for (int b = 0; b < l->blocks; b++) {
-        float *logits = k->logits + b * l->block;
+        float *logits = tile_row(k, 0, b);
         const gemm_plan *p = b + 1 < l->blocks ? plan : last;
         failed =
             failed || gemm_plan_run(s->gemm, p, l->forward[b], omp_get_thread_num(), k->x, logits) != ESP_OK;
         for (int64_t r = 0; r < k->rows; r++) {
             float temperature = k->temperature ? k->temperature[r] : 1.0f;
-            k->sums[r * l->blocks + b] =
-                s->kernels->logits(block_size(l, b), logits + r * l->out, temperature, temperature != 1.0f);
+            k->sums[r * l->blocks + b] = s->kernels->logits(block_size(l, b), logits + r * block_size(l, b),
+                                                            temperature, temperature != 1.0f);
         }
     }
     if (failed)
@@ -90,9 +95,11 @@ static double row_total(const logit_sums *sums, int blocks) {
 }
 
 /* The token at which the cumulative distribution at `temperature` passes u. */
-static int32_t sample(compute *c, const linear *l, const float *logits, const logit_sums *sums,
-                      float temperature, bool tempered_known, double u) {
+static int32_t sample(compute *c, const logit_chunk *k, int64_t r, float temperature, double u) {
     const cpu_kernels *kernels = state_of(c)->kernels;
+    const linear *l = k->head;
+    const logit_sums *sums = k->sums + r * l->blocks;
+    bool tempered_known = temperature == k->temperature[r];
     float top = sums[0].max;
     double total = 0, passed = 0;
     double weight[l->blocks];
@@ -100,8 +107,8 @@ static int32_t sample(compute *c, const linear *l, const float *logits, const lo
     for (int b = 0; b < l->blocks; b++) {
         double own = temperature == 1.0f ? sums[b].sum : (double)sums[b].tempered_sum;
         if (temperature != 1.0f && !tempered_known)
-            own = (double)kernels->logits(block_size(l, b), logits + b * l->block, temperature, true)
-                      .tempered_sum;
+            own =
+                (double)kernels->logits(block_size(l, b), tile_row(k, r, b), temperature, true).tempered_sum;
         weight[b] = own * exp(((double)sums[b].max - (double)top) / (double)temperature);
         total += weight[b];
     }
@@ -109,7 +116,7 @@ static int32_t sample(compute *c, const linear *l, const float *logits, const lo
     for (int b = 0; b < l->blocks; b++)
         if (weight[b] > 0) last = b;
     while (chosen < last && passed + weight[chosen] <= u * total) passed += weight[chosen++];
-    const float *x = logits + chosen * l->block;
+    const float *x = tile_row(k, r, chosen);
     double scale = exp(((double)sums[chosen].max - (double)top) / (double)temperature),
            left = u * total - passed;
     int64_t n = block_size(l, chosen), token = 0;
@@ -124,11 +131,13 @@ static int32_t sample(compute *c, const linear *l, const float *logits, const lo
     return (int32_t)(chosen * l->block + token);
 }
 
-static void greedy(const linear *l, const float *logits, const logit_sums *sums, head_read_request *read) {
+static void greedy(const logit_chunk *k, int64_t r, head_read_request *read) {
+    const linear *l = k->head;
+    const logit_sums *sums = k->sums + r * l->blocks;
     int best = 0;
     for (int b = 1; b < l->blocks; b++)
         if (sums[b].max > sums[best].max) best = b;
-    const float *x = logits + best * l->block;
+    const float *x = tile_row(k, r, best);
     int64_t n = block_size(l, best), token = 0;
     while (token + 1 < n && x[token] < sums[best].max) token++;
     float second = -INFINITY;
@@ -142,16 +151,13 @@ static void greedy(const linear *l, const float *logits, const logit_sums *sums,
 
 static void answer(compute *c, const logit_chunk *k, int64_t r, head_read_request *reads, int64_t count) {
     const linear *l = k->head;
-    const float *logits = k->logits + r * l->out;
-    const logit_sums *sums = k->sums + r * l->blocks;
-    double total = row_total(sums, l->blocks);
+    double total = row_total(k->sums + r * l->blocks, l->blocks);
     for (int64_t i = 0; i < count; i++) {
         head_read_request *read = &reads[i];
-        if (read->kind == READ_SAMPLE)
-            read->token = sample(c, l, logits, sums, read->temperature,
-                                 read->temperature == k->temperature[r], read->u);
-        if (read->kind == READ_GREEDY) greedy(l, logits, sums, read);
-        read->logprob = (float)((double)logits[read->token] - total);
+        if (read->kind == READ_SAMPLE) read->token = sample(c, k, r, read->temperature, read->u);
+        if (read->kind == READ_GREEDY) greedy(k, r, read);
+        double logit = (double)tile_row(k, r, read->token / l->block)[read->token % l->block];
+        read->logprob = (float)(logit - total);
     }
 }
 
@@ -180,21 +186,24 @@ void cpu_head_read(compute *c, const linear *head, int64_t rows, const void *x, 
     }
 }
 
-/* dlogprob * (onehot(target) - softmax), in act, of every row of the chunk. */
+/* dlogprob * (onehot(target) - softmax), in act, of every row of the chunk: [rows, out]. */
 static void logit_gradients(compute *c, const logit_chunk *k, const int64_t *index, const int32_t *targets,
                             const float *dlogprob, void *dlogits) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t V = k->head->out;
+    const linear *l = k->head;
+    size_t size = dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int64_t r = 0; r < k->rows; r++) {
-        const float *logits = k->logits + r * V;
         float d = dlogprob[index[r]];
         int64_t target = targets[index[r]];
-        double total = row_total(k->sums + r * k->head->blocks, k->head->blocks);
-        float at_target = (float)((double)d * -expm1((double)logits[target] - total));
-        char *to = (char *)dlogits + (size_t)(r * V) * dtype_size(c->act);
-        kernels->softmax(c->act, V, logits, total, -d, to);
-        kernels->to_act(c->act, 1, &at_target, to + (size_t)target * dtype_size(c->act));
+        double total = row_total(k->sums + r * l->blocks, l->blocks);
+        char *to = (char *)dlogits + (size_t)(r * l->out) * size;
+        for (int64_t b = 0; b < l->blocks; b++)
+            kernels->softmax(c->act, block_size(l, b), tile_row(k, r, b), total, -d,
+                             to + (size_t)(b * l->block) * size);
+        double logit = (double)tile_row(k, r, target / l->block)[target % l->block];
+        float at_target = (float)((double)d * -expm1(logit - total));
+        kernels->to_act(c->act, 1, &at_target, to + (size_t)target * size);
     }
 }
 
@@ -215,7 +224,7 @@ void cpu_head_backward(compute *c, const linear *head, int64_t rows, const void 
         const void *dy = cpu_product_input(c, SCRATCH_WIDE_Y, n * V, dlogits);
         float *dx_chunk = k.logits; /* done with */
         if (!dy ||
-            gemm_multiply(s->gemm, head->backward, n, dy, dx_chunk, D, DTYPE_F32, false, &c->failure) !=
+            gemm_multiply(s->gemm, head->backward, n, dy, dx_chunk, DTYPE_F32, false, &c->failure) !=
                 ESP_OK ||
             gemm_multiply_transposed(s->gemm, n, V, D, dy, k.x, dw, &c->failure) != ESP_OK)
             return;

@@ -94,33 +94,48 @@ static void narrow_rows(compute *c, int64_t n, const float *wide, void *y) {
     }
 }
 
+/* A product with a matrix in blocks: each block's columns through scratch. */
+static void forward_blocks(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
+                           bool accumulate) {
+    cpu_state *s = state_of(c);
+    float *tile = cpu_scratch(c, SCRATCH_LOGITS, (size_t)(m * l->block) * sizeof(float));
+    for (int b = 0; tile && b < l->blocks; b++) {
+        int64_t n = b + 1 < l->blocks ? l->block : l->out - b * l->block;
+        if (gemm_multiply(s->gemm, l->forward[b], m, x, tile, DTYPE_F32, false, &c->failure) != ESP_OK)
+            return;
+        for (int64_t r = 0; r < m; r++) {
+            char *to = (char *)y + (size_t)(r * l->out + b * l->block) * dtype_size(y_type);
+            if (accumulate)
+                s->kernels->add(n, tile + r * n, (float *)(void *)to);
+            else
+                s->kernels->to_act(y_type, n, tile + r * n, to);
+        }
+    }
+}
+
 void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
                         bool accumulate) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
     x = cpu_product_input(c, SCRATCH_WIDE_X, m * l->in, x);
     if (!x) return;
-    void *to = y;
-    dtype to_type = y_type;
-    if (y_type == DTYPE_BF16 && gemm_input(s->gemm) == DTYPE_F32) {
-        to = cpu_scratch(c, SCRATCH_WIDE_Y, (size_t)(m * l->out) * sizeof(float));
-        to_type = DTYPE_F32;
-        if (!to) return;
+    if (l->blocks > 1) {
+        forward_blocks(c, l, m, x, y, y_type, accumulate);
+    } else if (y_type == DTYPE_BF16 && gemm_input(s->gemm) == DTYPE_F32) {
+        float *wide = cpu_scratch(c, SCRATCH_WIDE_Y, (size_t)(m * l->out) * sizeof(float));
+        if (wide &&
+            gemm_multiply(s->gemm, l->forward[0], m, x, wide, DTYPE_F32, false, &c->failure) == ESP_OK)
+            narrow_rows(c, m * l->out, wide, y);
+    } else {
+        gemm_multiply(s->gemm, l->forward[0], m, x, y, y_type, accumulate, &c->failure);
     }
-    for (int i = 0; i < l->blocks; i++) {
-        char *block = (char *)to + (size_t)(i * l->block) * dtype_size(to_type);
-        if (gemm_multiply(s->gemm, l->forward[i], m, x, block, l->out, to_type, accumulate, &c->failure) !=
-            ESP_OK)
-            return;
-    }
-    if (to != y) narrow_rows(c, m * l->out, to, y);
 }
 
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
     dy = cpu_product_input(c, SCRATCH_WIDE_X, m * l->out, dy);
-    if (dy) gemm_multiply(s->gemm, l->backward, m, dy, dx, l->in, DTYPE_F32, false, &c->failure);
+    if (dy) gemm_multiply(s->gemm, l->backward, m, dy, dx, DTYPE_F32, false, &c->failure);
 }
 
 void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,

@@ -75,7 +75,7 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
 
 /* What a primitive was made for. */
 typedef struct {
-    int64_t m, n, k, ldc;
+    int64_t m, n, k;
     int32_t packed, c_type, accumulate, threads;
 } gemm_key;
 
@@ -338,7 +338,7 @@ static dnnl_status_t make_plan(const gemm *g, gemm_plan *p, const gemm_matrix *b
             status = md_strided(&p->b, type_of(g->input), k->k, k->n, k->n, 1);
 #endif
     }
-    if (status == dnnl_success) status = md_strided(&p->c, type_of((dtype)k->c_type), k->m, k->n, k->ldc, 1);
+    if (status == dnnl_success) status = md_strided(&p->c, type_of((dtype)k->c_type), k->m, k->n, k->n, 1);
     if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
     if (status != dnnl_success) return status;
     status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
@@ -356,7 +356,7 @@ static dnnl_status_t make_plan(const gemm *g, gemm_plan *p, const gemm_matrix *b
 
 static uint64_t key_hash(const gemm_key *k) {
     uint64_t h = 0;
-    const int64_t words[] = {k->m, k->n, k->k, k->ldc, k->packed, k->c_type, k->accumulate, k->threads};
+    const int64_t words[] = {k->m, k->n, k->k, k->packed, k->c_type, k->accumulate, k->threads};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         h = (h ^ (uint64_t)words[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
@@ -418,15 +418,14 @@ static int64_t next_cut(int64_t m) {
     return cut;
 }
 
-esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, int64_t ldc,
-                         dtype c_type, bool accumulate, esp_error *error) {
+esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, dtype c_type,
+                         bool accumulate, esp_error *error) {
     omp_set_num_threads(g->threads);
     for (int64_t done = 0; done < m;) {
         int64_t rows = next_cut(m - done);
         gemm_key key = {.m = rows,
                         .n = b->n,
                         .k = b->k,
-                        .ldc = ldc,
                         .packed = 1,
                         .c_type = (int32_t)c_type,
                         .accumulate = accumulate,
@@ -434,7 +433,7 @@ esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a
         gemm_plan *p;
         ESP_TRY(find_plan(g, &key, b, &p, error));
         const char *from = (const char *)a + (size_t)(done * b->k) * dtype_size(g->input);
-        char *to = (char *)c + (size_t)(done * ldc) * dtype_size(c_type);
+        char *to = (char *)c + (size_t)(done * b->n) * dtype_size(c_type);
         dnnl_status_t status = run_plan(g, p, b->memory, 0, from, NULL, to);
         if (status != dnnl_success) return failed(status, "to run a product", rows, b->n, b->k, error);
         done += rows;
@@ -476,7 +475,6 @@ esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, co
         gemm_key key = {.m = m,
                         .n = n,
                         .k = rows,
-                        .ldc = n,
                         .packed = 0,
                         .c_type = (int32_t)DTYPE_F32,
                         .accumulate = 1,
@@ -491,10 +489,8 @@ esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, co
     return ESP_OK;
 }
 
-esp_status gemm_plan_get(gemm *g, const gemm_matrix *b, int64_t m, int64_t ldc, gemm_plan **out,
-                         esp_error *error) {
-    gemm_key key = {
-        .m = m, .n = b->n, .k = b->k, .ldc = ldc, .packed = 1, .c_type = (int32_t)DTYPE_F32, .threads = 1};
+esp_status gemm_plan_get(gemm *g, const gemm_matrix *b, int64_t m, gemm_plan **out, esp_error *error) {
+    gemm_key key = {.m = m, .n = b->n, .k = b->k, .packed = 1, .c_type = (int32_t)DTYPE_F32, .threads = 1};
     return find_plan(g, &key, b, out, error);
 }
 

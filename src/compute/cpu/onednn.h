@@ -30,10 +30,10 @@ void gemm_matrix_free(gemm_matrix *b);
 esp_status gemm_matrix_set(gemm *g, gemm_matrix *b, const void *source, int64_t k_stride, int64_t n_stride,
                            esp_error *error);
 
-/* c[m, n] (+)= a[m, k] b, rows of c ldc apart, on all threads of the instance. c_type is f32 or gemm_input;
- * accumulate needs f32. */
-esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, int64_t ldc,
-                         dtype c_type, bool accumulate, esp_error *error);
+/* c[m, n] (+)= a[m, k] b, on all threads of the instance. c_type is f32 or gemm_input; accumulate needs f32.
+ * All matrices are dense: oneDNN leaves its fast path where rows have gaps. */
+esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, dtype c_type,
+                         bool accumulate, esp_error *error);
 /* c[m, n] += a[k, m]^T b[k, n], c in f32, all plain. k may be any number: rows are cut as above, and the rest
  * below 64 is filled up with zeros. */
 esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
@@ -42,8 +42,7 @@ esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, co
 /* The product c[m, n] = a[m, k] b in f32 for exactly m rows, to be run by many threads at once, each for
  * itself. The plan stays the instance's. `thread` is the caller's number, from 0 to the instance's threads
  * less one. */
-esp_status gemm_plan_get(gemm *g, const gemm_matrix *b, int64_t m, int64_t ldc, gemm_plan **out,
-                         esp_error *error);
+esp_status gemm_plan_get(gemm *g, const gemm_matrix *b, int64_t m, gemm_plan **out, esp_error *error);
 esp_status gemm_plan_run(gemm *g, const gemm_plan *p, const gemm_matrix *b, int thread, const void *a,
                          float *c);
 
