@@ -16,11 +16,12 @@ typedef struct {
     int64_t changed; /* where it begins in text; -1 for right steps */
 } judge_steps;
 
-/* Draws a depth, a label (right or wrong, one half each) and the mistake from the gold rationale. The mistake
- * is in the result of the last line: its last number behind "=", else its last number, becomes another (off
- * by a little, another number of the problem, a digit changed, another operation's result), there and where
- * it stands again behind. A depth whose line has no number to change gives way to the next one; the answer's
- * line always has one. Fails for a problem without rationale. */
+/* Draws a depth, a label (right or wrong, one half each) and the mistake from the gold rationale. The
+ * mistake is in what a line came to: the first number behind its last "=", else its last number, becomes
+ * another (off by a little, another number of the problem, a digit changed, another operation's result),
+ * there and where it stands again in the steps behind. The line is the last one, or, in a third of the rows
+ * where its number stands in the last line again, the one before. A depth whose line has no number to change
+ * gives way to the next; the answer's line has one. Fails for a problem without rationale. */
 esp_status judge_steps_draw(const problem *p, rng_key_t key, judge_steps *out, esp_error *error);
 void judge_steps_free(judge_steps *steps);
 

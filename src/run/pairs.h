@@ -28,7 +28,7 @@ esp_status pairs_write(store *s, int64_t iteration, pairs_format format, const t
                        const char *name, int64_t *written, esp_error *error);
 
 typedef struct {
-    preference_row *rows; /* pointers into `memory`; ref_* are NAN where the file has none */
+    preference_row *rows; /* their ids lie in `memory`; ref_* are NAN where the file has none */
     int64_t count, with_reference;
     arena *memory;
 } pairs_file;
