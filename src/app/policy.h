@@ -52,8 +52,8 @@ typedef struct {
     const char *path;     /* borrowed from the flags */
 } policy;
 
-/* Opens compute layer and model. On failure nothing is left to close. */
-esp_status policy_open(policy *out, const policy_flags *flags, esp_error *error);
+/* Opens compute layer and model (trainable: with f32 masters). On failure nothing is left to close. */
+esp_status policy_open(policy *out, const policy_flags *flags, bool trainable, esp_error *error);
 /* Opens the tokenizer where it is first needed, so that rows of ids need none. */
 esp_status policy_need_tokenizer(policy *p, esp_error *error);
 void policy_close(policy *p);

@@ -140,7 +140,7 @@ static esp_status score_file(scorer *s, esp_error *error) {
 
 static esp_status score_run(const cli_arguments *arguments, void *own, esp_error *error) {
     scorer s = {.flags = own, .path = arguments->positional_count ? arguments->positionals[0] : "-"};
-    ESP_TRY(policy_open(&s.policy, &s.flags->policy, error));
+    ESP_TRY(policy_open(&s.policy, &s.flags->policy, false, error));
     s.pack = pack_new();
     esp_status status = score_file(&s, error);
     pack_free(s.pack);

@@ -1,0 +1,317 @@
+/* espalier train: DPO (and its kin) on preferences from a file. */
+#include "app/out_folder.h"
+#include "app/output.h"
+#include "app/pair_rows.h"
+#include "app/progress.h"
+#include "app/stop.h"
+#include "app/verbs.h"
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct {
+    char *pairs, *out;
+    int out_dtype; /* 0 f32, 1 bf16 */
+    bool shuffle, eos;
+} train_flags;
+
+static const option train_options[] = {
+    {.flag = "--pairs",
+     .type = OPTION_PATH,
+     .marks = OPTION_REQUIRED,
+     .offset = offsetof(train_flags, pairs),
+     .help = "preferences: JSONL, plain or .gz; - is standard input"},
+    {.flag = "--out",
+     .type = OPTION_PATH,
+     .offset = offsetof(train_flags, out),
+     .help = "folder for the trained model, in Hugging Face layout"},
+    {.flag = "--out-dtype",
+     .type = OPTION_ENUM,
+     .choices = "f32|bf16",
+     .initial = "f32",
+     .offset = offsetof(train_flags, out_dtype),
+     .help = "numbers that --out is written in"},
+    {.flag = "--shuffle",
+     .type = OPTION_BOOL,
+     .offset = offsetof(train_flags, shuffle),
+     .help = "rows in a seeded order, another each epoch; otherwise as they stand in the file"},
+    {.flag = "--eos",
+     .type = OPTION_BOOL,
+     .initial = "true",
+     .offset = offsetof(train_flags, eos),
+     .help = "the end-of-sequence token behind chosen and rejected texts"},
+    {.flag = "--smoothing-cap", .key = "search.smoothing_cap"},
+    {.flag = "--threads", .key = "run.threads"},
+    {.flag = "--seed", .key = "run.seed"},
+};
+
+/* One training at work. */
+typedef struct {
+    const recipe *recipe;
+    const train_flags *flags;
+    policy policy;
+    pair_rows pairs;
+    trainer *trainer;
+    loss_options loss;
+    schedule schedule;
+    int64_t steps;
+    int64_t *order; /* of the rows in this epoch */
+    preference_row *batch;
+    progress *progress;
+} training;
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- settings ---- */
+
+static loss_options loss_of(const recipe *r) {
+    static const loss_kind kinds[] = {
+        [RECIPE_DPO] = LOSS_DPO, [RECIPE_IPO] = LOSS_IPO, [RECIPE_DPOP] = LOSS_DPO_POSITIVE};
+    loss_options o = loss_defaults();
+    o.kind = kinds[r->learn.loss];
+    o.beta = r->learn.beta;
+    o.lambda = r->learn.penalty;
+    o.nll_weight = r->learn.nll;
+    o.nll_per_token = r->learn.nll_per_token;
+    return o;
+}
+
+static trainer_settings trainer_settings_of(const recipe *r) {
+    trainer_settings s = trainer_defaults();
+    s.beta1 = r->learn.beta1;
+    s.beta2 = r->learn.beta2;
+    s.eps = r->learn.eps;
+    s.weight_decay = r->learn.weight_decay;
+    s.clip = r->learn.clip;
+    s.microbatch_tokens = r->learn.tokens_per_microbatch;
+    return s;
+}
+
+/* Said before anything is loaded: weights, masters, gradients, both moments and a micro-batch's activations.
+ */
+static esp_status check_memory(const recipe *r, esp_error *error) {
+    model_config config;
+    ESP_TRY(model_read_config(&config, r->model.path, error));
+    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    model_memory m = model_memory_plan(&config, act, true, r->learn.tokens_per_microbatch, 0);
+    return memory_check(m.weights + m.masters + m.optimizer + m.workspace, r->model.path, error);
+}
+
+static esp_status check_recipe(const recipe *r, esp_error *error) {
+    if (!r->model.path[0])
+        return error_set(error, ESP_USAGE, "give --model, or set model.path in the recipe",
+                         "espalier train: no model is named");
+    if (r->learn.loss == RECIPE_RFT)
+        return error_set(error, ESP_USAGE, "choose dpo, ipo or dpop; espalier run does rft",
+                         "espalier train: the loss rft learns from chains, not from pairs");
+    return ESP_OK;
+}
+
+/* ---- references ---- */
+
+/* Rows whose references are not in the file are scored under the starting weights. */
+static esp_status score_references(training *t, esp_error *error) {
+    MEM_LIST(preference_row) unknown = {0};
+    for (int64_t i = 0; i < t->pairs.rows.count; i++)
+        if (isnan(t->pairs.rows.at[i].ref_chosen)) MEM_LIST_PUSH(&unknown, t->pairs.rows.at[i]);
+    if (unknown.count == 0) return ESP_OK;
+    enum { AT_ONCE = 64 };
+    double *chosen = MEM_ARRAY(double, unknown.count), *rejected = MEM_ARRAY(double, unknown.count);
+    progress *bar = progress_begin("reference log-probs", unknown.count, "pairs");
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < unknown.count && status == ESP_OK; i += AT_ONCE) {
+        int64_t n = unknown.count - i < AT_ONCE ? unknown.count - i : AT_ONCE;
+        status = stop_check(error);
+        if (status == ESP_OK)
+            status =
+                score_preferences(t->policy.model, unknown.at + i, n, t->recipe->learn.tokens_per_microbatch,
+                                  chosen + i, rejected + i, error);
+        progress_step(bar, n);
+    }
+    progress_end(bar);
+    for (int64_t i = 0, k = 0; i < t->pairs.rows.count && status == ESP_OK; i++) {
+        preference_row *row = &t->pairs.rows.at[i];
+        if (!isnan(row->ref_chosen)) continue;
+        row->ref_chosen = chosen[k];
+        row->ref_rejected = rejected[k++];
+    }
+    mem_free(chosen);
+    mem_free(rejected);
+    MEM_LIST_FREE(&unknown);
+    return status;
+}
+
+/* ---- updates ---- */
+
+static int64_t batches_an_epoch(const training *t) {
+    return (t->pairs.rows.count + t->recipe->learn.batch - 1) / t->recipe->learn.batch;
+}
+
+/* The rows of update `step` into t->batch; returns how many. An epoch's last batch may be short. */
+static int64_t take_batch(training *t, int64_t step) {
+    int64_t n = t->pairs.rows.count, per = batches_an_epoch(t), batch = t->recipe->learn.batch;
+    if (step % per == 0) {
+        for (int64_t i = 0; i < n; i++) t->order[i] = i;
+        if (t->flags->shuffle)
+            rng_shuffle(rng_mix(rng_key((uint64_t)t->recipe->run.seed), (uint64_t)(step / per)), t->order, n);
+    }
+    int64_t first = step % per * batch, count = n - first < batch ? n - first : batch;
+    for (int64_t i = 0; i < count; i++) t->batch[i] = t->pairs.rows.at[t->order[first + i]];
+    return count;
+}
+
+static esp_status print_step(const training *t, int64_t step, const batch_report *b, double grad_norm,
+                             double seconds, double lr, esp_error *error) {
+    (void)t;
+    json_t *line = json_pack("{sI sI sf sf sI sI sf sf sf sf sf sf sf}", "step", (json_int_t)(step + 1),
+                             "pairs", (json_int_t)b->rows, "loss", b->loss, "grad_norm", grad_norm, "tokens",
+                             (json_int_t)b->tokens, "tokens_computed", (json_int_t)b->tokens_computed,
+                             "seconds", seconds, "margin", b->margin, "accuracy", b->accuracy, "logp_chosen",
+                             b->logp_chosen, "logp_rejected", b->logp_rejected, "kl", b->kl, "lr", lr);
+    ESP_TRY(output_json(line, 12, error));
+    return output_flush(error); /* each line as its update is done: others may follow the stream */
+}
+
+/* METHOD.md 5.5: both log-probs falling together is said in words. */
+static void note_falling(training *t, int64_t count, const batch_report *b) {
+    double chosen = b->logp_chosen, rejected = b->logp_rejected;
+    for (int64_t i = 0; i < count; i++) {
+        chosen -= t->batch[i].ref_chosen / (double)count;
+        rejected -= t->batch[i].ref_rejected / (double)count;
+    }
+    if (chosen < -0.5 && rejected < -0.5)
+        progress_note(
+            t->progress,
+            "the chosen steps became less likely too: log-prob %+.2f for chosen, %+.2f for rejected, "
+            "against the reference",
+            chosen, rejected);
+}
+
+static esp_status take_steps(training *t, esp_error *error) {
+    for (int64_t step = 0; step < t->steps; step++) {
+        ESP_TRY(stop_check(error));
+        double began = seconds_now(), grad_norm, lr = schedule_rate(&t->schedule, step);
+        int64_t count = take_batch(t, step);
+        batch_report report;
+        ESP_TRY(trainer_add_preferences(t->trainer, t->batch, count, &t->loss, &report, error));
+        ESP_TRY(trainer_update(t->trainer, lr, &grad_norm, error));
+        ESP_TRY(print_step(t, step, &report, grad_norm, seconds_now() - began, lr, error));
+        progress_step(t->progress, 1);
+        progress_status(t->progress, "loss %.4f", report.loss);
+        if (step + 1 == t->steps) note_falling(t, count, &report);
+    }
+    return ESP_OK;
+}
+
+static esp_status train_all(training *t, esp_error *error) {
+    const recipe *r = t->recipe;
+    pair_reader reader = {.policy = &t->policy,
+                          .smoothing_cap = r->search.smoothing_cap,
+                          .max_length = r->learn.max_length,
+                          .add_eos = t->flags->eos,
+                          .chat_template = "auto"};
+    char name[32];
+    const option *chat = option_by_key(recipe_options(), "model.chat_template");
+    reader.chat_template = option_choice(chat, (int)r->model.chat_template, name, sizeof name);
+    ESP_TRY(pair_rows_read(&t->pairs, &reader, t->flags->pairs, error));
+    if (t->pairs.too_long)
+        progress_note(NULL, "%lld pairs longer than %lld tokens were left out", (long long)t->pairs.too_long,
+                      (long long)r->learn.max_length);
+    ESP_TRY(score_references(t, error));
+    t->steps = r->learn.steps ? r->learn.steps : r->learn.epochs * batches_an_epoch(t);
+    t->schedule = (schedule){.kind = r->learn.schedule,
+                             .peak = r->learn.lr,
+                             .warmup_steps = schedule_warmup(r->learn.warmup, t->steps),
+                             .total_steps = t->steps};
+    ESP_TRY(schedule_check(&t->schedule, error));
+    trainer_settings settings = trainer_settings_of(r);
+    ESP_TRY(trainer_new(&t->trainer, t->policy.model, &settings, error));
+    t->loss = loss_of(r);
+    t->order = MEM_ARRAY(int64_t, t->pairs.rows.count);
+    t->batch = MEM_ARRAY(preference_row,
+                         r->learn.batch < t->pairs.rows.count ? r->learn.batch : t->pairs.rows.count);
+    if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->steps, "updates");
+    esp_status status = take_steps(t, error);
+    if (t->progress) progress_end(t->progress);
+    return status;
+}
+
+static esp_status save(training *t, const char *folder, esp_error *error) {
+    ESP_TRY(model_save(t->policy.model, folder, t->flags->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
+    /* Rows of ids need no tokenizer, and a model may come without one. */
+    char *json = path_join(t->policy.path, "tokenizer.json");
+    bool without = file_is_folder(t->policy.path) && !file_exists(json);
+    mem_free(json);
+    if (without) {
+        progress_note(NULL, "%s has no tokenizer.json: the folder is written without one", t->policy.path);
+        return ESP_OK;
+    }
+    ESP_TRY(policy_need_tokenizer(&t->policy, error));
+    return tokenizer_save(t->policy.tokenizer, folder, error);
+}
+
+static esp_status train_into(training *t, out_folder *out, esp_error *error) {
+    const recipe *r = t->recipe;
+    policy_flags flags = {.model = r->model.path,
+                          .dtype = r->model.dtype == RECIPE_F32,
+                          .compute = r->model.compute == RECIPE_REF,
+                          .threads = r->run.threads,
+                          .context = r->model.context};
+    ESP_TRY(check_memory(r, error));
+    ESP_TRY(policy_open(&t->policy, &flags, true, error));
+    ESP_TRY(train_all(t, error));
+    ESP_TRY(out->aside ? save(t, out->aside, error) : ESP_OK);
+    return stop_check(error);
+}
+
+static esp_status train_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    training t = {.flags = own};
+    recipe *r;
+    out_folder out = {0};
+    ESP_TRY(recipe_load(&r, arguments->positional_count ? arguments->positionals[0] : NULL,
+                        arguments->overrides, arguments->override_count, error));
+    t.recipe = r;
+    stop_install();
+    esp_status status = check_recipe(r, error);
+    if (status == ESP_OK && t.flags->out[0]) status = out_folder_begin(&out, t.flags->out, error);
+    if (status == ESP_OK) status = train_into(&t, &out, error);
+    if (status == ESP_OK && out.aside)
+        status = out_folder_end(&out, error);
+    else
+        out_folder_abort(&out);
+    trainer_free(t.trainer);
+    pair_rows_free(&t.pairs);
+    policy_close(&t.policy);
+    mem_free(t.order);
+    mem_free(t.batch);
+    recipe_free(r);
+    return status;
+}
+
+const app_verb verb_train = {
+    .cli = {.name = "train",
+            .summary = "DPO on preferences from a file",
+            .positionals = "[RECIPE.yaml]",
+            .most = 1,
+            .options = {train_options, sizeof train_options / sizeof *train_options},
+            .recipe_groups = "learn model",
+            .about =
+                "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts or messages) or {\"prompt_ids\",\n"
+                "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
+                "(else\n"
+                "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
+                "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
+                "JSON\n"
+                "line an update. --steps N takes N updates, going round the rows as often as needed; without "
+                "it\n"
+                "there are --set learn.epochs passes."},
+    .own_size = sizeof(train_flags),
+    .run = train_run,
+};
