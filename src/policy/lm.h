@@ -5,7 +5,11 @@
  *
  * Token ids are the truth: a step keeps the ids that were sampled. A random number is a function of
  * (request, candidate, token) alone (DESIGN.md, idea 4), so what a tree becomes does not depend on what else
- * is in the batch, up to the rounding of matrix products of another height. */
+ * is in the batch, up to the rounding of matrix products of another height.
+ *
+ * The end of a chain has one form: where a newline ends the answer's line, end-of-sequence takes the
+ * newline's place, and its log-prob is the one at that place, as supervised fine-tuning teaches it; where the
+ * newline stands in one token with other text, that token stays and end-of-sequence comes behind it. */
 #ifndef ESPALIER_POLICY_LM_H
 #define ESPALIER_POLICY_LM_H
 
@@ -22,9 +26,9 @@ typedef struct lm_policy lm_policy;
 typedef struct {
     float temperature;          /* (2.3) T of the candidates, > 0 */
     search_step_mode step_mode; /* (2.0) */
+    bool prose;                 /* (2.0) the end of a sentence ends a step too */
     int32_t max_step_tokens;    /* (2.0) at least 1 */
     int32_t max_chain_tokens;   /* (2.0) all steps of a chain together; at least max_step_tokens */
-    bool self_eval;           /* (3.1) the judge's prefix is part of a job; searches have config.judge set */
     bool example;             /* (3.1) the gold rationale stands in the judge's prefix, where gold is known */
     int64_t kv_tokens;        /* size of the KV cache */
     int32_t max_batch_tokens; /* tokens of one call of model_extend; 0: 512 */

@@ -1,0 +1,305 @@
+/* Searches: their requests become lanes, and what the lanes brought becomes replies. */
+#include "policy/lm_inner.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- Planning ---- */
+
+static int64_t path_tokens(const grove *g, int32_t node) {
+    return search_path_ids(g->job->search, node, NULL);
+}
+
+/* (3.1) A step's ids as the judge sees them: without end-of-sequence. */
+static int32_t judged_length(const grove *g, const search_node *node) {
+    if (!search_outcome_is_finished(node->outcome) || node->n == 0) return node->n;
+    for (int i = 0; i < g->rules.end_count; i++)
+        if (node->ids[node->n - 1] == g->rules.ends[i]) return node->n - 1;
+    return node->n;
+}
+
+static int64_t plan_judge(wave *w, grove *g) {
+    const search_request *r = &g->request;
+    lane_way way;
+    int32_t parent = search_node_at(g->job->search, r->node).parent;
+    int64_t pages = grove_plan_path(w, g, parent, SIDE_JUDGE, false, &way);
+    const int32_t **ids = mem_alloc(sizeof *ids * (size_t)r->count);
+    int32_t *n = MEM_ARRAY(int32_t, r->count);
+    for (int32_t i = 0; i < r->count; i++) {
+        search_node node = search_node_at(g->job->search, r->node + i);
+        ids[i] = node.ids;
+        n[i] = judged_length(g, &node);
+    }
+    pages += lanes_plan_judge(g, w->p, ids, n, r->count, way);
+    mem_free(ids);
+    mem_free(n);
+    g->width = r->count;
+    return pages;
+}
+
+static int64_t plan_candidates(wave *w, grove *g) {
+    const search_request *r = &g->request;
+    lane_way way;
+    int64_t pages = grove_plan_path(w, g, r->node, SIDE_POLICY, true, &way);
+    int64_t most = g->chain_limit - path_tokens(g, r->node);
+    if (!r->to_end && most > w->p->set.max_step_tokens) most = w->p->set.max_step_tokens;
+    /* A token more for an answer's newline; a run starts a page, and k candidates part at most k - 1 times.
+     */
+    g->width = r->count + r->wants_gold;
+    return pages + g->width * (pages_of(most + 1) + 2);
+}
+
+static int64_t plan_search(wave *w, grove *g) {
+    return g->request.kind == SEARCH_JUDGE ? plan_judge(w, g) : plan_candidates(w, g);
+}
+
+/* ---- Beginning: the candidates ---- */
+
+/* The machine as it stands behind `node`. */
+static step_machine machine_at(const wave *w, const grove *g, int32_t node) {
+    step_machine m;
+    step_chain_begin(&m, &g->rules);
+    int32_t depth = search_node_at(g->job->search, node).depth, *path = MEM_ARRAY(int32_t, depth);
+    search_path(g->job->search, node, path);
+    for (int32_t d = 0; d < depth; d++) {
+        search_node v = search_node_at(g->job->search, path[d]);
+        for (int32_t i = 0; i < v.n; i++) {
+            size_t length;
+            const char *piece = tokenizer_piece(w->p->tokens, v.ids[i], &length);
+            step_replay(&m, piece, length);
+        }
+        step_replay_end(&m);
+    }
+    mem_free(path);
+    return m;
+}
+
+/* What of the gold rationale comes behind the path's text, which is the beginning of it but for white space.
+ */
+static const char *gold_rest(const char *rationale, const text_buffer *path) {
+    const char *at = rationale;
+    for (size_t i = 0; i < path->length; i++) {
+        if (isspace((unsigned char)path->at[i])) continue;
+        while (isspace((unsigned char)*at)) at++;
+        if (*at) at++;
+    }
+    if (path->length && isspace((unsigned char)path->at[path->length - 1]))
+        while (isspace((unsigned char)*at)) at++;
+    return at;
+}
+
+/* (2.8) The gold rationale's next step joins the candidates: tokenized on its own, ended by the same rules as
+ * a sampled one. */
+static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32_t fork, esp_error *error) {
+    lm_policy *p = w->p;
+    text_buffer path = {0};
+    token_list ids = {0};
+    candidate c = {.lane = fork, .gold = true, .hold_lane = -1, .steps = *machine};
+    esp_status status = lm_path_text(p, g->job->search, g->request.node, &path, error);
+    if (status == ESP_OK) {
+        const char *rest = gold_rest(g->gold->rationale, &path);
+        if (*rest) status = tokenizer_encode(p->tokens, rest, strlen(rest), false, &ids, error);
+        bool more = *rest != 0;
+        for (int64_t i = 0; status == ESP_OK && more && i < ids.count; i++)
+            more = candidate_push(p, &c, ids.at[i], 0);
+        if (more || c.wants_eos) { /* the rationale's end */
+            candidate_add(&c, p->eos, 0);
+            c.wants_eos = false;
+            c.finished = true;
+        }
+    }
+    text_free(&path);
+    MEM_LIST_FREE(&ids);
+    if (status == ESP_OK && c.ids.count > 0)
+        MEM_LIST_PUSH(&g->candidates, c);
+    else
+        candidate_free(&c);
+    return status;
+}
+
+static esp_status begin_search(wave *w, grove *g, esp_error *error) {
+    const search_request *r = &g->request;
+    if (r->kind == SEARCH_JUDGE) return ESP_OK;
+    g->rules.max_step_tokens = r->to_end ? INT32_MAX : w->p->set.max_step_tokens;
+    g->rules.size = r->to_end ? STEP_LINE : lm_rules(w->p).size;
+    step_machine machine = machine_at(w, g, r->node);
+    int32_t fork = (int32_t)g->lanes.count - 1;
+    assert(g->lanes.at[fork].fork);
+    for (int32_t i = 0; i < r->count; i++) {
+        candidate c = {.lane = fork,
+                       .key = rng_mix(r->key, (uint64_t)(r->first_candidate + i)),
+                       .temperature = w->p->set.temperature,
+                       .whole_chain = r->to_end,
+                       .steps = machine,
+                       .hold_lane = -1};
+        MEM_LIST_PUSH(&g->candidates, c);
+    }
+    bool gold = r->wants_gold && g->gold && g->gold->rationale && !r->to_end;
+    return gold ? add_gold(w, g, &machine, fork, error) : ESP_OK;
+}
+
+/* ---- Finishing: the reply ---- */
+
+/* (2.4) Right or wrong where gold is known, by the text of the whole chain. */
+static esp_status settle(wave *w, grove *g, const candidate *c, search_candidate *out, esp_error *error) {
+    out->outcome = c->finished ? SEARCH_FINISHED_UNKNOWN : c->cut ? SEARCH_CUT : SEARCH_OPEN;
+    if (!c->finished || !g->gold) return ESP_OK;
+    text_buffer text = {0};
+    token_list ids = {0};
+    int64_t before = path_tokens(g, g->request.node);
+    MEM_LIST_RESERVE(&ids, before + c->ids.count);
+    search_path_ids(g->job->search, g->request.node, ids.at);
+    memcpy(ids.at + before, c->ids.at, (size_t)c->ids.count * sizeof *ids.at);
+    esp_status status = lm_text(w->p, ids.at, before + c->ids.count, &text, error);
+    if (status == ESP_OK) {
+        task_grade_result grade = task_grade(w->p->t, text.at, text.length, g->gold->gold);
+        out->outcome = grade.correct ? SEARCH_RIGHT : SEARCH_WRONG;
+        task_grade_free(&grade);
+        const char *rationale = g->gold->rationale;
+        out->gold_text = rationale && search_text_key(text.at, text.length) ==
+                                          search_text_key(rationale, strlen(rationale));
+    }
+    MEM_LIST_FREE(&ids);
+    text_free(&text);
+    return status;
+}
+
+static esp_status describe(wave *w, grove *g, const candidate *c, search_candidate *out, esp_error *error) {
+    *out = (search_candidate){
+        .ids = c->ids.at, .logprobs = c->logprobs.at, .n = (int32_t)c->ids.count, .gold = c->gold};
+    for (int64_t i = 0; i < c->ids.count; i++) out->logprob += (double)c->logprobs.at[i];
+    text_buffer text = {0};
+    esp_status status = lm_text(w->p, c->ids.at, c->ids.count, &text, error);
+    if (status == ESP_OK) out->text_key = search_text_key(text.at, text.length);
+    text_free(&text);
+    return status == ESP_OK ? settle(w, g, c, out, error) : status;
+}
+
+static void hold_node(wave *w, grove *g, int32_t node, int side, int32_t lane_index, int32_t fed) {
+    if (lane_index < 0) return;
+    const lane *l = &g->lanes.at[lane_index];
+    kv_run_retain(w->p->kv, l->run);
+    g->nodes.at[node].keys[side] =
+        (key_hold){.run = l->run, .fed = fed, .ever = fed, .sealed = l->split, .used = w->tick};
+}
+
+static esp_status finish_candidates(wave *w, grove *g, esp_error *error) {
+    int64_t n = g->candidates.count;
+    search *s = g->job->search;
+    search_candidate *list = MEM_ARRAY(search_candidate, n);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
+        const candidate *c = &g->candidates.at[i];
+        status = describe(w, g, c, &list[i], error);
+        if (c->gold)
+            g->counts.gold += c->ids.count;
+        else
+            g->counts.sampled += c->ids.count + c->dropped;
+    }
+    int32_t before = search_node_count(s);
+    if (status == ESP_OK)
+        status = search_feed(s, &(search_reply){.candidates = list, .candidate_count = (int32_t)n}, error);
+    mem_free(list);
+    ESP_TRY(status);
+    for (int32_t v = before; v < search_node_count(s); v++) {
+        MEM_LIST_PUSH(&g->nodes, node_empty());
+        search_node node = search_node_at(s, v);
+        const candidate *c = &g->candidates.at[node.candidate];
+        if (!search_outcome_is_ended(node.outcome))
+            hold_node(w, g, v, SIDE_POLICY, c->hold_lane, c->hold_fed);
+    }
+    return ESP_OK;
+}
+
+/* (3.1) C = P("B") / (P("A") + P("B")). */
+static double confidence(double incorrect, double correct) {
+    return 1 / (1 + exp(incorrect - correct));
+}
+
+static esp_status finish_judge(wave *w, grove *g, esp_error *error) {
+    const search_request *r = &g->request;
+    search *s = g->job->search;
+    double *c = MEM_ARRAY(double, r->count);
+    for (int32_t i = 0; i < r->count; i++) {
+        c[i] = confidence(g->verdicts.at[2 * i], g->verdicts.at[2 * i + 1]);
+        search_node node = search_node_at(s, r->node + i);
+        if (!search_outcome_is_ended(node.outcome))
+            hold_node(w, g, r->node + i, SIDE_JUDGE, g->child_lanes.at[i], node.n);
+    }
+    esp_status status =
+        search_feed(s, &(search_reply){.confidences = c, .confidence_count = r->count}, error);
+    mem_free(c);
+    return status;
+}
+
+static void next_request(wave *w, grove *g) {
+    search_next(g->job->search, &g->request);
+    g->over = g->request.kind == SEARCH_DONE;
+    if (g->over)
+        g->job->counts = g->counts;
+    else
+        grove_leave_behind(w, g);
+}
+
+static esp_status finish_search(wave *w, grove *g, esp_error *error) {
+    if (g->request.kind == SEARCH_JUDGE)
+        ESP_TRY(finish_judge(w, g, error));
+    else
+        ESP_TRY(finish_candidates(w, g, error));
+    next_request(w, g);
+    return ESP_OK;
+}
+
+/* ---- The wave ---- */
+
+/* (3.2) All that may be gold goes through grove.gold; the prompts are made of what is left. */
+static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_error *error) {
+    g->job = job;
+    g->gold = job->gold_known ? job->problem : NULL;
+    problem asked = {.index = job->problem->index,
+                     .line = job->problem->line,
+                     .id = job->problem->id,
+                     .question = job->problem->question};
+    bool judge = search_config_of(job->search)->judge;
+    ESP_TRY(lm_prompt_ids(p, &asked, &g->prefix[SIDE_POLICY], error));
+    if (judge)
+        ESP_TRY(lm_judge_prefix_ids(p, g->gold && p->set.example ? g->gold : &asked,
+                                    g->gold && p->set.example, &g->prefix[SIDE_JUDGE], error));
+    int64_t room = model_context(p->m) - g->prefix[SIDE_POLICY].count;
+    int64_t judged = model_context(p->m) - g->prefix[SIDE_JUDGE].count - p->suffix.count;
+    if (judge && judged < room) room = judged;
+    if (room < 1)
+        return error_fail(
+            error, "leave the problem out, or use a model with a longer context",
+            "problem %s: its prompt of %lld tokens (%lld for the judge) leaves no room for an answer in "
+            "the context of %lld",
+            asked.id ? asked.id : "?", (long long)g->prefix[SIDE_POLICY].count,
+            (long long)(g->prefix[SIDE_JUDGE].count + p->suffix.count), (long long)model_context(p->m));
+    g->rules = lm_rules(p);
+    g->chain_limit = room < p->set.max_chain_tokens ? (int32_t)room : p->set.max_chain_tokens;
+    g->rules.max_chain_tokens = g->chain_limit;
+    search_next(job->search, &g->request);
+    return ESP_OK;
+}
+
+static const wave_kind searching = {plan_search, begin_search, finish_search};
+
+esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
+                     esp_error *error) {
+    wave w = {.p = p, .kind = &searching, .count = n, .shared_run = {-1, -1}};
+    w.groves = MEM_ARRAY(grove, n);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n; i++) {
+        jobs[i].counts = (lm_counts){0};
+        if (status == ESP_OK) status = prepare_grove(p, &w.groves[i], &jobs[i], error);
+    }
+    if (status == ESP_OK) {
+        wave_share(&w);
+        status = wave_run(&w, progress, user, error);
+    }
+    if (status == ESP_OK && n > 0) counts_add(&jobs[0].counts, &w.counts);
+    wave_free(&w);
+    return status;
+}

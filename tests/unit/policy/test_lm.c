@@ -1,0 +1,484 @@
+/* The language-model policy on a tiny model: what it says of steps equals what the model says of whole paths,
+ * a tree does not depend on its company, nothing is computed twice, no cache is too small to end, and no gold
+ * reaches a search that must not know it. */
+#include "policy/lm.h"
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+static esp_error error;
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
+    } while (0)
+
+typedef struct {
+    compute *c;
+    model *m;
+    tokenizer *tokens;
+    const task *t;
+} bench;
+
+static bench bench_open(const char *backend) {
+    bench b;
+    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
+    OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
+    OK(tokenizer_open(&b.tokens, path, &error));
+    b.t = task_find("gsm8k", &error);
+    return b;
+}
+
+static void bench_close(bench *b) {
+    tokenizer_close(b->tokens);
+    model_free(b->m);
+    compute_free(b->c);
+}
+
+static const problem problems[] = {
+    {.index = 0,
+     .id = "p0",
+     .question = "Tom has 3 cats and 2 dogs. How many pets?",
+     .gold = "5",
+     .rationale = "Tom has 3 cats.\nHe has 2 dogs.\n3 + 2 = 5\n#### 5"},
+    {.index = 1,
+     .id = "p1",
+     .question = "Lily ate 4 of 9 cakes. How many are left?",
+     .gold = "5",
+     .rationale = "She had 9 cakes.\n9 - 4 = 5\n#### 5"},
+    {.index = 2,
+     .id = "p2",
+     .question = "A toy costs 2 coins. What do 6 toys cost?",
+     .gold = "12",
+     .rationale = "6 * 2 = 12\n#### 12"},
+    {.index = 3,
+     .id = "p3",
+     .question = "Ben saw 7 birds, and 1 flew away. How many stay?",
+     .gold = "6",
+     .rationale = "7 - 1 = 6\n#### 6"},
+    {.index = 4,
+     .id = "p4",
+     .question = "Max has a red ball, and Sue has two. How many balls?",
+     .gold = "3",
+     .rationale = "Max has 1 ball. Sue has 2.\n1 + 2 = 3\n#### 3"},
+};
+enum { PROBLEMS = sizeof problems / sizeof *problems };
+
+static const lm_settings usual = {.temperature = 1,
+                                  .step_mode = SEARCH_STEP_LINE,
+                                  .prose = true,
+                                  .max_step_tokens = 12,
+                                  .max_chain_tokens = 60,
+                                  .example = true,
+                                  .kv_tokens = 40000,
+                                  .max_batch_tokens = 96,
+                                  .max_sequences = 16};
+
+static search_config small_search(void) {
+    search_config c = search_preset_named("default")->config;
+    c.simulations = 4;
+    c.root_multiplier = 2;
+    c.breadth_root = 4;
+    c.breadth = 3;
+    c.horizon = 3;
+    c.max_steps = 4;
+    c.judge = true;
+    return c;
+}
+
+typedef struct {
+    lm_search_job jobs[PROBLEMS];
+    int32_t n;
+    int64_t computed;
+} outcome;
+
+/* Searches problems first .. first + n - 1 in one wave. */
+static outcome search_some(bench *b, const lm_settings *set, const search_config *config, const problem *list,
+                           int32_t first, int32_t n, bool gold_known) {
+    outcome o = {.n = n};
+    lm_policy *p;
+    OK(lm_new(&p, b->m, b->tokens, b->t, CHAT_PLAIN, set, &error));
+    for (int32_t i = 0; i < n; i++) {
+        const problem *q = &list[first + i];
+        o.jobs[i] = (lm_search_job){.problem = q, .gold_known = gold_known};
+        OK(search_new(&o.jobs[i].search, config, rng_mix(rng_key(7), (uint64_t)q->index), &error));
+    }
+    int64_t before = model_tokens_computed(b->m);
+    OK(lm_search(p, o.jobs, n, NULL, NULL, &error));
+    o.computed = model_tokens_computed(b->m) - before;
+    lm_free(p);
+    return o;
+}
+
+static void outcome_free(outcome *o) {
+    for (int32_t i = 0; i < o->n; i++) search_free(o->jobs[i].search);
+}
+
+/* Same nodes, ids, numbers; log-probs and what follows from them within `within` (0: the same bits). */
+static void same_tree(const search *a, const search *b, double within) {
+    assert_int_equal(search_node_count(a), search_node_count(b));
+    assert_int_equal(search_top(a), search_top(b));
+    for (int32_t v = 0; v < search_node_count(a); v++) {
+        search_node x = search_node_at(a, v), y = search_node_at(b, v);
+        assert_int_equal(x.parent, y.parent);
+        assert_int_equal(x.n, y.n);
+        assert_int_equal(x.N, y.N);
+        assert_int_equal(x.outcome, y.outcome);
+        if (x.n) assert_memory_equal(x.ids, y.ids, (size_t)x.n * sizeof *x.ids);
+        double worst = fmax(fabs(x.logprob - y.logprob), fmax(fabs(x.C - y.C), fabs(x.Q - y.Q)));
+        if (!(worst <= within)) fail_msg("node %d differs by %g", v, worst);
+    }
+}
+
+static void forward_one(bench *b, const int32_t *ids, int64_t n, float *logprob) {
+    token_tree_builder t = {0};
+    token_tree_add(&t, -1, ids, n);
+    token_tree tree = token_tree_view(&t);
+    OK(model_forward(b->m, &tree, NULL, false, logprob, &error));
+    token_tree_free(&t);
+}
+
+/* Log-probs of every node's step, and its C, against the model on the whole path. */
+static void check_against_forward(bench *b, lm_policy *p, const lm_search_job *job, bool example) {
+    token_list prompt = {0}, judge = {0};
+    OK(lm_prompt_ids(p, job->problem, &prompt, &error));
+    OK(lm_judge_prefix_ids(p, job->problem, example, &judge, &error));
+    static int32_t path[2048];
+    static float logprob[2048];
+    const search *s = job->search;
+    for (int32_t v = 1; v < search_node_count(s); v++) {
+        search_node node = search_node_at(s, v);
+        int64_t steps = search_path_ids(s, v, NULL);
+        memcpy(path, prompt.at, (size_t)prompt.count * 4);
+        search_path_ids(s, v, path + prompt.count);
+        forward_one(b, path, prompt.count + steps, logprob);
+        for (int32_t i = 0; i < node.n; i++) {
+            double d = fabs((double)logprob[prompt.count + steps - node.n + i] - (double)node.logprobs[i]);
+            if (!(d < 1e-4)) fail_msg("node %d token %d: log-prob off by %g", v, i, d);
+        }
+        if (!search_config_of(s)->judge) continue;
+        if (node.ids[node.n - 1] == lm_eos(p)) steps--;
+        token_list whole = {0};
+        for (int64_t i = 0; i < judge.count; i++) MEM_LIST_PUSH(&whole, judge.at[i]);
+        for (int64_t i = 0; i < steps; i++) MEM_LIST_PUSH(&whole, path[prompt.count + i]);
+        lm_judge_suffix_ids(p, &whole);
+        double odds[2];
+        for (int correct = 0; correct < 2; correct++) {
+            MEM_LIST_PUSH(&whole, lm_verdict_id(p, correct));
+            forward_one(b, whole.at, whole.count, logprob);
+            odds[correct] = exp((double)logprob[--whole.count]);
+        }
+        MEM_LIST_FREE(&whole);
+        double d = fabs(odds[1] / (odds[0] + odds[1]) - node.C);
+        if (!(d < 1e-4)) fail_msg("node %d: C off by %g", v, d);
+    }
+    MEM_LIST_FREE(&prompt);
+    MEM_LIST_FREE(&judge);
+}
+
+/* ---- Distinct tokens of a set of paths ---- */
+
+static int compare_paths(const void *a, const void *b) {
+    const token_list *x = a, *y = b;
+    for (int64_t i = 0; i < x->count && i < y->count; i++)
+        if (x->at[i] != y->at[i]) return x->at[i] < y->at[i] ? -1 : 1;
+    return x->count < y->count ? -1 : x->count > y->count;
+}
+
+static int64_t distinct_tokens(token_list *paths, int64_t n) {
+    qsort(paths, (size_t)n, sizeof *paths, compare_paths);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t same = 0;
+        if (i)
+            while (same < paths[i].count && same < paths[i - 1].count &&
+                   paths[i].at[same] == paths[i - 1].at[same])
+                same++;
+        sum += paths[i].count - same;
+    }
+    return sum;
+}
+
+static token_list path_behind(const token_list *prefix, const search *s, int32_t node, int32_t less) {
+    token_list l = {0};
+    int64_t n = search_path_ids(s, node, NULL);
+    MEM_LIST_RESERVE(&l, prefix->count + n + 1);
+    memcpy(l.at, prefix->at, (size_t)prefix->count * 4);
+    search_path_ids(s, node, l.at + prefix->count);
+    l.count = prefix->count + n - less;
+    return l;
+}
+
+/* What a set of trees must cost: every distinct prefix once in each of the two prompts (a last token is fed
+ * to the policy only when its node is expanded, to the judge always but for end-of-sequence), and a suffix a
+ * node. */
+static int64_t least_tokens(lm_policy *p, const outcome *o, bool example) {
+    int64_t total = 0;
+    MEM_LIST(token_list) paths[2] = {{0}, {0}};
+    token_list suffix = {0};
+    lm_judge_suffix_ids(p, &suffix);
+    for (int32_t j = 0; j < o->n; j++) {
+        const search *s = o->jobs[j].search;
+        token_list prefix[2] = {{0}, {0}};
+        OK(lm_prompt_ids(p, o->jobs[j].problem, &prefix[0], &error));
+        OK(lm_judge_prefix_ids(p, o->jobs[j].problem, example, &prefix[1], &error));
+        for (int32_t v = 0; v < search_node_count(s); v++) {
+            search_node node = search_node_at(s, v);
+            MEM_LIST_PUSH(&paths[0], path_behind(&prefix[0], s, v, node.expanded ? 0 : 1));
+            bool eos = v && node.ids[node.n - 1] == lm_eos(p);
+            MEM_LIST_PUSH(&paths[1], path_behind(&prefix[1], s, v, eos));
+            if (v) total += suffix.count;
+        }
+        MEM_LIST_FREE(&prefix[0]);
+        MEM_LIST_FREE(&prefix[1]);
+    }
+    for (int side = 0; side < 2; side++) {
+        total += distinct_tokens(paths[side].at, paths[side].count);
+        for (int64_t i = 0; i < paths[side].count; i++) MEM_LIST_FREE(&paths[side].at[i]);
+        MEM_LIST_FREE(&paths[side]);
+    }
+    MEM_LIST_FREE(&suffix);
+    return total;
+}
+
+/* ---- Tests ---- */
+
+static void steps_as_the_model_says(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    lm_policy *p;
+    for (int fill = 0; fill < 2; fill++) {
+        lm_settings set = usual;
+        if (fill) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
+        search_config config = small_search();
+        config.gold_injection = true;
+        outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
+        OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+        int64_t nodes = 0, gold = 0;
+        for (int32_t i = 0; i < o.n; i++) {
+            check_against_forward(&b, p, &o.jobs[i], true);
+            nodes += search_node_count(o.jobs[i].search);
+            gold += search_node_at(o.jobs[i].search, 1).gold || o.jobs[i].counts.gold > 0;
+            assert_true(search_is_done(o.jobs[i].search));
+        }
+        assert_true(nodes > 60);
+        assert_int_equal(gold, PROBLEMS);
+        lm_free(p);
+        outcome_free(&o);
+    }
+    bench_close(&b);
+}
+
+static void company_does_not_matter(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    search_config config = small_search();
+    outcome all = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
+    outcome again = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
+    for (int32_t i = 0; i < PROBLEMS; i++) {
+        outcome alone = search_some(&b, &usual, &config, problems, i, 1, true);
+        same_tree(all.jobs[i].search, alone.jobs[0].search, 1e-5);
+        same_tree(all.jobs[i].search, again.jobs[i].search, 0);
+        outcome_free(&alone);
+    }
+    outcome_free(&again);
+    outcome_free(&all);
+    bench_close(&b);
+}
+
+static void nothing_twice(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    search_config config = small_search();
+    lm_settings set = usual;
+    set.prose = false; /* no token is sampled and dropped */
+    outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
+    lm_policy *p;
+    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    lm_counts sum = {0};
+    for (int32_t i = 0; i < o.n; i++) {
+        sum.computed += o.jobs[i].counts.computed;
+        sum.recomputed += o.jobs[i].counts.recomputed;
+    }
+    assert_int_equal(sum.computed, o.computed);
+    assert_int_equal(sum.recomputed, 0);
+    assert_int_equal(o.computed, least_tokens(p, &o, true));
+    lm_free(p);
+    outcome_free(&o);
+    bench_close(&b);
+}
+
+static void any_cache_ends(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    search_config config = small_search();
+    outcome large = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
+    int64_t recomputed = 0;
+    const int64_t sizes[] = {2400, 1100, 900};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        lm_settings set = usual;
+        set.kv_tokens = sizes[k];
+        outcome tiny = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
+        for (int32_t i = 0; i < PROBLEMS; i++) {
+            same_tree(large.jobs[i].search, tiny.jobs[i].search, 1e-5);
+            recomputed += tiny.jobs[i].counts.recomputed;
+        }
+        outcome_free(&tiny);
+    }
+    assert_true(recomputed > 0);
+
+    lm_settings set = usual;
+    set.kv_tokens = 256;
+    lm_policy *p;
+    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    lm_search_job job = {.problem = &problems[0]};
+    OK(search_new(&job.search, &config, rng_key(1), &error));
+    assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "too small"));
+    search_free(job.search);
+    lm_free(p);
+    outcome_free(&large);
+    bench_close(&b);
+}
+
+static void gold_stays_out(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    problem changed[PROBLEMS];
+    memcpy(changed, problems, sizeof changed);
+    for (int i = 0; i < PROBLEMS; i++) changed[i].gold = "99", changed[i].rationale = "It is 99.\n#### 99";
+    search_config config = small_search();
+    config.gold_injection = true;
+    outcome x = search_some(&b, &usual, &config, problems, 0, 3, false);
+    outcome y = search_some(&b, &usual, &config, changed, 0, 3, false);
+    outcome known = search_some(&b, &usual, &config, changed, 0, 3, true);
+    for (int32_t i = 0; i < 3; i++) {
+        same_tree(x.jobs[i].search, y.jobs[i].search, 0);
+        assert_int_equal(x.jobs[i].counts.gold, 0);
+        for (int32_t v = 0; v < search_node_count(x.jobs[i].search); v++) {
+            search_outcome o = search_node_at(x.jobs[i].search, v).outcome;
+            assert_true(o != SEARCH_RIGHT && o != SEARCH_WRONG);
+        }
+        assert_true(known.jobs[i].counts.gold > 0); /* the same settings do look at it where they may */
+        assert_true(fabs(search_node_at(known.jobs[i].search, 1).C - search_node_at(x.jobs[i].search, 1).C) >
+                    1e-7);
+    }
+    outcome_free(&x);
+    outcome_free(&y);
+    outcome_free(&known);
+    bench_close(&b);
+}
+
+static void stops_on_request(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    volatile sig_atomic_t stop = 1;
+    lm_settings set = usual;
+    set.stop = &stop;
+    lm_policy *p;
+    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    search_config config = small_search();
+    lm_search_job job = {.problem = &problems[0]};
+    OK(search_new(&job.search, &config, rng_key(1), &error));
+    assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_INTERRUPTED);
+    search_free(job.search);
+    lm_free(p);
+    bench_close(&b);
+}
+
+/* ---- Chains ---- */
+
+static int64_t plain_greedy(bench *b, lm_policy *p, const token_list *prompt, int32_t most, int32_t *out) {
+    kv_cache *kv;
+    OK(kv_new(&kv, b->m, 1024, &error));
+    int32_t run = kv_run_new(kv, -1), n = 0;
+    const int32_t *next = prompt->at;
+    int64_t count = prompt->count;
+    while (n < most) {
+        kv_read read = {.at = count - 1, .kind = READ_GREEDY};
+        OK(model_extend(b->m, kv, &(kv_feed){run, next, count}, 1, &read, 1, &error));
+        out[n] = read.token;
+        next = &out[n++];
+        count = 1;
+        if (read.token == lm_eos(p)) break;
+    }
+    kv_run_release(kv, run);
+    kv_free(kv);
+    return n;
+}
+
+static void chains(void **state) {
+    (void)state;
+    bench b = bench_open("ref");
+    lm_settings set = usual;
+    lm_policy *p;
+    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    enum { K = 20, MOST = 40 };
+    token_list prompts[2] = {{0}, {0}};
+    lm_chain_job jobs[2 * K] = {0}, alone = {0};
+    for (int q = 0; q < 2; q++) {
+        OK(lm_prompt_ids(p, &problems[q], &prompts[q], &error));
+        for (int k = 0; k < K; k++)
+            jobs[q * K + k] = (lm_chain_job){.prompt = prompts[q].at,
+                                             .prompt_count = prompts[q].count,
+                                             .temperature = k ? 1.0f : 0.0f,
+                                             .key = rng_mix(rng_key(3), (uint64_t)(q * K + k)),
+                                             .max_tokens = MOST};
+    }
+    lm_counts counts;
+    OK(lm_chains(p, jobs, 2 * K, &counts, NULL, NULL, &error));
+    int64_t tokens = 0, differ = 0;
+    for (int i = 0; i < 2 * K; i++) {
+        const lm_chain_job *job = &jobs[i];
+        assert_true(job->ids.count == MOST ||
+                    (job->finished && job->ids.at[job->ids.count - 1] == lm_eos(p)));
+        assert_int_equal(job->logprobs.count, job->ids.count);
+        assert_int_equal(job->ends.at[job->ends.count - 1], job->ids.count);
+        tokens += job->ids.count;
+        differ += i % K && memcmp(job->ids.at, jobs[i - 1].ids.at, 16) != 0;
+        static int32_t path[1024];
+        static float logprob[1024];
+        memcpy(path, job->prompt, (size_t)job->prompt_count * 4);
+        memcpy(path + job->prompt_count, job->ids.at, (size_t)job->ids.count * 4);
+        forward_one(&b, path, job->prompt_count + job->ids.count, logprob);
+        for (int64_t t = 0; t < job->ids.count; t++)
+            assert_true(fabs((double)(logprob[job->prompt_count + t] - job->logprobs.at[t])) < 1e-4);
+    }
+    assert_true(differ > K);
+    assert_int_equal(counts.sampled, tokens);
+    assert_true(counts.computed < tokens + prompts[0].count + prompts[1].count);
+    for (int q = 0; q < 2; q++) {
+        int32_t greedy[MOST];
+        int64_t n = plain_greedy(&b, p, &prompts[q], MOST, greedy);
+        assert_int_equal(n, jobs[q * K].ids.count);
+        assert_memory_equal(greedy, jobs[q * K].ids.at, (size_t)n * 4);
+    }
+    alone = (lm_chain_job){.prompt = prompts[1].at,
+                           .prompt_count = prompts[1].count,
+                           .temperature = 1,
+                           .key = jobs[2 * K - 1].key,
+                           .max_tokens = MOST};
+    OK(lm_chains(p, &alone, 1, &counts, NULL, NULL, &error));
+    assert_int_equal(alone.ids.count, jobs[2 * K - 1].ids.count);
+    assert_memory_equal(alone.ids.at, jobs[2 * K - 1].ids.at, (size_t)alone.ids.count * 4);
+    lm_chain_free(&alone);
+    for (int i = 0; i < 2 * K; i++) lm_chain_free(&jobs[i]);
+    MEM_LIST_FREE(&prompts[0]);
+    MEM_LIST_FREE(&prompts[1]);
+    lm_free(p);
+    bench_close(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_as_the_model_says),
+        cmocka_unit_test(company_does_not_matter),
+        cmocka_unit_test(nothing_twice),
+        cmocka_unit_test(any_cache_ends),
+        cmocka_unit_test(gold_stays_out),
+        cmocka_unit_test(stops_on_request),
+        cmocka_unit_test(chains),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
