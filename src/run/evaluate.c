@@ -215,13 +215,17 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
     return status;
 }
 
+int64_t evaluate_kv_tokens(const session *s, const evaluate_options *o) {
+    if (o->kv_tokens) return o->kv_tokens;
+    if (o->method == RECIPE_SEARCH) return session_lm_settings(s).kv_tokens;
+    return o->batch * (o->max_tokens + PROMPT_ROOM);
+}
+
 static lm_settings settings_of(const session *s, const evaluate_options *o) {
     lm_settings set = session_lm_settings(s);
     set.example = false; /* (3.2) */
     set.max_sequences = (int32_t)o->batch;
-    if (o->method != RECIPE_SEARCH)
-        set.kv_tokens = o->batch * (o->max_tokens + PROMPT_ROOM);
-    if (o->kv_tokens) set.kv_tokens = o->kv_tokens;
+    set.kv_tokens = evaluate_kv_tokens(s, o);
     return set;
 }
 

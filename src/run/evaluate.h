@@ -26,6 +26,8 @@ typedef struct {
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */
 evaluate_options evaluate_options_of(const recipe *r);
+/* Size of the KV cache that an evaluation makes. */
+int64_t evaluate_kv_tokens(const session *s, const evaluate_options *options);
 
 /* One chain. Search has two a problem: sample 0 is the committed path, sample 1 the answer that the tree's
  * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
