@@ -8,8 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const app_verb *const verbs[] = {&verb_train,    &verb_search, &verb_score,
-                                        &verb_tokenize, &verb_grade,  &verb_import};
+static const app_verb *const verbs[] = {&verb_train,    &verb_generate, &verb_search, &verb_score,
+                                        &verb_tokenize, &verb_grade,    &verb_import};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static int print_error(const esp_error *error) {
