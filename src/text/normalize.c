@@ -21,12 +21,17 @@ void normalizer_free(normalizer *n) {
 
 static void replace(const normal_step *step, const text_buffer *in, text_buffer *out) {
     size_t from = strlen(step->from), to = strlen(step->to), kept = 0;
-    const char *hit;
-    while (from && (hit = memmem(in->at + kept, in->length - kept, step->from, from))) {
-        size_t at = (size_t)(hit - in->at);
-        text_append(out, in->at + kept, at - kept);
+    const char *end = in->at + in->length, *hit = in->at;
+    while (from && (hit = memchr(hit, step->from[0], (size_t)(end - hit)))) {
+        if (from > (size_t)(end - hit)) break;
+        if (memcmp(hit, step->from, from) != 0) {
+            hit++;
+            continue;
+        }
+        text_append(out, in->at + kept, (size_t)(hit - in->at) - kept);
         text_append(out, step->to, to);
-        kept = at + from;
+        hit += from;
+        kept = (size_t)(hit - in->at);
     }
     text_append(out, in->at + kept, in->length - kept);
 }

@@ -85,6 +85,12 @@ esp_status pretokenizer_add_split(pretokenizer *p, const char *pattern, split_be
         return error_fail(error, "a pattern that PCRE2 cannot read is not supported",
                           "pre-tokenizer pattern %s: %s", pattern, why);
     }
+    uint32_t empty = 0;
+    if (pcre2_pattern_info(s.code, PCRE2_INFO_MATCHEMPTY, &empty) == 0 && empty) {
+        pcre2_code_free(s.code);
+        return error_fail(error, "a pattern must match one character at least",
+                          "pre-tokenizer pattern %s can match nothing, which is not supported", pattern);
+    }
     pcre2_jit_compile(s.code, PCRE2_JIT_COMPLETE); /* where there is no compiler the interpreter serves */
     MEM_LIST_PUSH(&p->stages, s);
     return ESP_OK;

@@ -47,7 +47,7 @@ typedef struct {
     step_outcome outcome;
     int32_t keep; /* the step is its first `keep` tokens. Fewer than were fed where the last token starts the
                      next sentence, or a filled step was cut back to its last whole line; never 0 */
-    bool cut;     /* unfinished, and the chain has reached max_steps or max_chain_tokens */
+    bool cut; /* unfinished, and the chain has reached max_steps, or this step ran into max_chain_tokens */
 } step_result;
 
 /* What is known of the line that the last token stands on. */

@@ -18,47 +18,56 @@ typedef struct {
 
 static const char hint_other[] = "use the model's Hugging Face folder with its tokenizer.json";
 
-#define BYTE_LEVEL(regex)                                                                                    \
-    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":" regex "}"
-#define SPLIT(pattern)                                                                                       \
-    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" pattern "\"},\"behavior\":\"Isolated\",\"invert\":"      \
-    "false}"
-#define SEQUENCE(...) "{\"type\":\"Sequence\",\"pretokenizers\":[" __VA_ARGS__ "]}"
+/* The pre-tokenizers that tokenizer.ggml.pre names, as llama.cpp (src/llama-vocab.cpp) defines the names:
+ * single digits first where it says so, then the patterns one after the other, then GPT-2's words. */
+typedef struct {
+    const char *name;
+    bool digits, gpt2_words, whole_words;
+    const char *patterns[5];
+} named_cutter;
 
-/* The pre-tokenizers that tokenizer.ggml.pre names, as llama.cpp (src/llama-vocab.cpp) defines the names. */
-static const char cut_gpt2[] = BYTE_LEVEL("true");
-static const char cut_digits[] =
-    SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":true}," BYTE_LEVEL("true"));
-#define WORDS_WITH_DIGITS(digits)                                                                            \
-    SEQUENCE(SPLIT("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|" digits "| "       \
-                   "?[^"                                                                                     \
-                   "\\\\s\\\\p{L}"                                                                           \
-                   "\\\\p{N}]+["                                                                             \
-                   "\\\\r\\\\n]*|"                                                                           \
-                   "\\\\s*["                                                                                 \
-                   "\\\\r\\\\n]+|"                                                                           \
-                   "\\\\s+(?!"                                                                               \
-                   "\\\\S)|"                                                                                 \
-                   "\\\\s+") "," BYTE_LEVEL("false"))
-static const char cut_llama3[] = WORDS_WITH_DIGITS("\\\\p{N}{1,3}");
-static const char cut_qwen2[] = WORDS_WITH_DIGITS("\\\\p{N}");
-static const char cut_default[] = SEQUENCE(SPLIT("[\\\\p{P}\\\\$\\\\+<=>\\\\^~\\\\|]+") "," SPLIT(
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| "
-    "?\\\\p{N}+| "
-    "?[^\\\\s\\\\p{L}\\\\p{N}]+|\\\\s+(?!"
-    "\\\\S)") "," SPLIT("\\\\p{N}"
-                        "+") "," SPLIT("[0-9][0-9][0-9]") "," BYTE_LEVEL("false"));
+#define GPT2_START  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
+#define WORDS_START "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+#define WORDS_END   "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-static const struct {
-    const char *name, *json;
-    bool whole_words;
-} pre_tokenizers[] = {
-    {"default", cut_default, false},  {"gpt-2", cut_gpt2, false},      {"phi-2", cut_gpt2, false},
-    {"mpt", cut_gpt2, false},         {"olmo", cut_gpt2, false},       {"smollm", cut_digits, false},
-    {"starcoder", cut_digits, false}, {"refact", cut_digits, false},   {"command-r", cut_digits, false},
-    {"codeshell", cut_digits, false}, {"llama-bpe", cut_llama3, true}, {"llama3", cut_llama3, true},
-    {"llama-v3", cut_llama3, true},   {"qwen2", cut_qwen2, false},
+static const named_cutter cutters[] = {
+    {"default", false, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_START, "\\p{N}+", "[0-9][0-9][0-9]"}},
+    {"gpt-2", false, true, false, {0}},
+    {"phi-2", false, true, false, {0}},
+    {"mpt", false, true, false, {0}},
+    {"olmo", false, true, false, {0}},
+    {"smollm", true, true, false, {0}},
+    {"starcoder", true, true, false, {0}},
+    {"refact", true, true, false, {0}},
+    {"command-r", true, true, false, {0}},
+    {"codeshell", true, true, false, {0}},
+    {"llama-bpe", false, false, true, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
+    {"llama3", false, false, true, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
+    {"llama-v3", false, false, true, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
+    {"qwen2", false, false, false, {WORDS_START "\\p{N}" WORDS_END}},
 };
+
+static json_t *byte_level(bool gpt2_words) {
+    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1,
+                     "use_regex", gpt2_words);
+}
+
+static json_t *cutter_json(const named_cutter *c) {
+    json_t *parts = json_array();
+    if (c->digits)
+        json_array_append_new(parts, json_pack("{s:s, s:b}", "type", "Digits", "individual_digits", 1));
+    for (int i = 0; c->patterns[i]; i++)
+        json_array_append_new(parts, json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern",
+                                               "Regex", c->patterns[i], "behavior", "Isolated", "invert", 0));
+    json_array_append_new(parts, byte_level(c->gpt2_words));
+    return json_pack("{s:s, s:o}", "type", "Sequence", "pretokenizers", parts);
+}
+
+static const named_cutter *find_cutter(const char *name) {
+    for (size_t i = 0; i < sizeof cutters / sizeof *cutters; i++)
+        if (strcmp(name, cutters[i].name) == 0) return &cutters[i];
+    return NULL;
+}
 
 static json_t *parse(const char *text) {
     return json_loads(text, 0, NULL);
@@ -230,24 +239,19 @@ static void put_sentencepiece(json_t *file, json_t *model, bool prefix) {
 
 static esp_status put_byte_level(json_t *file, json_t *model, const source *s, bool prefix,
                                  esp_error *error) {
-    const char *name = "default", *json = NULL;
-    bool whole_words = false;
+    const char *name = "default";
     if (gguf_has(s->g, "tokenizer.ggml.pre"))
         ESP_TRY(gguf_need_string(s->g, "tokenizer.ggml.pre", &name, error));
-    for (size_t i = 0; i < sizeof pre_tokenizers / sizeof *pre_tokenizers; i++)
-        if (strcmp(name, pre_tokenizers[i].name) == 0) {
-            json = pre_tokenizers[i].json;
-            whole_words = pre_tokenizers[i].whole_words;
-        }
-    if (!json || prefix)
+    const named_cutter *cutter = find_cutter(name);
+    if (!cutter || prefix)
         return error_fail(error, hint_other, "%s: pre-tokenizer %s%s is not supported", s->path, name,
                           prefix ? " with tokenizer.ggml.add_space_prefix" : "");
     json_object_set_new(file, "normalizer", json_null());
-    json_object_set_new(file, "pre_tokenizer", parse(json));
-    json_object_set_new(file, "decoder", parse(BYTE_LEVEL("true")));
+    json_object_set_new(file, "pre_tokenizer", cutter_json(cutter));
+    json_object_set_new(file, "decoder", byte_level(true));
     json_object_set_new(model, "fuse_unk", json_false());
     json_object_set_new(model, "byte_fallback", json_false());
-    json_object_set_new(model, "ignore_merges", json_boolean(whole_words));
+    json_object_set_new(model, "ignore_merges", json_boolean(cutter->whole_words));
     return ESP_OK;
 }
 

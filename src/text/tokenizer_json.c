@@ -25,13 +25,22 @@ static const char *pattern_of(const json_t *component, bool *regex) {
     return text ? text : json_string_value(json_object_get(pattern, "String"));
 }
 
+/* The parts of a Sequence; an error where they are not a list. */
+static esp_status parts_of(const json_t *sequence, const char *key, const char *where, const json_t **out,
+                           esp_error *error) {
+    *out = json_object_get(sequence, key);
+    if (!json_is_array(*out)) return error_fail(error, hint_damaged, "%s: a Sequence without %s", where, key);
+    return ESP_OK;
+}
+
 static esp_status add_normalizer(tokenizer *t, const json_t *n, const char *where, esp_error *error) {
     const char *type = type_of(n);
     if (strcmp(type, "Sequence") == 0) {
         size_t i;
         json_t *part;
-        json_array_foreach(json_object_get(n, "normalizers"), i, part)
-            ESP_TRY(add_normalizer(t, part, where, error));
+        const json_t *parts;
+        ESP_TRY(parts_of(n, "normalizers", where, &parts, error));
+        json_array_foreach(parts, i, part) ESP_TRY(add_normalizer(t, part, where, error));
         return ESP_OK;
     }
     static const struct {
@@ -95,8 +104,9 @@ static esp_status add_pre_tokenizer(tokenizer *t, const json_t *p, const char *w
     if (strcmp(type, "Sequence") == 0) {
         size_t i;
         json_t *part;
-        json_array_foreach(json_object_get(p, "pretokenizers"), i, part)
-            ESP_TRY(add_pre_tokenizer(t, part, where, error));
+        const json_t *parts;
+        ESP_TRY(parts_of(p, "pretokenizers", where, &parts, error));
+        json_array_foreach(parts, i, part) ESP_TRY(add_pre_tokenizer(t, part, where, error));
         return ESP_OK;
     }
     if (t->words.byte_level)
@@ -137,8 +147,9 @@ static esp_status add_decoder(tokenizer *t, decoder *d, const json_t *part, cons
     if (strcmp(type, "Sequence") == 0) {
         size_t i;
         json_t *step;
-        json_array_foreach(json_object_get(part, "decoders"), i, step)
-            ESP_TRY(add_decoder(t, d, step, where, error));
+        const json_t *parts;
+        ESP_TRY(parts_of(part, "decoders", where, &parts, error));
+        json_array_foreach(parts, i, step) ESP_TRY(add_decoder(t, d, step, where, error));
     } else if (strcmp(type, "ByteLevel") == 0 && t->words.byte_level) {
         return ESP_OK;
     } else if (strcmp(type, "Replace") == 0 && from && content && !regex) {
@@ -164,8 +175,8 @@ static esp_status add_decoder(tokenizer *t, decoder *d, const json_t *part, cons
 static int fallback_byte(byte_run piece) {
     static const char digits[] = "0123456789ABCDEF";
     if (piece.length != 6 || memcmp(piece.at, "<0x", 3) != 0 || piece.at[5] != '>') return -1;
-    const char *high = memchr(digits, piece.at[3], 16), *low = memchr(digits, piece.at[4], 16);
-    return high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
+    const char *high = strchr(digits, piece.at[3]), *low = strchr(digits, piece.at[4]);
+    return high && low && *high && *low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
 }
 
 static void set_outputs(tokenizer *t, const decoder *d) {
@@ -343,7 +354,7 @@ static esp_status read_model(tokenizer *t, const json_t *file, const char *where
     const json_t *model = json_object_get(file, "model"), *added = json_object_get(file, "added_tokens");
     ESP_TRY(check_model(model, where, error));
     const json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");
-    int32_t size;
+    int32_t size = 0;
     ESP_TRY(count_ids(vocab, added, where, &size, error));
     bool byte_level = t->words.byte_level;
     vocabulary *v = &t->words;
@@ -376,8 +387,9 @@ static esp_status read_post_processor(tokenizer *t, const json_t *p, const char 
     json_t *part;
     if (strcmp(type, "ByteLevel") == 0) return ESP_OK;
     if (strcmp(type, "Sequence") == 0) {
-        json_array_foreach(json_object_get(p, "processors"), i, part)
-            ESP_TRY(read_post_processor(t, part, where, error));
+        const json_t *parts;
+        ESP_TRY(parts_of(p, "processors", where, &parts, error));
+        json_array_foreach(parts, i, part) ESP_TRY(read_post_processor(t, part, where, error));
         return ESP_OK;
     }
     if (strcmp(type, "TemplateProcessing") != 0)

@@ -2,7 +2,6 @@
  * threads share it without locks. A word whose slot is taken by another is encoded anew each time. */
 #include "text/tokenizer_inner.h"
 
-#include <stdatomic.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -14,7 +13,7 @@ typedef struct {
 } cache_entry;
 
 struct word_cache {
-    _Atomic(cache_entry *) slots[CACHE_SLOTS];
+    cache_entry *slots[CACHE_SLOTS]; /* read and set by the compiler's atomic operations only */
 };
 
 word_cache *word_cache_new(void) {
@@ -23,19 +22,19 @@ word_cache *word_cache_new(void) {
 
 void word_cache_free(word_cache *c) {
     if (!c) return;
-    for (int i = 0; i < CACHE_SLOTS; i++) mem_free(atomic_load(&c->slots[i]));
+    for (int i = 0; i < CACHE_SLOTS; i++) mem_free(c->slots[i]);
     mem_free(c);
 }
 
-static void remember(_Atomic(cache_entry *) *slot, const char *word, size_t length, const int32_t *ids,
-                     int64_t count) {
+static void remember(cache_entry **slot, const char *word, size_t length, const int32_t *ids, int64_t count) {
     size_t ids_bytes = (size_t)count * sizeof *ids;
     cache_entry *e = mem_alloc(sizeof *e + ids_bytes + length), *none = NULL;
     e->length = (uint32_t)length;
     e->count = (uint32_t)count;
     if (count) memcpy(e->ids, ids, ids_bytes);
     memcpy(e->ids + count, word, length);
-    if (!atomic_compare_exchange_strong(slot, &none, e)) mem_free(e); /* another thread was first */
+    if (!__atomic_compare_exchange_n(slot, &none, e, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        mem_free(e); /* another thread was first */
 }
 
 void word_cache_encode(word_cache *c, const vocabulary *v, bpe_scratch *s, const char *word, size_t length,
@@ -44,8 +43,8 @@ void word_cache_encode(word_cache *c, const vocabulary *v, bpe_scratch *s, const
         bpe_word(v, s, word, length, out);
         return;
     }
-    _Atomic(cache_entry *) *slot = &c->slots[XXH3_64bits(word, length) % CACHE_SLOTS];
-    const cache_entry *e = atomic_load_explicit(slot, memory_order_acquire);
+    cache_entry **slot = &c->slots[XXH3_64bits(word, length) % CACHE_SLOTS];
+    const cache_entry *e = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (e && e->length == length && memcmp(e->ids + e->count, word, length) == 0) {
         for (uint32_t i = 0; i < e->count; i++) MEM_LIST_PUSH(out, e->ids[i]);
         return;

@@ -4,7 +4,7 @@ import gzip
 import json
 import sys
 import tokenizers
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 S = sys.argv[1] + "/data/"
 src = {
@@ -107,6 +107,34 @@ for n, p in src.items():
         rows.append(r)
     out[n] = rows
 p = sys.argv[2]
+
+words = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+patterns = [
+    words,
+    gpt2,
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"\s",
+    r"[\s\p{N}]+",
+    r"\S+",
+]
+behaviors = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
+cuts = []
+for pattern in patterns:
+    for behavior in behaviors if pattern not in (words, gpt2) else ["isolated"]:
+        for invert in (False, True):
+            split = pre_tokenizers.Split(Regex(pattern), behavior, invert)
+            rows = [[x, [w for w, _ in split.pre_tokenize_str(x)]] for x in texts if len(x) < 60]
+            if pattern not in (words, gpt2):
+                rows = rows[::6] + [
+                    [x, [w for w, _ in split.pre_tokenize_str(x)]] for x in (" 12  3a4 ", "\u180e1 ")
+                ]
+            cuts.append(
+                {"pattern": pattern, "behavior": behaviors.index(behavior), "invert": invert, "rows": rows}
+            )
+out["cuts"] = cuts
 
 
 def line(r):

@@ -2,6 +2,8 @@
  * Python's tokenizers library (encodings.json, made by make_encodings.py) and the model goldens. */
 #include "text_support.h"
 
+#include "text/pretokenize.h"
+
 static void llama_cpp_cases(const char *gguf, const char *base) {
     char name[256];
     size_t in_length, out_length;
@@ -188,6 +190,58 @@ static void test_python(void **state) {
     json_decref(file);
 }
 
+/* The words of one text, cut by a single stage. */
+static int words_differ(const pretokenizer *p, word_list *w, const json_t *row, const char *pattern) {
+    const json_t *text = json_array_get(row, 0), *want = json_array_get(row, 1);
+    esp_error error = {0};
+    text_clear(&w->text);
+    text_append(&w->text, json_string_value(text), json_string_length(text));
+    if (pretokenize(p, w, true, &error) != ESP_OK) fail_msg("%s", error.message);
+    int wrong = w->words.count != (int64_t)json_array_size(want);
+    for (int64_t i = 0; !wrong && i < w->words.count; i++) {
+        const json_t *word = json_array_get(want, (size_t)i);
+        text_segment s = w->words.at[i];
+        wrong = s.end - s.start != json_string_length(word) ||
+                memcmp(w->text.at + s.start, json_string_value(word), s.end - s.start) != 0;
+    }
+    if (!wrong) return 0;
+    fprintf(stderr, "pattern %s, text \"%s\":", pattern, json_string_value(text));
+    for (int64_t i = 0; i < w->words.count; i++)
+        fprintf(stderr, " [%.*s]", (int)(w->words.at[i].end - w->words.at[i].start),
+                w->text.at + w->words.at[i].start);
+    fprintf(stderr, "\n");
+    return 1;
+}
+
+static void test_cuts(void **state) {
+    (void)state;
+    json_t *file = load_json(ESPALIER_SOURCE_DIR "/tests/unit/text/encodings.json"), *cut, *row;
+    word_list w = {0};
+    int wrong = 0;
+    size_t i, j;
+    assert_true(json_array_size(json_object_get(file, "cuts")) > 50);
+    json_array_foreach(json_object_get(file, "cuts"), i, cut) {
+        const char *pattern = json_string_value(json_object_get(cut, "pattern"));
+        split_behavior behavior = (split_behavior)json_integer_value(json_object_get(cut, "behavior"));
+        pretokenizer *p = pretokenizer_new();
+        esp_error error = {0};
+        if (pretokenizer_add_split(p, pattern, behavior, json_is_true(json_object_get(cut, "invert")),
+                                   &error) != ESP_OK)
+            fail_msg("%s", error.message);
+        json_array_foreach(json_object_get(cut, "rows"), j, row) {
+            int differs = words_differ(p, &w, row, pattern);
+            if (differs)
+                fprintf(stderr, "behavior %d, invert %d\n", behavior,
+                        json_is_true(json_object_get(cut, "invert")));
+            wrong += differs;
+        }
+        pretokenizer_free(p);
+    }
+    assert_int_equal(wrong, 0);
+    word_list_free(&w);
+    json_decref(file);
+}
+
 static void golden_texts(tokenizer *t, const char *name, bool all_characters) {
     json_t *file = load_json(shared_path_(name, __func__)), *row;
     token_list got = {0}, want = {0};
@@ -223,9 +277,8 @@ static void test_model_goldens(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_llama_cpp),
-        cmocka_unit_test(test_swift_transformers),
-        cmocka_unit_test(test_python),
+        cmocka_unit_test(test_llama_cpp),     cmocka_unit_test(test_swift_transformers),
+        cmocka_unit_test(test_python),        cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_model_goldens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
