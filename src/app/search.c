@@ -1,20 +1,30 @@
-/* espalier search: a scripted case by itself (the arithmetic of METHOD.md 2 and 4 without a model). */
+/* espalier search: trees for the problems of a recipe; or a scripted case by itself, which is the arithmetic
+ * of METHOD.md 2 and 4 without a model. */
+#include "app/loop.h"
 #include "app/output.h"
 #include "app/verbs.h"
 #include "formats/json.h"
 #include "policy/scripted.h"
+#include "run/run.h"
+
+typedef enum { SEARCH_LM, SEARCH_SCRIPTED } search_policy;
 
 typedef struct {
-    int policy; /* 0 lm, 1 scripted */
+    int policy; /* search_policy */
+    bool resume;
 } search_flags;
 
 static const option search_options[] = {
     {.flag = "--policy",
      .type = OPTION_ENUM,
-     .choices = "scripted",
-     .initial = "scripted",
+     .choices = "lm|scripted",
+     .initial = "lm",
      .offset = offsetof(search_flags, policy),
-     .help = "who proposes and judges steps"},
+     .help = "who proposes and judges steps: a model, or a file"},
+    {.flag = "--resume",
+     .type = OPTION_BOOL,
+     .offset = offsetof(search_flags, resume),
+     .help = "go on with a run that was stopped or killed"},
 };
 
 static esp_status search_scripted(const char *path, esp_error *error) {
@@ -26,19 +36,24 @@ static esp_status search_scripted(const char *path, esp_error *error) {
 }
 
 static esp_status search_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    (void)own;
+    const search_flags *flags = own;
+    if (flags->policy == SEARCH_LM) return loop_run(arguments, RUN_SEARCH, flags->resume, error);
+    if (arguments->positional_count == 0)
+        return error_set(error, ESP_USAGE, "espalier search --policy scripted CASE.json",
+                         "espalier search: --policy scripted wants a case");
     return search_scripted(arguments->positionals[0], error);
 }
 
 const app_verb verb_search = {
     .cli =
         {.name = "search",
-         .summary = "tree search",
-         .positionals = "CASE.json",
-         .least = 1,
+         .summary = "tree search over a recipe's problems, or over a scripted case",
+         .positionals = "[RECIPE.yaml | CASE.json]",
          .most = 1,
          .options = {search_options, sizeof search_options / sizeof *search_options},
+         .recipe_groups = "search run model data self_eval",
          .about =
+             "Trees and pairs lie in the run directory (--out); espalier pairs prints the pairs.\n"
              "--policy scripted CASE.json: searches a tree whose steps and rewards stand in the file, and\n"
              "prints each commitment with the numbers of its children as one JSON document."},
     .own_size = sizeof(search_flags),

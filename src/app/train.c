@@ -1,11 +1,14 @@
 /* espalier train: DPO (and its kin) on preferences from a file. */
 #include "app/out_folder.h"
 #include "app/output.h"
-#include "app/pair_rows.h"
+#include "app/policy.h"
 #include "app/progress.h"
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
+#include "run/pairs.h"
+#include "run/recipe_parts.h"
+#include "text/chat.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,7 +56,7 @@ typedef struct {
     const recipe *recipe;
     const train_flags *flags;
     policy policy;
-    pair_rows pairs;
+    pairs_file pairs;
     trainer *trainer;
     loss_options loss;
     schedule schedule;
@@ -70,29 +73,6 @@ static double seconds_now(void) {
 }
 
 /* ---- settings ---- */
-
-static loss_options loss_of(const recipe *r) {
-    static const loss_kind kinds[] = {
-        [RECIPE_DPO] = LOSS_DPO, [RECIPE_IPO] = LOSS_IPO, [RECIPE_DPOP] = LOSS_DPO_POSITIVE};
-    loss_options o = loss_defaults();
-    o.kind = kinds[r->learn.loss];
-    o.beta = r->learn.beta;
-    o.lambda = r->learn.penalty;
-    o.nll_weight = r->learn.nll;
-    o.nll_per_token = r->learn.nll_per_token;
-    return o;
-}
-
-static trainer_settings trainer_settings_of(const recipe *r) {
-    trainer_settings s = trainer_defaults();
-    s.beta1 = r->learn.beta1;
-    s.beta2 = r->learn.beta2;
-    s.eps = r->learn.eps;
-    s.weight_decay = r->learn.weight_decay;
-    s.clip = r->learn.clip;
-    s.microbatch_tokens = r->learn.tokens_per_microbatch;
-    return s;
-}
 
 /* Said before anything is loaded: weights, masters, gradients, both moments and a micro-batch's activations.
  */
@@ -119,8 +99,8 @@ static esp_status check_recipe(const recipe *r, esp_error *error) {
 /* Rows whose references are not in the file are scored under the starting weights. */
 static esp_status score_references(training *t, esp_error *error) {
     MEM_LIST(preference_row) unknown = {0};
-    for (int64_t i = 0; i < t->pairs.rows.count; i++)
-        if (isnan(t->pairs.rows.at[i].ref_chosen)) MEM_LIST_PUSH(&unknown, t->pairs.rows.at[i]);
+    for (int64_t i = 0; i < t->pairs.count; i++)
+        if (isnan(t->pairs.rows[i].ref_chosen)) MEM_LIST_PUSH(&unknown, t->pairs.rows[i]);
     if (unknown.count == 0) return ESP_OK;
     enum { AT_ONCE = 64 };
     double *chosen = MEM_ARRAY(double, unknown.count), *rejected = MEM_ARRAY(double, unknown.count);
@@ -136,8 +116,8 @@ static esp_status score_references(training *t, esp_error *error) {
         progress_step(bar, n);
     }
     progress_end(bar);
-    for (int64_t i = 0, k = 0; i < t->pairs.rows.count && status == ESP_OK; i++) {
-        preference_row *row = &t->pairs.rows.at[i];
+    for (int64_t i = 0, k = 0; i < t->pairs.count && status == ESP_OK; i++) {
+        preference_row *row = &t->pairs.rows[i];
         if (!isnan(row->ref_chosen)) continue;
         row->ref_chosen = chosen[k];
         row->ref_rejected = rejected[k++];
@@ -151,19 +131,19 @@ static esp_status score_references(training *t, esp_error *error) {
 /* ---- updates ---- */
 
 static int64_t batches_an_epoch(const training *t) {
-    return (t->pairs.rows.count + t->recipe->learn.batch - 1) / t->recipe->learn.batch;
+    return (t->pairs.count + t->recipe->learn.batch - 1) / t->recipe->learn.batch;
 }
 
 /* The rows of update `step` into t->batch; returns how many. An epoch's last batch may be short. */
 static int64_t take_batch(training *t, int64_t step) {
-    int64_t n = t->pairs.rows.count, per = batches_an_epoch(t), batch = t->recipe->learn.batch;
+    int64_t n = t->pairs.count, per = batches_an_epoch(t), batch = t->recipe->learn.batch;
     if (step % per == 0) {
         for (int64_t i = 0; i < n; i++) t->order[i] = i;
         if (t->flags->shuffle)
             rng_shuffle(rng_mix(rng_key((uint64_t)t->recipe->run.seed), (uint64_t)(step / per)), t->order, n);
     }
     int64_t first = step % per * batch, count = n - first < batch ? n - first : batch;
-    for (int64_t i = 0; i < count; i++) t->batch[i] = t->pairs.rows.at[t->order[first + i]];
+    for (int64_t i = 0; i < count; i++) t->batch[i] = t->pairs.rows[t->order[first + i]];
     return count;
 }
 
@@ -210,33 +190,63 @@ static esp_status take_steps(training *t, esp_error *error) {
     return ESP_OK;
 }
 
+/* Whether the model's folder has no tokenizer: rows of ids need none. */
+static bool without_tokenizer(const policy *p) {
+    char *json = path_join(p->path, "tokenizer.json"), *packed = path_join(p->path, "tokenizer.json.gz");
+    bool without = file_is_folder(p->path) && !file_exists(json) && !file_exists(packed);
+    mem_free(json);
+    mem_free(packed);
+    return without;
+}
+
+/* Reads the pairs; those over learn.max_length are left out and counted. */
+static esp_status read_pairs(training *t, esp_error *error) {
+    const recipe *r = t->recipe;
+    if (!without_tokenizer(&t->policy)) ESP_TRY(policy_need_tokenizer(&t->policy, error));
+    const tokenizer *tokens = t->policy.tokenizer;
+    chat_kind chat = CHAT_PLAIN;
+    if (tokens && r->model.chat_template == RECIPE_TEMPLATE_AUTO)
+        (void)chat_template_detect(tokenizer_chat_template(tokens), &chat,
+                                   NULL); /* only the end token asks */
+    else if (r->model.chat_template == RECIPE_CHATML)
+        chat = CHAT_CHATML;
+    int32_t end = tokens ? chat_end_token(chat, tokens) : -1;
+    pairs_read_options options = {.tokenizer = tokens,
+                                  .vocab = model_configuration(t->policy.model)->vocab,
+                                  .smoothing_cap = r->search.smoothing_cap,
+                                  .append_end = t->flags->eos && end >= 0,
+                                  .end = end,
+                                  .max_length = model_context(t->policy.model)};
+    ESP_TRY(pairs_read(&t->pairs, t->flags->pairs, &options, error));
+    int64_t kept = 0;
+    for (int64_t i = 0; i < t->pairs.count; i++) {
+        const preference_row *row = &t->pairs.rows[i];
+        int64_t tail = row->chosen_count > row->rejected_count ? row->chosen_count : row->rejected_count;
+        if (row->prefix_count + tail <= r->learn.max_length) t->pairs.rows[kept++] = *row;
+    }
+    int64_t left_out = t->pairs.count - kept;
+    t->pairs.count = kept;
+    if (kept == 0)
+        return error_fail(error, "raise --max-length", "%s: all %lld pairs are longer than %lld tokens",
+                          t->flags->pairs, (long long)left_out, (long long)r->learn.max_length);
+    if (left_out)
+        progress_note(NULL, "%lld pairs longer than %lld tokens are left out", (long long)left_out,
+                      (long long)r->learn.max_length);
+    return ESP_OK;
+}
+
 static esp_status train_all(training *t, esp_error *error) {
     const recipe *r = t->recipe;
-    pair_reader reader = {.policy = &t->policy,
-                          .smoothing_cap = r->search.smoothing_cap,
-                          .max_length = r->learn.max_length,
-                          .add_eos = t->flags->eos,
-                          .chat_template = "auto"};
-    char name[32];
-    const option *chat = option_by_key(recipe_options(), "model.chat_template");
-    reader.chat_template = option_choice(chat, (int)r->model.chat_template, name, sizeof name);
-    ESP_TRY(pair_rows_read(&t->pairs, &reader, t->flags->pairs, error));
-    if (t->pairs.too_long)
-        progress_note(NULL, "%lld pairs longer than %lld tokens were left out", (long long)t->pairs.too_long,
-                      (long long)r->learn.max_length);
+    ESP_TRY(read_pairs(t, error));
     ESP_TRY(score_references(t, error));
     t->steps = r->learn.steps ? r->learn.steps : r->learn.epochs * batches_an_epoch(t);
-    t->schedule = (schedule){.kind = r->learn.schedule,
-                             .peak = r->learn.lr,
-                             .warmup_steps = schedule_warmup(r->learn.warmup, t->steps),
-                             .total_steps = t->steps};
+    t->schedule = recipe_learn_schedule(r, t->steps);
     ESP_TRY(schedule_check(&t->schedule, error));
-    trainer_settings settings = trainer_settings_of(r);
+    trainer_settings settings = recipe_learn_settings(r);
     ESP_TRY(trainer_new(&t->trainer, t->policy.model, &settings, error));
-    t->loss = loss_of(r);
-    t->order = MEM_ARRAY(int64_t, t->pairs.rows.count);
-    t->batch = MEM_ARRAY(preference_row,
-                         r->learn.batch < t->pairs.rows.count ? r->learn.batch : t->pairs.rows.count);
+    t->loss = recipe_loss_options(r);
+    t->order = MEM_ARRAY(int64_t, t->pairs.count);
+    t->batch = MEM_ARRAY(preference_row, r->learn.batch < t->pairs.count ? r->learn.batch : t->pairs.count);
     if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->steps, "updates");
     esp_status status = take_steps(t, error);
     if (t->progress) progress_end(t->progress);
@@ -245,15 +255,10 @@ static esp_status train_all(training *t, esp_error *error) {
 
 static esp_status save(training *t, const char *folder, esp_error *error) {
     ESP_TRY(model_save(t->policy.model, folder, t->flags->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
-    /* Rows of ids need no tokenizer, and a model may come without one. */
-    char *json = path_join(t->policy.path, "tokenizer.json");
-    bool without = file_is_folder(t->policy.path) && !file_exists(json);
-    mem_free(json);
-    if (without) {
-        progress_note(NULL, "%s has no tokenizer.json: the folder is written without one", t->policy.path);
+    if (!t->policy.tokenizer) {
+        progress_note(NULL, "%s has no tokenizer: %s is written without one", t->policy.path, t->flags->out);
         return ESP_OK;
     }
-    ESP_TRY(policy_need_tokenizer(&t->policy, error));
     return tokenizer_save(t->policy.tokenizer, folder, error);
 }
 
@@ -287,7 +292,7 @@ static esp_status train_run(const cli_arguments *arguments, void *own, esp_error
     else
         out_folder_abort(&out);
     trainer_free(t.trainer);
-    pair_rows_free(&t.pairs);
+    if (t.pairs.memory) pairs_file_free(&t.pairs);
     policy_close(&t.policy);
     mem_free(t.order);
     mem_free(t.batch);
@@ -303,7 +308,7 @@ const app_verb verb_train = {
             .options = {train_options, sizeof train_options / sizeof *train_options},
             .recipe_groups = "learn model",
             .about =
-                "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts or messages) or {\"prompt_ids\",\n"
+                "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
                 "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
                 "(else\n"
                 "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"

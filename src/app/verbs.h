@@ -12,7 +12,8 @@ typedef struct {
     esp_status (*run)(const cli_arguments *arguments, void *own, esp_error *error);
 } app_verb;
 
-extern const app_verb verb_score, verb_tokenize, verb_generate, verb_grade, verb_search, verb_import,
-    verb_train;
+extern const app_verb verb_run, verb_sft, verb_search, verb_train, verb_eval;
+extern const app_verb verb_generate, verb_score, verb_tokenize, verb_grade;
+extern const app_verb verb_pairs, verb_import, verb_export, verb_plan;
 
 #endif

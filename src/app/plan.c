@@ -1,0 +1,49 @@
+/* espalier plan: memory by part and expected time of a recipe, before anything runs. */
+#include "app/observe.h"
+#include "app/output.h"
+#include "app/verbs.h"
+#include "run/plan.h"
+
+static esp_status print_plan(const plan *p, bool json, esp_error *error) {
+    if (json) return output_json(plan_json(p), 6, error);
+    text_buffer text = {0};
+    plan_table(p, &text);
+    esp_status status = output_text(text.at, text.length, error);
+    text_free(&text);
+    return status;
+}
+
+static esp_status plan_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    (void)own;
+    recipe *r;
+    session s;
+    plan p;
+    observe_context context = {0};
+    observer watcher = observe(&context);
+    ESP_TRY(
+        recipe_load(&r, arguments->positionals[0], arguments->overrides, arguments->override_count, error));
+    esp_status status = session_open(&s, r, &watcher, NULL, error);
+    if (status == ESP_OK) {
+        status = session_read_problems(&s, true, true, error);
+        if (status == ESP_OK) status = plan_session(&s, NULL, &p, error);
+        session_close(&s);
+    }
+    if (status == ESP_OK) status = print_plan(&p, arguments->json, error);
+    if (status == ESP_OK) status = plan_check(&p.memory, error);
+    recipe_free(r);
+    return status;
+}
+
+const app_verb verb_plan = {
+    .cli =
+        {.name = "plan",
+         .summary = "memory by part and expected time of a recipe",
+         .positionals = "RECIPE.yaml",
+         .least = 1,
+         .most = 1,
+         .recipe_groups = "run model data search learn sft self_eval eval",
+         .about =
+             "Reads the data, measures this machine for a few seconds, trains nothing. What cannot fit in\n"
+             "memory is an error (exit 1) after the table, as it is for espalier run."},
+    .run = plan_run,
+};
