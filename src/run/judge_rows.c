@@ -186,6 +186,7 @@ static char *wrong_number(const mistake *m) {
 
 /* Where line number `line` of the text begins, and its length without the newline. */
 static const char *line_at(const char *text, int64_t line, size_t *length) {
+    *length = 0;
     for (; line > 0; line--) {
         text = strchr(text, '\n');
         if (!text) return NULL;

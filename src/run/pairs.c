@@ -156,36 +156,84 @@ static esp_status read_ids(const reading *r, const json_t *row, const char *key,
     return ESP_OK;
 }
 
-static esp_status read_text(const reading *r, const json_t *row, const char *key, bool completion,
-                            const int32_t **out, int64_t *count, esp_error *error) {
-    const json_t *value = json_object_get(row, key);
+static esp_status need_text(const reading *r, const json_t *row, const char *key, const json_t **out,
+                            esp_error *error) {
+    const json_t *value = *out = json_object_get(row, key);
     if (!value) return error_fail(error, form_hint, "%s: field \"%s\" is missing", r->where, key);
     if (json_is_array(value))
         return error_fail(error, "apply the chat template first: a pair's texts are strings",
                           "%s: field \"%s\" is a list of messages, not a text", r->where, key);
     if (!json_is_string(value))
         return error_fail(error, form_hint, "%s: field \"%s\" must be a text", r->where, key);
+    return ESP_OK;
+}
+
+static esp_status encode(const reading *r, const char *key, const char *text, size_t length, token_list *out,
+                         esp_error *error) {
+    if (tokenizer_encode(r->options->tokenizer, text, length, true, out, error) != ESP_OK)
+        return error_prefix(error, "%s: field \"%s\"", r->where, key);
+    for (int64_t i = 0; i < out->count; i++)
+        if (out->at[i] >= r->options->vocab)
+            return error_fail(error, "use the tokenizer that belongs to the model",
+                              "%s: field \"%s\": token id %d is not in the model's vocabulary of %lld",
+                              r->where, key, out->at[i], (long long)r->options->vocab);
+    return ESP_OK;
+}
+
+/* The ids of `text` as it goes on behind the prompt: those behind the prompt's own in the ids of both
+ * together, or its own where a token would span the two. */
+static esp_status encode_completion(const reading *r, const char *key, const json_t *prompt,
+                                    const token_list *before, const json_t *text, token_list *out,
+                                    esp_error *error) {
+    text_buffer both = {0};
+    token_list ids = {0};
+    text_append(&both, json_string_value(prompt), json_string_length(prompt));
+    text_append(&both, json_string_value(text), json_string_length(text));
+    esp_status status = encode(r, key, both.at ? both.at : "", both.length, &ids, error);
+    bool behind =
+        ids.count >= before->count &&
+        (before->count == 0 || memcmp(ids.at, before->at, (size_t)before->count * sizeof *ids.at) == 0);
+    if (status == ESP_OK && behind)
+        for (int64_t i = before->count; i < ids.count; i++) MEM_LIST_PUSH(out, ids.at[i]);
+    else if (status == ESP_OK)
+        status = encode(r, key, json_string_value(text), json_string_length(text), out, error);
+    MEM_LIST_FREE(&ids);
+    text_free(&both);
     const pairs_read_options *o = r->options;
-    if (!o->tokenizer)
+    bool ends = out->count > 0 && out->at[out->count - 1] == o->end;
+    if (o->append_end && !ends) MEM_LIST_PUSH(out, o->end);
+    return status;
+}
+
+static const int32_t *keep_ids(const reading *r, const token_list *ids, int64_t *count) {
+    *count = ids->count;
+    return arena_copy(r->memory, ids->count ? (const void *)ids->at : "",
+                      (size_t)ids->count * sizeof *ids->at);
+}
+
+static esp_status read_texts(const reading *r, const json_t *row, preference_row *out, esp_error *error) {
+    const json_t *prompt, *chosen, *rejected;
+    ESP_TRY(need_text(r, row, "prompt", &prompt, error));
+    ESP_TRY(need_text(r, row, "chosen", &chosen, error));
+    ESP_TRY(need_text(r, row, "rejected", &rejected, error));
+    if (!r->options->tokenizer)
         return error_fail(
             error,
-            "give rows with \"prompt_ids\", \"chosen_ids\", \"rejected_ids\", or a model folder "
-            "with a tokenizer",
+            "give rows with \"prompt_ids\", \"chosen_ids\", \"rejected_ids\", or a model folder with "
+            "a tokenizer",
             "%s: rows of text need a tokenizer", r->where);
-    token_list ids = {0};
-    esp_status status = tokenizer_encode(o->tokenizer, json_string_value(value), json_string_length(value),
-                                         true, &ids, error);
-    if (status != ESP_OK) return error_prefix(error, "%s: field \"%s\"", r->where, key);
-    bool ends = ids.count > 0 && ids.at[ids.count - 1] == o->end;
-    if (completion && o->append_end && !ends) MEM_LIST_PUSH(&ids, o->end);
-    *count = ids.count;
-    *out = arena_copy(r->memory, ids.count ? (const void *)ids.at : "", (size_t)ids.count * sizeof *ids.at);
-    for (int64_t i = 0; i < ids.count && status == ESP_OK; i++)
-        if (ids.at[i] >= o->vocab)
-            status = error_fail(error, "use the tokenizer that belongs to the model",
-                                "%s: field \"%s\": token id %d is not in the model's vocabulary of %lld",
-                                r->where, key, ids.at[i], (long long)o->vocab);
-    MEM_LIST_FREE(&ids);
+    token_list ids[3] = {{0}};
+    esp_status status =
+        encode(r, "prompt", json_string_value(prompt), json_string_length(prompt), &ids[0], error);
+    if (status == ESP_OK) status = encode_completion(r, "chosen", prompt, &ids[0], chosen, &ids[1], error);
+    if (status == ESP_OK)
+        status = encode_completion(r, "rejected", prompt, &ids[0], rejected, &ids[2], error);
+    if (status == ESP_OK) {
+        out->prefix = keep_ids(r, &ids[0], &out->prefix_count);
+        out->chosen = keep_ids(r, &ids[1], &out->chosen_count);
+        out->rejected = keep_ids(r, &ids[2], &out->rejected_count);
+    }
+    for (int i = 0; i < 3; i++) MEM_LIST_FREE(&ids[i]);
     return status;
 }
 
@@ -258,9 +306,7 @@ static esp_status read_row(const reading *r, const json_t *row, preference_row *
         ESP_TRY(read_ids(r, row, "chosen_ids", &out->chosen, &out->chosen_count, error));
         ESP_TRY(read_ids(r, row, "rejected_ids", &out->rejected, &out->rejected_count, error));
     } else {
-        ESP_TRY(read_text(r, row, "prompt", false, &out->prefix, &out->prefix_count, error));
-        ESP_TRY(read_text(r, row, "chosen", true, &out->chosen, &out->chosen_count, error));
-        ESP_TRY(read_text(r, row, "rejected", true, &out->rejected, &out->rejected_count, error));
+        ESP_TRY(read_texts(r, row, out, error));
     }
     ESP_TRY(check_lengths(r, out, ids, error));
     ESP_TRY(read_alpha(r, row, &out->alpha, error));

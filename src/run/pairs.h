@@ -3,7 +3,8 @@
  * native: {"problem", "iteration", "prompt_ids", "chosen_ids", "rejected_ids", "q_chosen", "q_rejected",
  * "n_chosen", "n_rejected", "alpha", "ref_logp_chosen", "ref_logp_rejected"}: the ids that were sampled,
  * nothing tokenized again (METHOD.md 4.3). Reading asks for the three lists of ids; the rest may be absent.
- * trl: {"prompt", "chosen", "rejected"}: text with control tokens by name. Reading may have the native form's
+ * trl: {"prompt", "chosen", "rejected"}: text with control tokens by name. chosen and
+ * rejected are tokenized as what follows the prompt. Reading may have the native form's
  * numbers beside. */
 #ifndef ESPALIER_RUN_PAIRS_H
 #define ESPALIER_RUN_PAIRS_H
