@@ -18,14 +18,6 @@ static esp_status check_settings(const lm_settings *s, esp_error *error) {
     return ESP_OK;
 }
 
-/* The id that is written as this one letter, with no space before it. */
-static esp_status find_verdict(const tokenizer *t, const char *letter, int32_t *out, esp_error *error) {
-    *out = tokenizer_find(t, letter);
-    if (*out >= 0) return ESP_OK;
-    return error_fail(error, "turn self_eval off for this model",
-                      "the tokenizer has no token \"%s\" for the judge's verdict", letter);
-}
-
 /* The template's words before and behind the user's text. */
 static void template_parts(lm_policy *p, text_buffer *open, text_buffer *close) {
     static const char place[] = "\x01";
@@ -64,8 +56,9 @@ static esp_status prepare(lm_policy *p, esp_error *error) {
         return error_fail(
             error, "a policy must be able to end its answer: add eos_token to the tokenizer's configuration",
             "the tokenizer has no end-of-sequence token");
-    ESP_TRY(find_verdict(p->tokens, TASK_VERDICT_INCORRECT, &p->verdict[0], error));
-    ESP_TRY(find_verdict(p->tokens, TASK_VERDICT_CORRECT, &p->verdict[1], error));
+    /* Written as the one letter, with no space before it: it stands behind a bracket. */
+    p->verdict[0] = tokenizer_find(p->tokens, TASK_VERDICT_INCORRECT);
+    p->verdict[1] = tokenizer_find(p->tokens, TASK_VERDICT_CORRECT);
     step_rules rules = lm_rules(p);
     ESP_TRY(step_rules_check(&rules, error));
     text_buffer close = {0};

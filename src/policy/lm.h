@@ -37,12 +37,12 @@ typedef struct {
 } lm_settings;
 
 /* model, tokenizer and task are borrowed. chat: the resolved template, CHAT_PLAIN for a model without one.
- * Fails on settings out of range, on a tokenizer without an end-of-sequence token or whose "A" or "B" is more
- * than one token, and when the cache does not fit in memory. */
+ * Fails on settings out of range, on a tokenizer without an end-of-sequence token, and when the cache does
+ * not fit in memory. */
 esp_status lm_new(lm_policy **out, model *m, const tokenizer *tokens, const task *t, chat_kind chat,
                   const lm_settings *settings, esp_error *error);
 void lm_free(lm_policy *p);
-const lm_settings *lm_settings_of(const lm_policy *p);
+const lm_settings *lm_settings_of(const lm_policy *p); /* as resolved */
 
 /* ---- The ids that training must share with search ---- */
 
@@ -56,8 +56,8 @@ esp_status lm_answer_ids(const lm_policy *p, const char *text, size_t length, to
 esp_status lm_judge_prefix_ids(const lm_policy *p, const problem *problem, bool with_example, token_list *out,
                                esp_error *error);
 void lm_judge_suffix_ids(const lm_policy *p, token_list *out);
-int32_t lm_verdict_id(const lm_policy *p, bool correct);
-int32_t lm_eos(const lm_policy *p); /* for a chat template, its end of turn */
+int32_t lm_verdict_id(const lm_policy *p, bool correct); /* -1: the tokenizer has no such token */
+int32_t lm_eos(const lm_policy *p);                      /* for a chat template, its end of turn */
 
 /* ---- Counting ---- */
 

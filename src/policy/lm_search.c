@@ -96,7 +96,8 @@ static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32
     lm_policy *p = w->p;
     text_buffer path = {0};
     token_list ids = {0};
-    candidate c = {.lane = fork, .gold = true, .hold_lane = -1, .steps = *machine};
+    candidate c = {
+        .lane = fork, .gold = true, .whole_chain = g->request.to_end, .hold_lane = -1, .steps = *machine};
     esp_status status = lm_path_text(p, g->job->search, g->request.node, &path, error);
     if (status == ESP_OK) {
         const char *rest = gold_rest(g->gold->rationale, &path);
@@ -136,7 +137,7 @@ static esp_status begin_search(wave *w, grove *g, esp_error *error) {
                        .hold_lane = -1};
         MEM_LIST_PUSH(&g->candidates, c);
     }
-    bool gold = r->wants_gold && g->gold && g->gold->rationale && !r->to_end;
+    bool gold = r->wants_gold && g->gold && g->gold->rationale;
     return gold ? add_gold(w, g, &machine, fork, error) : ESP_OK;
 }
 
@@ -263,6 +264,10 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_
                      .id = job->problem->id,
                      .question = job->problem->question};
     bool judge = search_config_of(job->search)->judge;
+    if (judge && (p->verdict[0] < 0 || p->verdict[1] < 0))
+        return error_fail(error, "turn self_eval off for this model",
+                          "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
+                          TASK_VERDICT_INCORRECT, TASK_VERDICT_CORRECT);
     ESP_TRY(lm_prompt_ids(p, &asked, &g->prefix[SIDE_POLICY], error));
     if (judge)
         ESP_TRY(lm_judge_prefix_ids(p, g->gold && p->set.example ? g->gold : &asked,
