@@ -197,8 +197,20 @@ static esp_status search_made_up(const recipe *r, const search_config *config, c
     return status;
 }
 
+/* The data's lines as the recipe cuts them into steps (2.0). */
+static plan_data as_steps(const recipe *r, const plan_data *d) {
+    plan_data cut = *d;
+    double room = (double)r->search.max_step_tokens, over = (double)r->search.gold_length_over;
+    if (over > 0) room = least(room, most(1, d->steps * d->step_tokens / over));
+    double lines = r->search.step == SEARCH_STEP_FILL ? most(1, floor(room / d->step_tokens)) : 1;
+    cut.steps = most(1, d->steps / lines);
+    cut.step_tokens = d->steps * d->step_tokens / cut.steps;
+    return cut;
+}
+
 /* Means over some trees. A configuration that the search refuses costs nothing here: the run will say so. */
-static tree_cost cost_of_tree(const recipe *r, const search_config *config, const plan_data *d) {
+static tree_cost cost_of_tree(const recipe *r, const search_config *config, const plan_data *lines) {
+    plan_data cut = as_steps(r, lines), *d = &cut;
     tree_cost sum = {0};
     for (uint64_t i = 0; i < SAMPLE_TREES; i++)
         if (search_made_up(r, config, d, i, &sum, NULL) != ESP_OK) return (tree_cost){0};

@@ -1,0 +1,384 @@
+/* Evaluation: figures by hand from made-up chains, the record and back, and a real policy of a few weights,
+ * whose answers depend neither on what else is evaluated nor on anything gold. */
+#include "base/file.h"
+#include "run/evaluate.h"
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+static esp_error error;
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
+    } while (0)
+
+static void near(double got, double want) {
+    if (!(fabs(got - want) <= 1e-12)) fail_msg("got %.17g, want %.17g", got, want);
+}
+
+/* ---- made-up chains ---- */
+
+/* chains: of each result its answer, "" for an unfinished chain; right where it is the gold one of its
+ * problem. */
+static evaluation made(recipe_method method, int64_t problems, int64_t per_problem, const char *const *chains,
+                       const char *const *gold) {
+    evaluation e = {.method = method,
+                    .k = method == RECIPE_SAMPLE ? per_problem : 1,
+                    .problems = problems,
+                    .per_problem = per_problem,
+                    .result_count = problems * per_problem,
+                    .tokens_sampled = 900,
+                    .tokens_computed = 1000};
+    e.results = MEM_ARRAY(evaluation_result, e.result_count);
+    for (int64_t i = 0; i < e.result_count; i++) {
+        bool finished = chains[i][0] != 0;
+        e.results[i] = (evaluation_result){.problem = 10 + i / per_problem,
+                                           .sample = i % per_problem,
+                                           .finished = finished,
+                                           .right = finished && strcmp(chains[i], gold[i / per_problem]) == 0,
+                                           .tokens = 10 + i,
+                                           .answer = finished ? mem_strdup(chains[i]) : NULL,
+                                           .text = mem_printf("text \"%lld\"\xff", (long long)i)};
+    }
+    e.search.auc = judge_scores_auc(&(judge_scores){0});
+    evaluation_figures(&e);
+    return e;
+}
+
+static const char *const golds[] = {"7", "8", "9"};
+/* Problem 1: right at 3 of 4, the majority is right from the third sample on. Problem 2: never. Problem 3:
+ * one of 4 right, which no majority finds; the last tie goes to the earliest. */
+static const char *const sampled[] = {"5", "7", "7", "7", "1", "", "2", "1", "3", "3", "9", ""};
+
+static evaluation made_samples(void) {
+    return made(RECIPE_SAMPLE, 3, 4, sampled, golds);
+}
+
+static void test_samples(void **state) {
+    (void)state;
+    evaluation e = made_samples();
+    assert_int_equal(e.right, 1);
+    near(e.accuracy, 1.0 / 3);
+    near(e.interval.low, metrics_wilson(1, 3).low);
+    assert_int_equal(e.point_count, 3);
+    assert_int_equal(e.points[0].k, 1);
+    assert_int_equal(e.points[1].k, 2);
+    assert_int_equal(e.points[2].k, 4);
+    near(e.points[0].pass, (0.75 + 0 + 0.25) / 3);
+    near(e.points[1].pass, (1.0 + 0 + 0.5) / 3);
+    near(e.points[2].pass, 2.0 / 3);
+    near(e.points[0].majority, 0);
+    near(e.points[1].majority, 0); /* 5 and 7 tie: the earlier */
+    near(e.points[2].majority, 1.0 / 3);
+    near(e.points[2].pass_interval.high, metrics_wilson(2, 3).high);
+    near(e.finished_share, 10.0 / 12);
+    near(e.mean_tokens, 10 + 5.5);
+    evaluation_free(&e);
+    static const char *const five[] = {"7", "7", "7", "1", "1"};
+    e = made(RECIPE_SAMPLE, 1, 5, five, golds);
+    assert_int_equal(e.point_count, 4); /* 1, 2, 4 and 5 */
+    assert_int_equal(e.points[3].k, 5);
+    near(e.points[2].pass, 1);
+    near(e.points[0].pass, 0.6);
+    evaluation_free(&e);
+}
+
+static void test_greedy_and_search(void **state) {
+    (void)state;
+    static const char *const greedy[] = {"7", "", "9"};
+    evaluation e = made(RECIPE_GREEDY, 3, 1, greedy, golds);
+    assert_int_equal(e.right, 2);
+    near(e.finished_share, 2.0 / 3);
+    assert_int_equal(e.point_count, 0);
+    evaluation_free(&e);
+    static const char *const searched[] = {"7", "7", "1", "8", "", "1"}; /* path, vote */
+    e = made(RECIPE_SEARCH, 3, 2, searched, golds);
+    assert_int_equal(e.right, 1);
+    assert_int_equal(e.search.vote_right, 2);
+    near(e.search.vote, 2.0 / 3);
+    near(e.finished_share, 2.0 / 3);
+    near(e.mean_tokens, 12);
+    evaluation_free(&e);
+}
+
+static void test_comparison(void **state) {
+    (void)state;
+    enum { N = 40 };
+    static const char *const one[] = {"1"};
+    const char *a[N], *b[N], *gold[N];
+    for (int i = 0; i < N; i++) {
+        gold[i] = one[0];
+        a[i] = i < 30 ? "1" : "0";           /* 30 right */
+        b[i] = i < 18 || i >= 38 ? "1" : ""; /* 20 right, 18 of them with a */
+    }
+    evaluation ea = made(RECIPE_GREEDY, N, 1, a, gold), eb = made(RECIPE_GREEDY, N, 1, b, gold);
+    evaluation_difference d, again;
+    OK(evaluation_compare(&ea, &eb, 3, &d, &error));
+    OK(evaluation_compare(&ea, &eb, 3, &again, &error));
+    assert_memory_equal(&d, &again, sizeof d);
+    assert_int_equal(d.only_a, 12);
+    assert_int_equal(d.only_b, 2);
+    near(d.difference, 0.25);
+    near(d.pass_difference, 0.25);
+    near(d.p, metrics_mcnemar(12, 2));
+    assert_true(d.interval.low > 0.02 && d.interval.low < 0.25 && d.interval.high > 0.25 &&
+                d.interval.high < 0.48);
+    eb.results[4].problem = 99;
+    assert_int_equal(evaluation_compare(&ea, &eb, 3, &d, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "different problems"));
+    evaluation_free(&ea);
+    evaluation_free(&eb);
+}
+
+/* A greedy evaluation against samples of the same problems: majority against chain, and share against chain.
+ */
+static void test_comparison_of_methods(void **state) {
+    (void)state;
+    static const char *const greedy[] = {"7", "8", "1"};
+    evaluation a = made_samples(), b = made(RECIPE_GREEDY, 3, 1, greedy, golds);
+    evaluation_difference d;
+    OK(evaluation_compare(&a, &b, 1, &d, &error));
+    near(d.difference, -1.0 / 3);
+    near(d.pass_difference, (0.75 + 0.25 - 2) / 3);
+    assert_int_equal(d.only_a, 0);
+    assert_int_equal(d.only_b, 1);
+    evaluation_free(&a);
+    evaluation_free(&b);
+}
+
+/* ---- record ---- */
+
+static void test_record(void **state) {
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    char *folder = mem_printf("%s/espalier-evaluate-%d", base ? base : "/tmp", (int)getpid());
+    store *s;
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    evaluation e = made_samples(), back;
+    OK(evaluation_store(&e, 2, "test", s, &error));
+    OK(evaluation_read(&back, s, 2, "sample", "test", &error));
+    assert_int_equal(back.right, e.right);
+    assert_int_equal(back.k, 4);
+    assert_int_equal(back.point_count, 3);
+    for (int i = 0; i < 3; i++) near(back.points[i].pass, e.points[i].pass);
+    near(back.interval.high, e.interval.high);
+    assert_int_equal(back.tokens_computed, 1000);
+    for (int64_t i = 0; i < e.result_count; i++) {
+        assert_int_equal(back.results[i].problem, e.results[i].problem);
+        assert_int_equal(back.results[i].finished, e.results[i].finished);
+        assert_true((back.results[i].answer == NULL) == (e.results[i].answer == NULL));
+    }
+    store_evals rows;
+    OK(store_read_evals(s, &rows, &error));
+    near(rows.at[0].pass_at_k, 2.0 / 3);
+    near(rows.at[0].maj_at_k, 1.0 / 3);
+    STORE_LIST_FREE(&rows);
+    json_t *one = evaluation_json(&e, true), *other = evaluation_json(&back, true);
+    assert_non_null(one);
+    assert_true(json_equal(one, other)); /* seconds and judged tokens are 0 in both */
+    assert_int_equal(json_array_size(json_object_get(one, "results")), 12);
+    assert_int_equal(json_array_size(json_object_get(one, "points")), 3);
+    near(json_number_value(json_object_get(one, "pass_at_k")), 2.0 / 3);
+    const json_t *row = json_array_get(json_object_get(one, "results"), 3);
+    assert_string_equal(json_string_value(json_object_get(row, "text")), "text \"3\"\xef\xbf\xbd");
+    json_decref(one);
+    json_decref(other);
+    evaluation_free(&back);
+    assert_int_equal(evaluation_read(&back, s, 3, "sample", "test", &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "no evaluation of iteration 3 by sample on test"));
+    evaluation_free(&e);
+    store_close(s);
+    folder_remove(folder, NULL);
+    mem_free(folder);
+}
+
+/* ---- self-evaluation ---- */
+
+static void test_judge_scores(void **state) {
+    (void)state;
+    /* 0 - 1 - 3 right, 4 right, 5 wrong      1: more right than wrong
+     *   \ 2 - 6 open - 7 wrong                2, 6: wrong below; 8: cut, says nothing; 9: a tie below */
+    const judge_node nodes[] = {
+        {-1, true, 0, 0.5}, {0, true, 0, 0.6}, {0, true, 0, 0.7},  {1, true, 1, 0.9},  {1, true, 1, 0.4},
+        {1, true, -1, 0.5}, {2, true, 0, 0.2}, {6, true, -1, 0.1}, {2, true, 0, 0.99}, {0, true, 0, 1},
+        {9, true, 1, 0.8},  {9, false, -1, 0}, {9, true, 0, 0.3},
+    };
+    judge_scores s = {0};
+    judge_scores_add(&s, nodes, 13);
+    judge_auc a = judge_scores_auc(&s);
+    assert_int_equal(a.finished.positives, 3); /* 3, 4, 10 */
+    assert_int_equal(a.finished.negatives, 2); /* 5, 7; 11 was not judged */
+    near(a.finished.area, (2 + 1 + 2) / 6.0);
+    assert_int_equal(a.unfinished.positives, 1); /* 1 */
+    assert_int_equal(a.unfinished.negatives, 2); /* 2, 6 */
+    near(a.unfinished.area, 0.5);
+    /* A second tree adds to the first. */
+    judge_scores_add(&s, nodes, 13);
+    assert_int_equal(judge_scores_auc(&s).finished.positives, 6);
+    judge_scores_free(&s);
+    /* The same from stored rows, the cut node with its outcome of -1. */
+    store_node rows[13];
+    for (int i = 0; i < 13; i++)
+        rows[i] = (store_node){.index = i,
+                               .parent = nodes[i].parent,
+                               .confidence = nodes[i].confidence,
+                               .outcome = i == 8 ? -1 : nodes[i].outcome,
+                               .flags = (nodes[i].judged && i > 0 ? STORE_NODE_JUDGED : 0u) |
+                                        (nodes[i].outcome ? STORE_NODE_FINISHED : 0u) |
+                                        (i == 8 ? STORE_NODE_CUT : 0u)};
+    judge_scores_add_stored(&s, rows, 13);
+    judge_auc b = judge_scores_auc(&s);
+    near(b.finished.area, a.finished.area);
+    near(b.unfinished.area, a.unfinished.area);
+    assert_int_equal(b.unfinished.negatives, 2);
+    judge_scores_free(&s);
+    json_t *json = judge_auc_json(judge_scores_auc(&s).finished);
+    assert_true(json_is_null(json_object_get(json, "area")));
+    json_decref(json);
+}
+
+/* ---- a policy ---- */
+
+typedef struct {
+    recipe *r;
+    session s;
+    model *m;
+    problem_set problems;
+} fixture;
+
+static void open_fixture(fixture *f, const char *const *golds_of, int64_t n) {
+    recipe_override set[] = {
+        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.dtype", "f32", "test"},
+        {"run.threads", "1", "test"},
+        {"search.simulations", "3", "test"},
+        {"search.max_steps", "3", "test"},
+        {"search.max_step_tokens", "8", "test"},
+        {"search.max_chain_tokens", "24", "test"},
+        {"search.breadth_root", "3", "test"},
+        {"search.breadth", "2", "test"},
+        {"run.wave", "2", "test"},
+        {"eval.max_tokens", "24", "test"},
+        {"eval.batch", "3", "test"},
+    };
+    *f = (fixture){0};
+    OK(recipe_load(&f->r, NULL, set, (int)(sizeof set / sizeof *set), &error));
+    OK(session_open(&f->s, f->r, NULL, NULL, &error));
+    OK(session_open_model(&f->s, NULL, false, &f->m, &error));
+    static const char *const questions[] = {"Lily has 3 red balls. How many?", "Tom saw a big dog. It was",
+                                            "Once upon a time there was 1 cat."};
+    f->problems = (problem_set){.count = n, .at = MEM_ARRAY(problem, n)};
+    for (int64_t i = 0; i < n; i++)
+        f->problems.at[i] = (problem){.index = i,
+                                      .line = i + 1,
+                                      .id = "p",
+                                      .question = questions[i],
+                                      .gold = golds_of[i],
+                                      .rationale = "She has 3.\n#### 3",
+                                      .raw = ""};
+}
+
+static void close_fixture(fixture *f) {
+    mem_free(f->problems.at);
+    model_free(f->m);
+    session_close(&f->s);
+    recipe_free(f->r);
+}
+
+static void same_results(const evaluation *a, const evaluation *b, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const evaluation_result *x = &a->results[i], *y = &b->results[i];
+        assert_int_equal(x->problem, y->problem);
+        assert_int_equal(x->tokens, y->tokens);
+        assert_int_equal(x->finished, y->finished);
+        assert_true((x->answer == NULL) == (y->answer == NULL));
+        if (x->answer) assert_string_equal(x->answer, y->answer);
+        assert_true((x->text == NULL) == (y->text == NULL));
+        if (x->text) assert_string_equal(x->text, y->text);
+    }
+}
+
+static void test_policy(void **state) {
+    (void)state;
+    static const char *const threes[] = {"3", "4", "5"}, *const others[] = {"1000001", "1000002", "1000003"};
+    fixture f, g;
+    open_fixture(&f, threes, 3);
+    open_fixture(&g, others, 3);
+    for (int64_t i = 0; i < 3; i++) g.problems.at[i].rationale = "Nothing at all.\n#### 1000001";
+    const recipe_method methods[] = {RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH};
+    for (int i = 0; i < 3; i++) {
+        evaluate_options o = evaluate_options_of(f.r);
+        o.method = methods[i];
+        o.k = methods[i] == RECIPE_SAMPLE ? 4 : 1;
+        o.temperature = 1;
+        evaluation all, again, first, blind, seeded;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &all, &error));
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &again, &error));
+        OK(evaluate_policy(&g.s, g.m, &g.problems, &o, &blind,
+                           &error)); /* (3.2) other gold: the same chains */
+        assert_int_equal(all.problems, 3);
+        assert_int_equal(all.result_count, 3 * all.per_problem);
+        same_results(&all, &again, all.result_count);
+        same_results(&all, &blind, all.result_count);
+        assert_int_equal(blind.right, 0);
+        assert_true(all.tokens_sampled > 0 && all.tokens_computed > 0 && all.seconds > 0);
+        o.limit = 1;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &first, &error));
+        assert_int_equal(first.problems, 1);
+        same_results(&all, &first, first.result_count);
+        /* Another order of the problems, the same chains. */
+        problem_set turned = f.problems;
+        problem order[] = {f.problems.at[2], f.problems.at[0]};
+        turned.at = order;
+        turned.count = 2;
+        o.limit = 0;
+        evaluation other;
+        OK(evaluate_policy(&f.s, f.m, &turned, &o, &other, &error));
+        evaluation tail = {.results = other.results + other.per_problem};
+        same_results(&tail, &all, all.per_problem);
+        evaluation_free(&other);
+        o.seed = 99;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &seeded, &error));
+        int differ = 0;
+        for (int64_t j = 0; j < all.result_count; j++)
+            differ += all.results[j].text && strcmp(all.results[j].text, seeded.results[j].text) != 0;
+        assert_int_equal(differ > 0, methods[i] != RECIPE_GREEDY);
+        json_t *json = evaluation_json(&all, true);
+        assert_non_null(json);
+        json_decref(json);
+        if (methods[i] == RECIPE_SEARCH) assert_true(all.search.nodes > 3 && all.tokens_judged > 0);
+        evaluation_free(&all), evaluation_free(&again), evaluation_free(&blind), evaluation_free(&first);
+        evaluation_free(&seeded);
+    }
+    close_fixture(&f);
+    close_fixture(&g);
+}
+
+static void test_policy_stops(void **state) {
+    (void)state;
+    static const char *const threes[] = {"3", "4", "5"};
+    fixture f;
+    open_fixture(&f, threes, 3);
+    volatile sig_atomic_t stop = 1;
+    f.s.stop = &stop;
+    evaluate_options o = evaluate_options_of(f.r);
+    evaluation e;
+    assert_int_equal(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error), ESP_INTERRUPTED);
+    assert_null(e.results);
+    f.s.stop = NULL;
+    f.problems.count = 0;
+    assert_int_equal(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "no problems"));
+    close_fixture(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_samples),    cmocka_unit_test(test_greedy_and_search),
+        cmocka_unit_test(test_comparison), cmocka_unit_test(test_comparison_of_methods),
+        cmocka_unit_test(test_record),     cmocka_unit_test(test_judge_scores),
+        cmocka_unit_test(test_policy),     cmocka_unit_test(test_policy_stops),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
