@@ -2,6 +2,7 @@
  * whose answers depend neither on what else is evaluated nor on anything gold. */
 #include "base/file.h"
 #include "run/evaluate.h"
+#include "run/recipe_parts.h"
 #include "support.h"
 
 #include <math.h>
@@ -247,15 +248,15 @@ typedef struct {
     problem_set problems;
 } fixture;
 
-static void open_fixture(fixture *f, const char *const *golds_of, int64_t n) {
+static void open_fixture(fixture *f, const char *const *golds_of, int64_t n, bool long_chains) {
     recipe_override set[] = {
         {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
         {"model.dtype", "f32", "test"},
         {"run.threads", "1", "test"},
         {"search.simulations", "3", "test"},
-        {"search.max_steps", "3", "test"},
-        {"search.max_step_tokens", "8", "test"},
-        {"search.max_chain_tokens", "24", "test"},
+        {"search.max_steps", long_chains ? "12" : "3", "test"},
+        {"search.max_step_tokens", long_chains ? "24" : "8", "test"},
+        {"search.max_chain_tokens", long_chains ? "288" : "24", "test"},
         {"search.breadth_root", "3", "test"},
         {"search.breadth", "2", "test"},
         {"run.wave", "2", "test"},
@@ -303,8 +304,8 @@ static void test_policy(void **state) {
     (void)state;
     static const char *const threes[] = {"3", "4", "5"}, *const others[] = {"1000001", "1000002", "1000003"};
     fixture f, g;
-    open_fixture(&f, threes, 3);
-    open_fixture(&g, others, 3);
+    open_fixture(&f, threes, 3, false);
+    open_fixture(&g, others, 3, false);
     for (int64_t i = 0; i < 3; i++) g.problems.at[i].rationale = "Nothing at all.\n#### 1000001";
     const recipe_method methods[] = {RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH};
     for (int i = 0; i < 3; i++) {
@@ -355,11 +356,47 @@ static void test_policy(void **state) {
     close_fixture(&g);
 }
 
+/* (3.2) A searched problem's committed path is that of a search which is told nothing: no outcome, no
+ * example. */
+static void test_search_is_blind(void **state) {
+    (void)state;
+    static const char *const threes[] = {"3", "4", "5"};
+    fixture f;
+    open_fixture(&f, threes, 3, true);
+    evaluate_options o = evaluate_options_of(f.r);
+    o.method = RECIPE_SEARCH;
+    evaluation e;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
+    lm_settings set = session_lm_settings(&f.s);
+    set.example = false;
+    lm_policy *p;
+    OK(lm_new(&p, f.m, f.s.tokenizer, f.s.task, f.s.chat, &set, &error));
+    search_config config = recipe_inference_config(f.r);
+    int64_t finished = 0;
+    for (int64_t i = 0; i < 3; i++) {
+        lm_search_job job = {.problem = &f.problems.at[i]};
+        rng_key_t key = rng_mix(rng_mix(rng_key(o.seed), 0x6576616c), (uint64_t)i);
+        OK(search_new(&job.search, &config, key, &error));
+        OK(lm_search(p, &job, 1, NULL, NULL, &error));
+        text_buffer text = {0};
+        OK(lm_path_text(p, job.search, search_top(job.search), &text, &error));
+        assert_string_equal(e.results[2 * i].text, text.at);
+        for (int32_t v = 1; v < search_node_count(job.search); v++)
+            finished += search_outcome_is_finished(search_node_at(job.search, v).outcome);
+        text_free(&text);
+        search_free(job.search);
+    }
+    assert_true(finished > 0);
+    lm_free(p);
+    evaluation_free(&e);
+    close_fixture(&f);
+}
+
 static void test_policy_stops(void **state) {
     (void)state;
     static const char *const threes[] = {"3", "4", "5"};
     fixture f;
-    open_fixture(&f, threes, 3);
+    open_fixture(&f, threes, 3, false);
     volatile sig_atomic_t stop = 1;
     f.s.stop = &stop;
     evaluate_options o = evaluate_options_of(f.r);
@@ -375,10 +412,11 @@ static void test_policy_stops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),    cmocka_unit_test(test_greedy_and_search),
-        cmocka_unit_test(test_comparison), cmocka_unit_test(test_comparison_of_methods),
-        cmocka_unit_test(test_record),     cmocka_unit_test(test_judge_scores),
-        cmocka_unit_test(test_policy),     cmocka_unit_test(test_policy_stops),
+        cmocka_unit_test(test_samples),      cmocka_unit_test(test_greedy_and_search),
+        cmocka_unit_test(test_comparison),   cmocka_unit_test(test_comparison_of_methods),
+        cmocka_unit_test(test_record),       cmocka_unit_test(test_judge_scores),
+        cmocka_unit_test(test_policy),       cmocka_unit_test(test_search_is_blind),
+        cmocka_unit_test(test_policy_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
