@@ -1,0 +1,88 @@
+#!/bin/bash
+# train --pairs on the golden pairs, then score on what --out wrote: loss, gradient norm and log-probs after the step.
+. "$(dirname "$0")/../lib.sh"
+need_program
+need_shared golden/tinystories-656k.json data/models/TinyStories-656K/model.safetensors
+TINY=$SHARED/data/models/TinyStories-656K
+GOLDEN=$SHARED/golden/tinystories-656k.json
+
+cat > rows.py << 'PYTHON'
+"""rows.py GOLDEN pairs|paths: the golden pairs as native rows; their paths as rows to score."""
+import json, sys
+dpo = json.load(open(sys.argv[1]))['dpo']
+for pair, reference in zip(dpo['pairs'], dpo['ref_logps']):
+    if sys.argv[2] == 'pairs':
+        print(json.dumps({'prompt_ids': pair['prefix'], 'chosen_ids': pair['chosen'], 'rejected_ids': pair['rejected'],
+                          'n_chosen': pair['n_chosen'], 'n_rejected': pair['n_rejected'],
+                          'ref_logp_chosen': reference[0], 'ref_logp_rejected': reference[1]}))
+    else:
+        for step in 'chosen', 'rejected':
+            print(json.dumps({'ids': pair['prefix'] + pair[step]}))
+PYTHON
+python3 rows.py "$GOLDEN" pairs > pairs.jsonl
+python3 rows.py "$GOLDEN" paths > paths.jsonl
+
+for compute in cpu ref; do
+    expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs pairs.jsonl --out trained --dtype f32 --compute $compute \
+        --lr 1e-3 --beta 0.1 --clip 1 --batch 2 --steps 1 --weight-decay 0
+    cp out steps
+    expect_exit 0 "$ESPALIER" score --model trained --dtype f32 --compute $compute paths.jsonl
+    python3 - "$GOLDEN" << 'PYTHON' || fail "$compute against the golden numbers"
+import json, sys
+dpo = json.load(open(sys.argv[1]))['dpo']
+steps = [json.loads(line) for line in open('steps')]
+assert len(steps) == 1, f'{len(steps)} steps'
+step = steps[0]
+assert abs(step['loss'] - dpo['loss']) < 1e-4, (step['loss'], dpo['loss'])
+assert abs(step['grad_norm'] - dpo['grad_norm']) < 1e-3 * dpo['grad_norm'], (step['grad_norm'], dpo['grad_norm'])
+mean = lambda name: sum(part[name] for part in dpo['parts']) / len(dpo['parts'])
+assert abs(step['logp_chosen'] - mean('logp_chosen')) < 1e-3 and abs(step['logp_rejected'] - mean('logp_rejected')) < 1e-3
+assert abs(step['margin'] - mean('h')) < 1e-3 and step['lr'] == 1e-3
+assert step['seconds'] > 0
+# The second pair's prefix is the first one with its chosen step: packed, each token stands once.
+tokens = [len(p['prefix']) * 2 + len(p['chosen']) + len(p['rejected']) for p in dpo['pairs']]
+assert step['tokens'] == sum(tokens) and step['tokens_computed'] == 12 + 7 + 9 + 6 + 5, step
+scored = [json.loads(line) for line in open('out')]
+for i, pair in enumerate(dpo['pairs']):
+    for j in range(2):
+        got = sum(scored[2 * i + j]['logprobs'][len(pair['prefix']):])
+        want = dpo['after_adamw_step']['logps'][i][j]
+        assert abs(got - want) < 1e-2, (i, j, got, want)
+PYTHON
+    [ "$(ls -A trained | tr '\n' ' ')" = "config.json model.safetensors special_tokens_map.json tokenizer.json tokenizer_config.json " ] \
+        || fail "trained holds $(ls -A trained)"
+done
+
+# The output is replaced whole; a folder with something else in it is nobody's to replace.
+mkdir other
+echo mine > other/notes
+expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs pairs.jsonl --out other --dtype f32
+expect_in err 'notes, which is not part of a model'
+[ "$(cat other/notes)" = mine ] || fail "other/notes has changed"
+
+# References absent: the starting weights, so that the first loss is log 2 whatever the pairs; --steps goes round.
+python3 -c "
+import json
+for line in open('pairs.jsonl'):
+    row = json.loads(line)
+    print(json.dumps({k: row[k] for k in ('prompt_ids', 'chosen_ids', 'rejected_ids')}))" > bare.jsonl
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs bare.jsonl --dtype f32 --batch 2 --steps 3 --lr 1e-3 --json
+python3 - << 'PYTHON' || fail "three steps round two rows"
+import json, math
+steps = [json.loads(line) for line in open('out')]
+assert [s['step'] for s in steps] == [1, 2, 3] and abs(steps[0]['loss'] - math.log(2)) < 1e-6
+assert steps[1]['loss'] < steps[0]['loss'] and steps[2]['margin'] > 0 and steps[2]['accuracy'] == 1
+PYTHON
+
+# TRL's form: texts, with the end-of-sequence token behind them; the last batch may be short.
+cat > trl.jsonl << 'JSONL'
+{"prompt": "Once upon a time", "chosen": ", there was a dog.", "rejected": " zebra zebra"}
+{"prompt": "Once upon a time", "chosen": ", there was a cat.", "rejected": " the the the"}
+{"prompt": "The boy", "chosen": " was happy.", "rejected": " was were."}
+JSONL
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs trl.jsonl --dtype f32 --batch 2 --out trl --out-dtype bf16
+python3 - << 'PYTHON' || fail "TRL's rows"
+import json
+assert [json.loads(line)['pairs'] for line in open('out')] == [2, 1]
+PYTHON
+echo '{"text":"Once upon a time"}' | "$ESPALIER" score --model trl > /dev/null || fail "the bf16 folder does not load"

@@ -1,0 +1,58 @@
+#!/bin/bash
+# A policy that this program wrote loads in transformers and gives the same log-probs, tokens and text.
+# timeout: 600
+. "$(dirname "$0")/../lib.sh"
+need_program
+need_transformers
+need_shared data/models/TinyStories-656K/model.safetensors
+TINY=$SHARED/data/models/TinyStories-656K
+
+cat > compare.py << 'PYTHON'
+"""compare.py FOLDER SCORED: transformers' log-probs of the same texts, within 1e-3; and its tokens, the same."""
+import json, os, sys
+os.environ['HF_HUB_OFFLINE'] = '1'
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, rows = sys.argv[1], [json.loads(line) for line in open(sys.argv[2])]
+texts = [json.loads(line)['text'] for line in open('texts.jsonl')]
+model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+worst = 0
+for text, row in zip(texts, rows):
+    assert tokenizer(text, add_special_tokens=False)['input_ids'] == row['ids'], f'other tokens: {text!r}'
+    ids = torch.tensor([row['ids']])
+    with torch.no_grad():
+        logprobs = torch.log_softmax(model(ids).logits[0, :-1].double(), -1).gather(1, ids[0, 1:, None])[:, 0].tolist()
+    worst = max([worst] + [abs(a - b) for a, b in zip(logprobs, row['logprobs'][1:])])
+print(f'{folder}: largest difference {worst:.2e}')
+sys.exit(0 if worst < 1e-3 else 1)
+PYTHON
+cat > texts.jsonl << 'JSONL'
+{"text": "Once upon a time, there was a little dog who liked to run."}
+{"text": "Tom has 3 apples and buys 12 more. How many apples does he have?"}
+{"text": "One day, a girl named Lily saw a big, red ball."}
+JSONL
+check() { # FOLDER
+    expect_exit 0 "$ESPALIER" score --model "$1" --dtype f32 texts.jsonl
+    cp out scored
+    "$TRANSFORMERS_PYTHON" compare.py "$1" scored || fail "transformers and espalier differ on $1"
+}
+
+cat > pairs.jsonl << 'JSONL'
+{"prompt": "Once upon a time", "chosen": ", there was a dog.", "rejected": " zebra zebra"}
+{"prompt": "The boy", "chosen": " was happy.", "rejected": " was were."}
+JSONL
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs pairs.jsonl --dtype f32 --lr 1e-4 --out trained
+check trained
+
+# The same through a run and export.
+need_shared data/gsm8k/train.jsonl.gz
+zcat "$SHARED/data/gsm8k/train.jsonl.gz" | awk 'length($0) < 400' | sed -n 1,8p > problems.jsonl
+expect_exit 0 "$ESPALIER" sft --model "$TINY" --dtype f32 --train problems.jsonl --epochs 1 --lr 1e-4 --chat-template plain --out run
+expect_exit 0 "$ESPALIER" export run exported
+check exported
+
+if [ "$ESPALIER_SANITIZE" = ON ]; then exit 0; fi
+need_smollm2
+expect_exit 0 "$ESPALIER" import "$SMOLLM2" smollm2
+check smollm2
