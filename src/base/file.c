@@ -14,9 +14,10 @@ static esp_status fail_with_errno(esp_error *error, const char *what, const char
     const char *hint = e == ENOENT ? "check the path"
                        : e == EACCES || e == EROFS || e == EPERM
                            ? "choose a place that you may write to, or change its permissions"
-                       : e == ENOSPC || e == EDQUOT  ? "free some disk space, or choose another place"
+                       : e == ENOSPC || e == EDQUOT || e == EFBIG
+                           ? "free some disk space, or choose another place"
                        : e == ENOTDIR || e == EISDIR ? "check which of the two, a file or a folder, is meant"
-                                                     : "";
+                                                     : "see that the place is there and its disk is sound";
     return error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(e));
 }
 
