@@ -47,7 +47,7 @@ typedef struct {
     int32_t token;
     int32_t node, from; /* PATH: the ids are the node's, from there on */
     bool fork;          /* PATH: the candidates' first tokens are read at its end */
-    bool split;         /* RIDE: lanes hang on it */
+    bool split;         /* RIDE: more than one thing goes on from its end */
     int32_t mark; /* RIDE: a candidate's ids before its first; SUFFIX: which child; GOLD: which candidate */
 } lane;
 

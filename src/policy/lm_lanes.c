@@ -226,7 +226,7 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
     bool rides = l->kind == LANE_RIDE;
     int32_t fed = rides ? l->mark + (int32_t)l->done : 0, riders = 0;
     for (int64_t i = 0; i < g->candidates.count; i++) riders += g->candidates.at[i].lane == index;
-    bool left_behind = false;
+    int32_t left_behind = 0; /* candidates that ended at the lane's end */
     for (int32_t i = 0; i < g->candidates.count; i++) {
         candidate *c = &g->candidates.at[i];
         if (c->lane != index) continue;
@@ -244,10 +244,12 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
         c->hold_lane = -1;
         if (c->finished || c->cut || c->whole_chain) continue;
         hold_candidate(w, g, c, index, fed, riders == 1);
-        left_behind = left_behind || c->hold_lane == index;
+        left_behind += c->hold_lane == index;
     }
+    /* Two that part at their last token: each goes on in a run of its own. */
+    if (left_behind > 1) g->lanes.at[index].split = true;
     int32_t token = 0;
-    if (goes_on(g, index, left_behind, &token)) {
+    if (goes_on(g, index, left_behind > 0, &token)) {
         g->lanes.at[index].token = token;
         g->lanes.at[index].n++;
         return;

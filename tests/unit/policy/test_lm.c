@@ -261,12 +261,14 @@ static void steps_as_the_model_says(void **state) {
     (void)state;
     bench b = bench_open();
     lm_policy *p;
-    for (int fill = 0; fill < 2; fill++) {
+    for (int mode = 0; mode < 3; mode++) {
         lm_settings set = usual;
-        if (fill) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
         search_config config = small_search();
         config.gold_injection = true;
-        outcome o = search_some(&b, &set, &config, problems, 3 * !fill, 2, true);
+        if (mode == 1) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
+        if (mode == 2) /* siblings that part at the last token of a step, and are gone on from */
+            set.max_step_tokens = 2, config.breadth = config.breadth_root = 8, config.simulations = 12;
+        outcome o = search_some(&b, &set, &config, problems, mode == 0 ? 3 : 0, 2, true);
         OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
         int64_t nodes = 0, gold = 0;
         for (int32_t i = 0; i < o.n; i++) {
