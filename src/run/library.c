@@ -1,0 +1,248 @@
+/* The public interface, include/espalier.h, over the rooms below: models, text, log-probs, generation,
+ * grading and the loss. The loop is in library_run.c. */
+#include "base/random.h"
+#include "learn/loss.h"
+#include "model/model.h"
+#include "task/task.h"
+#include "text/chat.h"
+
+#include <string.h>
+
+struct esp_model {
+    compute *compute;
+    model *model;
+    tokenizer *tokenizer;      /* NULL: tokenizer_error says why */
+    esp_error tokenizer_error; /* kept for the calls that need a tokenizer */
+    esp_chat chat_template;
+};
+
+static esp_status usage(esp_error *error, const char *function, const char *what) {
+    return error_set(error, ESP_USAGE, "see espalier.h", "%s: %s", function, what);
+}
+
+void esp_free(void *p) {
+    mem_free(p);
+}
+
+/* ---- Models ---- */
+
+static esp_status check_options(const esp_model_options *o, esp_error *error) {
+    if (o->dtype > ESP_F32) return usage(error, "esp_model_open", "dtype is none of esp_dtype");
+    if (o->compute > ESP_COMPUTE_REF) return usage(error, "esp_model_open", "compute is none of esp_compute");
+    if (o->chat_template > ESP_CHAT_MISTRAL)
+        return usage(error, "esp_model_open", "chat_template is none of esp_chat");
+    if (o->context < 0) return usage(error, "esp_model_open", "context is negative");
+    return ESP_OK;
+}
+
+esp_status esp_model_open(esp_model **out, const char *path, const esp_model_options *options,
+                          esp_error *error) {
+    if (!out) return usage(error, "esp_model_open", "out is NULL");
+    *out = NULL;
+    if (!path) return usage(error, "esp_model_open", "path is NULL");
+    esp_model_options o = options ? *options : (esp_model_options){0};
+    ESP_TRY(check_options(&o, error));
+    esp_model *m = MEM_NEW(esp_model);
+    m->chat_template = o.chat_template;
+    esp_status status = compute_new(&m->compute, o.compute == ESP_COMPUTE_REF ? "ref" : "cpu",
+                                    o.dtype == ESP_F32 ? DTYPE_F32 : DTYPE_BF16, o.threads, error);
+    model_options inner = {.compute = m->compute, .context = o.context};
+    if (status == ESP_OK) status = model_open(&m->model, path, &inner, error);
+    if (status != ESP_OK) {
+        esp_model_close(m);
+        return status;
+    }
+    if (tokenizer_open(&m->tokenizer, path, &m->tokenizer_error) != ESP_OK) m->tokenizer = NULL;
+    *out = m;
+    return ESP_OK;
+}
+
+void esp_model_close(esp_model *model) {
+    if (!model) return;
+    tokenizer_close(model->tokenizer);
+    model_free(model->model);
+    compute_free(model->compute);
+    mem_free(model);
+}
+
+esp_model_info esp_model_describe(const esp_model *model) {
+    const tokenizer *t = model->tokenizer;
+    return (esp_model_info){.parameters = model_parameter_count(model->model),
+                            .context = model_context(model->model),
+                            .vocabulary = (int32_t)model_configuration(model->model)->vocab,
+                            .bos = t ? tokenizer_bos(t) : -1,
+                            .eos = t ? tokenizer_eos(t) : -1,
+                            .begins_with_bos = t && tokenizer_adds_bos(t)};
+}
+
+static esp_status need_tokenizer(const esp_model *m, esp_error *error) {
+    if (m->tokenizer) return ESP_OK;
+    if (error) *error = m->tokenizer_error;
+    return m->tokenizer_error.code;
+}
+
+/* ---- Text ---- */
+
+esp_status esp_tokenize(const esp_model *model, const char *text, size_t length, bool special, int32_t **ids,
+                        size_t *n, esp_error *error) {
+    if (!model || !ids || !n || (!text && length)) return usage(error, "esp_tokenize", "an argument is NULL");
+    *ids = NULL;
+    *n = 0;
+    ESP_TRY(need_tokenizer(model, error));
+    token_list list = {0};
+    esp_status status = tokenizer_encode(model->tokenizer, text ? text : "", length, special, &list, error);
+    if (status != ESP_OK || list.count == 0) {
+        MEM_LIST_FREE(&list);
+        return status;
+    }
+    *ids = list.at;
+    *n = (size_t)list.count;
+    return ESP_OK;
+}
+
+/* Hands the bytes of a buffer out, or frees them where the call failed. */
+static esp_status give_text(esp_status status, text_buffer *from, char **text, size_t *length) {
+    if (status != ESP_OK) {
+        text_free(from);
+        return status;
+    }
+    *text = from->at ? from->at : mem_strdup("");
+    if (length) *length = from->length;
+    return ESP_OK;
+}
+
+esp_status esp_detokenize(const esp_model *model, const int32_t *ids, size_t n, bool special, char **text,
+                          size_t *length, esp_error *error) {
+    if (!model || !text || (!ids && n)) return usage(error, "esp_detokenize", "an argument is NULL");
+    *text = NULL;
+    if (length) *length = 0;
+    ESP_TRY(need_tokenizer(model, error));
+    text_buffer out = {0};
+    esp_status status = tokenizer_decode(model->tokenizer, ids, (int64_t)n, special, &out, error);
+    return give_text(status, &out, text, length);
+}
+
+/* ---- Log-probs ---- */
+
+esp_status esp_score(esp_model *model, const esp_token_tree *tree, float *logprobs, esp_error *error) {
+    if (!model || !tree) return usage(error, "esp_score", "an argument is NULL");
+    if (tree->runs < 0) return usage(error, "esp_score", "tree->runs is negative");
+    if (tree->runs == 0) return ESP_OK;
+    if (!tree->tokens || !tree->start || !tree->parent || !logprobs)
+        return usage(error, "esp_score", "an argument is NULL");
+    if (tree->start[0] != 0) return usage(error, "esp_score", "tree->start[0] is not 0");
+    token_tree inner = {tree->runs, tree->tokens, tree->start, tree->parent};
+    return model_forward(model->model, &inner, NULL, false, logprobs, error);
+}
+
+/* ---- Generation: one sample, keyed as the program's first ---- */
+
+typedef struct {
+    esp_model *model;
+    esp_generate_options options;
+    chat_kind chat;
+    token_list prompt, answer;
+    int64_t room; /* tokens of the answer at most */
+} generation;
+
+static esp_status choose_chat(generation *g, esp_error *error) {
+    static const chat_kind kinds[] = {[ESP_CHAT_PLAIN] = CHAT_PLAIN,
+                                      [ESP_CHAT_CHATML] = CHAT_CHATML,
+                                      [ESP_CHAT_LLAMA2] = CHAT_LLAMA2,
+                                      [ESP_CHAT_MISTRAL] = CHAT_MISTRAL};
+    g->chat = CHAT_PLAIN;
+    if (!g->options.chat) return ESP_OK;
+    if (g->model->chat_template == ESP_CHAT_AUTO)
+        return chat_template_detect(tokenizer_chat_template(g->model->tokenizer), &g->chat, error);
+    g->chat = kinds[g->model->chat_template];
+    return ESP_OK;
+}
+
+static esp_status encode_prompt(generation *g, const char *prompt, esp_error *error) {
+    ESP_TRY(choose_chat(g, error));
+    ESP_TRY(chat_encode(g->chat, g->model->tokenizer, g->options.chat ? g->options.system : NULL, prompt,
+                        &g->prompt, error));
+    int64_t context = model_context(g->model->model);
+    if (g->prompt.count == 0) /* a model needs one token to go on from */
+        return error_fail(error, "give at least one word", "the prompt is empty");
+    if (g->prompt.count >= context)
+        return error_fail(error, "shorten the prompt, or open the model with more context",
+                          "the prompt has %lld tokens, which leaves no room in the context of %lld",
+                          (long long)g->prompt.count, (long long)context);
+    g->room = context - g->prompt.count;
+    if (g->room > g->options.max_tokens) g->room = g->options.max_tokens;
+    return ESP_OK;
+}
+
+/* Until end-of-sequence, which is not kept, or until there is no room. */
+static esp_status grow(generation *g, kv_cache *cache, esp_error *error) {
+    rng_key_t key = rng_mix(rng_key(g->options.seed), 0);
+    int32_t end = chat_end_token(g->chat, g->model->tokenizer), last;
+    kv_feed feed = {.run = kv_run_new(cache, -1), .tokens = g->prompt.at, .n = g->prompt.count};
+    while (g->answer.count < g->room) {
+        kv_read read = {.at = feed.n - 1,
+                        .kind = g->options.temperature > 0 ? READ_SAMPLE : READ_GREEDY,
+                        .temperature = (float)g->options.temperature,
+                        .u = rng_uniform(key, (uint64_t)g->answer.count)};
+        ESP_TRY(model_extend(g->model->model, cache, &feed, 1, &read, 1, error));
+        if (read.token == end) break;
+        MEM_LIST_PUSH(&g->answer, read.token);
+        last = read.token;
+        feed.tokens = &last;
+        feed.n = 1;
+    }
+    return ESP_OK;
+}
+
+esp_status esp_generate(esp_model *model, const char *prompt, const esp_generate_options *options,
+                        char **text, size_t *length, esp_error *error) {
+    if (!model || !prompt || !text) return usage(error, "esp_generate", "an argument is NULL");
+    *text = NULL;
+    if (length) *length = 0;
+    generation g = {.model = model, .options = options ? *options : (esp_generate_options){0}};
+    if (g.options.max_tokens == 0) g.options.max_tokens = 128;
+    if (g.options.max_tokens < 0) return usage(error, "esp_generate", "max_tokens is negative");
+    if (!(g.options.temperature >= 0 && g.options.temperature <= 100))
+        return usage(error, "esp_generate", "temperature is not between 0 and 100");
+    ESP_TRY(need_tokenizer(model, error));
+    kv_cache *cache = NULL;
+    text_buffer out = {0};
+    esp_status status = encode_prompt(&g, prompt, error);
+    if (status == ESP_OK) status = kv_new(&cache, model->model, g.prompt.count + g.room, error);
+    if (status == ESP_OK) status = grow(&g, cache, error);
+    if (status == ESP_OK)
+        status = tokenizer_decode_more(model->tokenizer, g.answer.at, g.answer.count, false, &out, error);
+    kv_free(cache);
+    MEM_LIST_FREE(&g.prompt);
+    MEM_LIST_FREE(&g.answer);
+    return give_text(status, &out, text, length);
+}
+
+/* ---- Grading and learning ---- */
+
+esp_status esp_grade(const char *task_name, const char *answer, const char *gold, esp_grade_result *out,
+                     esp_error *error) {
+    if (!task_name || !answer || !gold || !out) return usage(error, "esp_grade", "an argument is NULL");
+    *out = (esp_grade_result){0};
+    const task *t = task_find(task_name, error);
+    if (!t) return ESP_FAILED;
+    task_grade_result g = task_grade(t, answer, strlen(answer), gold);
+    if (g.reason == GRADE_BAD_GOLD) {
+        task_grade_free(&g);
+        return error_fail(error, "give the answer by itself, or a text that ends in one",
+                          "gold \"%.200s\" holds no answer of task %s", gold, task_name);
+    }
+    *out = (esp_grade_result){
+        .correct = g.correct, .reason = grade_reason_text(g.reason), .extracted = g.extracted};
+    return ESP_OK;
+}
+
+esp_dpo_result esp_dpo(esp_pair_logps logps, double beta, double alpha) {
+    loss_result r = loss_dpo((loss_logps){.chosen = logps.chosen,
+                                          .rejected = logps.rejected,
+                                          .ref_chosen = logps.ref_chosen,
+                                          .ref_rejected = logps.ref_rejected},
+                             beta, alpha);
+    return (esp_dpo_result){
+        .loss = r.loss, .margin = r.margin, .dchosen = r.dchosen, .drejected = r.drejected};
+}
