@@ -459,10 +459,12 @@ static esp_status padded(const gemm *g, void **buffer, size_t *have, const void 
 
 esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
                                     float *c, esp_error *error) {
+    /* Long ones lose to oneDNN's transposing of a; short ones to reading and writing c once more, if it is large. */
+    int64_t most = m * n <= 1 << 20 ? 256 : 512;
     omp_set_num_threads(g->threads);
     for (int64_t done = 0; done < k;) {
         int64_t rows = next_cut(k - done);
-        if (rows > 512) rows = 512; /* faster than one of 1024: oneDNN transposes into cache */
+        if (rows > most) rows = most;
         const void *from_a = (const char *)a + (size_t)(done * m) * dtype_size(g->input);
         const void *from_b = (const char *)b + (size_t)(done * n) * dtype_size(g->input);
         if (rows < SMALLEST_CUT) {
