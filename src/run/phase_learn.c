@@ -90,7 +90,7 @@ static esp_status score_references(run_state *run, store_pairs *pairs, esp_error
     if (n > 0) {
         /* `previous` is the policy that is loaded; `sft` is theta_0. */
         bool sft = r->learn.reference == RECIPE_SFT;
-        char *path = r->sft.epochs > 0 ? checkpoint_path(run->folder, "sft") : NULL;
+        char *path = run_theta_0(run);
         if (sft) status = session_open_model(&run->session, path, false, &reference, error);
         if (status == ESP_OK)
             status = score_preferences(reference ? reference : run->model, rows, n,

@@ -287,7 +287,7 @@ static esp_status search_wave(run_state *run, lm_policy *policy, const store_pos
 static esp_status open_sampler(run_state *run, const store_position *at, model **sampler, esp_error *error) {
     *sampler = NULL;
     if (run->session.recipe->learn.offline && at->iteration > 1) {
-        char *path = run->session.recipe->sft.epochs > 0 ? checkpoint_path(run->folder, "sft") : NULL;
+        char *path = run_theta_0(run);
         esp_status status = session_open_model(&run->session, path, false, sampler, error);
         mem_free(path);
         return status;

@@ -133,6 +133,7 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
                         .updates = updates,
                         .schedule = recipe_sft_schedule(r, updates),
                         .progress_last = 1,
+                        .optimizer_ends = true, /* preferences start with a fresh one */
                         .add = add_batch,
                         .context = &work};
     esp_status status = run_updates(run, position, &plan, "sft", error);
@@ -140,7 +141,7 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
         store_position next = run_after(run, position, "sft");
         status = store_position_set(run->store, &next, error);
     }
-    trainer_free(run->trainer); /* preferences start with a fresh optimizer */
+    trainer_free(run->trainer);
     run->trainer = NULL;
     mem_free(work.order);
     mem_free(work.batch);

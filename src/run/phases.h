@@ -21,6 +21,9 @@ typedef struct {
 /* Brings the policy (and its trainer, where settings are given) to what the checkpoint holds. */
 esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer_settings *settings,
                            esp_error *error);
+/* Folder of theta_0, the policy that the first iteration starts from; NULL: the model as given. Freed by
+ * mem_free. */
+char *run_theta_0(const run_state *run);
 /* The trainer's weights are now those of this checkpoint. */
 void run_holds(run_state *run, const char *checkpoint);
 /* Where the run goes from a finished phase, phases that are not asked for passed over. */
@@ -32,6 +35,8 @@ typedef struct {
     int64_t updates;   /* in all */
     schedule schedule;
     double progress_first, progress_last; /* place of this phase's updates in the schedule, as shares of it */
+    bool
+        optimizer_ends; /* its state stays out of the phase's last checkpoint: the next phase starts afresh */
     esp_status (*add)(void *context, trainer *t, int64_t update, batch_report *report, esp_error *error);
     void *context;
 } update_plan;

@@ -20,18 +20,42 @@ static esp_status check_recipe(const recipe *r, const char *folder, esp_error *e
     return status;
 }
 
+/* The verb that began a run goes on with it: another one would take its finished phases for its own. */
+static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
+    char mine[16], *there;
+    snprintf(mine, sizeof mine, "%d", run->parts);
+    if (fresh) return store_meta_set(run->store, "parts", mine, error);
+    ESP_TRY(store_meta_get(run->store, "parts", &there, error));
+    esp_status status = ESP_OK;
+    if (there && strcmp(there, mine) != 0)
+        status =
+            error_fail(error, "resume by the verb that began it (run, sft or search), or give another --out",
+                       "%s: another verb made this run", run->folder);
+    mem_free(there);
+    return status;
+}
+
+/* A kill right after the store was made leaves it without a recipe: such a run begins anew. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
-    if (options->resume) ESP_TRY(check_recipe(r, options->folder, error));
-    ESP_TRY(store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error));
-    if (!options->resume) {
-        char *path = path_join(options->folder, "recipe.yaml"),
-             *checkpoints = path_join(options->folder, "checkpoints");
-        esp_status status = recipe_write(r, path, error);
-        if (status == ESP_OK) status = folder_make(checkpoints, error);
-        mem_free(path);
-        mem_free(checkpoints);
-        ESP_TRY(status);
-    }
+    char *path = path_join(options->folder, "recipe.yaml"),
+         *checkpoints = path_join(options->folder, "checkpoints");
+    store_position at = {0};
+    bool fresh = !options->resume || !file_exists(path);
+    esp_status status = fresh ? ESP_OK : check_recipe(r, options->folder, error);
+    if (status == ESP_OK)
+        status =
+            store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error);
+    if (status == ESP_OK) status = store_position_get(run->store, &at, error);
+    if (status == ESP_OK && fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
+        status = error_fail(error, "put the recipe that the run was made with there",
+                            "%s: is gone, and work was done by it", path);
+    if (status == ESP_OK) status = check_parts(run, fresh, error);
+    if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
+    if (status == ESP_OK && fresh)
+        status = recipe_write(r, path, error); /* the last: it ends the beginning */
+    mem_free(path);
+    mem_free(checkpoints);
+    ESP_TRY(status);
     return store_event(run->store, 0, options->resume ? "resumed" : "started",
                        compute_describe(run->session.compute), error);
 }

@@ -17,6 +17,11 @@ void run_holds(run_state *run, const char *checkpoint) {
     run->in_model = mem_strdup(checkpoint);
 }
 
+char *run_theta_0(const run_state *run) {
+    bool trained = run->session.recipe->sft.epochs > 0 && (run->parts & RUN_SFT);
+    return trained ? checkpoint_path(run->folder, "sft") : NULL;
+}
+
 esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer_settings *settings,
                            esp_error *error) {
     bool holds = run->model && run->in_model && strcmp(run->in_model, checkpoint) == 0;
@@ -144,7 +149,8 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
     }
     observer_end(o);
     ESP_TRY(status);
-    ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, run->trainer, error));
+    const trainer *kept = plan->optimizer_ends ? NULL : run->trainer;
+    ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, kept, error));
     run_holds(run, checkpoint);
     return ESP_OK;
 }
