@@ -11,8 +11,10 @@
 enum { SAMPLE_TREES = 16 };
 /* Of data without rationales. */
 static const double usual_steps = 6, usual_step_tokens = 24;
-/* What the made-up policy is like: share of its answers that are right, log-prob a token. */
-static const double made_right = 0.3, made_logprob = -0.35;
+/* Share of chains that are right, of a small model on grade-school mathematics; a tree grows with the search
+ * for one that is, so that a better policy's trees are smaller. */
+static const double usual_right = 0.05;
+static const double made_logprob = -0.35; /* a token, at temperature 1 */
 
 static double least(double a, double b) {
     return a < b ? a : b;
@@ -76,7 +78,7 @@ static esp_status add_problem(const session *s, const problem *p, plan_data *d, 
 
 esp_status plan_read_data(const session *s, plan_data *out, esp_error *error) {
     const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test};
-    *out = (plan_data){.train_problems = s->train.count, .test_problems = test->count};
+    *out = (plan_data){.train_problems = s->train.count, .test_problems = test->count, .right = usual_right};
     tally t = {0};
     for (int i = 0; i < 2; i++) {
         int64_t n = sets[i]->count, stride = n > 256 ? n / 256 : 1;
@@ -143,15 +145,19 @@ static int32_t around(rng_key_t key, uint64_t counter, double mean) {
     return (int32_t)most(1, floor(mean * (0.5 + rng_uniform(key, counter)) + 0.5));
 }
 
-static search_candidate made_up(const recipe *r, const plan_data *d, rng_key_t key, int32_t depth,
-                                bool to_end) {
-    int32_t length = around(key, 0, d->steps), n = 0, rest = to_end && length > depth ? length - depth : 1;
-    for (int32_t i = 0; i < rest; i++) n += around(key, (uint64_t)(16 + i), d->step_tokens);
-    if (!to_end) n = (int32_t)least(n, (double)r->search.max_step_tokens);
+/* A chain ends at each step with the chance that makes its mean length the data's: policies wander, so
+ * lengths are spread more widely than those of rationales. */
+static search_candidate made_up(const recipe *r, const plan_data *d, rng_key_t key, bool to_end) {
+    enum { STEP_DRAWS = 16, MOST_STEPS = 64 };
+    int32_t n = 0;
+    bool finished = false;
+    for (uint64_t i = 0; i < (to_end ? MOST_STEPS : 1) && !finished; i++) {
+        n += around(key, STEP_DRAWS + 2 * i, least(d->step_tokens, (double)r->search.max_step_tokens));
+        finished = rng_uniform(key, STEP_DRAWS + 2 * i + 1) * d->steps < 1;
+    }
     search_candidate c = {
         .n = n, .logprob = made_logprob * n * (0.5 + rng_uniform(key, 1)), .text_key = rng_bits(key, 2)};
-    bool finished = to_end || depth + 1 >= length;
-    if (finished) c.outcome = rng_uniform(key, 3) < made_right ? SEARCH_RIGHT : SEARCH_WRONG;
+    if (finished) c.outcome = rng_uniform(key, 3) < d->right ? SEARCH_RIGHT : SEARCH_WRONG;
     return c;
 }
 
@@ -171,9 +177,8 @@ static esp_status answer(search *s, const search_request *q, const recipe *r, co
         return status;
     }
     search_candidate *all = MEM_ARRAY(search_candidate, q->count);
-    int32_t depth = search_node_at(s, q->node).depth;
     for (int32_t i = 0; i < q->count; i++)
-        all[i] = made_up(r, d, rng_mix(q->key, (uint64_t)(q->first_candidate + i)), depth, q->to_end);
+        all[i] = made_up(r, d, rng_mix(q->key, (uint64_t)(q->first_candidate + i)), q->to_end);
     reply = (search_reply){.candidates = all, .candidate_count = q->count};
     esp_status status = search_feed(s, &reply, error);
     mem_free(all);
@@ -325,9 +330,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
 
 /* ---- out ---- */
 
-json_t *plan_json(const plan *p) {
-    const plan_memory *m = &p->memory;
-    const plan_data *d = &p->data;
+static json_t *phases_json(const plan *p) {
     json_t *phases = json_array();
     for (int i = 0; i < PLAN_PHASES; i++) {
         const plan_phase *f = &p->phases[i];
@@ -336,18 +339,29 @@ json_t *plan_json(const plan *p) {
                                                 "prefilled", f->prefilled, "trained", f->trained, "updates",
                                                 (json_int_t)f->updates, "seconds", f->seconds));
     }
-    return json_pack("{s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:o, s:f, s:f, s:f, s:{s:I, s:I, s:f, "
-                     "s:f, s:f, s:f, s:f, s:f},"
-                     " s:{s:f, s:f, s:I, s:f, s:f}}",
-                     "memory", "weights", m->weights, "masters", m->masters, "optimizer", m->optimizer,
-                     "activations", m->activations, "kv", m->kv, "reference", m->reference, "total", m->total,
-                     "available", m->available, "phases", phases, "nodes", p->nodes, "pairs", p->pairs,
-                     "seconds", p->seconds, "data", "train_problems", (json_int_t)d->train_problems,
-                     "test_problems", (json_int_t)d->test_problems, "prompt_tokens", d->prompt_tokens,
-                     "judge_tokens", d->judge_tokens, "suffix_tokens", d->suffix_tokens, "steps", d->steps,
-                     "step_tokens", d->step_tokens, "longest", d->longest, "rates", "prefill",
-                     p->rates.prefill, "decode", p->rates.decode, "decode_width",
-                     (json_int_t)p->rates.decode_width, "train", p->rates.train, "update", p->rates.update);
+    return phases;
+}
+
+static json_t *data_json(const plan_data *d) {
+    return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "train_problems",
+                     (json_int_t)d->train_problems, "test_problems", (json_int_t)d->test_problems,
+                     "prompt_tokens", d->prompt_tokens, "judge_tokens", d->judge_tokens, "suffix_tokens",
+                     d->suffix_tokens, "steps", d->steps, "step_tokens", d->step_tokens, "longest",
+                     d->longest, "right", d->right);
+}
+
+json_t *plan_json(const plan *p) {
+    const plan_memory *m = &p->memory;
+    json_t *memory =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "weights", m->weights, "masters", m->masters,
+                  "optimizer", m->optimizer, "activations", m->activations, "kv", m->kv, "reference",
+                  m->reference, "total", m->total, "available", m->available);
+    json_t *speeds = json_pack("{s:f, s:f, s:I, s:f, s:f}", "prefill", p->rates.prefill, "decode",
+                               p->rates.decode, "decode_width", (json_int_t)p->rates.decode_width, "train",
+                               p->rates.train, "update", p->rates.update);
+    return json_pack("{s:o, s:o, s:f, s:f, s:f, s:o, s:o}", "memory", memory, "phases", phases_json(p),
+                     "nodes", p->nodes, "pairs", p->pairs, "seconds", p->seconds, "data", data_json(&p->data),
+                     "rates", speeds);
 }
 
 static void put_time(text_buffer *out, double seconds) {

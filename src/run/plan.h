@@ -28,6 +28,7 @@ typedef struct {
     double prompt_tokens, judge_tokens, suffix_tokens; /* judge_tokens: its prefix */
     double steps, step_tokens; /* of a gold rationale; where there is none, 6 steps of 24 tokens */
     double longest;            /* prompt and rationale, tokens */
+    double right;              /* share of sampled chains that are right; not known before a run: 0.05 */
 } plan_data;
 /* Over at most 256 problems of each set, evenly taken. */
 esp_status plan_read_data(const session *s, plan_data *out, esp_error *error);

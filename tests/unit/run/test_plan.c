@@ -20,7 +20,8 @@ static const plan_data data = {.train_problems = 1000,
                                .suffix_tokens = 15,
                                .steps = 4,
                                .step_tokens = 30,
-                               .longest = 300};
+                               .longest = 300,
+                               .right = 0.3};
 static const plan_rates rates = {
     .prefill = 1000, .decode = 100, .decode_width = 8, .train = 200, .update = 2};
 
@@ -96,6 +97,32 @@ static void test_recipe_matters(void **state) {
     assert_int_equal(p.phases[0].times + p.phases[1].times + p.phases[2].times, 0);
     assert_int_equal(p.phases[3].times, 1);
     assert_true(p.memory.masters == 0 && p.memory.optimizer == 0);
+}
+
+/* What a search over SmolLM2-135M asked for (16 trees, 1% of the chains right): 104 nodes, 6.7 pairs, 2432
+ * tokens a tree. The made-up steps come within a third of it. */
+static void test_like_a_real_search(void **state) {
+    (void)state;
+    recipe_override set[] = {{"model.path", "m", "test"},
+                             {"search.max_steps", "8", "test"},
+                             {"search.max_step_tokens", "48", "test"},
+                             {"search.max_chain_tokens", "192", "test"}};
+    recipe *r;
+    OK(recipe_load(&r, NULL, set, 4, &error));
+    model_config c;
+    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    plan_data like = data;
+    like.steps = 4.7;
+    like.step_tokens = 20;
+    like.right = 0.01;
+    plan p = plan_make(r, &c, &like, &rates);
+    double sampled = p.phases[1].sampled / (double)r->run.problems_per_iteration;
+    assert_true(p.nodes > 70 && p.nodes < 140);
+    assert_true(p.pairs > 4.5 && p.pairs < 9);
+    assert_true(sampled > 1600 && sampled < 3200);
+    like.right = 0.5;
+    assert_true(plan_make(r, &c, &like, &rates).nodes < p.nodes);
+    recipe_free(r);
 }
 
 static void test_memory(void **state) {
@@ -206,8 +233,12 @@ static void test_session(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_phases),  cmocka_unit_test(test_recipe_matters), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_measure), cmocka_unit_test(test_session),
+        cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_recipe_matters),
+        cmocka_unit_test(test_like_a_real_search),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
