@@ -20,14 +20,14 @@ typedef struct {
         .flag = "--model", .type = OPTION_PATH, .marks = OPTION_REQUIRED,                                    \
         .offset = offsetof(owner, member.model), .help = "folder in Hugging Face layout, or a GGUF file"     \
     }
-#define POLICY_FLAGS(owner, member)                                                                          \
-    POLICY_FLAG_MODEL(owner, member),                                                                        \
-        {.flag = "--dtype",                                                                                  \
-         .type = OPTION_ENUM,                                                                                \
-         .choices = "bf16|f32",                                                                              \
-         .initial = "bf16",                                                                                  \
-         .offset = offsetof(owner, member.dtype),                                                            \
-         .help = "numbers that matrices are multiplied in"},                                                 \
+#define POLICY_FLAGS(owner, member) POLICY_FLAG_MODEL(owner, member), POLICY_FLAGS_COMPUTE(owner, member)
+#define POLICY_FLAGS_COMPUTE(owner, member)                                                                  \
+    {.flag = "--dtype",                                                                                      \
+     .type = OPTION_ENUM,                                                                                    \
+     .choices = "bf16|f32",                                                                                  \
+     .initial = "bf16",                                                                                      \
+     .offset = offsetof(owner, member.dtype),                                                                \
+     .help = "numbers that matrices are multiplied in"},                                                     \
         {.flag = "--compute",                                                                                \
          .type = OPTION_ENUM,                                                                                \
          .choices = "cpu|ref",                                                                               \
@@ -45,6 +45,7 @@ typedef struct {
         .flag = "--context", .type = OPTION_INT, .initial = "0", .low = 0, .high = 1e7,                      \
         .offset = offsetof(owner, member.context), .help = "tokens of context; 0: the model's own"           \
     }
+
 typedef struct {
     compute *compute;
     model *model;
