@@ -1,4 +1,5 @@
 /* Learning: one iteration's preferences (or, for RFT, its right chains) into the policy. */
+#include "run/judge_auc.h"
 #include "run/phases.h"
 
 #include <math.h>
@@ -255,12 +256,34 @@ static void note_updates(run_state *run, const learn_work *w, const store_update
                       (long long)w->iteration);
 }
 
+/* How well C told right from wrong in the iteration's trees. */
+static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
+    if (!run->session.recipe->self_eval.enabled) return ESP_OK;
+    judge_auc auc;
+    ESP_TRY(judge_auc_of_trees(run->store, iteration, &auc, error));
+    if (auc.finished.area == auc.finished.area)
+        observer_note(&run->session.observer,
+                      "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on finished chains (%lld right, "
+                      "%lld wrong)",
+                      (long long)iteration, auc.finished.area, auc.finished.interval.low,
+                      auc.finished.interval.high, (long long)auc.finished.positives,
+                      (long long)auc.finished.negatives);
+    if (auc.unfinished.area == auc.unfinished.area)
+        observer_note(&run->session.observer,
+                      "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on unfinished steps",
+                      (long long)iteration, auc.unfinished.area, auc.unfinished.interval.low,
+                      auc.unfinished.interval.high);
+    ESP_TRY(store_metric(run->store, iteration, "auc_finished", auc.finished.area, error));
+    return store_metric(run->store, iteration, "auc_unfinished", auc.unfinished.area, error);
+}
+
 static esp_status watch(run_state *run, const learn_work *w, esp_error *error) {
     store_trees trees;
     store_updates updates;
     ESP_TRY(store_read_trees(run->store, w->iteration, &trees, error));
     note_trees(run, w->iteration, &trees);
     STORE_LIST_FREE(&trees);
+    ESP_TRY(note_judge(run, w->iteration, error));
     ESP_TRY(store_read_updates(run->store, w->iteration, &updates, error));
     note_updates(run, w, &updates);
     STORE_LIST_FREE(&updates);
