@@ -46,8 +46,7 @@ expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs pairs.jsonl --dtype f32 
 check trained
 
 # The same through a run and export.
-need_shared data/gsm8k/train.jsonl.gz
-zcat "$SHARED/data/gsm8k/train.jsonl.gz" | awk 'length($0) < 400' | sed -n 1,8p > problems.jsonl
+zcat "$ESPALIER_SOURCE_DIR/data/gsm8k/train.jsonl.gz" | awk 'length($0) < 400' | sed -n 1,8p > problems.jsonl
 expect_exit 0 "$ESPALIER" sft --model "$TINY" --dtype f32 --train problems.jsonl --epochs 1 --lr 1e-4 --chat-template plain --out run
 expect_exit 0 "$ESPALIER" export run exported
 check exported
