@@ -5,7 +5,6 @@
 #include "app/progress.h"
 #include "app/stop.h"
 #include "app/verbs.h"
-#include "run/plan.h"
 #include "run/run.h"
 
 #include <string.h>
@@ -27,17 +26,6 @@ static char *run_folder(const recipe *r, const char *path) {
     if (!path) return mem_strdup("runs/run");
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     return mem_printf("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
-}
-
-/* What cannot fit is refused before anything is loaded. */
-static esp_status check_fits(const recipe *r, esp_error *error) {
-    model_config config;
-    if (!r->model.path || !r->model.path[0])
-        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
-                         "no model is named");
-    ESP_TRY(model_read_config(&config, r->model.path, error));
-    plan_memory memory = plan_memory_of(r, &config, 0);
-    return plan_check(&memory, error);
 }
 
 static void summary_text(const json_t *summary, text_buffer *out) {
@@ -75,7 +63,6 @@ static esp_status print_summary(const char *folder, bool json, esp_error *error)
 
 static esp_status run_parts(const recipe *r, const char *path, int parts, bool resume, bool json,
                             esp_error *error) {
-    ESP_TRY(check_fits(r, error));
     char *folder = run_folder(r, path);
     observe_context context = {0};
     observer watcher = observe(&context);

@@ -1,5 +1,4 @@
 /* The public interface, include/espalier.h: the whole loop, and what a run came to. */
-#include "run/plan.h"
 #include "run/run.h"
 
 static esp_status usage(esp_error *error, const char *function, const char *what) {
@@ -49,23 +48,11 @@ static esp_status load(recipe **out, const char *path, const esp_run_options *o,
     return status;
 }
 
-/* What cannot fit is refused before anything is loaded. */
-static esp_status check_fits(const recipe *r, esp_error *error) {
-    model_config config;
-    if (!r->model.path || !r->model.path[0])
-        return error_set(error, ESP_USAGE, "set model.path in the recipe or the settings",
-                         "esp_run: no model is named");
-    ESP_TRY(model_read_config(&config, r->model.path, error));
-    plan_memory memory = plan_memory_of(r, &config, 0);
-    return plan_check(&memory, error);
-}
-
 static esp_status run(const recipe *r, const esp_run_options *o, esp_error *error) {
     const char *folder = o->folder ? o->folder : r->run.out;
     if (!folder || !folder[0])
         return error_set(error, ESP_USAGE, "give a folder, or set run.out in the recipe",
                          "esp_run: no run directory is named");
-    ESP_TRY(check_fits(r, error));
     relay relayed = {.to = &o->observer};
     observer watcher = {
         .context = &relayed, .begin = relay_begin, .step = relay_step, .end = relay_end, .note = relay_note};

@@ -1,6 +1,7 @@
 #include "run/phases.h"
 
 #include "base/file.h"
+#include "run/plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -84,8 +85,20 @@ static esp_status say_resume(const run_options *options, esp_status status, esp_
                      options->folder);
 }
 
+/* What cannot fit is refused before anything is loaded. */
+static esp_status check_fits(const recipe *r, esp_error *error) {
+    model_config config;
+    if (!r->model.path || !r->model.path[0])
+        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
+                         "no model is named");
+    ESP_TRY(model_read_config(&config, r->model.path, error));
+    plan_memory memory = plan_memory_of(r, &config, 0);
+    return plan_check(&memory, error);
+}
+
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
     run_state run = {.folder = options->folder, .parts = options->parts};
+    ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
     bool evaluation = options->parts & RUN_EVALUATE;
