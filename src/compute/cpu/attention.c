@@ -13,9 +13,13 @@ enum {
     PART_QUERIES = 64,  /* fewer parts where they would have fewer queries than this */
 };
 
+/* Queries first .. first + count - 1 of a span, or the only ones of `count` spans that share their first
+ * segments. */
 typedef struct {
     int64_t span;
     int first, count;
+    bool many_spans;
+    int32_t shared_segments, shared;
 } query_block;
 
 typedef struct {
@@ -24,30 +28,92 @@ typedef struct {
     int rows; /* of the largest */
 } query_blocks;
 
-/* The spans' queries in blocks. */
+/* How many leading segments, at most `most`, two spans have in common; their keys in *keys. */
+static int32_t common_segments(const attention_span *a, const attention_span *b,
+                               const attention_segment *segments, int32_t most, int32_t *keys) {
+    int32_t n = 0;
+    for (*keys = 0; n < most && n < b->segments; n++) {
+        const attention_segment *x = &segments[a->first_segment + n], *y = &segments[b->first_segment + n];
+        if (x->slot != y->slot || x->count != y->count) break;
+        *keys += x->count;
+    }
+    return n;
+}
+
+/* Spans of one query from *b's on that share enough keys with its span to read them together: siblings in a
+ * search. The own keys of a query are never shared. */
+static void join_spans(const attention_span *spans, int64_t span_count, const attention_segment *segments,
+                       int most, query_block *b) {
+    const attention_span *first = &spans[b->span];
+    int32_t common = first->segments - 1, shared = first->context;
+    while (b->count < most && b->span + b->count < span_count) {
+        const attention_span *next = &spans[b->span + b->count];
+        int32_t keys, n = common_segments(first, next, segments, common, &keys);
+        if (next->queries != 1 || n >= next->segments || keys < ATTENTION_KEYS || keys < shared / 2) break;
+        common = n;
+        shared = keys;
+        b->count++;
+    }
+    b->many_spans = b->count > 1;
+    b->shared_segments = common;
+    b->shared = shared;
+}
+
+/* The spans' queries in blocks. `join`: also blocks of many spans. */
 static bool cut_queries(compute *c, int group, const attention_span *spans, int64_t span_count,
-                        query_blocks *blocks) {
+                        const attention_segment *segments, bool join, query_blocks *blocks) {
     int size = UNIT_ROWS / group > 0 ? UNIT_ROWS / group : 1;
+    int64_t most = 0;
+    for (int64_t s = 0; s < span_count; s++) most += (spans[s].queries + size - 1) / size;
     blocks->count = 0;
     blocks->rows = size * group;
-    for (int64_t s = 0; s < span_count; s++) blocks->count += (spans[s].queries + size - 1) / size;
-    blocks->at = cpu_scratch(c, SCRATCH_UNITS, (size_t)blocks->count * sizeof(query_block));
+    blocks->at = cpu_scratch(c, SCRATCH_UNITS, (size_t)most * sizeof(query_block));
     if (!blocks->at) return false;
-    int64_t n = 0;
-    for (int64_t s = 0; s < span_count; s++)
+    for (int64_t s = 0; s < span_count;) {
         for (int first = 0; first < spans[s].queries; first += size) {
             int left = spans[s].queries - first;
-            blocks->at[n++] = (query_block){s, first, left < size ? left : size};
+            blocks->at[blocks->count++] =
+                (query_block){.span = s, .first = first, .count = left < size ? left : size};
         }
+        if (join && spans[s].queries == 1) {
+            query_block *last = &blocks->at[blocks->count - 1];
+            join_spans(spans, span_count, segments, size, last);
+            s += last->count;
+        } else
+            s++;
+    }
     return true;
+}
+
+/* A block's work for one key/value head; `all` holds what is the same for every unit. */
+static attention_unit block_unit(const attention_unit *all, const query_block *b, const attention_span *spans,
+                                 int kv_head, float *scratch) {
+    attention_unit unit = *all;
+    unit.span = &spans[b->span];
+    unit.kv_head = kv_head;
+    unit.first = b->first;
+    unit.count = b->count;
+    unit.many_spans = b->many_spans;
+    unit.shared_segments = b->shared_segments;
+    unit.shared = b->shared;
+    unit.scratch = scratch;
+    return unit;
 }
 
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                    int64_t span_count, const attention_segment *segments, const float *q, const void *k,
                    const void *v, void *out, float *lse) {
     const cpu_kernels *kernels = state_of(c)->kernels;
+    const attention_unit all = {.act = c->act,
+                                .heads = heads,
+                                .kv_heads = kv_heads,
+                                .head_width = head_width,
+                                .segments = segments,
+                                .q = q,
+                                .k = k,
+                                .v = v};
     query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, &blocks)) return;
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, true, &blocks)) return;
     size_t each = kernels->attention_scratch(blocks.rows, head_width, false) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     if (!scratch) return;
@@ -56,22 +122,7 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
         float *own = scratch + each * (size_t)omp_get_thread_num();
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < blocks.count * kv_heads; i++) {
-            const query_block *b = &blocks.at[i / kv_heads];
-            attention_unit unit = {
-                .act = c->act,
-                .heads = heads,
-                .kv_heads = kv_heads,
-                .head_width = head_width,
-                .span = &spans[b->span],
-                .segments = segments + spans[b->span].first_segment,
-                .q = q,
-                .k = k,
-                .v = v,
-                .kv_head = (int)(i % kv_heads),
-                .first = b->first,
-                .count = b->count,
-                .scratch = own,
-            };
+            attention_unit unit = block_unit(&all, &blocks.at[i / kv_heads], spans, (int)(i % kv_heads), own);
             kernels->attention(&unit, out, lse);
         }
     }
@@ -112,8 +163,17 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                             const void *k, const void *v, const void *out, const float *lse,
                             const float *dout, float *dq, float *dk, float *dv) {
     const cpu_kernels *kernels = state_of(c)->kernels;
+    const attention_unit all = {.act = c->act,
+                                .heads = heads,
+                                .kv_heads = kv_heads,
+                                .head_width = head_width,
+                                .segments = segments,
+                                .q = q,
+                                .k = k,
+                                .v = v};
     query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, &blocks) || blocks.count == 0) return;
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, false, &blocks) || blocks.count == 0)
+        return;
     int64_t first, last, queries = 0;
     touched_rows(spans, span_count, segments, &first, &last);
     for (int64_t s = 0; s < span_count; s++) queries += spans[s].queries;
@@ -139,22 +199,8 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                                  .stride = head_width};
         for (int64_t n = i / kv_heads; n < blocks.count;
              n += parts) { /* every parts-th block: even in work */
-            const query_block *b = &blocks.at[n];
-            attention_unit unit = {
-                .act = c->act,
-                .heads = heads,
-                .kv_heads = kv_heads,
-                .head_width = head_width,
-                .span = &spans[b->span],
-                .segments = segments + spans[b->span].first_segment,
-                .q = q,
-                .k = k,
-                .v = v,
-                .kv_head = i % kv_heads,
-                .first = b->first,
-                .count = b->count,
-                .scratch = scratch + each * (size_t)omp_get_thread_num(),
-            };
+            attention_unit unit = block_unit(&all, &blocks.at[n], spans, i % kv_heads,
+                                             scratch + each * (size_t)omp_get_thread_num());
             kernels->attention_backward(&unit, &d);
         }
     }

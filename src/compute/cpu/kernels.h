@@ -8,17 +8,21 @@
 
 enum { ATTENTION_KEYS = 64 }; /* keys in a tile */
 
-/* What a part of an attention reads. One unit of work: `count` consecutive queries of one span, all the query
- * heads of one key/value head. Rows are (query, head of the group), `count * group` of them. */
+/* What a part of an attention reads: one key/value head, and either `count` consecutive queries of one span,
+ * or the only queries of `count` spans, one behind the other, whose first `shared_segments` are the same and
+ * hold `shared` keys (the forward pass reads those once for all). Rows are (query, head of the group), `count
+ * * group` of them. */
 typedef struct {
     dtype act;
     int heads, kv_heads, head_width;
     const attention_span *span;
-    const attention_segment *segments; /* of the span */
+    const attention_segment *segments;
     const float *q;
     const void *k, *v;
     int kv_head, first, count; /* queries first .. first + count - 1 of the span */
-    float *scratch;            /* attention_scratch floats */
+    bool many_spans;
+    int32_t shared_segments, shared;
+    float *scratch; /* attention_scratch floats */
 } attention_unit;
 
 typedef struct {

@@ -459,7 +459,8 @@ static esp_status padded(const gemm *g, void **buffer, size_t *have, const void 
 
 esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
                                     float *c, esp_error *error) {
-    /* Long ones lose to oneDNN's transposing of a; short ones to reading and writing c once more, if it is large. */
+    /* Long ones lose to oneDNN's transposing of a; short ones to reading and writing c once more, if it is
+     * large. */
     int64_t most = m * n <= 1 << 20 ? 256 : 512;
     omp_set_num_threads(g->threads);
     for (int64_t done = 0; done < k;) {

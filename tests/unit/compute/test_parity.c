@@ -197,18 +197,20 @@ static void check_rows(pair *p) {
 }
 
 /* A forest: run 0 is a prompt; runs 1 and 2 hang below it; run 3 below run 2; run 4 is a path of its own, of
- * one token. Run 5 is a long path. Slots are scattered through the pool. */
-enum { RUNS = 6 };
+ * one token. Run 5 is a long path. Runs 6 to 10 are of one token, as in decoding: three siblings below run 3,
+ * one below the last of them, and one that shares less. Slots are scattered through the pool. */
+enum { RUNS = 11 };
 typedef struct {
     int64_t tokens, pool;
     attention_span spans[RUNS];
-    attention_segment segments[16];
+    attention_segment segments[40];
     int32_t *positions;
     int64_t *slots;
 } forest;
 
 static forest plant(void) {
-    const int count[RUNS] = {70, 5, 31, 66, 1, 150}, parent[RUNS] = {-1, 0, 0, 2, -1, -1};
+    const int count[RUNS] = {70, 5, 31, 66, 1, 150, 1, 1, 1, 1, 1};
+    const int parent[RUNS] = {-1, 0, 0, 2, -1, -1, 3, 3, 3, 8, 0};
     forest f = {.pool = 400};
     int64_t base[RUNS] = {0}, next_slot = 400, segment = 0;
     for (int r = 0; r < RUNS; r++) f.tokens += count[r];
