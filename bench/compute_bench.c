@@ -214,6 +214,7 @@ int main(int argc, char **argv) {
     }
     if (!*only || strchr(only, 'a')) {
         attend(c, "decode 64 x 300", 64, 1, 300, 0, 0);
+        attend(c, "decode 64 x 300, siblings", 64, 1, 300, 1, 0);
         attend(c, "decode 8 x 600", 8, 1, 600, 0, 0);
         attend(c, "decode 1 x 600", 1, 1, 600, 0, 0);
         attend(c, "prefill 1 x 512", 1, 512, 0, 1, 0);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum {
+    WIDEST_HEAD = 1024,
     GRADIENT_PARTS =
         16, /* private sums of a gain's gradient; fixed, so that sums are the same for any threads */
     SQUARES_BLOCK = 1 << 16, /* numbers in a block of a sum of squares */
@@ -60,9 +61,18 @@ static void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const 
     for (int part = 0; part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
 }
 
+/* Heads wider than any known model's are refused. */
+static bool head_fits(compute *c, int head_width) {
+    if (head_width <= WIDEST_HEAD) return true;
+    error_fail(&c->failure, "use compute kind ref", "heads of width %d: the cpu backend takes at most %d",
+               head_width, WIDEST_HEAD);
+    return false;
+}
+
 static void cpu_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
                            const float *qkv, const int32_t *positions, const int64_t *slots,
                            const float *cosine, const float *sine, float *q, void *k, void *v) {
+    if (!head_fits(c, head_width)) return;
     const cpu_kernels *kernels = state_of(c)->kernels;
     int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
             size = (int64_t)dtype_size(c->act);
@@ -74,7 +84,7 @@ static void cpu_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, 
             kernels->rotate(half, from + h * E, cs, sn, 1, q + (t * heads + h) * E);
         int64_t at = slots[t] * kv_heads * E * size;
         for (int64_t g = 0; g < kv_heads; g++) {
-            float turned[1024];
+            float turned[WIDEST_HEAD];
             kernels->rotate(half, from + (heads + g) * E, cs, sn, 1, turned);
             kernels->to_act(c->act, E, turned, (char *)k + at + g * E * size);
         }
@@ -86,6 +96,7 @@ static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int k
                                     const float *dq, const float *dk, const float *dv,
                                     const int32_t *positions, const int64_t *slots, const float *cosine,
                                     const float *sine, void *dqkv) {
+    if (!head_fits(c, head_width)) return;
     const cpu_kernels *kernels = state_of(c)->kernels;
     int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
             size = (int64_t)dtype_size(c->act);
@@ -95,7 +106,7 @@ static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int k
         const float *dkt = dk + slots[t] * kv_heads * E, *dvt = dv + slots[t] * kv_heads * E;
         char *to = (char *)dqkv + t * row * size;
         for (int64_t h = 0; h < heads + kv_heads; h++) {
-            float turned[1024];
+            float turned[WIDEST_HEAD];
             const float *from = h < heads ? dq + (t * heads + h) * E : dkt + (h - heads) * E;
             kernels->rotate(half, from, cs, sn, -1, turned);
             kernels->to_act(c->act, E, turned, to + h * E * size);
