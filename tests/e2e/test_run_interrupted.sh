@@ -1,0 +1,26 @@
+#!/bin/bash
+# Ctrl-C and SIGTERM: the run says how to go on, has lost nothing of what was finished, and goes on to the same bits.
+. "$(dirname "$0")/../lib.sh"
+. "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
+make_strike
+
+strike_tiny 0 0 2 whole
+calls=$(cat calls)
+
+# In SFT: every update that was taken is held by the checkpoint, also between two that were due.
+strike_tiny 3 $((calls / 6)) 2 stopped
+expect_in err 'stopping; what is in hand is finished first'
+expect_in err '^espalier: error: stopped; what was finished is kept in stopped\. Go on with the same command and --resume'
+[ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(stands stopped)"
+updates=$(count stopped 'SELECT count(*) FROM updates')
+[ "$updates" -gt 0 ] || fail "no update was taken yet"
+[ "$(count stopped 'SELECT step FROM position')" = "$updates" ] || fail "$updates updates, but $(stands stopped)"
+
+for signal in 15 2 2; do
+    strike_tiny 3 $((calls / 5)) $signal stopped --resume
+    echo "stopped by signal $signal: $(stands stopped)"
+    expect_in err 'Go on with the same command and --resume'
+    stands stopped > /dev/null
+done
+run_tiny 0 stopped --resume
+same_runs whole stopped
