@@ -1,6 +1,7 @@
 /* The cpu backend against the plain loops of ref, operation by operation, in f32 and bf16: odd sizes, spans
  * that share pieces of the pool, contexts of one token; every set of kernels the processor runs; and the same
- * bits twice. */
+ * bits twice.
+ * timeout: 240 */
 #include "support.h"
 
 #include "base/half.h"
