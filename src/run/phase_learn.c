@@ -304,6 +304,10 @@ static esp_status take_updates(run_state *run, const store_position *position, l
     w->per_epoch = (w->count + w->batch - 1) / w->batch;
     int64_t updates = w->per_epoch * r->learn.epochs;
     if (r->learn.steps > 0 && updates > r->learn.steps) updates = r->learn.steps;
+    if (w->too_long && position->update == 0)
+        observer_note(&run->session.observer, "iteration %lld: %lld %s longer than %lld tokens left out",
+                      (long long)w->iteration, (long long)w->too_long, w->rows ? "right chains" : "pairs",
+                      (long long)r->learn.max_length);
     if (updates == 0) {
         observer_note(&run->session.observer, "iteration %lld: nothing to learn from",
                       (long long)w->iteration);

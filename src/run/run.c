@@ -77,12 +77,19 @@ static esp_status run_phase(run_state *run, const store_position *at, esp_error 
     return ESP_OK;
 }
 
-/* A stop leaves a message that says how to go on. */
-static esp_status say_resume(const run_options *options, esp_status status, esp_error *error) {
-    if (status != ESP_INTERRUPTED || !error) return status;
-    return error_set(error, ESP_INTERRUPTED, NULL,
-                     "stopped; what was finished is kept in %s. Go on with the same command and --resume",
-                     options->folder);
+/* A stop, and a failure of a run that had begun, say how to go on. */
+static esp_status say_resume(const char *folder, esp_status status, esp_error *error) {
+    if (status == ESP_OK || !error) return status;
+    if (status == ESP_INTERRUPTED)
+        return error_set(error, ESP_INTERRUPTED, NULL,
+                         "stopped; what was finished is kept in %s. Go on with the same command and --resume",
+                         folder);
+    if (!strstr(error->hint, "--resume")) {
+        size_t n = strlen(error->hint);
+        snprintf(error->hint + n, sizeof error->hint - n,
+                 "%sthen go on with --resume: what was finished is kept", n ? "; " : "");
+    }
+    return status;
 }
 
 /* What cannot fit is refused before anything is loaded. */
@@ -104,6 +111,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     bool evaluation = options->parts & RUN_EVALUATE;
     esp_status status = session_read_problems(&run.session, true, evaluation, error);
     if (status == ESP_OK) status = open_run(&run, r, options, error);
+    bool began = status == ESP_OK;
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
         if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
@@ -118,7 +126,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     mem_free(run.in_model);
     store_close(run.store);
     session_close(&run.session);
-    return say_resume(options, status, error);
+    return began ? say_resume(options->folder, status, error) : status;
 }
 
 /* --- Summary

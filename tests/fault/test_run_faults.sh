@@ -1,0 +1,102 @@
+#!/bin/bash
+# What `run` must refuse or survive: a recipe that is wrong or has changed, folders, models and data that are not what
+# they should be, a second process, and a disk that fills up.
+. "$(dirname "$0")/../lib.sh"
+. "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
+. "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"
+make_strike
+
+# refuses_tiny PATTERN OUT ARGS...
+refuses_tiny() {
+    local pattern=$1
+    shift
+    tiny "$@"
+    refuses "$pattern" "${TINY_RUN[@]}"
+}
+
+# A recipe that is wrong: where, and the nearest known key. Nothing is made.
+broken() { # PATTERN SED-SCRIPT
+    sed "$2" "$RECIPES/tiny.yaml" > broken.yaml
+    RECIPE=broken.yaml refuses_tiny "$1" place/run
+}
+line() { grep -n "^  $1" "$RECIPES/tiny.yaml" | head -n 1 | cut -d: -f1; }
+broken "broken\.yaml:$(line wave):3: unknown key run\.waves.*run\.wave" 's/^  wave:/  waves:/'
+broken "broken\.yaml:$(line breadth:):3: unknown key search\.breath.*search\.breadth" 's/^  breadth:/  breath:/'
+broken "broken\.yaml:$(line lr):[0-9]+: .*sft\.lr" 's/^  lr: 3e-3/  lr: -1/'
+broken "broken\.yaml:$(line wave):[0-9]+: .*run\.wave" 's/^  wave: 4/  wave: 0/'
+broken "broken\.yaml:$(line wave):[0-9]+: .*run\.wave" 's/^  wave: 4/  wave: many/'
+broken 'broken\.yaml:[0-9]+:[0-9]+: ' 's/^run:/run: [/'
+refuses_tiny 'unknown task "nothing-such"' place/run --task nothing-such
+RECIPE=absent.yaml refuses_tiny 'absent\.yaml.*No such file' place/run
+expect_absent place/run
+
+# What it needs is not there.
+refuses 'absent/model' "$ESPALIER" run "$RECIPES/tiny.yaml" --model absent/model --train train.jsonl --out place/run
+refuses_tiny 'absent\.jsonl.*No such file' place/run --train absent.jsonl
+refuses_tiny 'absent\.jsonl.*No such file' place/run --test absent.jsonl
+{ head -n 3 train.jsonl; echo '{"question": "half'; } > torn.jsonl
+refuses_tiny 'torn\.jsonl:4' place/run --train torn.jsonl
+{ head -n 3 train.jsonl; echo '{"question": "What?"}'; } > lacking.jsonl
+refuses_tiny 'lacking\.jsonl:4.*answer' place/run --train lacking.jsonl
+expect_absent place/run
+
+# A folder that cannot be made or written.
+echo text > place/file
+refuses_tiny 'place/file' place/file
+refuses_tiny '/proc/nowhere' /proc/nowhere
+refuses_tiny 'place/none: no run is here' place/none --resume
+
+# A run is not begun twice, nor gone on with by another recipe or another verb.
+run_tiny 0 done --iterations 0 --test "" --set sft.limit=8
+dump done > before
+refuses_tiny 'done: holds a run already' done --iterations 0 --test "" --set sft.limit=8
+expect_in err 'hint: .*--resume'
+refuses_tiny 'recipe has changed: .*sft\.limit: 8 there, 16 here' done --iterations 0 --test "" --set sft.limit=16 --resume
+refuses 'another verb' "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train "$WORK/train.jsonl" --out done \
+    --iterations 0 --test "" --set sft.limit=8 --resume
+run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume --checkpoint-every 5
+cmp before <(dump done) || fail "what was refused has changed the run"
+
+# Two processes at once: the second is refused and the first goes on. Signal 19 stops the first, signal 18 lets it go.
+tiny locked --iterations 0
+"${STRIKE[@]}" STRIKE_AT=150 STRIKE_SIGNAL=19 "${TINY_RUN[@]}" > locked.out 2> locked.err &
+first=$!
+for ((i = 0; i < 6000; i++)); do
+    case $(cut -d ' ' -f 3 "/proc/$first/stat") in T) break ;; esac
+    sleep 0.05
+done
+refuses_tiny "locked: another process works on this run \(process $first\)" locked --iterations 0 --resume
+kill -18 $first
+wait $first || fail "the first process: $(cat locked.err)"
+[ "$(stands locked)" = "done 0 0 0 sft" ] || fail "the first process stands at $(stands locked)"
+
+# A disk that is full at the first optimizer's state of learning, at the first weights, at the database: what was
+# finished is kept, and goes on to the bits of a run that always had room.
+run_tiny 0 whole
+while read -r blocks every kept; do
+    tiny full-$blocks --checkpoint-every $every
+    expect_exit 1 bash -c 'ulimit -f $0 && exec "$@"' $blocks "${TINY_RUN[@]}"
+    [ "$(grep -c '^espalier: error: .*full-' err)" = 1 ] || fail "not one error: $(cat err)"
+    expect_in err "^espalier: error: full-$blocks/.*(File too large|refused a write)"
+    expect_in err '^  hint: .*--resume'
+    if ls -d full-$blocks/checkpoints/*.aside 2> /dev/null; then fail "a half-written checkpoint was left behind"; fi
+    [ "$(stands full-$blocks)" = "$kept" ] || fail "limit of $blocks KiB: it stands at $(stands full-$blocks)"
+    run_tiny 0 full-$blocks --resume
+    same_runs whole full-$blocks
+done << 'CASES'
+4000 0 learn 1 0 0 sft
+2000 2 sft 0 0 0 -
+64 2 sft 0 0 0 -
+CASES
+
+mkdir small
+if mount -t tmpfs -o size=12m none small 2> /dev/null; then
+    trap 'umount "$WORK/small"; lib_cleanup' EXIT
+    run_tiny 1 small/run
+    [ "$(grep -c '^espalier: error: .*small/run.*No space left' err)" = 1 ] || fail "not one error: $(cat err)"
+    expect_in err 'hint: free some disk space'
+    [ "$(stands small/run)" = "sft 0 0 2 sft-0-at-2" ] || fail "the full disk: it stands at $(stands small/run)"
+    mount -o remount,size=200m small
+    run_tiny 0 small/run --resume
+    same_runs whole small/run
+fi
