@@ -18,8 +18,8 @@ static inline const char *shared_folder(void) {
     return named && *named ? named : ESPALIER_SOURCE_DIR "/../shared";
 }
 
-/* Path of a file in it, in a buffer that the next call overwrites. Skips the running test, by name and loudly, where
- * the file is absent; in CI (environment CI) that is a failure. */
+/* Path of a file in it, in a buffer that the next call overwrites. Skips the running test, by name and
+ * loudly, where the file is absent; in CI (environment CI) that is a failure. */
 #define SHARED_PATH(relative) shared_path_(relative, __func__)
 static inline const char *shared_path_(const char *relative, const char *test) {
     static char path[8][4096];

@@ -1,15 +1,16 @@
-/* Compute: the operations a Llama-family model is made of, and who does them. `ref` does them with plain loops that one
- * can check by eye; `cpu` does the same with oneDNN matrix products and fused kernels picked at run time. The two are
- * held to parity op by op (tests/unit/compute). Logits exist only inside head_read and head_backward, a chunk at a time.
+/* Compute: the operations a Llama-family model is made of, and who does them. `ref` does them with plain
+ * loops that one can check by eye; `cpu` does the same with oneDNN matrix products and fused kernels picked
+ * at run time. The two are held to parity op by op (tests/unit/compute). Logits exist only inside head_read
+ * and head_backward, a chunk at a time.
  *
- * Types. "act" means the activation type of the instance, f32 or bf16: what matrix products take as inputs (they
- * accumulate in f32). Everything else is f32. A pointer to act data is void*. All matrices are row-major and dense.
- * Letters: T tokens, D width of the residual stream, H query heads, G key/value heads, E width of a head, F width of the
- * feed-forward part, V vocabulary.
+ * Types. "act" means the activation type of the instance, f32 or bf16: what matrix products take as inputs
+ * (they accumulate in f32). Everything else is f32. A pointer to act data is void*. All matrices are
+ * row-major and dense. Letters: T tokens, D width of the residual stream, H query heads, G key/value heads, E
+ * width of a head, F width of the feed-forward part, V vocabulary.
  *
- * Errors. The operations return nothing; a failure inside (a primitive that cannot be made, no memory for scratch) is
- * kept and handed out by compute_check, which the model calls once after each pass.
- * Determinism. Same inputs, same thread count, same machine: same bits. */
+ * Errors. The operations return nothing; a failure inside (a primitive that cannot be made, no memory for
+ * scratch) is kept and handed out by compute_check, which the model calls once after each pass. Determinism.
+ * Same inputs, same thread count, same machine: same bits. */
 #ifndef ESPALIER_COMPUTE_COMPUTE_H
 #define ESPALIER_COMPUTE_COMPUTE_H
 
@@ -26,10 +27,10 @@ enum {
     LINEAR_ROWS = 2,     /* embed_gather will be called */
 };
 
-/* Keys and values that a group of query tokens attends to. Query tokens first_query .. first_query + queries - 1 are
- * consecutive tokens of one path. The path's keys, the queries' own among them, lie in `segments` pieces of the pool, in
- * order of position; together they hold `context` tokens, and the last `queries` of them are the queries' own.
- * Query j sees the first context - queries + j + 1. */
+/* Keys and values that a group of query tokens attends to. Query tokens first_query .. first_query + queries
+ * - 1 are consecutive tokens of one path. The path's keys, the queries' own among them, lie in `segments`
+ * pieces of the pool, in order of position; together they hold `context` tokens, and the last `queries` of
+ * them are the queries' own. Query j sees the first context - queries + j + 1. */
 typedef struct {
     int64_t first_query;
     int32_t queries, context;
@@ -42,11 +43,12 @@ typedef struct {
     int32_t count;
 } attention_segment;
 
-/* What is asked of the next-token distribution at one row of hidden states. log-probs are natural, of the untempered
- * model, in f32. */
+/* What is asked of the next-token distribution at one row of hidden states. log-probs are natural, of the
+ * untempered model, in f32. */
 typedef enum {
     READ_SCORE,  /* the log-prob of `token` */
-    READ_SAMPLE, /* a token drawn at `temperature` by inverting the distribution at u in [0,1); its log-prob */
+    READ_SAMPLE, /* a token drawn at `temperature` by inverting the distribution at u in [0,1); its log-prob
+                  */
     READ_GREEDY, /* the most probable token (ties: lowest id); its log-prob; margin to the second */
 } read_kind;
 
@@ -75,59 +77,72 @@ typedef struct compute_ops {
     void (*linear_set)(compute *c, linear *l, const float *w);
     void (*linear_free)(compute *c, linear *l);
 
-    /* y[m, out] = x[m, in] W^T (+ y where accumulate). y is f32 where y_type is DTYPE_F32, else act; accumulate needs
-     * f32. */
-    void (*linear_forward)(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type, bool accumulate);
+    /* y[m, out] = x[m, in] W^T (+ y where accumulate). y is f32 where y_type is DTYPE_F32, else act;
+     * accumulate needs f32. */
+    void (*linear_forward)(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
+                           bool accumulate);
     /* dx[m, in] = dy[m, out] W, f32. */
     void (*linear_backward_input)(compute *c, const linear *l, int64_t m, const void *dy, float *dx);
     /* dw[out, in] += dy[m, out]^T x[m, in]; dy and x are act, dw f32. */
-    void (*linear_backward_weight)(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x, float *dw);
+    void (*linear_backward_weight)(compute *c, int64_t m, int64_t out, int64_t in, const void *dy,
+                                   const void *x, float *dw);
 
     /* x[t, :] = row ids[t] of the weight, widened to f32; and dw[ids[t], :] += dx[t, :]. */
     void (*embed_gather)(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x);
-    void (*embed_scatter)(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx, float *dw);
+    void (*embed_scatter)(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
+                          float *dw);
 
     /* y (act) = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps); rstd may be NULL.
      * Backward: dx += ..., dgain += ... */
-    void (*rmsnorm)(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps, void *y, float *rstd);
-    void (*rmsnorm_backward)(compute *c, int64_t rows, int64_t width, const float *dy, const float *x, const float *gain,
-                             const float *rstd, float *dx, float *dgain);
+    void (*rmsnorm)(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
+                    void *y, float *rstd);
+    void (*rmsnorm_backward)(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
+                             const float *gain, const float *rstd, float *dx, float *dgain);
 
-    /* Splits qkv (f32, [T, (H + 2G) E]) into q (f32, [T, H E]) and into rows slots[t] of the pools k and v (act, [slots,
-     * G E]); q and k are rotated (halves: element i with i + E/2) by the angles of positions[t]: cosine and sine are
-     * [positions, E/2]. Backward: from dq (f32), and rows slots[t] of dk, dv (f32, pool-shaped) to dqkv (act). */
+    /* Splits qkv (f32, [T, (H + 2G) E]) into q (f32, [T, H E]) and into rows slots[t] of the pools k and v
+     * (act, [slots, G E]); q and k are rotated (halves: element i with i + E/2) by the angles of
+     * positions[t]: cosine and sine are [positions, E/2]. Backward: from dq (f32), and rows slots[t] of dk,
+     * dv (f32, pool-shaped) to dqkv (act). */
     void (*rope_split)(compute *c, int64_t tokens, int heads, int kv_heads, int head_width, const float *qkv,
-                       const int32_t *positions, const int64_t *slots, const float *cosine, const float *sine, float *q,
-                       void *k, void *v);
-    void (*rope_split_backward)(compute *c, int64_t tokens, int heads, int kv_heads, int head_width, const float *dq,
-                                const float *dk, const float *dv, const int32_t *positions, const int64_t *slots,
-                                const float *cosine, const float *sine, void *dqkv);
+                       const int32_t *positions, const int64_t *slots, const float *cosine, const float *sine,
+                       float *q, void *k, void *v);
+    void (*rope_split_backward)(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
+                                const float *dq, const float *dk, const float *dv, const int32_t *positions,
+                                const int64_t *slots, const float *cosine, const float *sine, void *dqkv);
 
-    /* out (act, [T, H E]) = softmax(q k^T / sqrt(E)) v over each query's span; lse (f32, [T, H], natural log of the sum of
-     * exponentials of the scaled scores) may be NULL. Head h uses key/value head h / (H / G).
-     * Backward: dq = ..., dk += ..., dv += ... (dk, dv pool-shaped, f32). Spans cover the queries once each. */
-    void (*attention)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans, int64_t span_count,
-                      const attention_segment *segments, const float *q, const void *k, const void *v, void *out, float *lse);
-    void (*attention_backward)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                               int64_t span_count, const attention_segment *segments, const float *q, const void *k,
-                               const void *v, const void *out, const float *lse, const float *dout, float *dq, float *dk,
-                               float *dv);
+    /* out (act, [T, H E]) = softmax(q k^T / sqrt(E)) v over each query's span; lse (f32, [T, H], natural log
+     * of the sum of exponentials of the scaled scores) may be NULL. Head h uses key/value head h / (H / G).
+     * Backward: dq = ..., dk += ..., dv += ... (dk, dv pool-shaped, f32). Spans cover the queries once each.
+     */
+    void (*attention)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                      int64_t span_count, const attention_segment *segments, const float *q, const void *k,
+                      const void *v, void *out, float *lse);
+    void (*attention_backward)(compute *c, int heads, int kv_heads, int head_width,
+                               const attention_span *spans, int64_t span_count,
+                               const attention_segment *segments, const float *q, const void *k,
+                               const void *v, const void *out, const float *lse, const float *dout, float *dq,
+                               float *dk, float *dv);
 
     /* gate_up (act, [rows, 2F]: gate then up) to h (act, [rows, F]) = silu(gate) * up; and back. */
     void (*swiglu)(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h);
-    void (*swiglu_backward)(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up, void *dgate_up);
+    void (*swiglu_backward)(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,
+                            void *dgate_up);
 
     void (*to_act)(compute *c, int64_t n, const float *x, void *y);
 
     /* The vocabulary. x (act, [rows, D]); reads in ascending order of row. */
-    void (*head_read)(compute *c, const linear *head, int64_t rows, const void *x, head_read_request *reads, int64_t count);
-    /* For the log-probs of targets[r] at row r: dx (f32, [rows, D]) = ..., dw (f32, [V, D]) += ..., given dlogprob[r]. */
+    void (*head_read)(compute *c, const linear *head, int64_t rows, const void *x, head_read_request *reads,
+                      int64_t count);
+    /* For the log-probs of targets[r] at row r: dx (f32, [rows, D]) = ..., dw (f32, [V, D]) += ..., given
+     * dlogprob[r]. */
     void (*head_backward)(compute *c, const linear *head, int64_t rows, const void *x, const int32_t *targets,
                           const float *dlogprob, float *dx, float *dw);
 
-    /* AdamW (Loshchilov and Hutter 2019, decoupled decay scaled by lr) on n parameters; the sum of squares of n numbers,
-     * in f64, in an order that does not depend on the number of threads; a <- keep * a + (1 - keep) * b. */
-    void (*adamw)(compute *c, int64_t n, float *w, const float *g, float *m, float *v, const adamw_settings *settings);
+    /* AdamW (Loshchilov and Hutter 2019, decoupled decay scaled by lr) on n parameters; the sum of squares of
+     * n numbers, in f64, in an order that does not depend on the number of threads; a <- keep * a + (1 -
+     * keep) * b. */
+    void (*adamw)(compute *c, int64_t n, float *w, const float *g, float *m, float *v,
+                  const adamw_settings *settings);
     double (*sum_squares)(compute *c, int64_t n, const float *x);
 } compute_ops;
 
@@ -140,9 +155,10 @@ struct compute {
     char description[160];
 };
 
-/* kind: "ref" or "cpu". threads 0: one a core. bf16 on a machine without bf16 matrix units still works (oneDNN or plain
- * loops emulate it) and gives the same rounding of inputs. The environment's ESPALIER_ISA (base, avx2, avx512) makes
- * `cpu` use those kernels in place of the widest that the processor runs; oneDNN has ONEDNN_MAX_CPU_ISA for the same. */
+/* kind: "ref" or "cpu". threads 0: one a core. bf16 on a machine without bf16 matrix units still works
+ * (oneDNN or plain loops emulate it) and gives the same rounding of inputs. The environment's ESPALIER_ISA
+ * (base, avx2, avx512) makes `cpu` use those kernels in place of the widest that the processor runs; oneDNN
+ * has ONEDNN_MAX_CPU_ISA for the same. */
 esp_status compute_new(compute **out, const char *kind, dtype act, int threads, esp_error *error);
 void compute_free(compute *c);
 /* ESP_OK, or the first failure since the last check. */
@@ -150,7 +166,9 @@ esp_status compute_check(compute *c, esp_error *error);
 /* A one-line description for logs: "cpu bf16, 2 threads, avx512_core_bf16, oneDNN 2.6.3". */
 const char *compute_describe(compute *c);
 
-static inline size_t dtype_size(dtype t) { return t == DTYPE_F32 ? 4 : 2; }
+static inline size_t dtype_size(dtype t) {
+    return t == DTYPE_F32 ? 4 : 2;
+}
 
 /* Backends: compute/ref and compute/cpu. */
 esp_status compute_ref_init(compute *c, esp_error *error);
