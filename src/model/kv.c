@@ -251,7 +251,8 @@ esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t fe
                        .segments = kv->segments.at,
                        .k = kv->k,
                        .v = kv->v};
-    float *x;
+    assert(pass.tokens > 0 || read_count == 0);
+    float *x = NULL;
     esp_status status = pass.tokens ? model_run_layers(m, &pass, &x, error) : ESP_OK;
     if (status == ESP_OK) status = answer_reads(m, x, feed_start, reads, read_count, error);
     mem_free(feed_start);
