@@ -1,0 +1,87 @@
+#!/bin/bash
+# Baselines and presets over the same components: each ends well, and its run holds what the mode says.
+. "$(dirname "$0")/../lib.sh"
+. "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
+
+# at_least RUN NUMBER SQL
+at_least() {
+    local n
+    n=$(count "$1" "$3")
+    [ "$n" -ge "$2" ] || LIB_FRAME=1 fail "$1: $n instead of $2 or more: $3"
+}
+none() {
+    local n
+    n=$(count "$1" "$2")
+    [ "$n" = 0 ] || LIB_FRAME=1 fail "$1: $n instead of none: $2"
+}
+
+# Own right chains: learned from as rows, not as pairs.
+run_tiny 0 rft --iterations 1 --loss rft --set sft.epochs=3
+right=$(count rft 'SELECT sum(right) FROM trees')
+[ "$right" -gt 0 ] || fail "rft: no right chain was found; the test shows nothing"
+[ "$(count rft "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = "$right" ] || fail "rft: not $right rows"
+none rft "SELECT count(margin) FROM updates"
+expect_in err "iteration 1: $right right chains, [0-9]+ updates"
+
+# Best chain of a tree against its worst: at most one pair a tree, from the root, both of them whole chains.
+run_tiny 0 instance --iterations 1 --pairs-level instance --simulations 8 --set sft.epochs=3
+at_least instance 1 'SELECT count(*) FROM pairs'
+none instance 'SELECT count(*) FROM (SELECT tree FROM pairs GROUP BY tree HAVING count(*) > 1)'
+none instance 'SELECT count(*) FROM pairs WHERE state <> 0 OR q_chosen <= q_rejected'
+none instance "SELECT count(*) FROM pairs JOIN nodes ON nodes.tree = pairs.tree
+               AND node IN (chosen, rejected) WHERE flags & 1 = 0"
+none instance 'SELECT count(*) FROM pairs JOIN trees USING (tree) WHERE prefix_ids <> prompt_ids'
+
+# Offline: all trees come from the policy after SFT, as those of a run whose policy stands still; on policy they do not.
+# The reference `sft` is that policy too: its log-probs are those known from sampling where it sampled itself.
+learned=(--dtype f32 --set learn.lr=1e-2 --reference sft)
+run_tiny 0 still --dtype f32 --set learn.lr=1e-30 --set learn.max_length=110
+long='(length(prefix_ids) + max(length(chosen_ids), length(rejected_ids))) / 4 > 110'
+left=$(sed -n 's/^iteration [12]: \([0-9]*\) pairs longer than 110 tokens left out$/\1/p' err | awk '{ n += $1 } END { print n + 0 }')
+at_least still 1 "SELECT count(*) FROM pairs WHERE $long"
+[ "$left" = "$(count still "SELECT count(*) FROM pairs WHERE $long")" ] || fail "$left pairs were said to be too long"
+[ "$(count still "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = \
+    "$(count still "SELECT count(*) FROM pairs WHERE NOT ($long)")" ] || fail "not all other pairs were learned from"
+run_tiny 0 offline "${learned[@]}" --set learn.offline=true
+run_tiny 0 online "${learned[@]}"
+trees() { dump "$1" | grep -E '^INSERT INTO "(trees|nodes|commitments)"'; }
+cmp <(trees still) <(trees offline) || fail "offline: the trees are not those of the policy after SFT"
+if cmp -s <(trees still) <(trees online); then fail "online: learning changed no tree; the test shows nothing"; fi
+cmp -s offline/checkpoints/iteration-2/model.safetensors online/checkpoints/iteration-2/model.safetensors \
+    && fail "offline and online end in the same policy"
+moved='abs(ref_logp_chosen - policy_logp_chosen) > 1e-3 OR abs(ref_logp_rejected - policy_logp_rejected) > 1e-3'
+none still 'SELECT count(*) FROM pairs WHERE ref_logp_chosen <> policy_logp_chosen OR ref_logp_chosen IS NULL'
+none offline "SELECT count(*) FROM pairs WHERE $moved OR ref_logp_chosen IS NULL OR ref_logp_rejected IS NULL"
+none online "SELECT count(*) FROM pairs WHERE iteration = 1 AND ($moved)"
+at_least online 1 "SELECT count(*) FROM pairs WHERE iteration = 2 AND ($moved)"
+none online 'SELECT count(*) FROM pairs WHERE ref_logp_chosen IS NULL OR ref_logp_rejected IS NULL'
+
+# Without self-evaluation nothing is judged, and outcomes alone make pairs; with it, they do not.
+run_tiny 0 unjudged --iterations 1 --set self_eval.enabled=false --set sft.judge_examples=0 --set sft.epochs=3
+none unjudged 'SELECT count(*) FROM nodes WHERE confidence <> 0 OR flags & 16'
+none unjudged 'SELECT sum(tokens_judged) FROM trees'
+at_least online 50 'SELECT count(*) FROM nodes WHERE confidence > 0 AND confidence < 1 AND flags & 16'
+at_least unjudged 1 'SELECT count(*) FROM pairs'
+
+# Presets, cut to size. Each has what only it has: simulations, references, the way it commits and pairs.
+export RECIPE=$RECIPES/tiny-preset.yaml
+run_tiny 0 paper --preset paper --learn-preset paper
+expect_in paper/recipe.yaml '^  reference: sft'
+expect_in paper/recipe.yaml '^  breadth_root: 5'
+at_least paper 20 'SELECT min(simulations) FROM trees'
+at_least paper 1 'SELECT count(*) FROM pairs'
+none paper 'SELECT count(*) FROM pairs WHERE ref_logp_chosen IS NULL'
+at_least paper 1 "SELECT count(*) FROM updates WHERE phase = 'learn'"
+
+run_tiny 0 official --preset official-code --learn-preset official-code
+at_least official 256 'SELECT min(simulations) FROM trees'
+none official 'SELECT count(*) FROM nodes WHERE depth > 4'
+none official 'SELECT count(*) FROM pairs WHERE alpha > 0.5 OR ref_logp_chosen IS NULL'
+# only problems whose last step's best child is right have pairs
+if [ "$(count official 'SELECT count(*) FROM pairs')" = 0 ]; then
+    expect_in err 'iteration 1: nothing to learn from'
+    none official "SELECT count(*) FROM updates WHERE phase = 'learn'"
+else
+    at_least official 1 "SELECT count(*) FROM updates WHERE phase = 'learn'"
+fi
+[ -s official/checkpoints/iteration-1/model.safetensors ] || fail "official: no policy at the end"
