@@ -18,9 +18,14 @@ static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, 
     return order[place % n];
 }
 
-/* The tree's key: seed, iteration, problem. */
-static rng_key_t tree_key(const session *s, int64_t iteration, const problem *p) {
-    return rng_mix(rng_mix(rng_key((uint64_t)s->recipe->run.seed), (uint64_t)iteration), (uint64_t)p->index);
+/* The tree's key: seed, iteration, problem; and where an iteration is longer than the train set and comes to
+ * a problem again, the number of that turn, lest it be the same tree again. */
+static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
+    int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
+            turn = (first + ordinal) / n - first / n;
+    rng_key_t key =
+        rng_mix(rng_mix(rng_key((uint64_t)s->recipe->run.seed), (uint64_t)iteration), (uint64_t)p->index);
+    return turn ? rng_mix(key, (uint64_t)turn) : key;
 }
 
 static uint32_t node_flags(const search *s, const search_node *n, const uint8_t *committed, int32_t index) {
@@ -250,6 +255,19 @@ static void free_jobs(lm_search_job *jobs, int64_t n) {
     mem_free(jobs);
 }
 
+/* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
+static esp_status step_limit(const session *s, const lm_policy *policy, const problem *p, int32_t *out,
+                             esp_error *error) {
+    int64_t over = s->recipe->search.gold_length_over;
+    *out = 0;
+    if (over == 0 || !p->rationale) return ESP_OK;
+    token_list ids = {0};
+    esp_status status = lm_answer_ids(policy, p->rationale, strlen(p->rationale), &ids, error);
+    *out = ids.count / over > 1 ? (int32_t)(ids.count / over) : 1;
+    MEM_LIST_FREE(&ids);
+    return status;
+}
+
 static esp_status search_wave(run_state *run, lm_policy *policy, const store_position *at,
                               const store_position *next, esp_error *error) {
     const session *s = &run->session;
@@ -263,7 +281,10 @@ static esp_status search_wave(run_state *run, lm_policy *policy, const store_pos
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
         jobs[i].problem = &s->train.at[problem_at(s, at->iteration, first + i, order, &order_epoch)];
         jobs[i].gold_known = true;
-        status = search_new(&jobs[i].search, &config, tree_key(s, at->iteration, jobs[i].problem), error);
+        status = step_limit(s, policy, jobs[i].problem, &jobs[i].max_step_tokens, error);
+        if (status != ESP_OK) break;
+        status = search_new(&jobs[i].search, &config, tree_key(s, at->iteration, first + i, jobs[i].problem),
+                            error);
     }
     mem_free(order);
     progress p = {&s->observer, first};

@@ -36,6 +36,22 @@ static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
     return status;
 }
 
+/* The same bits are promised on the same machine (DESIGN.md, idea 4): elsewhere, and with another number of
+ * threads, it is said. */
+static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
+    const char *here = compute_describe(run->session.compute);
+    char *there;
+    if (fresh) return store_meta_set(run->store, "compute", here, error);
+    ESP_TRY(store_meta_get(run->store, "compute", &there, error));
+    if (there && strcmp(there, here) != 0)
+        observer_note(&run->session.observer,
+                      "this run began on %s and goes on on %s: the last bits of its numbers will differ from "
+                      "those of a run left alone",
+                      there, here);
+    mem_free(there);
+    return ESP_OK;
+}
+
 /* A kill right after the store was made leaves it without a recipe: such a run begins anew. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
     char *path = path_join(options->folder, "recipe.yaml"),
@@ -51,6 +67,7 @@ static esp_status open_run(run_state *run, const recipe *r, const run_options *o
         status = error_fail(error, "put the recipe that the run was made with there",
                             "%s: is gone, and work was done by it", path);
     if (status == ESP_OK) status = check_parts(run, fresh, error);
+    if (status == ESP_OK) status = note_machine(run, fresh, error);
     if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
     if (status == ESP_OK && fresh)
         status = recipe_write(r, path, error); /* the last: it ends the beginning */

@@ -63,6 +63,13 @@ none unjudged 'SELECT sum(tokens_judged) FROM trees'
 at_least online 50 'SELECT count(*) FROM nodes WHERE confidence > 0 AND confidence < 1 AND flags & 16'
 at_least unjudged 1 'SELECT count(*) FROM pairs'
 
+# An iteration longer than the train set comes to a problem again, and grows another tree.
+run_tiny 0 again --iterations 1 --train-limit 4 --set sft.limit=0 --set sft.epochs=3
+[ "$(count again 'SELECT count(DISTINCT problem) FROM trees')" = 4 ] || fail "again: not 4 problems"
+at_least again 1 "SELECT count(*) FROM trees AS a JOIN trees AS b ON a.problem = b.problem AND a.ordinal < b.ordinal
+    WHERE (SELECT group_concat(hex(ids)) FROM nodes WHERE tree = a.tree)
+       <> (SELECT group_concat(hex(ids)) FROM nodes WHERE tree = b.tree)"
+
 # Presets, cut to size. Each has what only it has: simulations, references, the way it commits and pairs.
 export RECIPE=$RECIPES/tiny-preset.yaml
 run_tiny 0 paper --preset paper --learn-preset paper
