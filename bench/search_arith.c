@@ -1,6 +1,6 @@
-/* Speed and memory of the search's arithmetic without a model (DESIGN.md: under 2 microseconds a visited
- * node, memory linear in nodes). A synthetic policy answers at once; its time is in the figures. Prints one
- * JSON line a tree size:
+/* Speed and memory of the search's arithmetic without a model (docs/architecture.md: under 2 microseconds a
+ * visited node, memory linear in nodes). A synthetic policy answers at once; its time is in the figures.
+ * Prints one JSON line a tree size:
  * {"nodes", "visited", "ns_per_visit", "bytes_per_node"}. Optional argument: the largest tree (1000000).
  *
  * Build: cc -O2 -Isrc -Iinclude bench/search_arith.c -o search_arith, with the libraries esp_search and

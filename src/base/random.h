@@ -1,6 +1,6 @@
 /* Keyed random numbers: a number is a function of its key alone, never of what was drawn before it
- * (DESIGN.md, idea 4). A key is built by mixing words in: rng_mix(rng_mix(rng_key(seed), iteration),
- * problem)... */
+ * (docs/architecture.md, idea 4). A key is built by mixing words in: rng_mix(rng_mix(rng_key(seed),
+ * iteration), problem)... */
 #ifndef ESPALIER_BASE_RANDOM_H
 #define ESPALIER_BASE_RANDOM_H
 

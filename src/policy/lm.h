@@ -4,8 +4,8 @@
  * candidates of a node share its run, and each other's for as long as their tokens agree.
  *
  * Token ids are the truth: a step keeps the ids that were sampled. A random number is a function of
- * (request, candidate, token) alone (DESIGN.md, idea 4), so what a tree becomes does not depend on what else
- * is in the batch, up to the rounding of matrix products of another height.
+ * (request, candidate, token) alone (docs/architecture.md, idea 4), so what a tree becomes does not depend on
+ * what else is in the batch, up to the rounding of matrix products of another height.
  *
  * The end of a chain has one form: where a newline ends the answer's line, end-of-sequence takes the
  * newline's place, and its log-prob is the one at that place, as supervised fine-tuning teaches it; where the
@@ -78,8 +78,9 @@ typedef void lm_progress(void *user, int64_t done, int64_t sampled);
 
 typedef struct {
     const problem *problem;
-    search *search;  /* fresh, made and freed by the caller; done when lm_search returns ESP_OK */
-    bool gold_known; /* false (evaluation, 3.2): neither gold nor rationale is looked at at all */
+    search *search;          /* fresh, made and freed by the caller; done when lm_search returns ESP_OK */
+    bool gold_known;         /* false (evaluation, 3.2): neither gold nor rationale is looked at at all */
+    int32_t max_step_tokens; /* this problem's own limit where it is lower than the settings'; 0: none */
     lm_counts
         counts; /* out: of this tree alone; what is shared among jobs belongs to the first that used it */
 } lm_search_job;

@@ -81,6 +81,7 @@ typedef struct {
     int64_t chain_count, chain_next; /* of one prompt; the first not begun */
     token_list prefix[SIDES];        /* ids behind what all jobs share */
     int32_t chain_limit;             /* tokens a whole chain may have */
+    int32_t step_limit;              /* tokens a step may have */
     step_rules rules;
     MEM_LIST(lm_node) nodes;
     int32_t top;

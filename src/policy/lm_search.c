@@ -44,7 +44,7 @@ static int64_t plan_candidates(wave *w, grove *g) {
     lane_way way;
     int64_t pages = grove_plan_path(w, g, r->node, SIDE_POLICY, true, &way);
     int64_t most = g->chain_limit - path_tokens(g, r->node);
-    if (!r->to_end && most > w->p->set.max_step_tokens) most = w->p->set.max_step_tokens;
+    if (!r->to_end && most > g->step_limit) most = g->step_limit;
     /* A token more for an answer's newline; a run starts a page, and k candidates part at most k - 1 times.
      */
     g->width = r->count + r->wants_gold;
@@ -123,7 +123,7 @@ static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32
 static esp_status begin_search(wave *w, grove *g, esp_error *error) {
     const search_request *r = &g->request;
     if (r->kind == SEARCH_JUDGE) return ESP_OK;
-    g->rules.max_step_tokens = r->to_end ? INT32_MAX : w->p->set.max_step_tokens;
+    g->rules.max_step_tokens = r->to_end ? INT32_MAX : g->step_limit;
     g->rules.size = r->to_end ? STEP_LINE : lm_rules(w->p).size;
     step_machine machine = machine_at(w, g, r->node);
     int32_t fork = (int32_t)g->lanes.count - 1;
@@ -285,6 +285,10 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_
     g->rules = lm_rules(p);
     g->chain_limit = room < p->set.max_chain_tokens ? (int32_t)room : p->set.max_chain_tokens;
     g->rules.max_chain_tokens = g->chain_limit;
+    g->step_limit = p->set.max_step_tokens;
+    if (job->max_step_tokens > 0 && job->max_step_tokens < g->step_limit)
+        g->step_limit = job->max_step_tokens;
+    g->rules.max_step_tokens = g->step_limit;
     search_next(job->search, &g->request);
     return ESP_OK;
 }

@@ -36,8 +36,8 @@ static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
     return status;
 }
 
-/* The same bits are promised on the same machine (DESIGN.md, idea 4): elsewhere, and with another number of
- * threads, it is said. */
+/* The same bits are promised on the same machine (docs/architecture.md, idea 4): elsewhere, and with another
+ * number of threads, it is said. */
 static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
     const char *here = compute_describe(run->session.compute);
     char *there;

@@ -20,14 +20,18 @@ typedef struct {
     const task *t;
 } bench;
 
-static bench bench_open(void) {
+static bench bench_open_on(const char *backend) {
     bench b;
     const char *path = SHARED_PATH("data/models/TinyStories-656K");
-    OK(compute_new(&b.c, "cpu", DTYPE_F32, 2, &error));
+    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
     b.t = task_find("gsm8k", &error);
     return b;
+}
+
+static bench bench_open(void) {
+    return bench_open_on("cpu");
 }
 
 static void bench_close(bench *b) {
@@ -115,12 +119,8 @@ static void outcome_free(outcome *o) {
     for (int32_t i = 0; i < o->n; i++) search_free(o->jobs[i].search);
 }
 
-/* Sums of f32 log-probs of about 100 nats whose matrix products had another height; a wrong key moves them by
- * 0.01 and more. */
-static const double rounding = 1e-4;
-
-/* Same nodes, ids, numbers; log-probs and what follows from them within `within` (0: the same bits). */
-static void same_tree(const search *a, const search *b, double within) {
+/* Same nodes, ids, numbers; log-probs: the same bits. */
+static void same_tree(const search *a, const search *b) {
     assert_int_equal(search_node_count(a), search_node_count(b));
     assert_int_equal(search_top(a), search_top(b));
     for (int32_t v = 0; v < search_node_count(a); v++) {
@@ -130,8 +130,7 @@ static void same_tree(const search *a, const search *b, double within) {
         assert_int_equal(x.N, y.N);
         assert_int_equal(x.outcome, y.outcome);
         if (x.n) assert_memory_equal(x.ids, y.ids, (size_t)x.n * sizeof *x.ids);
-        double worst = fmax(fabs(x.logprob - y.logprob), fmax(fabs(x.C - y.C), fabs(x.Q - y.Q)));
-        if (!(worst <= within)) fail_msg("node %d differs by %g", v, worst);
+        if (x.logprob != y.logprob || x.C != y.C || x.Q != y.Q) fail_msg("node %d differs", v);
     }
 }
 
@@ -291,14 +290,15 @@ static void steps_as_the_model_says(void **state) {
 
 static void company_does_not_matter(void **state) {
     (void)state;
-    bench b = bench_open();
+    /* Plain loops compute each row by itself, so that another batch gives the same bits. */
+    bench b = bench_open_on("ref");
     search_config config = small_search();
     outcome all = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
     outcome again = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
     for (int32_t i = 0; i < PROBLEMS; i++) {
         outcome alone = search_some(&b, &usual, &config, problems, i, 1, true);
-        same_tree(all.jobs[i].search, alone.jobs[0].search, rounding);
-        same_tree(all.jobs[i].search, again.jobs[i].search, 0);
+        same_tree(all.jobs[i].search, alone.jobs[0].search);
+        same_tree(all.jobs[i].search, again.jobs[i].search);
         outcome_free(&alone);
     }
     outcome_free(&again);
@@ -330,17 +330,17 @@ static void nothing_twice(void **state) {
 
 static void any_cache_ends(void **state) {
     (void)state;
-    bench b = bench_open();
+    bench b = bench_open_on("ref");
     search_config config = small_search();
     outcome large = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
     int64_t recomputed = 0;
-    const int64_t sizes[] = {2400, 1100, 900};
+    const int64_t sizes[] = {1100, 900};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         lm_settings set = usual;
         set.kv_tokens = sizes[k];
         outcome tiny = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
         for (int32_t i = 0; i < PROBLEMS; i++) {
-            same_tree(large.jobs[i].search, tiny.jobs[i].search, rounding);
+            same_tree(large.jobs[i].search, tiny.jobs[i].search);
             recomputed += tiny.jobs[i].counts.recomputed;
         }
         outcome_free(&tiny);
@@ -373,7 +373,7 @@ static void gold_stays_out(void **state) {
     outcome y = search_some(&b, &usual, &config, changed, 0, 3, false);
     outcome known = search_some(&b, &usual, &config, changed, 0, 3, true);
     for (int32_t i = 0; i < 3; i++) {
-        same_tree(x.jobs[i].search, y.jobs[i].search, 0);
+        same_tree(x.jobs[i].search, y.jobs[i].search);
         assert_int_equal(x.jobs[i].counts.gold, 0);
         for (int32_t v = 0; v < search_node_count(x.jobs[i].search); v++) {
             search_outcome o = search_node_at(x.jobs[i].search, v).outcome;
