@@ -1,6 +1,7 @@
 /* espalier bench: own speeds as one JSON document, beside the machine's own limit measured in the same run.
  */
 #include "app/bench_measure.h"
+#include "base/clock.h"
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/progress.h"
@@ -165,9 +166,9 @@ static void compare_with_limit(json_t *result) {
 static esp_status measure_all(bench *b, esp_error *error) {
     const bench_flags *flags = b->flags;
     json_t *limit, *search;
-    double began = bench_seconds();
+    double began = clock_seconds();
     ESP_TRY(open_model(b, false, error));
-    put(b->result, "load_seconds", bench_seconds() - began);
+    put(b->result, "load_seconds", clock_seconds() - began);
     json_object_set_new(b->result, "compute", json_string(compute_describe(b->compute)));
     progress_step(b->bar, 1);
     progress_status(b->bar, "the machine's limit");

@@ -1,15 +1,9 @@
 #include "app/bench_measure.h"
+#include "base/clock.h"
 
 #include "compute/cpu/onednn.h"
 
 #include <string.h>
-#include <time.h>
-
-double bench_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Ids that are no control tokens in any vocabulary of some size: content does not change the speed. */
 static int32_t made_up(uint64_t key, int64_t i, int64_t vocab) {
@@ -59,9 +53,9 @@ static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repe
     }
     *best = 1e30;
     for (int i = 0; i < 4 * repeats + 1 && status == ESP_OK; i++) {
-        double began = bench_seconds();
+        double began = clock_seconds();
         status = gemm_multiply(g, matrix, rows, a, c, type, false, error);
-        double took = bench_seconds() - began;
+        double took = clock_seconds() - began;
         if (i > 0 && took < *best) *best = took;
     }
     gemm_matrix_free(matrix);
@@ -139,9 +133,9 @@ esp_status bench_prefill(model *m, int64_t tokens, int repeats, double *rate, es
         int32_t run = kv_run_new(kv, -1);
         kv_feed feed = {.run = run, .tokens = ids, .n = tokens};
         kv_read read = {.at = tokens - 1, .kind = READ_GREEDY};
-        double began = bench_seconds();
+        double began = clock_seconds();
         status = model_extend(m, kv, &feed, 1, &read, 1, error);
-        double took = bench_seconds() - began;
+        double took = clock_seconds() - began;
         if (i > 0 && took < best) best = took;
         kv_run_release(kv, run);
     }
@@ -181,10 +175,10 @@ esp_status bench_decode(model *m, int64_t sequences, int64_t prompt, int64_t ste
             kv_run_truncate(kv, runs[j], prompt);
             next[j] = 0;
         }
-        double began = bench_seconds();
+        double began = clock_seconds();
         for (int64_t step = 0; step < steps && status == ESP_OK; step++)
             status = decode_step(m, kv, runs, next, feeds, reads, sequences, step, error);
-        double took = bench_seconds() - began;
+        double took = clock_seconds() - began;
         if (i > 0 && took < best) best = took;
     }
     if (status == ESP_OK) *rate = (double)(sequences * steps) / best;
@@ -218,9 +212,9 @@ esp_status bench_judge(model *m, int64_t prefix, int64_t step, int64_t suffix, i
                 reads[2 * j + verdict] =
                     (kv_read){.feed = j, .at = n - 1, .kind = READ_SCORE, .token = verdict};
         }
-        double began = bench_seconds();
+        double began = clock_seconds();
         status = model_extend(m, kv, feeds, JUDGEMENTS, reads, (int64_t)2 * JUDGEMENTS, error);
-        double took = bench_seconds() - began;
+        double took = clock_seconds() - began;
         if (i > 0 && took < best) best = took;
         for (int32_t j = 0; j < JUDGEMENTS; j++) kv_run_release(kv, feeds[j].run);
     }

@@ -10,8 +10,6 @@
 
 #include <jansson.h>
 
-double bench_seconds(void); /* monotonic */
-
 /* What the machine can do: products of the model's own matrices (rows tokens at a time) in the type of the
  * compute layer, through oneDNN with nothing around them. {"rows", "gflops": of the layers,
  * "tokens_per_second": through all layers, "tokens_per_second_with_head": where every token is read as well,

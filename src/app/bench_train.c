@@ -1,5 +1,6 @@
 /* The training steps and the search of `espalier bench`. */
 #include "app/bench_measure.h"
+#include "base/clock.h"
 #include "run/recipe_parts.h"
 #include "policy/lm.h"
 
@@ -56,10 +57,10 @@ static esp_status time_step(trainer *t, add_call *add, const void *rows, int rep
     out->seconds = 1e30;
     for (int i = 0; i < repeats + 1; i++) {
         batch_report report;
-        double began = bench_seconds();
+        double began = clock_seconds();
         ESP_TRY(add(t, rows, &report, error));
         ESP_TRY(trainer_update(t, 1e-6, NULL, error));
-        double took = bench_seconds() - began;
+        double took = clock_seconds() - began;
         if (i > 0 && took < out->seconds) out->seconds = took;
         out->rows = report.rows;
         out->tokens = report.tokens;
@@ -195,9 +196,9 @@ esp_status bench_search(model *m, const tokenizer *t, int64_t problems, json_t *
     esp_status status = recipe_load(&r, NULL, NULL, 0, error);
     if (status == ESP_OK) {
         status = open_search(&b, r, m, t, error);
-        double began = bench_seconds();
+        double began = clock_seconds();
         if (status == ESP_OK) status = lm_search(b.policy, b.jobs, problems, NULL, NULL, error);
-        if (status == ESP_OK) *out = search_figures(&b, bench_seconds() - began);
+        if (status == ESP_OK) *out = search_figures(&b, clock_seconds() - began);
         recipe_free(r);
     }
     for (int64_t i = 0; i < problems; i++) search_free(b.jobs[i].search);

@@ -1,4 +1,5 @@
 #include "app/progress.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <stdarg.h>
@@ -22,9 +23,7 @@ static const double live_pause = 0.1, log_pause = 2, log_longest_pause = 15; /* 
 
 static double monotonic(void *context) {
     (void)context;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return clock_seconds();
 }
 
 static double now(const progress *p) {

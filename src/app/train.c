@@ -1,5 +1,6 @@
 /* espalier train: DPO (and its kin) on preferences from a file. */
 #include "app/out_folder.h"
+#include "base/clock.h"
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/progress.h"
@@ -12,7 +13,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct {
@@ -65,12 +65,6 @@ typedef struct {
     preference_row *batch;
     progress *progress;
 } training;
-
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- settings ---- */
 
@@ -177,12 +171,12 @@ static void note_falling(training *t, int64_t count, const batch_report *b) {
 static esp_status take_steps(training *t, esp_error *error) {
     for (int64_t step = 0; step < t->steps; step++) {
         ESP_TRY(stop_check(error));
-        double began = seconds_now(), grad_norm, lr = schedule_rate(&t->schedule, step);
+        double began = clock_seconds(), grad_norm, lr = schedule_rate(&t->schedule, step);
         int64_t count = take_batch(t, step);
         batch_report report;
         ESP_TRY(trainer_add_preferences(t->trainer, t->batch, count, &t->loss, &report, error));
         ESP_TRY(trainer_update(t->trainer, lr, &grad_norm, error));
-        ESP_TRY(print_step(t, step, &report, grad_norm, seconds_now() - began, lr, error));
+        ESP_TRY(print_step(t, step, &report, grad_norm, clock_seconds() - began, lr, error));
         progress_step(t->progress, 1);
         progress_status(t->progress, "loss %.4f", report.loss);
         if (step + 1 == t->steps) note_falling(t, count, &report);

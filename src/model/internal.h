@@ -73,7 +73,6 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
                           esp_error *error);
 /* Puts one unit's numbers in place: w [rows, columns]. */
 void model_set_unit(model *m, const model_unit *unit, const float *w);
-int64_t model_unit_index_of(const model *m, const char *parameter_name);
 
 /* Where a pass finds its keys and values: the tape's own (pools NULL) or a cache's. */
 typedef struct {

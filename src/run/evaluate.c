@@ -1,10 +1,10 @@
 #include "run/evaluate.h"
+#include "base/clock.h"
 
 #include "run/recipe_parts.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* Keeps the random numbers of evaluation apart from those of training's searches ("eval"). */
 static const uint64_t evaluation_word = 0x6576616c;
@@ -229,12 +229,6 @@ static lm_settings settings_of(const session *s, const evaluate_options *o) {
     return set;
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static esp_status run_all(work *w, esp_error *error) {
     evaluation *e = w->out;
     bool searching = e->method == RECIPE_SEARCH;
@@ -262,12 +256,12 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     out->result_count = out->problems * out->per_problem;
     out->results = MEM_ARRAY(evaluation_result, out->result_count);
     bool searching = options->method == RECIPE_SEARCH;
-    double started = now();
+    double started = clock_seconds();
     observer_begin(&s->observer, "evaluation", searching ? out->problems : out->result_count,
                    searching ? "problem" : "chain");
     esp_status status = run_all(&w, error);
     observer_end(&s->observer);
-    out->seconds = now() - started;
+    out->seconds = clock_seconds() - started;
     out->search.auc = judge_scores_auc(&w.scores);
     judge_scores_free(&w.scores);
     lm_free(w.policy);

@@ -1,10 +1,10 @@
 /* Speeds of a model of a given shape on this machine, from one layer of it with random weights. */
 #include "run/plan.h"
+#include "base/clock.h"
 
 #include "learn/trainer.h"
 
 #include <string.h>
-#include <time.h>
 
 enum {
     MEASURE_WIDTH =
@@ -28,12 +28,6 @@ typedef struct {
     int32_t *ids;
     int64_t width;
 } gauge;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double layer_size(const model_config *c) {
     double D = (double)c->width, HE = (double)c->heads * c->head_width,
@@ -72,9 +66,9 @@ static esp_status pass(gauge *g, int64_t n, bool scored, double *seconds, esp_er
     uint8_t *wanted = mem_alloc((size_t)n);
     memset(wanted, scored, (size_t)n);
     wanted[n - 1] = 1;
-    double started = now();
+    double started = clock_seconds();
     esp_status status = model_forward(g->m, &tree, wanted, false, logprob, error);
-    *seconds = now() - started;
+    *seconds = clock_seconds() - started;
     mem_free(logprob);
     mem_free(wanted);
     token_tree_free(&b);
@@ -119,9 +113,9 @@ static esp_status decode_step(gauge *g, kv_cache *kv, const kv_feed *feeds, bool
     int64_t count = sampled ? g->width : 1;
     for (int64_t i = 0; i < count; i++)
         reads[i] = (kv_read){.feed = (int32_t)i, .kind = READ_SAMPLE, .temperature = 1, .u = 0.5};
-    double started = now();
+    double started = clock_seconds();
     esp_status status = model_extend(g->m, kv, feeds, g->width, reads, count, error);
-    *seconds = now() - started;
+    *seconds = clock_seconds() - started;
     mem_free(reads);
     return status;
 }
@@ -169,12 +163,12 @@ static esp_status train_row(gauge *g, trainer *t, double *gradient, double *upda
                           .completion_count = g->tokens - half,
                           .weight = 1};
     batch_report report;
-    double started = now();
+    double started = clock_seconds();
     ESP_TRY(trainer_add_supervised(t, &row, 1, &report, error));
-    double middle = now();
+    double middle = clock_seconds();
     ESP_TRY(trainer_update(t, 1e-6, NULL, error));
     *gradient = middle - started;
-    *update = now() - middle;
+    *update = clock_seconds() - middle;
     return ESP_OK;
 }
 

@@ -1,16 +1,10 @@
 /* Updates in a row, and what the phases share: loading the policy, going on to the next phase. */
 #include "run/phases.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 void run_holds(run_state *run, const char *checkpoint) {
     mem_free(run->in_model);
@@ -129,14 +123,14 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
     esp_status status = ESP_OK;
     int64_t u = position->update;
     while (u < plan->updates && status == ESP_OK) {
-        double start = now(), norm;
+        double start = clock_seconds(), norm;
         batch_report report;
         double rate = rate_of(plan, u);
         status = plan->add(plan->context, run->trainer, u, &report, error);
         if (status == ESP_OK) status = trainer_update(run->trainer, rate, &norm, error);
         if (status != ESP_OK) break;
         u++;
-        double seconds = now() - start;
+        double seconds = clock_seconds() - start;
         status = record(run, plan, position, u, rate, norm, &report, seconds, error);
         observer_step(o, u, "loss %.4f, %.0f tok/s", report.loss, (double)report.tokens / seconds);
         bool stopped = session_stopped(&run->session);
