@@ -8,9 +8,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const app_verb *const verbs[] = {
-    &verb_run,      &verb_sft,   &verb_search, &verb_train,  &verb_eval,   &verb_generate, &verb_score,
-    &verb_tokenize, &verb_grade, &verb_pairs,  &verb_import, &verb_export, &verb_plan,     &verb_bench};
+static const app_verb *const verbs[] = {&verb_run,   &verb_sft,      &verb_search,  &verb_train,
+                                        &verb_eval,  &verb_generate, &verb_score,   &verb_tokenize,
+                                        &verb_grade, &verb_pairs,    &verb_import,  &verb_export,
+                                        &verb_plan,  &verb_bench,    &verb_problems};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static int print_error(const esp_error *error) {

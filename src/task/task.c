@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-static const task *const tasks[] = {&task_gsm8k};
-static const char names[] = "gsm8k";
+static const task *const tasks[] = {&task_gsm8k, &task_arith};
+static const char names[] = "gsm8k, arith";
 
 const task *task_find(const char *name, esp_error *error) {
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
@@ -27,6 +27,8 @@ const char *task_name(const task *t) {
 }
 
 /* ---- Problems ---- */
+
+static const char generated[] = "generate:";
 
 /* "dir/train.jsonl.gz" to "train"; standard input is "stdin". */
 static char *source_stem(const char *path) {
@@ -51,8 +53,6 @@ static const char *row_id(const json_t *row, const char *stem, int64_t line, are
     return kept;
 }
 
-typedef MEM_LIST(problem) problem_list;
-
 static esp_status read_rows(const task *t, jsonl_reader *reader, const char *stem, arena *memory,
                             problem_list *list, esp_error *error) {
     for (;;) {
@@ -66,19 +66,35 @@ static esp_status read_rows(const task *t, jsonl_reader *reader, const char *ste
     }
 }
 
-esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error) {
-    *out = (problem_set){0};
+static esp_status read_file(const task *t, const char *path, arena *memory, problem_list *list,
+                            esp_error *error) {
     jsonl_reader *reader;
     ESP_TRY(jsonl_open(&reader, path, error));
-    problem_list list = {0};
-    out->memory = arena_new();
     char *stem = source_stem(path);
-    esp_status status = read_rows(t, reader, stem, out->memory, &list, error);
-    if (status == ESP_OK && list.count == 0)
+    esp_status status = read_rows(t, reader, stem, memory, list, error);
+    if (status == ESP_OK && list->count == 0)
         status =
             error_fail(error, "give a JSONL file with one problem a line", "%s: holds no problems", path);
     mem_free(stem);
     jsonl_close(reader);
+    return status;
+}
+
+bool task_source_is_generated(const char *path) {
+    return strncmp(path, generated, sizeof generated - 1) == 0;
+}
+
+esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error) {
+    *out = (problem_set){.memory = arena_new()};
+    problem_list list = {0};
+    esp_status status;
+    if (!task_source_is_generated(path))
+        status = read_file(t, path, out->memory, &list, error);
+    else if (t->generate)
+        status = t->generate(path + sizeof generated - 1, out->memory, &list, error);
+    else
+        status = error_fail(error, "name a JSONL file, or use task arith", "%s: task %s has no generator",
+                            path, t->name);
     out->at = list.at;
     out->count = list.count;
     out->source = mem_strdup(path);
@@ -100,11 +116,15 @@ const char *task_instruction(const task *t) {
 }
 
 void task_prompt_chat(const task *t, const problem *p, text_buffer *out) {
-    text_printf(out, "%s\n\n%s", t->instruction, p->question);
+    if (t->instruction[0]) text_printf(out, "%s\n\n", t->instruction);
+    text_puts(out, p->question);
 }
 
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out) {
-    text_printf(out, "%s\n\nProblem: %s\nSolution:\n", t->instruction, p->question);
+    if (t->instruction[0])
+        text_printf(out, "%s\n\nProblem: %s\nSolution:\n", t->instruction, p->question);
+    else
+        text_printf(out, "%s\n", p->question);
 }
 
 esp_status task_sft_target(const task *t, const problem *p, text_buffer *out, esp_error *error) {
@@ -121,34 +141,39 @@ const char *const *task_answer_markers(const task *t) {
 
 /* ---- Self-evaluation ---- */
 
-/* One wording for all tasks: a small model is taught it once. The parts that all problems share come first,
- * so that their keys and values are computed once. The suffix begins with a newline, for a chain that stopped
- * in mid-line. */
-#define JUDGE_TASK                                                                                           \
-    "Check the solution of a problem. Answer (A) if it has a mistake so far, (B) if it is correct so far."
-#define JUDGE_QUESTION "\nIs the solution so far (A) incorrect or (B) correct?"
-#define JUDGE_ANSWER   "\nAnswer: ("
+/* One wording for all tasks that are put to a model in words: a small model is taught it once. The parts that
+ * all problems share come first, so that their keys and values are computed once. The suffix begins with a
+ * newline, for a chain that stopped in mid-line. */
+#define QUESTION "\nIs the solution so far (A) incorrect or (B) correct?"
+#define ANSWER   "\nAnswer: ("
+const judge_words judge_in_words = {
+    .task = "Check the solution of a problem. Answer (A) if it has a mistake so far, (B) if it is correct so "
+            "far.\n\n",
+    .before_question = "Problem: ",
+    .example = "Example of a correct solution:\n",
+    .steps = "Solution to check:\n",
+    .question = QUESTION,
+    .answer = ANSWER,
+    .suffix = QUESTION ANSWER,
+};
 
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out) {
-    (void)t;
-    text_printf(out, JUDGE_TASK "\n\nProblem: %s\n", p->question);
-    if (with_example && p->rationale) text_printf(out, "Example of a correct solution:\n%s\n", p->rationale);
-    text_puts(out, "Solution to check:\n");
+    const judge_words *w = t->judge;
+    text_printf(out, "%s%s%s\n", w->task, w->before_question, p->question);
+    if (with_example && p->rationale) text_printf(out, "%s%s\n", w->example, p->rationale);
+    text_puts(out, w->steps);
 }
 
 const char *task_judge_suffix(const task *t) {
-    (void)t;
-    return JUDGE_QUESTION JUDGE_ANSWER;
+    return t->judge->suffix;
 }
 
 const char *task_judge_question(const task *t) {
-    (void)t;
-    return JUDGE_QUESTION;
+    return t->judge->question;
 }
 
 const char *task_judge_answer(const task *t) {
-    (void)t;
-    return JUDGE_ANSWER;
+    return t->judge->answer;
 }
 
 /* ---- Grading ---- */

@@ -40,6 +40,9 @@ typedef struct {
  * answer that is none is an error naming file:line and field; so is a file without rows. On failure *out
  * holds nothing. */
 esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error);
+/* Whether that path is no file but a description of problems to make: "generate:level=easy,count=1000" (task
+ * arith; arith.h has the words). task_read takes both. */
+bool task_source_is_generated(const char *path);
 void problem_set_free(problem_set *set);
 
 /* ---- Asking ---- */

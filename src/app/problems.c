@@ -1,0 +1,48 @@
+/* espalier problems: the problems of a file or of a generator, as JSON lines. */
+#include "app/output.h"
+#include "app/verbs.h"
+#include "formats/json.h"
+#include "task/task.h"
+
+typedef struct {
+    char *task;
+} problems_flags;
+
+static const option problems_options[] = {
+    {.flag = "--task",
+     .type = OPTION_STRING,
+     .initial = "arith",
+     .offset = offsetof(problems_flags, task),
+     .help = "the form of the problems"},
+};
+
+static esp_status problems_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    const problems_flags *flags = own;
+    const task *t = task_find(flags->task, error);
+    if (!t) return ESP_FAILED;
+    problem_set set;
+    ESP_TRY(task_read(t, arguments->positionals[0], &set, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < set.count && status == ESP_OK; i++) {
+        const problem *p = &set.at[i];
+        status = output_json(json_pack("{s:s, s:s, s:s?, s:s}", "id", p->id, "question", p->question,
+                                       "answer", p->raw, "gold", p->gold),
+                             17, error);
+    }
+    problem_set_free(&set);
+    return status;
+}
+
+const app_verb verb_problems = {
+    .cli = {.name = "problems",
+            .summary = "print problems, read or made",
+            .positionals = "SOURCE",
+            .least = 1,
+            .most = 1,
+            .options = {problems_options, sizeof problems_options / sizeof *problems_options},
+            .about = "SOURCE is a file of the task's form, or generate:level=easy,split=test,count=10 (task "
+                     "arith: levels easy, rare, mixed; splits train, dev, test; seed=N; flaws=X). Lines "
+                     "{\"id\", \"question\", \"answer\", \"gold\"}."},
+    .own_size = sizeof(problems_flags),
+    .run = problems_run,
+};
