@@ -116,15 +116,31 @@ static void begin_simulation(search *s) {
     s->stats.simulations++;
     if (s->config.root_counts_twice) s->nodes.at[s->top].N++;
     s->at = s->top;
+    s->nodes_before = (int32_t)s->nodes.count;
     s->phase = PHASE_DESCEND;
+}
+
+void search_watch(search *s, void (*seen)(void *user, const search_simulation *simulation), void *user) {
+    s->seen = seen;
+    s->seen_user = user;
+}
+
+static void end_simulation(search *s) {
+    tree_backup(s, s->at);
+    s->phase = PHASE_SIMULATION;
+    if (!s->seen) return;
+    search_simulation done = {.root = s->top,
+                              .leaf = s->at,
+                              .first_new = s->nodes_before,
+                              .new_count = (int32_t)s->nodes.count - s->nodes_before};
+    s->seen(s->seen_user, &done);
 }
 
 void search_next(search *s, search_request *out) {
     while (s->phase == PHASE_SIMULATION || s->phase == PHASE_DESCEND) {
         if (s->phase == PHASE_DESCEND) {
             if (!descend(s)) break;
-            tree_backup(s, s->at);
-            s->phase = PHASE_SIMULATION;
+            end_simulation(s);
         } else if (s->simulations_left > 0) {
             begin_simulation(s);
         } else if (commit_step(s)) {

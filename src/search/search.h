@@ -131,6 +131,15 @@ esp_status search_feed(search *s, const search_reply *reply, esp_error *error);
  * (2.3). */
 uint64_t search_text_key(const char *text, size_t length);
 
+/* What one simulation did (2.6): from the current root down to `leaf`, making the nodes first_new ..
+ * first_new + new_count - 1 on its way. */
+typedef struct {
+    int32_t root, leaf;
+    int32_t first_new, new_count; /* first_new is the number of nodes so far where there is none */
+} search_simulation;
+/* Tells of each simulation as it ends, in order; for pictures and replays. NULL: nobody. */
+void search_watch(search *s, void (*seen)(void *user, const search_simulation *simulation), void *user);
+
 /* ---- reading ---- */
 
 typedef struct {

@@ -55,6 +55,9 @@ struct search {
     search_request request; /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations_left; /* from `top` */
+    int32_t nodes_before;     /* nodes when the simulation in hand began */
+    void (*seen)(void *user, const search_simulation *simulation);
+    void *seen_user;
     bool last_best_right;     /* the best-Q child of the last commitment is right */
     search_stats stats;
 };

@@ -119,13 +119,21 @@ esp_status store_next(store *s, const char *doing, sqlite3_stmt *statement, bool
 
 /* ---- transactions ---- */
 
-esp_status store_begin(store *s, esp_error *error) {
+static esp_status begin(store *s, const char *how, esp_error *error) {
     if (s->open_transaction)
         return error_fail(error, "report this: it is a fault of the program",
                           "%s: a transaction is open already", s->file);
-    ESP_TRY(store_run(s, "begin a transaction", error, "BEGIN IMMEDIATE", ""));
+    ESP_TRY(store_run(s, "begin a transaction", error, how, ""));
     s->open_transaction = true;
     return ESP_OK;
+}
+
+esp_status store_begin(store *s, esp_error *error) {
+    return begin(s, "BEGIN IMMEDIATE", error);
+}
+
+esp_status store_begin_read(store *s, esp_error *error) {
+    return begin(s, "BEGIN", error);
 }
 
 void store_rollback(store *s) {

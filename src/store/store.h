@@ -33,6 +33,8 @@ const char *store_folder(const store *s);
 esp_status store_begin(store *s, esp_error *error);
 esp_status store_commit(store *s, esp_error *error); /* durable on return; on failure all is rolled back */
 void store_rollback(store *s);
+/* All that is read from here until store_rollback is one state of the run, whoever writes meanwhile. */
+esp_status store_begin_read(store *s, esp_error *error);
 
 /* ---- meta: small facts by name (recipe hash, versions) ---- */
 esp_status store_meta_set(store *s, const char *key, const char *value, esp_error *error);
@@ -183,6 +185,13 @@ typedef STORE_LIST(store_pair) store_pairs;
 typedef STORE_LIST(store_update) store_updates;
 typedef STORE_LIST(store_eval) store_evals;
 typedef STORE_LIST(store_eval_result) store_eval_results;
+typedef struct {
+    int64_t tree, nodes, pairs;
+} store_size;
+typedef STORE_LIST(store_size) store_sizes;
+typedef struct {
+    int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
+} store_totals;
 #define STORE_LIST_FREE(list)                                                                                \
     (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
 
@@ -194,11 +203,16 @@ esp_status store_read_trees(store *s, int64_t iteration, store_trees *out,
                             esp_error *error); /* by iteration, ordinal */
 esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error);
 esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out, esp_error *error);
+esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error);
 esp_status store_read_problems(store *s, store_problems *out, esp_error *error);
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);
 esp_status store_read_evals(store *s, store_evals *out, esp_error *error);
 esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,
                                    store_eval_results *out, esp_error *error);
+/* How large each tree is, in the order of store_read_trees; and the whole run: counts, without reading the
+ * rows. */
+esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error);
+esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
 /* The last value of a metric; *found says whether there is one. */
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
                             esp_error *error);
