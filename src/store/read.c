@@ -110,6 +110,12 @@ static void take_pair(row *r, store_pair *p) {
     p->policy = take_text(r);
 }
 
+static void take_size(row *r, store_size *z) {
+    z->tree = take_int(r);
+    z->nodes = take_int(r);
+    z->pairs = take_int(r);
+}
+
 static void take_update(row *r, store_update *u) {
     u->phase = take_text(r);
     u->iteration = take_int(r);
@@ -216,6 +222,21 @@ esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_e
     READ_ALL(store_pair, take_pair, out, QUERY("SELECT * FROM pairs ORDER BY iteration, pair", ""));
 }
 
+esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error) {
+    READ_ALL(store_pair, take_pair, out,
+             QUERY("SELECT * FROM pairs WHERE iteration = ? AND tree = ? ORDER BY pair", "ii",
+                   tree->iteration, tree->tree));
+}
+
+esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error) {
+    READ_ALL(
+        store_size, take_size, out,
+        QUERY("SELECT t.tree, (SELECT count(*) FROM nodes n WHERE n.tree = t.tree), coalesce(p.pairs, 0) "
+              "FROM trees t LEFT JOIN (SELECT tree, count(*) AS pairs FROM pairs GROUP BY tree) p "
+              "ON p.tree = t.tree WHERE ?1 < 0 OR t.iteration = ?1 ORDER BY t.iteration, t.ordinal",
+              "i", iteration));
+}
+
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error) {
     READ_ALL(
         store_update, take_update, out,
@@ -238,6 +259,27 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
 }
 
 /* ---- single values ---- */
+
+esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more;
+    *out = (store_totals){0};
+    ESP_TRY(
+        QUERY("SELECT w.*, t.*, u.* FROM"
+              " (SELECT total(trees), total(nodes), total(pairs) FROM waves) w,"
+              " (SELECT total(tokens_sampled), total(tokens_judged), total(tokens_computed) FROM trees) t,"
+              " (SELECT count(*) FROM updates) u",
+              ""));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    row r = {.statement = statement};
+    if (more) {
+        int64_t *fields[] = {&out->trees,         &out->nodes,           &out->pairs,  &out->tokens_sampled,
+                             &out->tokens_judged, &out->tokens_computed, &out->updates};
+        for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) *fields[i] = take_int(&r);
+    }
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
 
 esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error) {
     sqlite3_stmt *statement;
