@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* source NULL: a folder, whose weights are not looked at. */
 static esp_status read_config(model_config *out, const char *path, const tensor_source *source,
                               esp_error *error) {
-    if (tensor_source_gguf(source)) return config_from_gguf(out, tensor_source_gguf(source), error);
+    if (source && tensor_source_gguf(source)) return config_from_gguf(out, tensor_source_gguf(source), error);
     const char *slash = strrchr(path, '/');
     char *folder = file_is_folder(path) ? mem_strdup(path)
                    : slash              ? mem_strndup(path, (size_t)(slash - path))
@@ -45,6 +46,7 @@ static esp_status open_source(tensor_source **source, model_config *config, cons
 
 esp_status model_read_config(model_config *out, const char *path, esp_error *error) {
     tensor_source *source;
+    if (file_is_folder(path)) return read_config(out, path, NULL, error);
     ESP_TRY(open_source(&source, out, path, error));
     tensor_source_close(source);
     return ESP_OK;

@@ -15,6 +15,7 @@
 
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
 typedef enum { RECIPE_CPU, RECIPE_REF } recipe_compute;
+typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
 typedef enum {
     RECIPE_TEMPLATE_AUTO,
     RECIPE_CHATML,
@@ -33,6 +34,7 @@ typedef enum {
     RECIPE_PRESETS
 } recipe_preset;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
+typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
@@ -52,6 +54,7 @@ typedef struct {
     } run;
     struct {
         char *path;
+        recipe_init init;
         recipe_dtype dtype;
         recipe_compute compute;
         recipe_template chat_template;
@@ -72,8 +75,12 @@ typedef struct {
         int64_t max_length; /* tokens of a row; longer rows are left out and counted */
         double weight_decay, beta1, beta2, eps, clip;
         int64_t tokens_per_microbatch;
-        double judge_examples; /* judge rows a rationale row: the format of self-evaluation is taught */
-        int64_t limit;         /* rows; 0: all */
+        double judge_examples; /* judge rows a problem: self-evaluation is taught */
+        recipe_judge_source judge_source;
+        int64_t judge_chains;      /* own: chains sampled a problem */
+        int64_t judge_limit;       /* own: problems sampled on, behind the rationales'; 0: the rationales' own */
+        double rationale_examples; /* share of the gold rationales that are taught */
+        int64_t limit;             /* problems; 0: all */
     } sft;
     struct {
         recipe_preset preset;

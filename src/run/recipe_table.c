@@ -30,6 +30,7 @@ static const option options[] = {
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "threads of the compute layer; 0: one a core"},
 
     {PATH(model, path), .flag = "--model", .help = "folder in Hugging Face layout, or a GGUF file"},
+    {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "weights as they lie in model.path, or new random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "numbers that matrices are multiplied in"},
     {ENUM(model, compute, recipe_compute, "cpu|ref"), .flag = "--compute", .initial = "cpu", .help = "fused kernels and oneDNN, or plain loops to check them by"},
     {ENUM(model, chat_template, recipe_template, "auto|chatml|llama2|mistral|plain"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: recognised from the model's files"},
@@ -56,7 +57,11 @@ static const option options[] = {
     {FLOAT(sft, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "AdamW's epsilon"},
     {FLOAT(sft, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
     {INT(sft, tokens_per_microbatch), .initial = "4096", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory, does not change the result's meaning"},
-    {FLOAT(sft, judge_examples), .initial = "0", .low = 0, .high = 10, .help = "judge rows for each rationale row: right and corrupted chains that teach the form of self-evaluation"},
+    {FLOAT(sft, judge_examples), .initial = "0", .low = 0, .high = 10, .help = "judge rows for each problem: right and wrong chains that teach self-evaluation"},
+    {ENUM(sft, judge_source, recipe_judge_source, "corrupted|own"), .initial = "corrupted", .help = "wrong chains of the judge rows: gold rationales with a mistake put in, or right and wrong chains that the model at model.path samples itself"},
+    {INT(sft, judge_chains), .initial = "4", .low = 1, .high = 4096, .help = "own: chains sampled a problem, at search.temperature"},
+    {INT(sft, judge_limit), .initial = "0", .low = 0, .high = 1e9, .help = "own: problems that are sampled on, those behind the rationales' (sft.limit); 0: the rationales' own problems"},
+    {FLOAT(sft, rationale_examples), .initial = "1", .low = 0, .high = 1, .help = "share of the gold rationales that are taught; 0: judge rows alone"},
     {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "rationales taken; 0: all"},
 
     {ENUM(search, preset, recipe_preset, PRESETS), .flag = "--preset", .initial = "default", .help = "values for all other search keys that are not given"},

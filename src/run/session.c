@@ -133,7 +133,12 @@ bool session_stopped(const session *s) {
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error) {
     model_options options = {
         .compute = s->compute, .trainable = trainable, .context = s->recipe->model.context};
-    return model_open(out, path ? path : s->recipe->model.path, &options, error);
+    const recipe *r = s->recipe;
+    if (path || r->model.init == RECIPE_INIT_FILE)
+        return model_open(out, path ? path : r->model.path, &options, error);
+    model_config config;
+    ESP_TRY(model_read_config(&config, r->model.path, error));
+    return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
 }
 
 lm_settings session_lm_settings(const session *s) {

@@ -48,7 +48,7 @@ esp_status session_read_problems(session *s, bool train, bool evaluation, esp_er
 void session_close(session *s);
 bool session_stopped(const session *s);
 
-/* The policy's weights at path (recipe->model.path where NULL). */
+/* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
 /* Settings of an lm_policy as the recipe has them (search.*, self_eval.*). */
 lm_settings session_lm_settings(const session *s);
