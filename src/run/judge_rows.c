@@ -306,10 +306,23 @@ void judge_steps_free(judge_steps *steps) {
 
 /* ---- ids ---- */
 
-static void append(token_list *out, const token_list *ids, int64_t n) {
+static void append(token_list *out, const int32_t *ids, int64_t n) {
     MEM_LIST_RESERVE(out, out->count + n);
-    if (n) memcpy(out->at + out->count, ids->at, (size_t)n * sizeof *ids->at);
+    if (n) memcpy(out->at + out->count, ids, (size_t)n * sizeof *ids);
     out->count += n;
+}
+
+esp_status judge_row_of_ids(const lm_policy *policy, const problem *p, bool with_example,
+                            const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error) {
+    *out = (judge_row){.verdict = lm_verdict_id(policy, right), .right = right, .with_example = with_example};
+    esp_status status = lm_judge_prefix_ids(policy, p, with_example, &out->prompt, error);
+    if (status != ESP_OK) {
+        judge_row_free(out);
+        return status;
+    }
+    append(&out->prompt, steps, n);
+    lm_judge_suffix_ids(policy, &out->prompt);
+    return ESP_OK;
 }
 
 esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_example example, uint64_t seed,
@@ -318,19 +331,13 @@ esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_exam
     rng_key_t key = rng_mix(rng_mix(rng_mix(rng_key(seed), judge_word), (uint64_t)p->index), (uint64_t)n);
     judge_steps steps;
     ESP_TRY(judge_steps_draw(p, key, &steps, error));
-    out->right = steps.right;
-    out->with_example = example == RECIPE_EXAMPLE_GOLD && (rng_bits(key, DRAW_EXAMPLE) & 1);
-    out->verdict = lm_verdict_id(policy, steps.right);
+    bool with_example = example == RECIPE_EXAMPLE_GOLD && (rng_bits(key, DRAW_EXAMPLE) & 1);
     token_list ids = {0};
-    esp_status status = lm_judge_prefix_ids(policy, p, out->with_example, &out->prompt, error);
-    if (status == ESP_OK) status = lm_answer_ids(policy, steps.text, strlen(steps.text), &ids, error);
-    if (status == ESP_OK) {
-        append(&out->prompt, &ids, ids.count - 1); /* without end-of-sequence */
-        lm_judge_suffix_ids(policy, &out->prompt);
-    }
+    esp_status status = lm_answer_ids(policy, steps.text, strlen(steps.text), &ids, error);
+    if (status == ESP_OK) /* without end-of-sequence */
+        status = judge_row_of_ids(policy, p, with_example, ids.at, ids.count - 1, steps.right, out, error);
     MEM_LIST_FREE(&ids);
     judge_steps_free(&steps);
-    if (status != ESP_OK) judge_row_free(out);
     return status;
 }
 

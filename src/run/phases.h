@@ -54,10 +54,11 @@ esp_status phase_evaluate(run_state *run, const store_position *position, esp_er
 /* Rows that SFT learns from, in the order of the problems. Freed by sft_rows_free. */
 typedef struct {
     supervised_row *at;
-    int64_t count, rationales, judge, too_long;
+    int64_t count, capacity, rationales, judge, too_long;
     arena *memory;
 } sft_rows;
-esp_status sft_rows_build(const session *s, const lm_policy *p, sft_rows *out, esp_error *error);
+/* p: the policy that own chains are sampled from (sft.judge_source own), with a cache for them. */
+esp_status sft_rows_build(session *s, lm_policy *p, sft_rows *out, esp_error *error);
 void sft_rows_free(sft_rows *rows);
 
 #endif
