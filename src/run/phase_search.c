@@ -268,8 +268,20 @@ static esp_status step_limit(const session *s, const lm_policy *policy, const pr
     return status;
 }
 
-static esp_status search_wave(run_state *run, lm_policy *policy, const store_position *at,
-                              const store_position *next, esp_error *error) {
+/* Tokens sampled and judged in the iteration's finished waves. */
+static esp_status tokens_spent(run_state *run, int64_t iteration, int64_t *out, esp_error *error) {
+    store_trees trees;
+    *out = 0;
+    ESP_TRY(store_read_trees(run->store, iteration, &trees, error));
+    for (int64_t i = 0; i < trees.count; i++) *out += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
+    STORE_LIST_FREE(&trees);
+    return ESP_OK;
+}
+
+/* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
+ * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
+static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, int64_t *spent,
+                              esp_error *error) {
     const session *s = &run->session;
     const recipe *r = s->recipe;
     int64_t first = at->wave * r->run.wave, left = r->run.problems_per_iteration - first,
@@ -289,6 +301,11 @@ static esp_status search_wave(run_state *run, lm_policy *policy, const store_pos
     mem_free(order);
     progress p = {&s->observer, first};
     if (status == ESP_OK) status = lm_search(policy, jobs, n, show, &p, error);
+    for (int64_t i = 0; i < n; i++) *spent += jobs[i].counts.sampled + jobs[i].counts.judged;
+    bool enough = r->run.tokens_per_iteration > 0 && *spent >= r->run.tokens_per_iteration;
+    store_position next = *at;
+    next.wave++;
+    if (n == left || enough) next = run_after(run, at, at->checkpoint);
     if (status == ESP_OK) status = store_wave_begin(run->store, at->iteration, at->wave, error);
     if (status == ESP_OK) {
         for (int64_t i = 0; i < n && status == ESP_OK; i++) {
@@ -296,11 +313,12 @@ static esp_status search_wave(run_state *run, lm_policy *policy, const store_pos
             status = store_tree_of(run, policy, &jobs[i], &tree, error);
         }
         if (status == ESP_OK)
-            status = store_wave_commit(run->store, next, error);
+            status = store_wave_commit(run->store, &next, error);
         else
             store_rollback(run->store);
     }
     free_jobs(jobs, n);
+    *at = next;
     return status;
 }
 
@@ -319,7 +337,7 @@ static esp_status open_sampler(run_state *run, const store_position *at, model *
 esp_status phase_search(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
     lm_settings settings = session_lm_settings(&run->session);
-    int64_t waves = (r->run.problems_per_iteration + r->run.wave - 1) / r->run.wave;
+    int64_t spent = 0;
     model *sampler;
     lm_policy *policy = NULL;
     ESP_TRY(open_sampler(run, position, &sampler, error));
@@ -329,13 +347,9 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");
     store_position at = *position;
-    while (status == ESP_OK && at.wave < waves) {
-        store_position next = at;
-        next.wave++;
-        if (next.wave == waves) next = run_after(run, &at, at.checkpoint);
-        status = search_wave(run, policy, &at, &next, error);
-        at.wave++;
-    }
+    if (status == ESP_OK && at.wave > 0) status = tokens_spent(run, at.iteration, &spent, error);
+    while (status == ESP_OK && at.phase == STORE_PHASE_SEARCH && at.iteration == position->iteration)
+        status = search_wave(run, policy, &at, &spent, error);
     observer_end(&run->session.observer);
     lm_free(policy);
     model_free(sampler);

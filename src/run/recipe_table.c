@@ -24,6 +24,7 @@ static const option options[] = {
     {PATH(run, out), .flag = "--out", .marks = OPTION_FREE, .help = "folder of the run; empty: runs/ and the recipe's name"},
     {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
     {INT(run, problems_per_iteration), .flag = "--problems", .initial = "256", .low = 1, .high = 1e9, .help = "problems searched in an iteration (B)"},
+    {INT(run, tokens_per_iteration), .initial = "0", .low = 0, .high = 1e15, .help = "an iteration's search ends with the wave in which so many tokens were sampled and judged; 0: no limit"},
     {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems searched side by side and committed together; a kill loses at most the wave in hand"},
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
