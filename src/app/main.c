@@ -1,36 +1,41 @@
 /* The program: finds the verb, parses its words, runs it, and says what went wrong. */
+#include "app/manual.h"
 #include "app/output.h"
+#include "app/terminal.h"
 #include "app/verbs.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-static const app_verb *const verbs[] = {&verb_run,   &verb_sft,      &verb_search,  &verb_train,
-                                        &verb_eval,  &verb_generate, &verb_score,   &verb_tokenize,
-                                        &verb_grade, &verb_pairs,    &verb_import,  &verb_export,
-                                        &verb_plan,  &verb_bench,    &verb_problems};
+static const app_verb *const verbs[] = {&verb_run,   &verb_sft,      &verb_search,   &verb_train,
+                                        &verb_eval,  &verb_generate, &verb_score,    &verb_tokenize,
+                                        &verb_grade, &verb_pairs,    &verb_import,   &verb_export,
+                                        &verb_plan,  &verb_bench,    &verb_problems, &verb_show};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
+/* Messages quote what files and command lines hold: nothing of that may command the terminal. */
 static int print_error(const esp_error *error) {
     fflush(stdout);
-    fprintf(stderr, "espalier: error: %s\n", error->message);
-    if (error->hint[0]) fprintf(stderr, "  hint: %s\n", error->hint);
+    fputs("espalier: error: ", stderr);
+    terminal_put(stderr, error->message);
+    if (error->hint[0]) {
+        fputs("\n  hint: ", stderr);
+        terminal_put(stderr, error->hint);
+    }
+    fputs("\n", stderr);
     return (int)error->code;
 }
 
-static int terminal_width(void) {
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) return size.ws_col;
-    return 100;
+static int help_width(void) {
+    int width = terminal_width(stdout, 100);
+    return width < 40 ? 40 : width;
 }
 
 static esp_status show(const cli_verb *verb, const cli_verb *all, esp_error *error) {
     text_buffer text = {0};
     if (verb)
-        cli_verb_help(verb, terminal_width(), &text);
+        cli_verb_help(verb, help_width(), &text);
     else
         cli_overview(all, VERBS, &text);
     esp_status status = output_text(text.at, text.length, error);
@@ -51,6 +56,21 @@ static esp_status run_verb(const app_verb *verb, const cli_verb *all, int argc, 
     return status;
 }
 
+/* espalier help [VERB | --man] */
+static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *error) {
+    const cli_verb *found = NULL;
+    if (argc < 3) return show(NULL, all, error);
+    if (strcmp(argv[2], "--man") == 0) {
+        text_buffer page = {0};
+        manual_page(all, VERBS, esp_version(), &page);
+        esp_status status = output_text(page.at, page.length, error);
+        text_free(&page);
+        return status;
+    }
+    ESP_TRY(cli_find_verb(&found, all, VERBS, argc - 1, argv + 1, error));
+    return show(found, all, error);
+}
+
 int main(int argc, char **argv) {
     cli_verb table[VERBS];
     const cli_verb *found = NULL;
@@ -59,8 +79,10 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file over the limit of ulimit -f is then a failed write like any other */
     const char *first = argc > 1 ? argv[1] : "";
     esp_status status;
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0)
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
         status = show(NULL, table, &error);
+    else if (strcmp(first, "help") == 0)
+        status = help(table, argc, argv, &error);
     else if (strcmp(first, "--version") == 0) {
         printf("espalier %s\n", esp_version());
         status = ESP_OK;
