@@ -244,7 +244,7 @@ static esp_status train_all(training *t, esp_error *error) {
     if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->steps, "updates");
     esp_status status = take_steps(t, error);
     if (t->progress) progress_end(t->progress);
-    return status;
+    return status == ESP_OK ? trainer_show_average(t->trainer, error) : status;
 }
 
 static esp_status save(training *t, const char *folder, esp_error *error) {

@@ -78,7 +78,7 @@ double loss_nll(double logp, int64_t tokens, double weight, bool per_token, doub
 
 loss_options loss_defaults(void) {
     return (loss_options){
-        .kind = LOSS_DPO, .beta = 0.1, .lambda = 50, .nll_weight = 0, .nll_per_token = true};
+        .kind = LOSS_DPO, .beta = 0.1, .weight = 1, .lambda = 50, .nll_weight = 0, .nll_per_token = true};
 }
 
 static const char *const kind_names[] = {
@@ -97,7 +97,7 @@ const char *loss_kind_name(loss_kind kind) {
     return kind_names[kind];
 }
 
-loss_result loss_pair(const loss_options *options, loss_logps logps, double alpha, int64_t chosen_tokens) {
+loss_result loss_preference(const loss_options *options, loss_logps logps, double alpha) {
     loss_result r;
     switch (options->kind) {
     case LOSS_IPO:
@@ -110,6 +110,14 @@ loss_result loss_pair(const loss_options *options, loss_logps logps, double alph
         r = loss_dpo(logps, options->beta, alpha);
         break;
     }
+    r.loss = weighted(options->weight, r.loss);
+    r.dchosen = weighted(options->weight, r.dchosen);
+    r.drejected = weighted(options->weight, r.drejected);
+    return r;
+}
+
+loss_result loss_pair(const loss_options *options, loss_logps logps, double alpha, int64_t chosen_tokens) {
+    loss_result r = loss_preference(options, logps, alpha);
     double dnll;
     r.loss += loss_nll(logps.chosen, chosen_tokens, options->nll_weight, options->nll_per_token, &dnll);
     r.dchosen += dnll;

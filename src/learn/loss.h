@@ -59,6 +59,7 @@ typedef enum { LOSS_DPO, LOSS_IPO, LOSS_DPO_POSITIVE } loss_kind;
 typedef struct {
     loss_kind kind;
     double beta;        /* > 0 */
+    double weight;      /* of the preference loss beside the likelihood, >= 0; 0 leaves it out */
     double lambda;      /* DPO-positive's penalty, >= 0 */
     double nll_weight;  /* of the negative log-likelihood of the chosen step, >= 0; 0 leaves it out */
     bool nll_per_token; /* divides that likelihood by the chosen step's tokens (Pang et al., "Iterative
@@ -66,13 +67,16 @@ typedef struct {
                            sum */
 } loss_options;
 
-/* beta 0.1, DPO, no likelihood term (per token once a weight is given), lambda 50. */
+/* beta 0.1, DPO of weight 1, no likelihood term (per token once a weight is given), lambda 50. */
 loss_options loss_defaults(void);
 
 /* "dpo", "ipo", "dpo_positive". The parse is an error that lists the names. */
 esp_status loss_kind_parse(const char *name, loss_kind *out, esp_error *error);
 const char *loss_kind_name(loss_kind kind);
 
+/* The preference loss of one pair under the options: weight times DPO, IPO or DPO-positive, without the
+ * likelihood term. The margin is that of (5.1), whatever the weight. */
+loss_result loss_preference(const loss_options *options, loss_logps logps, double alpha);
 /* The loss of one pair under the options: the preference loss plus the likelihood term on the chosen step. */
 loss_result loss_pair(const loss_options *options, loss_logps logps, double alpha, int64_t chosen_tokens);
 

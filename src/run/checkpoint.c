@@ -30,6 +30,8 @@ esp_status checkpoint_write(const char *run, const char *name, const session *s,
 esp_status checkpoint_read(const char *run, const char *name, model *m, trainer *t, esp_error *error) {
     char *path = checkpoint_path(run, name), *state = path_join(path, "optimizer.safetensors");
     esp_status status = model_load_weights(m, path, error);
+    if (status == ESP_OK && t)
+        trainer_restart(t); /* where no state says otherwise, the average begins here */
     if (status == ESP_OK && t && file_exists(state)) status = trainer_load(t, path, error);
     mem_free(state);
     mem_free(path);

@@ -115,6 +115,7 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
                        .activations = most(m.workspace, sampling.workspace),
                        .kv = m.kv,
                        .available = memory_available()};
+    if (learns && r->learn.average > 0) out.optimizer += m.masters; /* raw weights beside the average */
     if (learns && r->learn.reference == RECIPE_SFT) out.reference = sampling.weights;
     /* Learning and sampling take turns: the cache is gone while the optimizer is there. */
     out.total = out.weights + out.masters +

@@ -38,6 +38,7 @@ typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
+typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
 typedef enum { RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH } recipe_method;
 typedef enum { RECIPE_SET_TEST, RECIPE_SET_DEV } recipe_set;
 
@@ -48,10 +49,10 @@ typedef struct {
         int64_t iterations;
         int64_t problems_per_iteration;
         int64_t tokens_per_iteration; /* sampled and judged; 0: no limit */
-        int64_t wave;             /* problems searched side by side and committed together */
-        int64_t eval_every;       /* iterations; 0: only before the first and after the last */
-        int64_t checkpoint_every; /* updates; 0: only at the end of a phase */
-        int64_t threads;          /* 0: one a core */
+        int64_t wave;                 /* problems searched side by side and committed together */
+        int64_t eval_every;           /* iterations; 0: only before the first and after the last */
+        int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
+        int64_t threads;              /* 0: one a core */
     } run;
     struct {
         char *path;
@@ -78,8 +79,8 @@ typedef struct {
         int64_t tokens_per_microbatch;
         double judge_examples; /* judge rows a problem: self-evaluation is taught */
         recipe_judge_source judge_source;
-        int64_t judge_chains;      /* own: chains sampled a problem */
-        int64_t judge_limit;       /* own: problems sampled on, behind the rationales'; 0: the rationales' own */
+        int64_t judge_chains; /* own: chains sampled a problem */
+        int64_t judge_limit;  /* own: problems sampled on, behind the rationales'; 0: the rationales' own */
         double rationale_examples; /* share of the gold rationales that are taught */
         int64_t limit;             /* problems; 0: all */
     } sft;
@@ -120,7 +121,11 @@ typedef struct {
         int64_t batch; /* pairs an update */
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
-        double nll;         /* weight of the NLL on the chosen step */
+        double weight;      /* of the preference loss beside the NLL */
+        double nll;         /* weight of the NLL */
+        recipe_nll nll_on;  /* what it is on: the chosen steps, or all distinct right chains */
+        int64_t max_chains; /* right chains a problem, the first ones; 0: all */
+        double average;     /* decay of the running average of the weights, an update; 0: off */
         bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
         double penalty;     /* DPO-positive's lambda */
         recipe_reference reference;

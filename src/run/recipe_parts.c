@@ -90,6 +90,7 @@ loss_options recipe_loss_options(const recipe *r) {
                                       [RECIPE_DPOP] = LOSS_DPO_POSITIVE};
     return (loss_options){.kind = kinds[r->learn.loss],
                           .beta = r->learn.beta,
+                          .weight = r->learn.weight,
                           .lambda = r->learn.penalty,
                           .nll_weight = r->learn.nll,
                           .nll_per_token = r->learn.nll_per_token};
@@ -110,7 +111,8 @@ trainer_settings recipe_learn_settings(const recipe *r) {
                               .eps = r->learn.eps,
                               .weight_decay = r->learn.weight_decay,
                               .clip = r->learn.clip,
-                              .microbatch_tokens = r->learn.tokens_per_microbatch};
+                              .microbatch_tokens = r->learn.tokens_per_microbatch,
+                              .average = r->learn.average};
 }
 
 static schedule over(schedule_kind kind, double peak, double warmup, int64_t total) {

@@ -27,6 +27,7 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
                           "model.init is random and there is no supervised fine-tuning");
     if (!holds && run->in_model && !checkpoint[0])
         ESP_TRY(model_load_weights(run->model, run->session.recipe->model.path, error));
+    if (!holds && run->trainer) trainer_restart(run->trainer);
     if (checkpoint[0]) ESP_TRY(checkpoint_read(run->folder, checkpoint, run->model, run->trainer, error));
     run_holds(run, checkpoint);
     return ESP_OK;
@@ -101,6 +102,7 @@ static esp_status save_between(run_state *run, const store_position *position, c
     at.update = update;
     snprintf(at.checkpoint, sizeof at.checkpoint, "%s-%lld-at-%lld", plan->phase,
              (long long)position->iteration, (long long)update);
+    ESP_TRY(trainer_show_average(run->trainer, error)); /* the policy, in every checkpoint */
     ESP_TRY(checkpoint_write(run->folder, at.checkpoint, &run->session, run->model, run->trainer, error));
     ESP_TRY(store_position_set(run->store, &at, error));
     return checkpoint_tidy(run->folder, at.checkpoint, error);
@@ -146,6 +148,7 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
     }
     observer_end(o);
     ESP_TRY(status);
+    ESP_TRY(trainer_show_average(run->trainer, error));
     const trainer *kept = plan->optimizer_ends ? NULL : run->trainer;
     ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, kept, error));
     run_holds(run, checkpoint);

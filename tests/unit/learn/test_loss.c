@@ -67,7 +67,12 @@ static void test_finite_differences(void **state) {
         for (size_t p = 0; p < sizeof points / sizeof *points; p++)
             for (int a = 0; a < 4; a++)
                 for (int n = 0; n < 4; n++) {
-                    loss_options o = {(loss_kind)kind, n & 1 ? 0.1 : 0.7, 5, nll[n / 2], (n & 1) != 0};
+                    loss_options o = {.kind = (loss_kind)kind,
+                                      .beta = n & 1 ? 0.1 : 0.7,
+                                      .weight = n < 2 ? 1 : 0.3,
+                                      .lambda = 5,
+                                      .nll_weight = nll[n / 2],
+                                      .nll_per_token = (n & 1) != 0};
                     check_slopes(&o, points[p], alphas[a]);
                 }
 }
