@@ -247,6 +247,7 @@ typedef struct {
 
 static void show(void *user, int64_t done, int64_t sampled) {
     progress *p = user;
+    observer_tokens(p->observer, sampled);
     observer_step(p->observer, p->before + done, "%lld tokens sampled", (long long)sampled);
 }
 
@@ -317,6 +318,7 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
         else
             store_rollback(run->store);
     }
+    if (status == ESP_OK) status = figures_wave(run, error);
     free_jobs(jobs, n);
     *at = next;
     return status;

@@ -4,10 +4,11 @@
 #define ESPALIER_RUN_PHASES_H
 
 #include "run/checkpoint.h"
+#include "run/figures.h"
 #include "run/run.h"
 
 /* One run at work. */
-typedef struct {
+typedef struct run_state {
     session session;
     store *store;
     const char *folder;
@@ -16,6 +17,7 @@ typedef struct {
     trainer *trainer; /* of the phase at hand, NULL between */
     char *in_model;   /* name of the checkpoint whose weights `model` holds; "" for the model as given; NULL:
                          not loaded */
+    figures_state figures;
 } run_state;
 
 /* Brings the policy (and its trainer, where settings are given) to what the checkpoint holds. */

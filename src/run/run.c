@@ -129,6 +129,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     esp_status status = session_read_problems(&run.session, true, evaluation, error);
     if (status == ESP_OK) status = open_run(&run, r, options, error);
     bool began = status == ESP_OK;
+    if (status == ESP_OK) status = figures_open(&run, error);
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
         if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
@@ -136,11 +137,14 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
         if (session_stopped(&run.session))
             status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
         else
-            status = run_phase(&run, &at, error);
+            status = figures_begin(&run, &at, error);
+        if (status == ESP_OK) status = run_phase(&run, &at, error);
+        if (status == ESP_OK) status = figures_end(&run, &at, error);
     }
     trainer_free(run.trainer);
     model_free(run.model);
     mem_free(run.in_model);
+    figures_close(&run.figures);
     store_close(run.store);
     session_close(&run.session);
     return began ? say_resume(options->folder, status, error) : status;

@@ -19,6 +19,10 @@ void observer_step(const observer *o, int64_t done, const char *format, ...) {
     o->step(o->context, done, format ? detail : NULL);
 }
 
+void observer_tokens(const observer *o, int64_t done) {
+    if (o->tokens) o->tokens(o->context, done);
+}
+
 void observer_end(const observer *o) {
     if (o->end) o->end(o->context);
 }

@@ -126,7 +126,7 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
         snprintf(title, sizeof title, "%s", plan->phase);
     observer_begin(o, title, plan->updates, "updates");
     esp_status status = ESP_OK;
-    int64_t u = position->update;
+    int64_t u = position->update, tokens = 0;
     while (u < plan->updates && status == ESP_OK) {
         double start = clock_seconds(), norm;
         batch_report report;
@@ -137,6 +137,8 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
         u++;
         double seconds = clock_seconds() - start;
         status = record(run, plan, position, u, rate, norm, &report, seconds, error);
+        tokens += report.tokens;
+        observer_tokens(o, tokens);
         observer_step(o, u, "loss %.4f, %.0f tok/s", report.loss, (double)report.tokens / seconds);
         bool stopped = session_stopped(&run->session);
         bool due = r->run.checkpoint_every > 0 && u % r->run.checkpoint_every == 0 && u < plan->updates;
