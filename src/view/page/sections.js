@@ -1,0 +1,221 @@
+/* The other sections, in the order of the page. Each takes the data and gives elements; what is not there is said. */
+
+function emptyWords(words) {
+    return el("p", {class: "empty"}, words);
+}
+function roundsOf(data) {
+    return Array.isArray(data.iterations) ? data.iterations.filter((i) => i && finite(i.iteration) !== null) : [];
+}
+const PERCENT_AXIS = {label: "Problems solved", format: percent, tick: (v) => fixed(100 * v, 0) + "%", include: [0]};
+
+/* Accuracy series of this run and of the baselines; `x` names what stands on the axis. */
+function accuracySeries(data, x) {
+    const point = (row, greedy) => ({x: finite(row[x]) === null ? NaN : row[x], y: greedy.accuracy, low: greedy.low, high: greedy.high,
+        note: greedy.problems ? `${count(greedy.right)} of ${count(greedy.problems)} right` : null, name: x === "iteration" ? null : `Iteration ${row.iteration}, ${short(row[x])} tokens`});
+    const own = {name: "This run", slot: 0, points: roundsOf(data).filter((i) => i.greedy).map((i) => point(i, i.greedy))};
+    const others = (Array.isArray(data.baselines) ? data.baselines : []).map((line, index) => ({name: line.label || "Baseline " + (index + 1), slot: index + 1,
+        quiet: true, points: (line.iterations || []).map((row) => point(row, row)).filter((p) => finite(p.y) !== null)}));
+    return [own, ...others].filter((series) => series.points.length);
+}
+
+function headline(data) {
+    const sentences = ((data.summary && data.summary.sentences) || []).filter((s) => typeof s === "string");
+    const evaluated = roundsOf(data).filter((i) => i.greedy), first = evaluated[0], last = evaluated[evaluated.length - 1];
+    const gain = data.gain;
+    const big = [];
+    if (gain && finite(gain.difference) !== null) {
+        const sign = gain.difference >= 0.0005 ? "+" : "";
+        big.push(el("p", {class: "figure"}, el("strong", null, sign + fixed(100 * gain.difference, 1)), el("span", null, "points on held-out problems")));
+        big.push(el("p", {class: "muted"}, "95% interval of the paired gain ", el("span", {class: "nowrap"}, interval(gain.low, gain.high, (v) => fixed(100 * v, 1))),
+            finite(gain.p) === null ? null : ", " + chance(gain.p)));
+    } else if (last) {
+        big.push(el("p", {class: "figure"}, el("strong", null, percent(last.greedy.accuracy)), el("span", null, "of held-out problems solved")));
+        big.push(el("p", {class: "muted"}, "95% interval ", interval(last.greedy.low, last.greedy.high, percent)));
+    }
+    if (first && last && first !== last) {
+        const row = (name, g) => el("div", null, el("dt", null, name), el("dd", null, el("strong", null, percent(g.accuracy)), " ",
+            el("span", {class: "muted"}, interval(g.low, g.high, percent))));
+        big.push(el("dl", {class: "before-after"}, row(first.iteration === 0 ? "Before" : "Iteration " + first.iteration, first.greedy), row("After iteration " + last.iteration, last.greedy)));
+        if (gain && finite(gain.only_after) !== null)
+            big.push(el("p", {class: "muted"}, `${plural(gain.only_after, "problem")} solved only after, ${count(gain.only_before)} only before.`));
+    }
+    const series = accuracySeries(data, "iteration");
+    const curve = series.length ? chart({title: "Accuracy over iterations", caption: "Greedy answers to held-out problems; the band is the 95% interval.",
+        series, height: 330, lines: series[0].points.length > 1 && first ? [{y: first.greedy.accuracy, text: "before"}] : [],
+        x: {label: "Iteration", format: (v) => fixed(v, 0), values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: PERCENT_AXIS})
+        : emptyWords("No accuracy to show yet: this run has not been evaluated.");
+    return [sentences.length ? el("p", {class: "lead", dir: "auto"}, visible(sentences[0])) : null,
+        el("div", {class: "headline"}, el("div", {class: "big"}, big.length ? big : emptyWords("No evaluation is recorded yet."),
+            sentences.slice(1).map((s) => el("p", {dir: "auto"}, visible(s)))), curve)];
+}
+
+function computeSection(data) {
+    const train = accuracySeries(data, "cumulative_tokens_computed").map((s) => ({...s, points: s.points.filter((p) => finite(p.x) !== null)})).filter((s) => s.points.length);
+    const parts = [];
+    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "Tokens computed in searching and judging, from the first iteration on.",
+        series: train, x: {label: "Tokens computed", format: short}, y: PERCENT_AXIS}) : emptyWords("Accuracy against training compute needs at least two evaluations."));
+    const rows = (Array.isArray(data.inference) ? data.inference : []).filter(Boolean);
+    const series = [];
+    rows.forEach((row, index) => {
+        const samples = (row.samples || []).filter((s) => s && finite(s.tokens) !== null), when = row.label || "iteration " + row.iteration;
+        const line = (name, slot, of) => ({name: `${name}, ${when}`, slot, quiet: index < rows.length - 1, points: samples.map((s) => ({x: s.tokens, ...of(s), name: `k = ${s.k}, ${short(s.tokens)} tokens`})).filter((p) => finite(p.y) !== null)});
+        series.push(line("pass@k", index === rows.length - 1 ? 0 : 3, (s) => ({y: s.pass, low: s.pass_low, high: s.pass_high})));
+        series.push(line("maj@k", index === rows.length - 1 ? 1 : 4, (s) => ({y: s.majority, low: s.majority_low, high: s.majority_high})));
+        const found = [];
+        if (row.search && finite(row.search.tokens) !== null) {
+            found.push({x: row.search.tokens, y: row.search.committed, low: row.search.low, high: row.search.high, name: "committed path"});
+            if (finite(row.search.vote) !== null) found.push({x: row.search.tokens, y: row.search.vote, name: "vote of the tree"});
+        }
+        if (found.length) series.push({name: "search, " + when, slot: index === rows.length - 1 ? 2 : 5, pointsOnly: true, points: found});
+    });
+    const known = series.filter((s) => s.points.length);
+    parts.push(known.length ? chart({title: "Inference compute: what more tokens a problem buy", caption: "pass@k: any of k samples is right; maj@k: the most frequent answer is; search: a tree without gold answers.",
+        series: known, x: {label: "Tokens sampled a problem", format: short, log: true}, y: PERCENT_AXIS})
+        : emptyWords("Sampling k answers or searching at inference was not evaluated in this run."));
+    return el("div", {class: "pair"}, parts);
+}
+
+const WATCHED = [
+    ["Log-prob of steps in pairs", [["logp_chosen", "chosen"], ["logp_rejected", "rejected"]], "sum over a step's tokens", significant],
+    ["Margin", [["margin", "margin"]], "implicit reward, chosen minus rejected", significant],
+    ["KL to the reference", [["kl", "KL"]], "on sampled steps", significant],
+    ["Pairs told apart", [["pair_accuracy", "accuracy"], ["accuracy", "accuracy"]], "share with a positive margin", percent],
+    ["Loss", [["loss", "loss"]], null, significant],
+    ["Gradient norm", [["grad_norm", "norm"]], "before clipping", significant],
+    ["Step length", [["step_tokens", "tokens"]], "tokens, sampled steps", significant],
+    ["Chain length", [["chain_tokens", "tokens"]], "tokens, whole chains", significant],
+    ["Chains that finish", [["finished_share", "share"]], "of those sampled in search", percent],
+];
+
+/* The small charts: by update where updates are recorded, else by iteration. */
+function watchCharts(data) {
+    const updates = (Array.isArray(data.updates) ? data.updates : []).filter((u) => u && u.phase !== "sft");
+    const rounds = roundsOf(data);
+    const starts = [];
+    updates.forEach((u, index) => { if (index > 0 && u.iteration !== updates[index - 1].iteration) starts.push({x: index + 0.5}); });
+    return WATCHED.map(([title, keys, caption, format]) => {
+        const byUpdate = keys.some(([key]) => updates.filter((u) => finite(u[key]) !== null).length > 1);
+        const rows = byUpdate ? updates : rounds;
+        const series = keys.map(([key, name], slot) => ({name, slot, bare: rows.length > 40, points: rows.map((row, index) => ({x: byUpdate ? index + 1 : row.iteration, y: finite(row[key]),
+            name: byUpdate ? `Update ${row.update}, iteration ${row.iteration}` : "Iteration " + row.iteration}))}))
+            .filter((s) => s.points.some((p) => p.y !== null));
+        series.forEach((s, slot) => { s.slot = slot; s.points = s.points.filter((p) => p.y !== null || byUpdate); });
+        if (!series.length) return null;
+        return chart({title, caption, series, small: true, height: 170, marks: byUpdate ? starts : [],
+            x: byUpdate ? {label: "Update", format: count, integer: true} : {label: "Iteration", format: count, integer: true, values: rounds.map((r) => r.iteration)},
+            y: {label: "", format, include: format === percent ? [0, 1] : []}});
+    }).filter(Boolean);
+}
+
+function watchSection(data) {
+    const said = (Array.isArray(data.watch) ? data.watch : []).filter((w) => w && typeof w.text === "string");
+    const order = said.filter((w) => w.level === "warn").concat(said.filter((w) => w.level !== "warn"));
+    const charts = watchCharts(data);
+    return [order.length ? el("ul", {class: "watch"}, order.map((w) => el("li", {class: w.level === "warn" ? "warn" : "ok"},
+        el("span", {class: "verdict"}, w.level === "warn" ? "\u26a0\ufe0e Look" : "\u2713 Fine"), el("span", {dir: "auto"}, visible(w.text))))) : emptyWords("Nothing was watched: this run has made no updates yet."),
+        charts.length ? el("div", {class: "smalls"}, charts) : emptyWords("No update is recorded, so there are no curves."),
+    ];
+}
+
+function areaWords(auc) {
+    if (!auc) return null;
+    const value = typeof auc === "number" ? {area: auc} : auc;
+    return finite(value.area) === null ? null : [el("strong", null, fixed(value.area, 3)), " ", el("span", {class: "muted"}, interval(value.low, value.high, (v) => fixed(v, 3)))];
+}
+
+function judgeSection(data) {
+    const judge = data.judge, parts = [];
+    const bins = ((judge && judge.bins) || []).filter((b) => b && b.count > 0);
+    const wilson = (right, n) => {
+        const z2 = 3.8415, p = right / n, mid = (p + z2 / (2 * n)) / (1 + z2 / n), half = Math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n);
+        return {low: Math.max(0, mid - half), high: Math.min(1, mid + half)};
+    };
+    if (!bins.length) parts.push(emptyWords("Self-evaluation was off in this run, or nothing that it judged was graded."));
+    else parts.push(chart({title: "Is the model right when it is confident?", caption: "Finished chains by their self-evaluation C: the share that is right. On the diagonal, C could be read as a probability. Marks grow with the number of chains.",
+        series: [{name: "Finished chains", slot: 0, pointsOnly: true, points: bins.map((b) => ({x: (b.low + b.high) / 2, y: b.right / b.count, ...wilson(b.right, b.count), weight: b.count,
+            name: `C from ${fixed(b.low, 1)} to ${fixed(b.high, 1)}`, note: plural(b.count, "chain")}))}], diagonal: true,
+        x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is right", format: percent, tick: (v) => fixed(100 * v, 0) + "%", domain: [0, 1]}}));
+    const rounds = roundsOf(data), area = (auc) => (auc && typeof auc === "object" ? auc : {area: auc});
+    const series = [["auc_finished", "Finished chains"], ["auc_unfinished", "Unfinished steps"]].map(([key, name], slot) => ({name, slot,
+        points: rounds.map((r) => ({x: r.iteration, y: finite(area(r[key]).area), low: area(r[key]).low, high: area(r[key]).high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
+    const facts = [["Finished chains", areaWords(judge && judge.auc_finished)], ["Unfinished steps", areaWords(judge && judge.auc_unfinished)]].filter(([, words]) => words);
+    const right = [];
+    if (facts.length) right.push(el("p", null, "AUC: how often a right chain has a larger C than a wrong one. 0.5 is a coin."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
+    if (series.some((s) => s.points.length > 1)) right.push(chart({title: "AUC over iterations", series, height: 230, lines: [{y: 0.5, text: "a coin"}],
+        x: {label: "Iteration", format: count, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: {label: "AUC", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0.45, 0.55]}}));
+    if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) was not measured: that needs right and wrong chains."));
+    return el("div", {class: "pair"}, parts, right.length ? el("div", null, right) : null);
+}
+
+/* The words of two texts, those that only one of them has marked: longest common subsequence. */
+function differences(before, after) {
+    const [a, b] = [before, after].map((text) => text.match(/\s+|[\w.]+|[^\w\s]/gu) || []);
+    if (a.length > 600 || b.length > 600) return null;
+    const width = b.length + 1, best = new Uint16Array((a.length + 1) * width);
+    for (let i = a.length - 1; i >= 0; i--)
+        for (let j = b.length - 1; j >= 0; j--)
+            best[i * width + j] = a[i] === b[j] ? best[(i + 1) * width + j + 1] + 1 : Math.max(best[(i + 1) * width + j], best[i * width + j + 1]);
+    const left = [], right = [];
+    const put = (list, word, own) => {
+        const last = list[list.length - 1];
+        if (last && (last.own === own || (own && /^\s+$/.test(word) && false))) last.text += word;
+        else list.push({text: word, own});
+    };
+    let i = 0, j = 0;
+    while (i < a.length || j < b.length) {
+        if (i < a.length && j < b.length && a[i] === b[j]) {
+            put(left, a[i++], false);
+            put(right, b[j++], false);
+        } else if (j >= b.length || (i < a.length && best[(i + 1) * width + j] >= best[i * width + j + 1])) put(left, a[i++], true);
+        else put(right, b[j++], true);
+    }
+    return {left, right};
+}
+
+function answerText(side, spans, tag) {
+    if (!side) return emptyWords("Not answered.");
+    const text = String(side.text || "");
+    if (!spans || !text || (typeof katex !== "undefined" && text.search(MATHS) >= 0)) return quoted(text);
+    return el("div", {class: "quoted", dir: "auto"}, spans.map((span) => (span.own && span.text.trim() ? el(tag, null, visible(span.text)) : visible(span.text))));
+}
+
+function answerCard(row) {
+    const side = (name, s, spans, tag) => el("div", {class: "answer"}, el("h4", null, name, " ", s ? el("span", {class: "state " + (s.right ? "right" : "wrong")},
+        (s.right ? "\u2713 right" : "\u2715 wrong")) : null), answerText(s, spans, tag),
+        s ? el("p", {class: "muted"}, "Answer: ", s.answer === null || s.answer === undefined || s.answer === "" ? "none found" : named(s.answer, 80)) : null);
+    const texts = [row.before, row.after].map((s) => String((s && s.text) || ""));
+    const spans = row.before && row.after && texts[0].length + texts[1].length < 8000 ? differences(texts[0], texts[1]) : null;
+    return el("article", {class: "compare"}, quoted(row.question || row.name || "Problem " + row.problem, {class: "asked"}),
+        el("p", {class: "muted"}, row.gold === null || row.gold === undefined ? "Right answer: not known" : ["Right answer: ", named(row.gold, 80)]),
+        el("div", {class: "two"}, side("Before", row.before, spans && spans.left, "del"), side("After", row.after, spans && spans.right, "ins")));
+}
+
+function answersSection(data) {
+    const rows = (Array.isArray(data.answers) ? data.answers : []).filter((row) => row && (row.before || row.after));
+    if (!rows.length) return emptyWords("No answers to compare: that needs an evaluation before and one after.");
+    const kind = (row) => (row.before && row.before.right ? (row.after && row.after.right ? "both" : "lost") : row.after && row.after.right ? "gained" : "neither");
+    const names = {gained: "Learned", lost: "Lost", both: "Right both times", neither: "Wrong both times"};
+    const groups = d3.nest().key(kind).object(rows), kinds = Object.keys(names).filter((name) => groups[name]);
+    const body = el("div", {class: "answers"});
+    const show = (name, most) => {
+        const list = groups[name];
+        clear(body, list.slice(0, most).map(answerCard), list.length > most ? el("button", {type: "button", class: "more", onclick: () => show(name, list.length)}, `Show ${count(list.length - most)} more`) : null);
+        buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.kind === name)));
+    };
+    const buttons = kinds.map((name) => el("button", {type: "button", "data-kind": name, onclick: () => show(name, 4)}, names[name] + " (" + groups[name].length + ")"));
+    show(kinds[0], 4);
+    return [el("div", {class: "tabs", role: "group", "aria-label": "Which answers"}, buttons), body];
+}
+
+function recipeSection(data) {
+    const run = data.run || {}, rows = [["Run", run.name], ["Folder", run.folder], ["Task", run.task], ["Model", run.model], ["Seed", run.seed], ["Made", run.created],
+        ["Espalier", data.espalier]].filter(([, value]) => value !== null && value !== undefined && value !== "");
+    const total = roundsOf(data).reduce((sum, i) => ({sampled: sum.sampled + (i.tokens_sampled || 0), judged: sum.judged + (i.tokens_judged || 0), computed: sum.computed + (i.tokens_computed || 0), trees: sum.trees + (i.trees || 0), pairs: sum.pairs + (i.pairs || 0), updates: sum.updates + (i.updates || 0)}),
+        {sampled: 0, judged: 0, computed: 0, trees: 0, pairs: 0, updates: 0});
+    const facts = [["Trees searched", count(total.trees)], ["Preference pairs", count(total.pairs)], ["Updates", count(total.updates)],
+        ["Tokens sampled in search", short(total.sampled)], ["Tokens judged", short(total.judged)], ["Tokens computed", short(total.computed)]];
+    return [el("dl", {class: "provenance"}, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, named(String(value), 120)))),
+            facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value)))),
+        run.recipe_yaml ? el("details", null, el("summary", null, "The recipe, every key"), el("pre", {class: "recipe", tabindex: "0"}, visible(run.recipe_yaml))) : emptyWords("The recipe of this run was not found beside it."),
+        el("p", {class: "muted"}, "Every number comes from the run's run.db. The same recipe on the same machine gives the same bits. Drawn with d3 (ISC licence)", typeof katex === "undefined" ? "" : ", mathematics set with KaTeX (MIT licence)", ".")];
+}

@@ -1,0 +1,84 @@
+/* A search tree as data: unpacking the stored columns, the replay's arithmetic, the words for a node. No drawing. */
+
+const FINISHED = 1, CUT = 2, COMMITTED = 4, GOLD = 8;
+const COLUMNS = ["parent", "text", "N", "Q", "V", "R", "logprob", "prior", "C", "O", "flags"];
+
+/* The stored tree as nodes with children; a node whose parent does not come before it is left out. */
+function unpackTree(stored, columns) {
+    const at = Object.fromEntries((columns || COLUMNS).map((name, index) => [name, index]));
+    const nodes = [];
+    for (const row of stored.nodes || []) {
+        const parent = nodes.length === 0 ? null : nodes[row[at.parent]] || null;
+        const node = {id: nodes.length, parent, children: [], text: row[at.text], N: row[at.N] || 0, Q: finite(row[at.Q]),
+                      V: finite(row[at.V]), R: finite(row[at.R]), logprob: finite(row[at.logprob]), prior: finite(row[at.prior]),
+                      C: finite(row[at.C]), O: finite(row[at.O]), flags: row[at.flags] || 0, chosen: null, rejected: null,
+                      depth: parent ? parent.depth + 1 : 0, lost: nodes.length > 0 && !parent};
+        if (parent) parent.children.push(node);
+        nodes.push(node);
+    }
+    for (const [step, , , chosen, rejected] of stored.commits || []) {
+        if (nodes[chosen] && chosen > 0) nodes[chosen].chosen = step;
+        if (nodes[rejected] && rejected > 0) nodes[rejected].rejected = step;
+    }
+    return nodes;
+}
+
+function pathTo(node) {
+    const path = [];
+    for (let at = node; at; at = at.parent) path.unshift(at);
+    return path;
+}
+
+/* N and Q of every node after each of the first `count` simulations, by METHOD.md (2.5) and (2.6):
+   {N: [], Q: [], made: nodes there by then}. Rewards are stored, so nothing has to be guessed. */
+function replayTo(nodes, replay, count, run) {
+    const gamma = finite(run.gamma) === null ? 1 : run.gamma;
+    const N = new Float64Array(nodes.length), V = new Float64Array(nodes.length);
+    const Q = Float64Array.from(nodes, (node) => (node.parent ? (node.R || 0) - (node.parent.R || 0) : 0));
+    let made = nodes.length ? 1 : 0;
+    for (const [root, leaf, first, fresh] of replay.slice(0, count)) {
+        made = Math.max(made, first + fresh);
+        for (let at = nodes[leaf]; at; at = at.parent) {
+            const children = at.children.filter((child) => child.id < made);
+            let weight = 0, sum = 0;
+            for (const child of children) {
+                Q[child.id] = (child.R || 0) - (at.R || 0) + gamma * V[child.id];
+                const w = run.unvisited_counts_one ? Math.max(1, N[child.id]) : N[child.id];
+                weight += w;
+                sum += w * Q[child.id];
+            }
+            if (weight > 0) V[at.id] = sum / weight;
+            N[at.id] += at.id === root && run.root_counts_twice ? 2 : 1;
+            if (at.id === root) break;
+        }
+    }
+    return {N, Q, made};
+}
+
+/* What became of the chain at this node, with the letter that its shape stands for. */
+function fate(node) {
+    if (node.flags & FINISHED) {
+        if (node.O > 0) return {kind: "right", mark: "\u2713", words: "finished, right"};
+        if (node.O < 0) return {kind: "wrong", mark: "\u2715", words: "finished, wrong"};
+        return {kind: "finished", mark: "\u25a0", words: "finished, not graded"};
+    }
+    if (node.flags & CUT) return {kind: "cut", mark: "\u2702", words: "cut: too long"};
+    return {kind: "open", mark: "", words: ""};
+}
+
+function nodeWords(node) {
+    const said = [node.parent ? "Step " + node.depth : "The problem"];
+    const end = fate(node).words;
+    if (end) said.push(end);
+    if (node.parent && node.flags & COMMITTED) said.push("committed");
+    if (node.chosen !== null) said.push("chosen in a pair");
+    if (node.rejected !== null) said.push("rejected in a pair");
+    if (node.flags & GOLD) said.push("from the gold solution");
+    return said.join(", ");
+}
+
+/* Colour of Q: rust below zero, teal above, the page's grey at zero. Told apart with any colour vision. */
+function qScale(most, dark) {
+    const ends = dark ? ["#e08a4b", "#4a524e", "#4fc3b0"] : ["#b4581a", "#d9d6cc", "#0c7466"];
+    return d3.scaleLinear().domain([-most, 0, most]).range(ends).interpolate(d3.interpolateLab).clamp(true);
+}
