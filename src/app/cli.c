@@ -104,6 +104,14 @@ static esp_status set_checked(parser *p, const option *o, void *target, const ch
     return ESP_USAGE;
 }
 
+/* OPTION_REPEATED: the values so far, this one on a line of its own behind them. */
+static const char *with_earlier(parser *p, const option *o, const char *value) {
+    const char *earlier = *(char *const *)((const char *)p->own + o->offset);
+    char *both = mem_printf("%s\n%s", earlier, value), *kept = arena_strdup(p->out->memory, both);
+    mem_free(both);
+    return kept;
+}
+
 static esp_status take_option(parser *p, const option *o, const char *flag, const char *attached,
                               bool negated) {
     bool own = o >= p->verb->options.at && o < p->verb->options.at + p->verb->options.count;
@@ -115,6 +123,8 @@ static esp_status take_option(parser *p, const option *o, const char *flag, cons
         ESP_TRY(take_value(p, flag, attached, &value));
     else if (attached)
         value = attached;
+    if (own && (o->marks & OPTION_REPEATED) && p->given[o - p->verb->options.at])
+        value = with_earlier(p, o, value);
     if (own) p->given[o - p->verb->options.at] = true;
     if (own && !o->key) return set_checked(p, o, p->own, flag, value);
     ESP_TRY(set_checked(p, target, p->scratch, flag, value));

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const app_verb *const verbs[] = {&verb_run,   &verb_sft,      &verb_search,   &verb_train,
-                                        &verb_eval,  &verb_generate, &verb_score,    &verb_tokenize,
-                                        &verb_grade, &verb_pairs,    &verb_import,   &verb_export,
-                                        &verb_plan,  &verb_bench,    &verb_problems, &verb_show};
+static const app_verb *const verbs[] = {
+    &verb_run,   &verb_sft,      &verb_search,   &verb_train, &verb_eval,   &verb_generate,
+    &verb_score, &verb_tokenize, &verb_grade,    &verb_pairs, &verb_import, &verb_export,
+    &verb_plan,  &verb_bench,    &verb_problems, &verb_show,  &verb_report};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 /* Messages quote what files and command lines hold: nothing of that may command the terminal. */

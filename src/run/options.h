@@ -23,6 +23,7 @@ enum {
     OPTION_REQUIRED = 1,  /* a verb's own flag that must be given */
     OPTION_ABOVE_LOW = 2, /* the range is open at its low end */
     OPTION_FREE = 4,      /* a recipe key that may differ between a run and its --resume */
+    OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be given again: values a line each */
 };
 
 typedef struct {

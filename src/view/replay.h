@@ -1,0 +1,23 @@
+/* A stored tree searched again, simulation by simulation: its children and judgements are fed to the search
+ * (search/search.h) in the place of a policy. What comes out has to be what was stored, or the replay is not
+ * told. */
+#ifndef ESPALIER_VIEW_REPLAY_H
+#define ESPALIER_VIEW_REPLAY_H
+
+#include "search/search.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+
+typedef struct {
+    MEM_LIST(search_simulation) simulations;
+} replay;
+
+/* False where the search does not come to the stored nodes, N and Q (within REPLAY_TOLERANCE): another
+ * recipe, another program, a damaged store. config is the run's (recipe_search_config). *out is emptied
+ * first; freed by replay_free. */
+#define REPLAY_TOLERANCE 1e-9
+bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count);
+void replay_free(replay *r);
+
+#endif

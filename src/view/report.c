@@ -1,0 +1,184 @@
+#include "view/report.h"
+
+#include "base/file.h"
+#include "view/page/page.h"
+#include "view/report_inner.h"
+
+#include <string.h>
+
+/* ---- the run ---- */
+
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static void put_search(const recipe *r, document *d) {
+    document_key(d, "search");
+    document_begin(d, '{');
+    document_put_integer(d, "simulations", r->search.simulations);
+    document_put_integer(d, "root_multiplier", r->search.root_multiplier);
+    document_put_integer(d, "breadth_root", r->search.breadth_root);
+    document_put_integer(d, "breadth", r->search.breadth);
+    document_put_integer(d, "horizon", r->search.horizon);
+    document_put_integer(d, "max_steps", r->search.max_steps);
+    document_put_text(d, "prior", search_prior_name(r->search.prior));
+    document_put_text(d, "commit", search_commit_name(r->search.commit));
+    document_put_number(d, "lambda", r->search.lambda);
+    document_put_number(d, "c_puct", r->search.c_puct);
+    document_put_number(d, "temperature", r->search.temperature);
+    document_put_bool(d, "unvisited_counts_one", r->search.unvisited_counts_one);
+    document_put_bool(d, "root_counts_twice", r->search.root_counts_twice);
+    document_put_bool(d, "self_eval", r->self_eval.enabled);
+    document_end(d, '}');
+}
+
+static void put_recipe(const report_run *r, document *d) {
+    const recipe *p = r->recipe;
+    bool mathematics = d->mathematics;
+    document_key(d, "recipe_yaml");
+    document_text_cut(d, r->recipe_text, REPORT_MOST_RECIPE);
+    d->mathematics = mathematics; /* nothing in it is set as mathematics */
+    document_put_text(d, "task", p ? p->data.task : NULL);
+    document_put_text(d, "model", p ? p->model.path : NULL);
+    document_key(d, "seed");
+    if (!p) {
+        document_null(d);
+        document_key(d, "gamma");
+        document_null(d);
+        document_key(d, "search");
+        document_null(d);
+        return;
+    }
+    document_integer(d, p->run.seed);
+    document_put_number(d, "gamma", p->search.gamma);
+    put_search(p, d);
+}
+
+static esp_status put_meta(const report_run *r, const char *key, document *d, esp_error *error) {
+    char *value;
+    ESP_TRY(store_meta_get(r->store, key, &value, error));
+    document_key(d, key);
+    document_text_cut(d, value, 1000);
+    mem_free(value);
+    return ESP_OK;
+}
+
+static esp_status put_run(const report_run *r, document *d, esp_error *error) {
+    document_key(d, "run");
+    document_begin(d, '{');
+    document_put_text(d, "name", last_part(r->folder));
+    document_put_text(d, "folder", r->folder);
+    document_put_bool(d, "finished", r->position.phase == STORE_PHASE_DONE);
+    document_put_text(d, "phase", store_phase_name(r->position.phase));
+    document_put_integer(d, "iteration", r->position.iteration);
+    document_put_text(d, "method", r->method);
+    document_put_text(d, "set", r->set);
+    ESP_TRY(put_meta(r, "compute", d, error));
+    put_recipe(r, d);
+    document_end(d, '}');
+    return ESP_OK;
+}
+
+static void put_flags(document *d) {
+    document_key(d, "node_flags");
+    document_begin(d, '{');
+    document_put_integer(d, "finished", STORE_NODE_FINISHED);
+    document_put_integer(d, "cut", STORE_NODE_CUT);
+    document_put_integer(d, "committed", STORE_NODE_COMMITTED);
+    document_put_integer(d, "gold", STORE_NODE_GOLD);
+    document_put_integer(d, "judged", STORE_NODE_JUDGED);
+    document_end(d, '}');
+}
+
+/* ---- the document ---- */
+
+static esp_status put_all(report_run *r, const report_options *o, int64_t page, document *d, document *notes,
+                          report_result *result, esp_error *error) {
+    report_gain gain;
+    document_begin(d, '{');
+    document_put_integer(d, "format", 1);
+    document_put_text(d, "espalier", esp_version());
+    ESP_TRY(put_run(r, d, error));
+    report_iterations(r, d);
+    report_updates(r, d);
+    report_judge(r, d);
+    ESP_TRY(report_evaluations(r, d, &gain, error));
+    ESP_TRY(report_baselines(r, o, d, notes, error));
+    report_words(r, &gain, notes, d);
+    put_flags(d);
+    int64_t budget = REPORT_MOST_BYTES - page - (int64_t)d->text.length;
+    ESP_TRY(report_trees(r, o->trees, budget, d, result, error));
+    document_put_bool(d, "mathematics", d->mathematics);
+    document_end(d, '}');
+    return ESP_OK;
+}
+
+/* page: bytes that stand around the document. */
+static esp_status make_document(const report_options *o, int64_t page, document *d, report_result *result,
+                                esp_error *error) {
+    report_run r;
+    document notes = {0};
+    *result = (report_result){0};
+    ESP_TRY(report_run_open(&r, o->run, error));
+    esp_status status = put_all(&r, o, page, d, &notes, result, error);
+    document_free(&notes);
+    report_run_close(&r);
+    result->mathematics = d->mathematics;
+    if (status != ESP_OK) document_free(d);
+    return status;
+}
+
+static int64_t page_bytes(void) {
+    int64_t bytes = 0;
+    for (int i = 0; i < PAGE_PIECES; i++) bytes += (int64_t)page_piece_of((page_piece_name)i).size;
+    return bytes;
+}
+
+esp_status report_json(const report_options *options, text_buffer *out, report_result *result,
+                       esp_error *error) {
+    document d = {0};
+    report_result own;
+    if (!result) result = &own;
+    ESP_TRY(make_document(options, page_bytes(), &d, result, error));
+    result->bytes = (int64_t)d.text.length;
+    text_append(out, d.text.at, d.text.length);
+    document_free(&d);
+    return ESP_OK;
+}
+
+/* ---- the page ---- */
+
+char *report_path(const report_options *options) {
+    return options->out ? mem_strdup(options->out) : path_join(options->run, "report.html");
+}
+
+/* A short write shows itself when the writer ends. */
+static int64_t put_piece(file_writer *w, page_piece_name name) {
+    page_piece p = page_piece_of(name);
+    fwrite(p.bytes, 1, p.size, w->stream);
+    return (int64_t)p.size;
+}
+
+static esp_status write_page(const char *path, const document *d, report_result *result, esp_error *error) {
+    file_writer w;
+    ESP_TRY(file_write_begin(&w, path, error));
+    result->bytes = put_piece(&w, PAGE_HEAD);
+    if (d->mathematics) result->bytes += put_piece(&w, PAGE_KATEX);
+    result->bytes += put_piece(&w, PAGE_BODY) + (int64_t)d->text.length;
+    fwrite(d->text.at, 1, d->text.length, w.stream);
+    result->bytes += put_piece(&w, PAGE_TAIL);
+    return file_write_end(&w, error);
+}
+
+esp_status report_write(const report_options *options, report_result *result, esp_error *error) {
+    document d = {0};
+    report_result own;
+    if (!result) result = &own;
+    ESP_TRY(make_document(options, page_bytes(), &d, result, error));
+    char *path = report_path(options);
+    esp_status status = write_page(path, &d, result, error);
+    mem_free(path);
+    document_free(&d);
+    return status;
+}

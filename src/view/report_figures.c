@@ -1,0 +1,222 @@
+/* Figures: iterations, updates, self-evaluation, baselines. */
+#include "view/report_inner.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- iterations ---- */
+
+static void put_main(const report_iteration *it, document *d) {
+    if (!it->evaluated) {
+        document_null(d);
+        return;
+    }
+    document_begin(d, '{');
+    document_put_text(d, "method", it->main.method);
+    document_put_number(d, "accuracy", it->main.accuracy);
+    document_put_number(d, "low", it->main.low);
+    document_put_number(d, "high", it->main.high);
+    document_put_integer(d, "right", it->main.right);
+    document_put_integer(d, "problems", it->main.problems);
+    document_put_number(d, "mean_tokens", it->mean_tokens);
+    document_put_number(d, "finished_share", it->finished_share);
+    document_put_integer(d, "tokens_sampled", it->main.tokens_sampled);
+    document_put_integer(d, "tokens_computed", it->main.tokens_computed);
+    document_end(d, '}');
+}
+
+static void put_area(document *d, const char *key, const metrics_auc *a) {
+    document_key(d, key);
+    if (!isfinite(a->area)) {
+        document_null(d);
+        return;
+    }
+    document_begin(d, '{');
+    document_put_number(d, "area", a->area);
+    document_put_number(d, "low", a->interval.low);
+    document_put_number(d, "high", a->interval.high);
+    document_put_integer(d, "positives", a->positives);
+    document_put_integer(d, "negatives", a->negatives);
+    document_end(d, '}');
+}
+
+static double share(int64_t part, int64_t whole) {
+    return whole > 0 ? (double)part / (double)whole : NAN;
+}
+
+static void put_iteration(const report_run *r, const report_iteration *it, document *d) {
+    document_begin(d, '{');
+    document_put_integer(d, "iteration", it->iteration);
+    document_key(d, "greedy");
+    if (strcmp(r->method, "greedy") == 0)
+        put_main(it, d);
+    else
+        document_null(d);
+    document_key(d, "main");
+    put_main(it, d);
+    document_put_integer(d, "tokens_sampled", it->sampled);
+    document_put_integer(d, "tokens_judged", it->judged);
+    document_put_integer(d, "tokens_computed", it->computed);
+    document_put_integer(d, "tokens_learned", it->learned);
+    document_put_integer(d, "cumulative_tokens_sampled", it->all_sampled);
+    document_put_integer(d, "cumulative_tokens_judged", it->all_judged);
+    document_put_integer(d, "cumulative_tokens_computed", it->all_computed);
+    document_put_integer(d, "trees", it->trees);
+    document_put_integer(d, "trees_right", it->trees_right);
+    document_put_integer(d, "nodes", it->nodes);
+    document_put_integer(d, "pairs", it->pairs);
+    document_put_integer(d, "updates", it->updates);
+    document_put_number(d, "loss", it->loss);
+    document_put_number(d, "margin", it->margin);
+    document_put_number(d, "pair_accuracy", it->pair_accuracy);
+    document_put_number(d, "logp_chosen", it->logp_chosen);
+    document_put_number(d, "logp_rejected", it->logp_rejected);
+    document_put_number(d, "kl", it->kl);
+    document_put_number(d, "grad_norm", it->grad_norm);
+    document_put_number(d, "step_tokens", share(it->step_tokens, it->nodes));
+    document_put_number(d, "chain_tokens", share(it->chain_tokens, it->ended));
+    document_put_number(d, "finished_share", share(it->finished, it->ended));
+    put_area(d, "auc_finished", &it->auc.finished);
+    put_area(d, "auc_unfinished", &it->auc.unfinished);
+    document_put_number(d, "seconds_search", it->seconds_search);
+    document_put_number(d, "seconds_learn", it->seconds_learn);
+    document_put_number(d, "seconds_evaluate", it->seconds_evaluate);
+    document_end(d, '}');
+}
+
+void report_iterations(const report_run *r, document *d) {
+    document_key(d, "iterations");
+    document_begin(d, '[');
+    for (int64_t i = 0; i < r->iteration_count; i++) put_iteration(r, &r->iterations[i], d);
+    document_end(d, ']');
+}
+
+/* ---- updates ---- */
+
+static void put_update(const store_update *u, document *d) {
+    document_begin(d, '{');
+    document_put_text(d, "phase", u->phase);
+    document_put_integer(d, "iteration", u->iteration);
+    document_put_integer(d, "update", u->update);
+    document_put_integer(d, "rows", u->rows);
+    document_put_number(d, "loss", u->loss);
+    document_put_number(d, "lr", u->lr);
+    document_put_number(d, "grad_norm", u->grad_norm);
+    document_put_number(d, "margin", u->margin);
+    document_put_number(d, "accuracy", u->accuracy);
+    document_put_number(d, "logp_chosen", u->logp_chosen);
+    document_put_number(d, "logp_rejected", u->logp_rejected);
+    document_put_number(d, "kl", u->kl);
+    document_end(d, '}');
+}
+
+/* Of many updates some, at even distances, the first and the last among them. */
+void report_updates(const report_run *r, document *d) {
+    int64_t n = r->updates.count, shown = n < REPORT_MOST_UPDATES ? n : REPORT_MOST_UPDATES;
+    document_put_integer(d, "updates_left_out", n - shown);
+    document_key(d, "updates");
+    document_begin(d, '[');
+    for (int64_t i = 0; i < shown; i++)
+        put_update(&r->updates.at[shown == n ? i : i * (n - 1) / (shown - 1)], d);
+    document_end(d, ']');
+}
+
+/* ---- self-evaluation ---- */
+
+void report_judge(const report_run *r, document *d) {
+    document_key(d, "judge");
+    if (r->judged_finished == 0) {
+        document_null(d);
+        return;
+    }
+    document_begin(d, '{');
+    document_key(d, "bins");
+    document_begin(d, '[');
+    for (int i = 0; i < REPORT_BINS; i++) {
+        document_begin(d, '{');
+        document_put_number(d, "low", (double)i / REPORT_BINS);
+        document_put_number(d, "high", (double)(i + 1) / REPORT_BINS);
+        document_put_integer(d, "count", r->bins[i].count);
+        document_put_integer(d, "right", r->bins[i].right);
+        document_end(d, '}');
+    }
+    document_end(d, ']');
+    put_area(d, "auc_finished", &r->auc.finished);
+    put_area(d, "auc_unfinished", &r->auc.unfinished);
+    document_end(d, '}');
+}
+
+/* ---- baselines ---- */
+
+static void put_baseline(const report_run *b, const char *label, document *d) {
+    document_begin(d, '{');
+    document_put_text(d, "label", label);
+    document_put_text(d, "folder", b->folder);
+    document_key(d, "iterations");
+    document_begin(d, '[');
+    for (int64_t i = 0; i < b->iteration_count; i++) {
+        const report_iteration *it = &b->iterations[i];
+        if (!it->evaluated) continue;
+        document_begin(d, '{');
+        document_put_integer(d, "iteration", it->iteration);
+        document_put_number(d, "accuracy", it->main.accuracy);
+        document_put_number(d, "low", it->main.low);
+        document_put_number(d, "high", it->main.high);
+        document_put_integer(d, "problems", it->main.problems);
+        document_put_integer(d, "cumulative_tokens_sampled", it->all_sampled);
+        document_put_integer(d, "cumulative_tokens_judged", it->all_judged);
+        document_put_integer(d, "cumulative_tokens_computed", it->all_computed);
+        document_end(d, '}');
+    }
+    document_end(d, ']');
+    document_end(d, '}');
+}
+
+static bool same_text(const char *a, const char *b) {
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Whether the two were asked the same problems, as far as recipes and counts tell. */
+static bool same_problems(const report_run *a, const report_run *b) {
+    const report_iteration *x = report_last_evaluated(a), *y = report_last_evaluated(b);
+    if (!x || !y) return true;
+    if (x->main.problems != y->main.problems || strcmp(a->set, b->set) != 0 ||
+        strcmp(a->method, b->method) != 0)
+        return false;
+    if (!a->recipe || !b->recipe) return true;
+    return same_text(a->recipe->data.task, b->recipe->data.task) &&
+           same_text(a->recipe->data.test, b->recipe->data.test) &&
+           same_text(a->recipe->data.dev, b->recipe->data.dev);
+}
+
+static void note(document *notes, const char *label, const char *why) {
+    char *text = mem_printf("Baseline %s %s", label, why);
+    document_begin(notes, '{');
+    document_put_text(notes, "level", "warn");
+    document_put_text(notes, "text", text);
+    document_end(notes, '}');
+    mem_free(text);
+}
+
+esp_status report_baselines(const report_run *r, const report_options *options, document *d, document *notes,
+                            esp_error *error) {
+    document_key(d, "baselines");
+    document_begin(d, '[');
+    for (int i = 0; i < options->baseline_count; i++) {
+        const report_baseline *named = &options->baselines[i];
+        report_run b;
+        esp_status status = report_run_open(&b, named->folder, error);
+        if (status != ESP_OK) return error_prefix(error, "baseline %s", named->label);
+        put_baseline(&b, named->label, d);
+        if (!report_last_evaluated(&b))
+            note(notes, named->label, "has no evaluation yet: there is no line to draw.");
+        else if (!same_problems(r, &b))
+            note(
+                notes, named->label,
+                "was evaluated on other problems, or in another way, than this run: the lines cannot be held "
+                "against each other.");
+        report_run_close(&b);
+    }
+    document_end(d, ']');
+    return ESP_OK;
+}

@@ -1,0 +1,354 @@
+/* What happened, in plain sentences made of numbers: the summary, and the watch list of METHOD.md 5.5. A
+ * sentence of the watch list is there only where the run has the numbers for it; it warns only where they say
+ * so. */
+#include "view/report_inner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    char text[24];
+} written;
+
+/* 1234567 as "1,234,567". */
+static written count_of(int64_t n) {
+    char digits[24];
+    written w = {0};
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)(n < 0 ? 0 : n)), at = 0;
+    for (int i = 0; i < length && at < (int)sizeof w.text - 2; i++) {
+        if (i > 0 && (length - i) % 3 == 0) w.text[at++] = ',';
+        w.text[at++] = digits[i];
+    }
+    return w;
+}
+
+/* 1234567 as "1.2 million". */
+static written about(int64_t n) {
+    written w = {0};
+    if (n >= 999500000)
+        snprintf(w.text, sizeof w.text, "%.1f billion", (double)n / 1e9);
+    else if (n >= 1000000)
+        snprintf(w.text, sizeof w.text, "%.1f million", (double)n / 1e6);
+    else
+        w = count_of(n);
+    return w;
+}
+
+static written plural(int64_t n) {
+    return (written){{n == 1 ? '\0' : 's'}};
+}
+
+/* ---- summary ---- */
+
+static const char *method_words(const report_run *r) {
+    return strcmp(r->method, "greedy") == 0   ? "greedy accuracy"
+           : strcmp(r->method, "sample") == 0 ? "accuracy by majority"
+                                              : "accuracy of the searched path";
+}
+
+static const char *p_words(double p, char *out, size_t n) {
+    if (p < 0.0001)
+        snprintf(out, n, "p < 0.0001");
+    else
+        snprintf(out, n, "p = %.2g", p);
+    return out;
+}
+
+static void say(document *d, char *text) {
+    document_text(d, text);
+    mem_free(text);
+}
+
+static void say_accuracy(const report_run *r, const report_gain *g, document *d) {
+    const report_iteration *first = report_first_evaluated(r), *last = report_last_evaluated(r);
+    char p[32];
+    if (!last) {
+        say(d, mem_printf("No evaluation has been made yet."));
+    } else if (first == last) {
+        say(d, mem_printf("At iteration %lld %s on %s problem%s was %.1f%% (95%% interval %.1f to %.1f).",
+                          (long long)last->iteration, method_words(r), count_of(last->main.problems).text,
+                          plural(last->main.problems).text, 100 * last->main.accuracy, 100 * last->main.low,
+                          100 * last->main.high));
+    } else if (!g->known) {
+        say(d,
+            mem_printf(
+                "From iteration %lld to %lld %s went from %.1f%% to %.1f%%; the problems were not the same, "
+                "so there is no paired difference.",
+                (long long)first->iteration, (long long)last->iteration, method_words(r),
+                100 * first->main.accuracy, 100 * last->main.accuracy));
+    } else {
+        const char *verb = g->d.interval.low > 0    ? "rose"
+                           : g->d.interval.high < 0 ? "fell"
+                                                    : "did not change beyond chance";
+        say(d,
+            mem_printf(
+                "From iteration %lld to %lld %s on %s problem%s %s: %.1f%% to %.1f%%, a difference of %+.1f "
+                "points (paired 95%% interval %+.1f to %+.1f, McNemar %s).",
+                (long long)g->from, (long long)g->to, method_words(r), count_of(g->d.problems).text,
+                plural(g->d.problems).text, verb, 100 * first->main.accuracy, 100 * last->main.accuracy,
+                100 * g->d.difference, 100 * g->d.interval.low, 100 * g->d.interval.high,
+                p_words(g->d.p, p, sizeof p)));
+    }
+}
+
+static void say_work(const report_run *r, document *d) {
+    int64_t trees = 0, nodes = 0, pairs = 0, updates = 0, sampled = 0, judged = 0, computed = 0, searched = 0,
+            sft = 0;
+    for (int64_t i = 0; i < r->iteration_count; i++) {
+        const report_iteration *it = &r->iterations[i];
+        trees += it->trees, nodes += it->nodes, pairs += it->pairs, updates += it->updates;
+        sampled += it->sampled, judged += it->judged;
+        computed += it->computed + it->learned;
+        searched += it->trees > 0;
+    }
+    for (int64_t i = 0; i < r->updates.count; i++) sft += strcmp(r->updates.at[i].phase, "sft") == 0;
+    if (sft)
+        say(d, mem_printf("Before the search the model was fine-tuned on worked solutions in %s update%s.",
+                          count_of(sft).text, plural(sft).text));
+    if (trees)
+        say(d, mem_printf(
+                   "In %s iteration%s it searched %s tree%s of %.0f steps on average and read %s preference "
+                   "pair%s off them, which gave %s update%s.",
+                   count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
+                   (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
+                   count_of(updates).text, plural(updates).text));
+    if (computed)
+        say(d, mem_printf("That took %s tokens sampled, %s judged, and %s computed in all with learning.",
+                          about(sampled).text, about(judged).text, about(computed).text));
+}
+
+static void say_judge(const report_run *r, document *d) {
+    const metrics_auc *a = &r->auc.finished;
+    if (isfinite(a->area))
+        say(d,
+            mem_printf(
+                "Self-evaluation told right chains from wrong ones with an AUC of %.2f (%.2f to %.2f; 0.5 is "
+                "a coin).",
+                a->area, a->interval.low, a->interval.high));
+}
+
+static void say_position(const report_run *r, document *d) {
+    if (r->position.phase == STORE_PHASE_DONE) return;
+    say(d, mem_printf("The run is not finished: it stands before %s of iteration %lld.",
+                      store_phase_name(r->position.phase), (long long)r->position.iteration));
+}
+
+/* ---- watch list ---- */
+
+static void watch(document *d, bool warn, char *text) {
+    document_begin(d, '{');
+    document_put_text(d, "level", warn ? "warn" : "ok");
+    document_put_text(d, "text", text);
+    document_end(d, '}');
+    mem_free(text);
+}
+
+/* A figure of the learning updates: its mean in the first and in the last third, and the standard error of
+ * their difference. */
+typedef struct {
+    int64_t count; /* updates that have it; under LEAST nothing is said */
+    double first, last, error, error_last;
+} trend;
+enum { LEAST = 9 };
+
+static trend trend_of(const report_run *r, size_t field) {
+    MEM_LIST(double) values = {0};
+    for (int64_t i = 0; i < r->updates.count; i++) {
+        const store_update *u = &r->updates.at[i];
+        double value = *(const double *)((const char *)u + field);
+        if (strcmp(u->phase, "learn") == 0 && isfinite(value)) MEM_LIST_PUSH(&values, value);
+    }
+    trend t = {.count = values.count};
+    int64_t third = values.count / 3;
+    if (t.count >= LEAST) {
+        const double *end = values.at + values.count - third;
+        double a = metrics_deviation(values.at, third), b = metrics_deviation(end, third);
+        t.first = metrics_mean(values.at, third);
+        t.last = metrics_mean(end, third);
+        t.error = sqrt((a * a + b * b) / (double)third);
+        t.error_last = b / sqrt((double)third);
+    }
+    MEM_LIST_FREE(&values);
+    return t;
+}
+#define TREND(r, field) trend_of((r), offsetof(store_update, field))
+
+static bool fell(const trend *t) {
+    return t->last < t->first - 2 * t->error;
+}
+
+static void watch_logps(const report_run *r, document *d) {
+    trend w = TREND(r, logp_chosen), l = TREND(r, logp_rejected);
+    if (w.count < LEAST || l.count < LEAST) return;
+    bool together = fell(&w) && fell(&l);
+    watch(d, together,
+          mem_printf("%s: chosen %.2f to %.2f, rejected %.2f to %.2f nats a step (means of the first and the "
+                     "last third "
+                     "of %s updates).%s",
+                     together ? "The log-probs of chosen and of rejected steps fall together"
+                              : "The log-probs of chosen and rejected steps do not fall together",
+                     w.first, w.last, l.first, l.last, count_of(w.count).text,
+                     together ? " learn.nll holds the chosen ones up." : ""));
+}
+
+static void watch_kl(const report_run *r, document *d) {
+    trend t = TREND(r, kl);
+    if (t.count < LEAST) return;
+    bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
+    watch(d, grows,
+          mem_printf("%s: %.3f to %.3f nats a step (first and last third of %s updates).%s",
+                     grows ? "The KL to the reference grows" : "The KL to the reference is not running away",
+                     t.first, t.last, count_of(t.count).text,
+                     grows ? " A larger learn.beta or a smaller learn.lr holds it." : ""));
+}
+
+static void watch_margin(const report_run *r, document *d) {
+    trend t = TREND(r, margin);
+    if (t.count < LEAST) return;
+    bool flat = t.last < 2 * t.error_last;
+    watch(d, flat,
+          mem_printf("%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
+                     flat ? "The reward margin does not rise above zero"
+                          : "The reward margin is above zero: chosen steps gain on rejected ones",
+                     t.first, count_of(t.count).text, t.last, t.error_last,
+                     flat ? " The updates may be too few or too small." : ""));
+}
+
+static void watch_losses(const report_run *r, document *d) {
+    int64_t bad = 0;
+    for (int64_t i = 0; i < r->updates.count; i++)
+        bad += !isfinite(r->updates.at[i].loss) || !isfinite(r->updates.at[i].grad_norm);
+    if (bad)
+        watch(d, true,
+              mem_printf("In %s of %s updates the loss or the gradient was not a finite number.",
+                         count_of(bad).text, count_of(r->updates.count).text));
+}
+
+/* Two shares of counted chains, two-proportion z. */
+static bool share_fell(double first, int64_t n, double last, int64_t m) {
+    if (!isfinite(first) || !isfinite(last) || n < 1 || m < 1) return false;
+    double pooled = (first * (double)n + last * (double)m) / (double)(n + m);
+    double error = sqrt(pooled * (1 - pooled) * (1 / (double)n + 1 / (double)m));
+    return first - last > 2 * error && first - last > 0.02;
+}
+
+static void watch_finishing(const report_run *r, document *d) {
+    const report_iteration *a = report_first_evaluated(r), *b = report_last_evaluated(r);
+    if (!a || a == b || !isfinite(a->finished_share) || !isfinite(b->finished_share)) return;
+    bool falls = share_fell(a->finished_share, a->main.problems, b->finished_share, b->main.problems);
+    watch(d, falls,
+          mem_printf("%s: %.1f%% of evaluated chains at iteration %lld, %.1f%% at iteration %lld.",
+                     falls ? "Fewer chains finish" : "Chains finish as often as before or more often",
+                     100 * a->finished_share, (long long)a->iteration, 100 * b->finished_share,
+                     (long long)b->iteration));
+}
+
+static void watch_lengths(const report_run *r, document *d) {
+    const report_iteration *a = report_first_evaluated(r), *b = report_last_evaluated(r);
+    if (!a || a == b || !(a->mean_tokens > 0) || !isfinite(b->mean_tokens)) return;
+    double ratio = b->mean_tokens / a->mean_tokens;
+    bool off = ratio > 1.5 || ratio < 0.5;
+    const char *what = ratio > 1.5   ? "Chains grow long"
+                       : ratio < 0.5 ? "Chains shrink"
+                                     : "Chains keep their length";
+    watch(d, off,
+          mem_printf("%s: %.0f tokens at iteration %lld, %.0f at iteration %lld.", what, a->mean_tokens,
+                     (long long)a->iteration, b->mean_tokens, (long long)b->iteration));
+}
+
+/* The last evaluation against the best one before it, on the same problems. */
+static void watch_best(const report_run *r, document *d) {
+    const report_iteration *last = report_last_evaluated(r), *best = NULL;
+    for (int64_t i = 0; i < r->iteration_count; i++) {
+        const report_iteration *it = &r->iterations[i];
+        if (it->evaluated && it != last && (!best || it->main.accuracy > best->main.accuracy)) best = it;
+    }
+    if (!last || !best || !(best->main.accuracy > last->main.accuracy)) return;
+    evaluation a, b;
+    evaluation_difference diff;
+    if (!report_read_evaluation(r, last->iteration, r->method, &a)) return;
+    if (report_read_evaluation(r, best->iteration, r->method, &b)) {
+        uint64_t seed = r->recipe ? (uint64_t)r->recipe->run.seed : 1;
+        if (evaluation_compare(&a, &b, seed, &diff, NULL) == ESP_OK) {
+            bool beyond = diff.interval.high < 0;
+            watch(d, beyond,
+                  mem_printf("Accuracy %s its best: %.1f%% at iteration %lld, %.1f%% at the end (paired "
+                             "difference %+.1f "
+                             "points, %+.1f to %+.1f).",
+                             beyond ? "fell from" : "ended a little under, within chance of,",
+                             100 * best->main.accuracy, (long long)best->iteration, 100 * last->main.accuracy,
+                             100 * diff.difference, 100 * diff.interval.low, 100 * diff.interval.high));
+        }
+        evaluation_free(&b);
+    }
+    evaluation_free(&a);
+}
+
+static void watch_judge(const report_run *r, document *d) {
+    const report_iteration *last = NULL;
+    for (int64_t i = 0; i < r->iteration_count; i++)
+        if (isfinite(r->iterations[i].auc.finished.area)) last = &r->iterations[i];
+    if (!last) return;
+    const metrics_auc *a = &last->auc.finished;
+    bool coin = a->interval.low <= 0.5;
+    const char *what = a->interval.high < 0.5 ? "Self-evaluation points the wrong way"
+                       : coin                 ? "Self-evaluation is near a coin"
+                                              : "Self-evaluation tells right chains from wrong ones";
+    watch(d, coin,
+          mem_printf("%s: AUC %.2f (%.2f to %.2f) on the finished chains of iteration %lld.%s", what, a->area,
+                     a->interval.low, a->interval.high, (long long)last->iteration,
+                     coin ? " Teach it by sft.judge_examples, or turn it off." : ""));
+}
+
+/* The last iteration whose search is over: fewer pairs than one batch. */
+static void watch_pairs(const report_run *r, document *d) {
+    const report_iteration *last = NULL;
+    for (int64_t i = 0; i < r->iteration_count; i++) {
+        const report_iteration *it = &r->iterations[i];
+        bool searching = r->position.phase == STORE_PHASE_SEARCH && it->iteration >= r->position.iteration;
+        if (it->trees > 0 && !searching) last = it;
+    }
+    if (!last || (r->recipe && r->recipe->learn.loss == RECIPE_RFT)) return;
+    int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
+    bool few = last->pairs < batch;
+    watch(d, few,
+          mem_printf("%s: iteration %lld gave %s pair%s from %s tree%s%s",
+                     few ? "Few pairs" : "There are pairs enough", (long long)last->iteration,
+                     count_of(last->pairs).text, plural(last->pairs).text, count_of(last->trees).text,
+                     plural(last->trees).text, few ? ", not enough for one batch." : "."));
+}
+
+static void watch_replays(const report_run *r, document *d) {
+    if (r->trees.count && !r->recipe)
+        watch(d, true,
+              mem_printf(
+                  "The run's recipe.yaml cannot be read by this version, so searches are not replayed."));
+}
+
+void report_words(const report_run *r, const report_gain *gain, const document *notes, document *d) {
+    document_key(d, "summary");
+    document_begin(d, '{');
+    document_key(d, "sentences");
+    document_begin(d, '[');
+    say_accuracy(r, gain, d);
+    say_position(r, d);
+    say_work(r, d);
+    say_judge(r, d);
+    document_end(d, ']');
+    document_end(d, '}');
+    document_key(d, "watch");
+    document_begin(d, '[');
+    watch_best(r, d);
+    watch_losses(r, d);
+    watch_logps(r, d);
+    watch_margin(r, d);
+    watch_kl(r, d);
+    watch_finishing(r, d);
+    watch_lengths(r, d);
+    watch_judge(r, d);
+    watch_pairs(r, d);
+    watch_replays(r, d);
+    if (notes->text.length) document_raw(d, notes->text.at, notes->text.length);
+    document_end(d, ']');
+}
