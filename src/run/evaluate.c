@@ -4,6 +4,7 @@
 #include "run/recipe_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Keeps the random numbers of evaluation apart from those of training's searches ("eval"). */
@@ -31,6 +32,10 @@ const char *evaluation_method_name(recipe_method method) {
     return names[method];
 }
 
+const char *evaluation_name(const evaluation *e) {
+    return e->unjudged ? "search-unjudged" : evaluation_method_name(e->method);
+}
+
 void evaluation_free(evaluation *e) {
     for (int64_t i = 0; e->results && i < e->result_count; i++) {
         mem_free(e->results[i].answer);
@@ -54,6 +59,7 @@ typedef struct {
 
 static void progress(void *user, int64_t done, int64_t sampled) {
     work *w = user;
+    observer_tokens(&w->s->observer, w->out->tokens_sampled + sampled);
     observer_step(&w->s->observer, w->done + done, "%lld tokens sampled",
                   (long long)(w->out->tokens_sampled + sampled));
 }
@@ -196,6 +202,7 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
 /* Trees of problems first .. first + n - 1. */
 static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *error) {
     search_config config = recipe_inference_config(w->s->recipe);
+    if (w->out->unjudged) config.judge = false;
     lm_search_job *jobs = MEM_ARRAY(lm_search_job, n);
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
@@ -243,25 +250,31 @@ static esp_status run_all(work *w, esp_error *error) {
 
 esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
                            evaluation *out, esp_error *error) {
+    bool search = options->method == RECIPE_SEARCH;
     *out = (evaluation){.method = options->method,
+                        .unjudged = search && options->unjudged && s->recipe->self_eval.enabled,
                         .k = options->method == RECIPE_SAMPLE ? options->k : 1,
                         .problems = problems->count};
     if (options->limit > 0 && options->limit < out->problems) out->problems = options->limit;
     if (out->problems == 0)
         return error_fail(error, "name a file of problems (data.test, --data)", "no problems to evaluate on");
-    out->per_problem = options->method == RECIPE_SEARCH ? 2 : out->k;
+    out->per_problem = search ? 2 : out->k;
     work w = {.s = s, .problems = problems, .options = options, .out = out};
     lm_settings settings = settings_of(s, options);
     ESP_TRY(lm_new(&w.policy, m, s->tokenizer, s->task, s->chat, &settings, error));
     out->result_count = out->problems * out->per_problem;
     out->results = MEM_ARRAY(evaluation_result, out->result_count);
-    bool searching = options->method == RECIPE_SEARCH;
     double started = clock_seconds();
-    observer_begin(&s->observer, "evaluation", searching ? out->problems : out->result_count,
-                   searching ? "problem" : "chain");
+    char title[64];
+    snprintf(title, sizeof title, "evaluation by %s", evaluation_name(out));
+    observer_begin(&s->observer, options->method == RECIPE_GREEDY ? "evaluation" : title,
+                   search ? out->problems : out->result_count,
+                   out->result_count == out->problems || search ? "problems" : "chains");
     esp_status status = run_all(&w, error);
     observer_end(&s->observer);
     out->seconds = clock_seconds() - started;
+    out->search.finished_judged = judge_class_figures(&w.scores.finished);
+    out->search.unfinished_judged = judge_class_figures(&w.scores.unfinished);
     out->search.auc = judge_scores_auc(&w.scores);
     judge_scores_free(&w.scores);
     lm_free(w.policy);
@@ -309,6 +322,7 @@ static evaluation_point point_at(const evaluation *e, int64_t k) {
     }
     evaluation_point p = {
         .k = k, .pass = pass / (double)e->problems, .majority = share(majority, e->problems)};
+    p.tokens = (double)e->tokens_sampled / (double)e->problems * (double)k / (double)e->k;
     p.pass_interval = interval_of(p.pass, e->problems);
     p.majority_interval = metrics_wilson(majority, e->problems);
     return p;

@@ -23,6 +23,7 @@ typedef struct {
     int64_t kv_tokens;  /* 0: what the batch needs */
     uint64_t seed;
     bool keep_text; /* the chains' texts stay in the results */
+    bool unjudged;  /* search: C = 0 (self_eval off), the vote by numbers alone */
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */
 evaluate_options evaluate_options_of(const recipe *r);
@@ -46,6 +47,7 @@ typedef struct {
 typedef struct {
     int64_t k;
     double pass, majority;
+    double tokens; /* sampled a problem for so many samples, on the mean of all */
     metrics_interval pass_interval, majority_interval;
 } evaluation_point;
 
@@ -53,6 +55,7 @@ enum { EVALUATION_POINTS = 16 };
 
 typedef struct {
     recipe_method method;
+    bool unjudged; /* search without self-evaluation though the recipe has it */
     int64_t k, problems;
     int64_t right;   /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
                         committed   path's */
@@ -66,8 +69,9 @@ typedef struct {
         metrics_interval vote_interval;
         int64_t any_right; /* problems with a visited finished chain that is right */
         double any;
-        int64_t nodes, finished_chains; /* in all trees; finished ones visited */
-        judge_auc auc;                  /* NAN without self-evaluation */
+        int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
+        judge_auc auc;                                    /* NAN without self-evaluation */
+        judge_figures finished_judged, unfinished_judged; /* no nodes without it */
     } search;
     double mean_tokens;    /* a chain (greedy, sample; search: a committed path) */
     double finished_share; /* of those chains */
@@ -88,12 +92,14 @@ void evaluation_free(evaluation *e);
 void evaluation_figures(evaluation *e);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
-/* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results.
- */
+/* As it stands in the store: "search-unjudged" too. */
+const char *evaluation_name(const evaluation *e);
+/* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
+ * and with what is said of its judge. */
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
                             esp_error *error);
-/* An evaluation from the store: its results and what follows from them; seconds and tokens_judged are 0, AUC
- * is NAN. It is an error when there is none. */
+/* An evaluation from the store: its results and what follows from them; seconds are 0, and so are a search's
+ * nodes and finished chains. method: as evaluation_name. It is an error when there is none. */
 esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
                            esp_error *error);
 /* One document; with_results adds a row a chain. New reference. */

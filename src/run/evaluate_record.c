@@ -11,7 +11,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
     const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
     bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
     store_eval row = {.iteration = iteration,
-                      .method = evaluation_method_name(e->method),
+                      .method = evaluation_name(e),
                       .set = set,
                       .k = e->k,
                       .problems = e->problems,
@@ -26,7 +26,8 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
                                   : search ? e->search.vote
                                            : NAN,
                       .tokens_sampled = e->tokens_sampled,
-                      .tokens_computed = e->tokens_computed};
+                      .tokens_computed = e->tokens_computed,
+                      .tokens_judged = e->tokens_judged};
     store_eval_result *results = MEM_ARRAY(store_eval_result, e->result_count + 1);
     for (int64_t i = 0; i < e->result_count; i++) {
         const evaluation_result *r = &e->results[i];
@@ -40,6 +41,9 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
     }
     esp_status status = store_add_eval(s, &row, results, e->result_count, error);
     mem_free(results);
+    if (status == ESP_OK && search)
+        status = judge_record(&e->search.finished_judged, &e->search.unfinished_judged, iteration, JUDGE_EVAL,
+                              s, error);
     return status;
 }
 
@@ -52,13 +56,14 @@ static const store_eval *find_eval(const store_evals *all, int64_t iteration, co
     return NULL;
 }
 
-static bool method_named(const char *name, recipe_method *out) {
-    for (int i = 0; i <= RECIPE_SEARCH; i++)
-        if (strcmp(name, evaluation_method_name((recipe_method)i)) == 0) {
-            *out = (recipe_method)i;
-            return true;
-        }
-    return false;
+static bool method_named(const char *name, evaluation *out) {
+    out->unjudged = strcmp(name, "search-unjudged") == 0;
+    if (out->unjudged) out->method = RECIPE_SEARCH;
+    for (int i = 0; i <= RECIPE_SEARCH && !out->unjudged; i++) {
+        out->method = (recipe_method)i;
+        if (strcmp(name, evaluation_name(out)) == 0) return true;
+    }
+    return out->unjudged;
 }
 
 static void take_results(evaluation *e, const store_eval_results *rows) {
@@ -78,7 +83,7 @@ static void take_results(evaluation *e, const store_eval_results *rows) {
 
 static esp_status take_eval(evaluation *out, const store_eval *row, const store_eval_results *rows,
                             esp_error *error) {
-    if (!method_named(row->method, &out->method))
+    if (!method_named(row->method, out))
         return error_fail(error, "read it with the version that wrote it",
                           "evaluation of iteration %lld: unknown method \"%s\"", (long long)row->iteration,
                           row->method);
@@ -93,11 +98,31 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
     take_results(out, rows);
     out->tokens_sampled = row->tokens_sampled;
     out->tokens_computed = row->tokens_computed;
+    out->tokens_judged = row->tokens_judged;
     if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
         out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
+    out->search.finished_judged = out->search.unfinished_judged = judge_class_figures(&(judge_class){0});
     out->search.auc = judge_scores_auc(&(judge_scores){0});
     evaluation_figures(out);
     return ESP_OK;
+}
+
+/* What is said of the judge of an evaluation by search. */
+static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, esp_error *error) {
+    if (out->method != RECIPE_SEARCH || out->unjudged) return ESP_OK;
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        const store_judgement *row = &rows.at[i];
+        if (row->iteration != iteration || strcmp(row->source, JUDGE_EVAL) != 0) continue;
+        bool finished = strcmp(row->kind, "finished") == 0;
+        judge_figures *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
+        status = judge_figures_read(row, to, error);
+    }
+    out->search.auc = (judge_auc){out->search.finished_judged.auc, out->search.unfinished_judged.auc};
+    STORE_LIST_FREE(&rows);
+    return status;
 }
 
 esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
@@ -113,6 +138,7 @@ esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const c
                                          store_folder(s), (long long)iteration, method, set);
     if (status == ESP_OK) {
         status = take_eval(out, row, &rows, error);
+        if (status == ESP_OK) status = take_judgements(out, s, iteration, error);
         STORE_LIST_FREE(&rows);
     }
     STORE_LIST_FREE(&all);
@@ -134,21 +160,24 @@ static json_t *points_json(const evaluation *e) {
     json_t *list = json_array();
     for (int64_t i = 0; i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
-        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
+        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
                                               number(p->pass), "pass_interval", interval(p->pass_interval),
                                               "majority", number(p->majority), "majority_interval",
-                                              interval(p->majority_interval)));
+                                              interval(p->majority_interval), "tokens", number(p->tokens)));
     }
     return list;
 }
 
 static json_t *search_json(const evaluation *e) {
-    return json_pack(
-        "{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o}", "vote_right", (json_int_t)e->search.vote_right,
-        "vote", number(e->search.vote), "vote_interval", interval(e->search.vote_interval), "any_right",
-        (json_int_t)e->search.any_right, "any", number(e->search.any), "nodes", (json_int_t)e->search.nodes,
-        "finished_chains", (json_int_t)e->search.finished_chains, "auc_finished",
-        judge_auc_json(e->search.auc.finished), "auc_unfinished", judge_auc_json(e->search.auc.unfinished));
+    return json_pack("{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "vote_right",
+                     (json_int_t)e->search.vote_right, "vote", number(e->search.vote), "vote_interval",
+                     interval(e->search.vote_interval), "any_right", (json_int_t)e->search.any_right, "any",
+                     number(e->search.any), "nodes", (json_int_t)e->search.nodes, "finished_chains",
+                     (json_int_t)e->search.finished_chains, "auc_finished",
+                     judge_auc_json(e->search.auc.finished), "auc_unfinished",
+                     judge_auc_json(e->search.auc.unfinished), "finished",
+                     judge_figures_json(&e->search.finished_judged), "unfinished",
+                     judge_figures_json(&e->search.unfinished_judged));
 }
 
 /* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */
@@ -189,9 +218,9 @@ static json_t *results_json(const evaluation *e) {
 
 json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
-        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_method_name(e->method), "k",
-                  (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
-                  "accuracy", number(e->accuracy), "interval", interval(e->interval));
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e), "k", (json_int_t)e->k,
+                  "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
+                  number(e->accuracy), "interval", interval(e->interval));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
         json_object_set_new(o, "pass_at_1", number(e->points[0].pass));

@@ -82,24 +82,127 @@ judge_auc judge_scores_auc(const judge_scores *scores) {
                        .unfinished = class_area(&scores->unfinished)};
 }
 
-esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error) {
+esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error) {
     store_trees trees;
-    *out = judge_scores_auc(&(judge_scores){0});
+    *out = (judge_scores){0};
     ESP_TRY(store_read_trees(s, iteration, &trees, error));
-    judge_scores scores = {0};
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < trees.count && status == ESP_OK; i++) {
         store_nodes nodes;
         status = store_read_nodes(s, trees.at[i].tree, &nodes, error);
         if (status != ESP_OK) break;
-        judge_scores_add_stored(&scores, nodes.at, nodes.count);
+        judge_scores_add_stored(out, nodes.at, nodes.count);
         STORE_LIST_FREE(&nodes);
     }
     STORE_LIST_FREE(&trees);
-    if (status == ESP_OK) *out = judge_scores_auc(&scores);
-    judge_scores_free(&scores);
+    if (status != ESP_OK) judge_scores_free(out);
     return status;
 }
+
+esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error) {
+    judge_scores scores;
+    *out = judge_scores_auc(&(judge_scores){0});
+    ESP_TRY(judge_scores_of_trees(s, iteration, &scores, error));
+    *out = judge_scores_auc(&scores);
+    judge_scores_free(&scores);
+    return ESP_OK;
+}
+
+/* ---- calibration ---- */
+
+static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
+    return (judge_bin){.nodes = nodes,
+                       .positives = positives,
+                       .confidence = nodes ? confidence : NAN,
+                       .share = nodes ? (double)positives / (double)nodes : NAN,
+                       .interval = metrics_wilson(positives, nodes)};
+}
+
+judge_calibration judge_class_calibration(const judge_class *c) {
+    judge_calibration out = {0};
+    double sums[JUDGE_BINS] = {0}, error = 0;
+    for (int64_t i = 0; i < c->confidence.count; i++) {
+        double confidence = c->confidence.at[i], place = floor(confidence * JUDGE_BINS);
+        if (!isfinite(confidence)) continue;
+        int bin = place < 0 ? 0 : place >= JUDGE_BINS ? JUDGE_BINS - 1 : (int)place;
+        out.bins[bin].nodes++;
+        out.bins[bin].positives += c->positive.at[i];
+        sums[bin] += confidence;
+        out.nodes++;
+    }
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        judge_bin *b = &out.bins[i];
+        error += fabs(sums[i] - (double)b->positives);
+        *b = bin_of(b->nodes, b->positives, sums[i] / (double)b->nodes);
+    }
+    out.error = out.nodes ? error / (double)out.nodes : NAN;
+    return out;
+}
+
+judge_figures judge_class_figures(const judge_class *c) {
+    return (judge_figures){.auc = class_area(c), .calibration = judge_class_calibration(c)};
+}
+
+/* ---- store ---- */
+
+static esp_status record_one(const judge_figures *f, int64_t iteration, const char *source, const char *kind,
+                             store *s, esp_error *error) {
+    if (f->calibration.nodes == 0) return ESP_OK;
+    text_buffer bins = {0};
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        const judge_bin *b = &f->calibration.bins[i];
+        text_printf(&bins, "%s[%lld,%lld,", i ? "," : "[", (long long)b->nodes, (long long)b->positives);
+        text_printf(&bins, b->nodes ? "%.17g]" : "null]", b->confidence);
+    }
+    text_puts(&bins, "]");
+    store_judgement row = {.iteration = iteration,
+                           .source = source,
+                           .kind = kind,
+                           .positives = f->auc.positives,
+                           .negatives = f->auc.negatives,
+                           .area = f->auc.area,
+                           .low = f->auc.interval.low,
+                           .high = f->auc.interval.high,
+                           .calibration_error = f->calibration.error,
+                           .bins = bins.at};
+    esp_status status = store_add_judgement(s, &row, error);
+    text_free(&bins);
+    return status;
+}
+
+esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+                        const char *source, store *s, esp_error *error) {
+    ESP_TRY(record_one(finished, iteration, source, "finished", s, error));
+    return record_one(unfinished, iteration, source, "unfinished", s, error);
+}
+
+esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error) {
+    *out = (judge_figures){.auc = {.area = row->area,
+                                   .interval = {row->low, row->high},
+                                   .positives = row->positives,
+                                   .negatives = row->negatives}};
+    out->calibration.error = row->calibration_error;
+    json_t *bins = json_loads(row->bins ? row->bins : "", 0, NULL);
+    bool sound = json_array_size(bins) == JUDGE_BINS;
+    for (int i = 0; i < JUDGE_BINS && sound; i++) {
+        json_int_t nodes, positives;
+        json_t *mean;
+        sound = json_unpack(json_array_get(bins, (size_t)i), "[I, I, o!]", &nodes, &positives, &mean) == 0 &&
+                positives >= 0 && nodes >= positives && json_is_number(mean) == (nodes > 0);
+        if (!sound) break;
+        out->calibration.bins[i] = bin_of(nodes, positives, json_number_value(mean));
+        out->calibration.nodes += nodes;
+    }
+    json_decref(bins);
+    if (!sound)
+        return error_fail(error, "the file is damaged; restore it from a copy",
+                          "run.db: judgement of iteration %lld (%s, %s): its bins are not ten of [nodes, "
+                          "positives, mean C]",
+                          (long long)row->iteration, row->source, row->kind);
+    return ESP_OK;
+}
+
+/* ---- JSON ---- */
 
 static json_t *number_or_null(double x) {
     return isfinite(x) ? json_real(x) : json_null();
@@ -109,4 +212,20 @@ json_t *judge_auc_json(metrics_auc a) {
     return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", number_or_null(a.area), "low",
                      number_or_null(a.interval.low), "high", number_or_null(a.interval.high), "positives",
                      (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
+}
+
+json_t *judge_figures_json(const judge_figures *f) {
+    json_t *bins = json_array();
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        const judge_bin *b = &f->calibration.bins[i];
+        json_array_append_new(
+            bins, json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:[o, o]}", "low", (double)i / JUDGE_BINS, "high",
+                            (double)(i + 1) / JUDGE_BINS, "nodes", (json_int_t)b->nodes, "positives",
+                            (json_int_t)b->positives, "confidence", number_or_null(b->confidence), "share",
+                            number_or_null(b->share), "interval", number_or_null(b->interval.low),
+                            number_or_null(b->interval.high)));
+    }
+    return json_pack("{s:o, s:I, s:o, s:o}", "auc", judge_auc_json(f->auc), "nodes",
+                     (json_int_t)f->calibration.nodes, "calibration_error",
+                     number_or_null(f->calibration.error), "bins", bins);
 }

@@ -44,7 +44,46 @@ typedef struct {
     metrics_auc finished, unfinished; /* .area is NAN where a class is empty */
 } judge_auc;
 judge_auc judge_scores_auc(const judge_scores *scores);
-/* The same over the stored trees of one iteration (STORE_ALL: all). */
+
+/* C against the share that is right, in ten bins of equal width (C = 1 is in the last), and the expected
+ * calibration error: the mean over nodes of |mean C of the node's bin - share of positives in it| (Naeini et
+ * al. 2015). The nodes are those of the AUC. */
+enum { JUDGE_BINS = 10 };
+typedef struct {
+    int64_t nodes, positives;
+    double confidence;         /* mean C; NAN without nodes */
+    double share;              /* positives / nodes; NAN without nodes */
+    metrics_interval interval; /* Wilson's of share, a node one trial */
+} judge_bin;
+typedef struct {
+    int64_t nodes;
+    double error; /* NAN without nodes */
+    judge_bin bins[JUDGE_BINS];
+} judge_calibration;
+judge_calibration judge_class_calibration(const judge_class *c);
+
+/* One class of nodes: all that is said of it. */
+typedef struct {
+    metrics_auc auc;
+    judge_calibration calibration;
+} judge_figures;
+judge_figures judge_class_figures(const judge_class *c);
+/* {"auc": as judge_auc_json, "nodes", "calibration_error", "bins": [{"low", "high", "nodes", "positives",
+ * "confidence", "share", "interval"}]}; NAN becomes null. New reference. */
+json_t *judge_figures_json(const judge_figures *f);
+
+/* Of the stored trees of one iteration (STORE_ALL: all); freed by judge_scores_free. */
+esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error);
+
+#define JUDGE_TRAIN "train" /* store_judgement.source */
+#define JUDGE_EVAL  "eval"
+/* Keeps the figures of both classes in the store, those that have nodes. */
+esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+                        const char *source, store *s, esp_error *error);
+/* A stored row as figures: the same numbers. Fails where its bins are not what judge_record writes. */
+esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error);
+
+/* The AUC of the stored trees of one iteration (STORE_ALL: all). */
 esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error);
 /* {"area", "low", "high", "positives", "negatives"}; NAN becomes null. New reference. */
 json_t *judge_auc_json(metrics_auc a);

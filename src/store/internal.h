@@ -27,6 +27,8 @@ struct store {
 };
 
 extern const char store_schema[];
+/* [v]: what brings tables of version v to version v + 1. */
+extern const char *const store_additions[STORE_SCHEMA_VERSION];
 
 /* Fills error from SQLite's last failure: what was being done, the file, what to do. */
 esp_status store_sql_fail(store *s, const char *doing, esp_error *error);

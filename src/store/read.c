@@ -147,6 +147,20 @@ static void take_eval(row *r, store_eval *e) {
     e->maj_at_k = take_double(r);
     e->tokens_sampled = take_int(r);
     e->tokens_computed = take_int(r);
+    if (r->column < sqlite3_column_count(r->statement)) e->tokens_judged = take_int(r);
+}
+
+static void take_judgement(row *r, store_judgement *j) {
+    j->iteration = take_int(r);
+    j->source = take_text(r);
+    j->kind = take_text(r);
+    j->positives = take_int(r);
+    j->negatives = take_int(r);
+    j->area = take_double(r);
+    j->low = take_double(r);
+    j->high = take_double(r);
+    j->calibration_error = take_double(r);
+    j->bins = take_text(r);
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {
@@ -258,6 +272,24 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
                    "itt", iteration, method, set));
 }
 
+/* Runs of schema version 1 have no such table. */
+static esp_status has_judgements(store *s, bool *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'judgements'", ""));
+    ESP_TRY(store_next(s, "read", statement, out, error));
+    if (*out) sqlite3_reset(statement);
+    return ESP_OK;
+}
+
+esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error) {
+    bool has;
+    *out = (store_judgements){0};
+    ESP_TRY(has_judgements(s, &has, error));
+    if (!has) return ESP_OK;
+    READ_ALL(store_judgement, take_judgement, out,
+             QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
+}
+
 /* ---- single values ---- */
 
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
@@ -358,7 +390,10 @@ esp_status store_digest(store *s, uint64_t *out, esp_error *error) {
         "SELECT * FROM commitments ORDER BY tree, step",
         "SELECT * FROM pairs ORDER BY pair",
         "SELECT * FROM updates ORDER BY iteration, phase, step",
-        "SELECT * FROM evals ORDER BY iteration, method, problem_set",
+        /* The columns of version 1: the digest of a run does not change with the program that reads it. */
+        "SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
+        "maj_at_k, "
+        "tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set",
         "SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample",
     };
     XXH3_state_t *state = XXH3_createState();

@@ -1,6 +1,20 @@
 /* The tables of run.db. Blobs of ids are int32, of log-probs float32, little-endian. Nothing but `metrics`
- * and `events` holds a time. A change here raises STORE_SCHEMA_VERSION. */
+ * and `events` holds a time. A change here raises STORE_SCHEMA_VERSION and only adds: columns at a table's
+ * end with a default, tables of their own. store_additions bring an older run up to date when it is written
+ * on; reading takes it as it is. */
 #include "store/internal.h"
+
+/* Version 2: what the judge cost in an evaluation, and how well it judged. bins: JSON, ten of
+ * [nodes, positives, mean C or null]. */
+#define EVALS_2 " tokens_judged INTEGER NOT NULL DEFAULT 0"
+#define JUDGEMENTS                                                                                           \
+    "CREATE TABLE judgements (iteration INTEGER, source TEXT, kind TEXT, positives INTEGER NOT NULL,"        \
+    " negatives INTEGER NOT NULL, area REAL, low REAL, high REAL, calibration_error REAL,"                   \
+    " bins TEXT NOT NULL, PRIMARY KEY (iteration, source, kind)) WITHOUT ROWID;"
+
+const char *const store_additions[STORE_SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
+};
 
 const char store_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -38,8 +52,8 @@ const char store_schema[] =
     "WITHOUT ROWID;"
     "CREATE TABLE evals (iteration INTEGER, method TEXT, problem_set TEXT, k INTEGER NOT NULL,"
     " problems INTEGER NOT NULL, right INTEGER NOT NULL, accuracy REAL, low REAL, high REAL, pass_at_k REAL,"
-    " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL,"
-    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;"
+    " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 ","
+    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS
     "CREATE TABLE eval_results (iteration INTEGER, method TEXT, problem_set TEXT, problem INTEGER, sample "
     "INTEGER,"
     " right INTEGER NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL, answer TEXT, text TEXT,"

@@ -89,17 +89,32 @@ static esp_status is_blank(store *s, bool *blank, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status check_version(store *s, esp_error *error) {
-    int64_t version, application;
-    ESP_TRY(number_of(s, "PRAGMA user_version", &version, error));
+static esp_status check_version(store *s, int64_t *version, esp_error *error) {
+    int64_t application;
+    ESP_TRY(number_of(s, "PRAGMA user_version", version, error));
     ESP_TRY(number_of(s, "PRAGMA application_id", &application, error));
     if (application != STORE_APPLICATION_ID)
         return error_fail(error, "name a folder that espalier made", "%s: not a run of Espalier", s->file);
-    if (version != STORE_SCHEMA_VERSION)
+    if (*version < 1 || *version > STORE_SCHEMA_VERSION)
         return error_fail(error, "use the Espalier that made it, or start a new run",
-                          "%s: written with schema version %lld; this program reads version %d", s->file,
-                          (long long)version, STORE_SCHEMA_VERSION);
+                          "%s: written with schema version %lld; this program reads versions 1 to %d",
+                          s->file, (long long)*version, STORE_SCHEMA_VERSION);
     return ESP_OK;
+}
+
+/* A run of an older version gets what its tables lack, all of it or nothing. */
+static esp_status bring_up_to_date(store *s, int64_t version, esp_error *error) {
+    if (version == STORE_SCHEMA_VERSION) return ESP_OK;
+    char ending[64];
+    snprintf(ending, sizeof ending, "PRAGMA user_version = %d;", STORE_SCHEMA_VERSION);
+    ESP_TRY(store_begin(s, error));
+    esp_status status = ESP_OK;
+    for (; version < STORE_SCHEMA_VERSION && status == ESP_OK; version++)
+        status = execute(s, "add to the tables", store_additions[version], error);
+    if (status == ESP_OK) status = execute(s, "add to the tables", ending, error);
+    if (status == ESP_OK) return store_commit(s, error);
+    store_rollback(s);
+    return status;
 }
 
 static esp_status open_database(store *s, const char *name, int flags, esp_error *error) {
@@ -112,14 +127,15 @@ static esp_status open_database(store *s, const char *name, int flags, esp_error
 
 static esp_status open_to_write(store *s, esp_error *error) {
     bool blank;
+    int64_t version = STORE_SCHEMA_VERSION;
     ESP_TRY(open_database(s, s->file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error));
     ESP_TRY(is_blank(s, &blank, error));
-    if (!blank) ESP_TRY(check_version(s, error));
+    if (!blank) ESP_TRY(check_version(s, &version, error));
     if (!blank && s->mode == STORE_CREATE)
         return error_fail(error, "go on with it by --resume, or choose another folder with --out",
                           "%s: holds a run already", s->folder);
     ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
-    return blank ? make_schema(s, error) : ESP_OK;
+    return blank ? make_schema(s, error) : bring_up_to_date(s, version, error);
 }
 
 /* file:...?immutable=1, with what a URI would read otherwise escaped. */
@@ -134,6 +150,7 @@ static char *immutable_uri(const char *path) {
 
 static esp_status open_to_read(store *s, esp_error *error) {
     bool blank;
+    int64_t version;
     char *wal = mem_printf("%s-wal", s->file);
     /* In a folder that may not be written SQLite cannot make the WAL's index; without a WAL there is no need
      * of it. */
@@ -147,7 +164,7 @@ static esp_status open_to_read(store *s, esp_error *error) {
     if (blank)
         return error_fail(error, "the run was stopped before it began: start it again",
                           "%s: holds no run yet", s->file);
-    return check_version(s, error);
+    return check_version(s, &version, error);
 }
 
 static esp_status open_log(store *s, esp_error *error) {

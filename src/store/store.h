@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STORE_SCHEMA_VERSION 1
+/* Versions only add; all up to this one are read. */
+#define STORE_SCHEMA_VERSION 2
 
 typedef struct store store;
 
@@ -152,6 +153,7 @@ typedef struct {
     int64_t k, problems, right;
     double accuracy, low, high, pass_at_k, maj_at_k;
     int64_t tokens_sampled, tokens_computed;
+    int64_t tokens_judged; /* steps and suffixes fed to the judge; 0 in runs of schema version 1 */
 } store_eval;
 typedef struct {
     int64_t problem, sample;
@@ -162,6 +164,19 @@ typedef struct {
 /* Replaces the evaluation of the same iteration, method and set, with all its results, in one transaction. */
 esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
                           esp_error *error);
+
+/* How well self-evaluation judged in one iteration (run/judge_auc.h has what the figures are). */
+typedef struct {
+    int64_t iteration;
+    const char *source; /* "train": the iteration's trees, the gold example shown where the recipe says so;
+                           "eval": search at inference, nothing gold shown */
+    const char *kind;   /* nodes: "finished", "unfinished" */
+    int64_t positives, negatives;
+    double area, low, high;   /* AUC and its 95% interval; NAN where a class is empty */
+    double calibration_error; /* ECE over ten bins; NAN without nodes */
+    const char *bins;         /* JSON: ten of [nodes, positives, mean C or null] */
+} store_judgement;
+esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error); /* again: replaces */
 
 /* ---- times and talk: not compared between runs ---- */
 esp_status store_metric(store *s, int64_t iteration, const char *key, double value, esp_error *error);
@@ -185,6 +200,7 @@ typedef STORE_LIST(store_pair) store_pairs;
 typedef STORE_LIST(store_update) store_updates;
 typedef STORE_LIST(store_eval) store_evals;
 typedef STORE_LIST(store_eval_result) store_eval_results;
+typedef STORE_LIST(store_judgement) store_judgements;
 typedef struct {
     int64_t tree, nodes, pairs;
 } store_size;
@@ -213,6 +229,8 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
  * rows. */
 esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error);
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
+/* By iteration, source, kind; none in runs of schema version 1. */
+esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
 /* The last value of a metric; *found says whether there is one. */
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
                             esp_error *error);

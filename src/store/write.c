@@ -134,9 +134,9 @@ static esp_status write_eval(store *s, const store_eval *e, const store_eval_res
                       "DELETE FROM eval_results WHERE iteration = ? AND method = ? AND problem_set = ?",
                       "itt", e->iteration, e->method, e->set));
     ESP_TRY(store_run(
-        s, doing, error, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ittiiidddddii", e->iteration, e->method, e->set, e->k, e->problems, e->right, e->accuracy, e->low,
-        e->high, e->pass_at_k, e->maj_at_k, e->tokens_sampled, e->tokens_computed));
+        s, doing, error, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "ittiiidddddiii", e->iteration, e->method, e->set, e->k, e->problems, e->right, e->accuracy, e->low,
+        e->high, e->pass_at_k, e->maj_at_k, e->tokens_sampled, e->tokens_computed, e->tokens_judged));
     for (int64_t i = 0; i < n; i++)
         ESP_TRY(store_run(s, doing, error, "INSERT INTO eval_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                           "ittiiiiitt", e->iteration, e->method, e->set, r[i].problem, r[i].sample,
@@ -149,6 +149,13 @@ esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result
     bool own;
     ESP_TRY(store_enter(s, &own, error));
     return store_leave(s, own, write_eval(s, e, results, n, error), error);
+}
+
+esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error) {
+    return store_run(s, "add a judgement", error,
+                     "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "ittiiddddt",
+                     j->iteration, j->source, j->kind, j->positives, j->negatives, j->area, j->low, j->high,
+                     j->calibration_error, j->bins);
 }
 
 /* ---- times and talk ---- */

@@ -239,6 +239,70 @@ static void test_judge_scores(void **state) {
     json_decref(json);
 }
 
+/* Confidences in made-up bins: means, shares and their distance by hand; into the store and back to the bit.
+ */
+static void test_calibration(void **state) {
+    (void)state;
+    static const double c[] = {0.0, 0.05, 0.09, 0.35, 0.1, 1.0, 0.95, 0.999, 2.5, -1};
+    static const bool right[] = {false, true, false, true, false, true, true, false, true, false};
+    judge_class class = {0};
+    for (int i = 0; i < 10; i++) {
+        MEM_LIST_PUSH(&class.confidence, c[i]);
+        MEM_LIST_PUSH(&class.positive, right[i]);
+    }
+    judge_figures f = judge_class_figures(&class);
+    const judge_bin *b = f.calibration.bins;
+    assert_int_equal(f.calibration.nodes, 10);
+    assert_int_equal(b[0].nodes, 4); /* 0, 0.05, 0.09, and what is below 0 */
+    assert_int_equal(b[0].positives, 1);
+    near(b[0].confidence, (0.05 + 0.09 - 1) / 4);
+    near(b[0].share, 0.25);
+    near(b[0].interval.high, metrics_wilson(1, 4).high);
+    assert_int_equal(b[1].nodes, 1); /* 0.1 begins the second */
+    assert_int_equal(b[2].nodes, 0);
+    assert_true(isnan(b[2].share) && isnan(b[2].confidence));
+    assert_int_equal(b[9].nodes, 4); /* 1 is in the last */
+    near(f.calibration.error, (fabs(0.14 - 1 - 1) + 0.1 + 0.65 + fabs(1.0 + 0.95 + 0.999 + 2.5 - 3)) / 10);
+
+    store *s;
+    const char *base = getenv("TMPDIR");
+    char *folder = mem_printf("%s/espalier-judgement-%d", base ? base : "/tmp", (int)getpid());
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    judge_figures none = judge_class_figures(&(judge_class){0}), back;
+    assert_true(isnan(none.calibration.error) && none.calibration.nodes == 0);
+    OK(judge_record(&f, &none, 4, JUDGE_TRAIN, s, &error));
+    store_judgements rows;
+    OK(store_read_judgements(s, &rows, &error));
+    assert_int_equal(rows.count, 1); /* a class without nodes leaves none */
+    assert_string_equal(rows.at[0].kind, "finished");
+    OK(judge_figures_read(&rows.at[0], &back, &error));
+    json_t *one = judge_figures_json(&f), *other = judge_figures_json(&back);
+    assert_non_null(one);
+    assert_true(json_equal(one, other));
+    near(json_number_value(json_object_get(json_object_get(one, "auc"), "area")), f.auc.area);
+    json_decref(one);
+    json_decref(other);
+    static const char *const damaged[] = {
+        NULL,
+        "",
+        "{}",
+        "[[1,2,0.5]]",
+        "[[1,2,0.5],0,0,0,0,0,0,0,0,0]",
+        "[[2,1,null],[0,0,null],[0,0,null],[0,0,null],[0,0,null],[0,0,null],"
+        "[0,0,null],[0,0,null],[0,0,null],[0,0,null]]"};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        rows.at[0].bins = damaged[i];
+        assert_int_equal(judge_figures_read(&rows.at[0], &back, &error), ESP_FAILED);
+        assert_non_null(strstr(error.message, "judgement of iteration 4 (train, finished)"));
+    }
+    STORE_LIST_FREE(&rows);
+    store_close(s);
+    folder_remove(folder, NULL);
+    mem_free(folder);
+    MEM_LIST_FREE(&class.confidence);
+    MEM_LIST_FREE(&class.positive);
+}
+
 /* ---- a policy ---- */
 
 typedef struct {
@@ -412,11 +476,11 @@ static void test_policy_stops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),      cmocka_unit_test(test_greedy_and_search),
-        cmocka_unit_test(test_comparison),   cmocka_unit_test(test_comparison_of_methods),
-        cmocka_unit_test(test_record),       cmocka_unit_test(test_judge_scores),
-        cmocka_unit_test(test_policy),       cmocka_unit_test(test_search_is_blind),
-        cmocka_unit_test(test_policy_stops),
+        cmocka_unit_test(test_samples),         cmocka_unit_test(test_greedy_and_search),
+        cmocka_unit_test(test_comparison),      cmocka_unit_test(test_comparison_of_methods),
+        cmocka_unit_test(test_record),          cmocka_unit_test(test_judge_scores),
+        cmocka_unit_test(test_calibration),     cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_search_is_blind), cmocka_unit_test(test_policy_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

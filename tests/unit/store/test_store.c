@@ -304,7 +304,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads version 1");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 2");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -322,6 +322,61 @@ static void foreign_and_second_are_refused(void **state) {
     store_close(s);
     mem_free(inner);
     mem_free(file);
+    drop_folder(folder);
+}
+
+/* A run of schema version 1, as the program that knew no other left it: read as it is, brought up to date
+ * when written on, its digest the same throughout. */
+static void older_runs_are_read_and_go_on(void **state) {
+    (void)state;
+    char *folder = new_folder();
+    store *s;
+    store_eval e = {.iteration = 1, .method = "greedy", .set = "test", .k = 1, .problems = 8, .right = 2};
+    OK(store_open(&s, folder, STORE_CREATE, error));
+    OK(write_wave(s, 0, error));
+    OK(store_add_eval(s, &e, NULL, 0, error));
+    uint64_t made, now;
+    OK(store_digest(s, &made, error));
+    store_close(s);
+    change(folder,
+           "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; PRAGMA user_version = 1");
+
+    store_evals evals;
+    store_judgements judgements;
+    OK(store_open(&s, folder, STORE_READ, error));
+    OK(store_read_evals(s, &evals, error));
+    assert_true(evals.count == 1 && evals.at[0].right == 2 && evals.at[0].tokens_judged == 0);
+    STORE_LIST_FREE(&evals);
+    OK(store_read_judgements(s, &judgements, error));
+    assert_int_equal(judgements.count, 0);
+    OK(store_digest(s, &now, error));
+    assert_true(now == made);
+    store_close(s);
+    assert_int_equal(number(folder, "PRAGMA user_version"), 1); /* reading changes nothing */
+
+    OK(store_open(&s, folder, STORE_RESUME, error));
+    OK(store_digest(s, &now, error));
+    assert_true(now == made);
+    e.iteration = 2, e.tokens_judged = 77;
+    OK(store_add_eval(s, &e, NULL, 0, error));
+    store_judgement j = {
+        .iteration = 2, .source = "eval", .kind = "finished", .positives = 3, .negatives = 4};
+    j.area = NAN, j.high = 0.75, j.calibration_error = 0.125, j.bins = "[]";
+    OK(store_add_judgement(s, &j, error));
+    OK(store_add_judgement(s, &j, error));
+    store_close(s);
+    OK(store_open(&s, folder, STORE_READ, error));
+    OK(store_read_evals(s, &evals, error));
+    assert_true(evals.count == 2 && evals.at[0].tokens_judged == 0 && evals.at[1].tokens_judged == 77);
+    STORE_LIST_FREE(&evals);
+    OK(store_read_judgements(s, &judgements, error));
+    assert_int_equal(judgements.count, 1);
+    assert_true(judgements.at[0].negatives == 4 && isnan(judgements.at[0].area));
+    assert_true(judgements.at[0].high == 0.75 && judgements.at[0].calibration_error == 0.125);
+    assert_string_equal(judgements.at[0].bins, "[]");
+    STORE_LIST_FREE(&judgements);
+    store_close(s);
+    assert_int_equal(number(folder, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
     drop_folder(folder);
 }
 
@@ -455,6 +510,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
         cmocka_unit_test(foreign_and_second_are_refused),
+        cmocka_unit_test(older_runs_are_read_and_go_on),
         cmocka_unit_test(log_has_whole_lines),
         cmocka_unit_test(a_kill_leaves_whole_waves),
         cmocka_unit_test(a_refused_write_leaves_whole_waves),
