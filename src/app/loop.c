@@ -4,8 +4,10 @@
 #include "app/output.h"
 #include "app/progress.h"
 #include "app/stop.h"
+#include "app/terminal.h"
 #include "app/verbs.h"
 #include "run/run.h"
+#include "view/report.h"
 
 #include <string.h>
 
@@ -44,14 +46,32 @@ static void summary_text(const json_t *summary, text_buffer *out) {
                     (long long)json_integer_value(json_object_get(e, "problems")));
     }
     const json_t *position = json_object_get(summary, "position");
+    const char *report = json_string_value(json_object_get(summary, "report"));
+    if (report) text_printf(out, "report %s\n", report);
     text_printf(out, "run %s, digest %s, policy %s\n", json_string_value(json_object_get(summary, "run")),
                 json_string_value(json_object_get(summary, "digest")),
                 json_string_value(json_object_get(position, "checkpoint")));
 }
 
-static esp_status print_summary(const char *folder, bool json, esp_error *error) {
+/* The page of a finished run; its path, freed by mem_free. Where it cannot be written that is said, and the
+ * run is as finished as it was: NULL. */
+static char *write_report(const char *folder) {
+    report_options options = {.run = folder, .trees = -1};
+    esp_error error = {0};
+    if (report_write(&options, NULL, &error) == ESP_OK) return report_path(&options);
+    char *line =
+        mem_printf("espalier: the run is finished, its report is not written: %s%s%s\n  make it by: espalier "
+                   "report %s\n",
+                   error.message, error.hint[0] ? "; " : "", error.hint, folder);
+    terminal_put(stderr, line);
+    mem_free(line);
+    return NULL;
+}
+
+static esp_status print_summary(const char *folder, const char *report, bool json, esp_error *error) {
     json_t *summary;
     ESP_TRY(run_summary(folder, &summary, error));
+    if (report) json_object_set_new(summary, "report", json_from_text(report, strlen(report)));
     if (json) return output_json(summary, 17, error);
     text_buffer text = {0};
     summary_text(summary, &text);
@@ -65,13 +85,15 @@ static esp_status run_parts(const recipe *r, const char *path, int parts, bool r
                             esp_error *error) {
     char *folder = run_folder(r, path);
     observe_context context = {0};
-    observer watcher = observe(&context);
+    stop_install();
+    observer watcher = observe_run(&context, folder, stop_flag());
     run_options options = {
         .folder = folder, .resume = resume, .parts = parts, .observer = &watcher, .stop = stop_flag()};
-    stop_install();
     esp_status status = run_recipe(r, &options, error);
-    observer_end(&watcher);
-    if (status == ESP_OK) status = print_summary(folder, json, error);
+    observe_end(&context);
+    char *report = status == ESP_OK && parts == RUN_ALL ? write_report(folder) : NULL;
+    if (status == ESP_OK) status = print_summary(folder, report, json, error);
+    mem_free(report);
     mem_free(folder);
     return status;
 }

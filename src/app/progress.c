@@ -1,14 +1,11 @@
 #include "app/progress.h"
+
+#include "app/terminal.h"
 #include "base/clock.h"
-#include "base/memory.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
 struct progress {
     progress_style style;
@@ -30,38 +27,17 @@ static double now(const progress *p) {
     return p->style.now(p->style.context);
 }
 
-static bool locale_is_utf8(void) {
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (int i = 0; i < 3; i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value) return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
-    }
-    return false;
-}
-
 progress_style progress_style_of(FILE *stream) {
-    const char *terminal = getenv("TERM"), *no_colour = getenv("NO_COLOR");
-    bool live = isatty(fileno(stream)) == 1 && terminal && strcmp(terminal, "dumb") != 0;
+    display d = terminal_display(stream, 80);
     return (progress_style){.stream = stream,
-                            .live = live,
-                            .colour = live && !(no_colour && *no_colour),
-                            .unicode = locale_is_utf8()};
+                            .live = terminal_is_live(stream),
+                            .colour = d.colour,
+                            .unicode = terminal_locale_is_utf8()};
 }
 
 /* ---- numbers in words ---- */
 
-static void put_duration(text_buffer *out, double seconds) {
-    int64_t s = seconds > 0 ? (int64_t)(seconds + 0.5) : 0;
-    int64_t days = s / 86400, hours = s / 3600 % 24, minutes = s / 60 % 60;
-    if (days)
-        text_printf(out, "%lld d %lld h", (long long)days, (long long)hours);
-    else if (hours)
-        text_printf(out, "%lld:%02lld:%02lld", (long long)hours, (long long)minutes, (long long)(s % 60));
-    else
-        text_printf(out, "%lld:%02lld", (long long)minutes, (long long)(s % 60));
-}
-
-static void put_rate(text_buffer *out, double per_second) {
+void progress_put_rate(text_buffer *out, double per_second) {
     double rate = per_second;
     const char *unit = "s";
     if (rate < 1) rate *= 60, unit = "min";
@@ -79,47 +55,29 @@ static void put_figures(const progress *p, const char *between, bool with_percen
     if (with_percent && p->total) text_printf(out, " (%lld%%)", (long long)(100 * p->done / p->total));
     if (rate <= 0) return;
     text_puts(out, between);
-    put_rate(out, rate);
+    progress_put_rate(out, rate);
     if (!p->total || p->done >= p->total) return;
     text_puts(out, between);
-    put_duration(out, (double)(p->total - p->done) / rate);
+    display_duration(out, (double)(p->total - p->done) / rate);
     text_puts(out, " left");
 }
 
 /* ---- drawing ---- */
 
-static int columns(const char *text) {
-    int n = 0;
-    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80; /* code points */
-    return n;
-}
-
-/* At most `width` columns of text. */
-static void put_cut(text_buffer *out, const char *text, int width) {
-    const char *end = text;
-    for (int n = 0; *end && (((unsigned char)*end & 0xc0) == 0x80 || n < width); end++)
-        n += ((unsigned char)end[0] & 0xc0) != 0x80;
-    text_append(out, text, (size_t)(end - text));
-}
-
 static int window(const progress *p) {
-    struct winsize size;
-    if (p->style.width) return p->style.width;
-    if (ioctl(fileno(p->style.stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-    return 80;
+    return p->style.width ? p->style.width : terminal_width(p->style.stream, 80);
 }
 
-static void put_bar(const progress *p, int width, text_buffer *out) {
+void progress_put_bar(const progress_style *style, double share, int width, text_buffer *out) {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    double share = (double)p->done / (double)p->total;
     int64_t filled = (int64_t)((share < 1 ? share : 1) * width * 8);
     int used = 0;
-    if (p->style.colour) text_puts(out, "\x1b[32m");
-    for (; used < filled / 8; used++) text_puts(out, p->style.unicode ? "█" : "#");
-    if (p->style.unicode && filled % 8) text_puts(out, eighths[filled % 8]), used++;
-    if (p->style.colour) text_puts(out, "\x1b[90m");
-    for (; used < width; used++) text_puts(out, p->style.unicode ? "░" : "-");
-    if (p->style.colour) text_puts(out, "\x1b[0m");
+    if (style->colour) text_puts(out, "\x1b[32m");
+    for (; used < filled / 8; used++) text_puts(out, style->unicode ? "█" : "#");
+    if (style->unicode && filled % 8) text_puts(out, eighths[filled % 8]), used++;
+    if (style->colour) text_puts(out, "\x1b[90m");
+    for (; used < width; used++) text_puts(out, style->unicode ? "░" : "-");
+    if (style->colour) text_puts(out, "\x1b[0m");
 }
 
 static void draw_live(progress *p) {
@@ -128,16 +86,17 @@ static void draw_live(progress *p) {
     put_figures(p, "  ", false, &figures);
     if (p->status && *p->status) text_printf(&figures, "  %s", p->status);
     int width = window(p) - 1; /* the last column would wrap on some terminals */
-    int room = width - columns(p->title) - columns(figures.at) - 4;
+    int room = width - display_columns(p->title) - display_columns(figures.at) - 4;
     text_puts(&line, "\r");
     if (p->total && room >= LEAST_BAR) {
         text_printf(&line, "%s  ", p->title);
-        put_bar(p, room < WIDEST_BAR ? room : WIDEST_BAR, &line);
+        progress_put_bar(&p->style, (double)p->done / (double)p->total, room < WIDEST_BAR ? room : WIDEST_BAR,
+                         &line);
         text_printf(&line, "  %s", figures.at);
     } else {
         text_buffer plain = {0};
         text_printf(&plain, "%s  %s", p->title, figures.at);
-        put_cut(&line, plain.at, width);
+        text_append(&line, plain.at, display_fit(plain.at, width));
         text_free(&plain);
     }
     text_puts(&line, "\x1b[K");
@@ -180,10 +139,18 @@ static void clear_line(progress *p) {
 
 /* ---- the calls ---- */
 
+/* Foreign words in a form that cannot command the terminal; freed by mem_free. */
+static char *cleaned(const progress_style *style, const char *text) {
+    text_buffer clean = {0};
+    display_clean(&clean, style->unicode || !style->live, text, strlen(text));
+    return clean.at;
+}
+
 progress *progress_begin_styled(const progress_style *style, const char *title, int64_t total,
                                 const char *unit) {
     progress *p = MEM_NEW(progress);
-    *p = (progress){.style = *style, .title = mem_strdup(title), .unit = mem_strdup(unit), .total = total};
+    *p = (progress){
+        .style = *style, .title = cleaned(style, title), .unit = cleaned(style, unit), .total = total};
     if (!p->style.now) p->style.now = monotonic;
     p->began = now(p);
     p->drawn = p->style.live ? p->began - live_pause : p->began;
@@ -213,26 +180,28 @@ void progress_set(progress *p, int64_t done) {
 }
 
 void progress_status(progress *p, const char *format, ...) {
-    text_buffer text = {0};
     char words[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
-    text_puts(&text, words);
     mem_free(p->status);
-    p->status = text.at;
+    p->status = cleaned(&p->style, words);
     draw_when_due(p);
 }
 
 void progress_note(progress *p, const char *format, ...) {
     FILE *stream = p ? p->style.stream : stderr;
+    progress_style style = p ? p->style : progress_style_of(stream);
+    char words[2048];
     va_list arguments;
-    if (p) clear_line(p);
     va_start(arguments, format);
-    vfprintf(stream, format, arguments);
+    vsnprintf(words, sizeof words, format, arguments);
     va_end(arguments);
-    fputc('\n', stream);
+    char *line = cleaned(&style, words);
+    if (p) clear_line(p);
+    fprintf(stream, "%s\n", line);
+    mem_free(line);
     fflush(stream);
     if (p && p->style.live) draw_live(p);
 }
@@ -244,10 +213,10 @@ void progress_end(progress *p) {
     text_printf(&line, "%s: %lld", p->title, (long long)p->done);
     if (p->done < p->total) text_printf(&line, "/%lld", (long long)p->total);
     text_printf(&line, " %s in ", p->unit);
-    put_duration(&line, elapsed);
+    display_duration(&line, elapsed);
     if (elapsed > 0 && p->done > p->skipped) {
         text_puts(&line, " (");
-        put_rate(&line, (double)(p->done - p->skipped) / elapsed);
+        progress_put_rate(&line, (double)(p->done - p->skipped) / elapsed);
         text_puts(&line, ")");
     }
     if (p->status && *p->status) text_printf(&line, ", %s", p->status);

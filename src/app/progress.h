@@ -3,6 +3,8 @@
 #ifndef ESPALIER_APP_PROGRESS_H
 #define ESPALIER_APP_PROGRESS_H
 
+#include "base/memory.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +21,10 @@ typedef struct {
     void *context;
 } progress_style;
 progress_style progress_style_of(FILE *stream);
+
+/* A bar of `width` columns; and "3.2/s", "12/min". */
+void progress_put_bar(const progress_style *style, double share, int width, text_buffer *out);
+void progress_put_rate(text_buffer *out, double per_second);
 
 /* total 0: unknown. unit is a plural word: "problems". progress_begin shows on standard error. */
 progress *progress_begin(const char *title, int64_t total, const char *unit);

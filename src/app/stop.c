@@ -6,6 +6,9 @@
 /* The one piece of state that a signal handler can reach. */
 static volatile sig_atomic_t stop_requested;
 
+static const char stop_line[] =
+    "\nespalier: stopping; what is in hand is finished first (again: quit at once)\n";
+
 static void on_signal(int number) {
     if (stop_requested) { /* the second: the default action ends the program */
         signal(number, SIG_DFL);
@@ -13,9 +16,7 @@ static void on_signal(int number) {
         return;
     }
     stop_requested = 1;
-    static const char line[] =
-        "\nespalier: stopping; what is in hand is finished first (again: quit at once)\n";
-    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    ssize_t written = write(STDERR_FILENO, stop_line, sizeof stop_line - 1);
     (void)written;
 }
 
@@ -31,6 +32,10 @@ void stop_install(void) {
 
 const volatile sig_atomic_t *stop_flag(void) {
     return &stop_requested;
+}
+
+int stop_line_columns(void) {
+    return (int)sizeof stop_line - 3; /* its two line ends and the zero */
 }
 
 esp_status stop_check(esp_error *error) {

@@ -9,6 +9,8 @@
 /* From now on a signal sets the flag. A verb that looks at the flag calls it first. */
 void stop_install(void);
 const volatile sig_atomic_t *stop_flag(void);
+/* Columns of the line that the first signal writes; it stands between two line ends. */
+int stop_line_columns(void);
 /* ESP_INTERRUPTED where the flag is set. */
 esp_status stop_check(esp_error *error);
 
