@@ -174,6 +174,16 @@ static double path_logprob(const search *s, int32_t node) {
     return sum;
 }
 
+/* (4.2) between two whole chains. */
+static double instance_smoothing(const search *s, int32_t chosen, int32_t rejected) {
+    const search_config *c = search_config_of(s);
+    if (c->smoothing == SEARCH_SMOOTHING_VISITS)
+        return loss_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
+                              c->smoothing_cap);
+    int w = search_evidence_of(s, chosen), l = search_evidence_of(s, rejected);
+    return fmin(search_order_doubt(w > 0, w<0, l> 0, l < 0), c->smoothing_cap);
+}
+
 /* Instance-level (METHOD.md 6): the tree's finished chain of largest reward against that of smallest; ties to
  * the lower node. */
 static esp_status store_instance_pair(run_state *run, const store_tree *tree, const search *s,
@@ -197,7 +207,7 @@ static esp_status store_instance_pair(run_state *run, const store_tree *tree, co
                       .q_rejected = l.R,
                       .n_chosen = w.N,
                       .n_rejected = l.N,
-                      .alpha = loss_smoothing((double)w.N, (double)l.N, search_config_of(s)->smoothing_cap),
+                      .alpha = instance_smoothing(s, best, worst),
                       .policy_logp_chosen = path_logprob(s, best),
                       .policy_logp_rejected = path_logprob(s, worst)};
     esp_status status = store_one_pair(run, tree, &row, &ids, error);

@@ -40,6 +40,7 @@ typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
 typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
 typedef enum { RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH } recipe_method;
+typedef enum { RECIPE_COMPARE_OFF, RECIPE_COMPARE_ON, RECIPE_COMPARE_BOTH } recipe_compare;
 typedef enum { RECIPE_SET_TEST, RECIPE_SET_DEV } recipe_set;
 
 typedef struct {
@@ -99,6 +100,8 @@ typedef struct {
         double lambda, c_puct, gamma;
         search_commit_kind commit;
         search_pairs_kind pairs_from;
+        search_pairs_at_kind pairs_at;
+        search_smoothing_kind smoothing;
         search_loser_kind loser;
         double cut_reward, right_other_reward;
         double short_bonus_1, short_bonus_2; /* factors on a positive outcome at depth 1 and 2 */
@@ -144,6 +147,10 @@ typedef struct {
         int64_t max_tokens;
         int64_t limit; /* problems; 0: all */
         int64_t batch; /* chains side by side */
+        /* Besides, before the first iteration and after the last: */
+        int64_t compare_k;             /* samples a problem; 0: none */
+        recipe_compare compare_search; /* search; both: without self-evaluation too */
+        int64_t compare_limit;         /* problems; 0: as limit */
     } eval;
 } recipe;
 

@@ -28,6 +28,8 @@ search_config recipe_search_config(const recipe *r) {
         .root_counts_twice = r->search.root_counts_twice,
         .gold_injection = r->search.gold_injection,
         .pairs_from = r->search.pairs_from,
+        .pairs_at = r->search.pairs_at,
+        .smoothing = r->search.smoothing,
         .loser = r->search.loser,
         .min_q_gap = r->search.min_q_gap,
         .smoothing_cap = r->search.smoothing_cap,
@@ -68,6 +70,8 @@ void recipe_use_search_preset(recipe *r, const search_preset *preset) {
     s->root_counts_twice = c->root_counts_twice;
     s->gold_injection = c->gold_injection;
     s->pairs_from = c->pairs_from;
+    s->pairs_at = c->pairs_at;
+    s->smoothing = c->smoothing;
     s->loser = c->loser;
     s->min_q_gap = c->min_q_gap;
     s->smoothing_cap = c->smoothing_cap;

@@ -83,6 +83,8 @@ static const option options[] = {
     {FLOAT(search, gamma), .flag = "--gamma", .initial = "1", .low = 0, .high = 1, .help = "discount a step (METHOD 2.6)"},
     {ENUM(search, commit, search_commit_kind, "visits|visits_times_spread|q"), .flag = "--commit", .initial = "visits", .help = "which child is committed to (METHOD 2.7)"},
     {ENUM(search, pairs_from, search_pairs_kind, "visited|all"), .flag = "--pairs-from", .initial = "visited", .help = "children that a pair may be read from (METHOD 4.1)"},
+    {ENUM(search, pairs_at, search_pairs_at_kind, "commitments|all"), .flag = "--pairs-at", .initial = "commitments", .help = "where pairs are read: a pair a commitment, or in the finished tree each losing step of every visited state (METHOD 4.1)"},
+    {ENUM(search, smoothing, search_smoothing_kind, "visits|evidence"), .flag = "--smoothing", .initial = "visits", .help = "label smoothing from visits (METHOD 4.2), or the posterior chance that the order is wrong from the right and wrong chains below the two steps"},
     {ENUM(search, loser, search_loser_kind, "smallest_q|random_sibling"), .flag = "--loser", .initial = "smallest_q", .help = "which child is a pair's rejected step (METHOD 4.1)"},
     {FLOAT(search, cut_reward), .flag = "--cut-reward", .initial = "-1", .low = -10, .high = 10, .help = "outcome of a chain that was cut unfinished"},
     {FLOAT(search, right_other_reward), .initial = "1", .low = 0, .high = 10, .help = "outcome of a right chain whose text is not the gold rationale"},
@@ -91,7 +93,7 @@ static const option options[] = {
     {FLOAT(search, smoothing_cap), .flag = "--smoothing-cap", .initial = "0.5", .low = 0, .high = 1, .help = "largest label smoothing of a pair (METHOD 4.2)"},
     {FLOAT(search, min_q_gap), .flag = "--min-q-gap", .initial = "0", .low = 0, .high = 100, .help = "no pair unless the values of its steps differ by more"},
     {INT(search, rest_from_depth), .flag = "--rest-from-depth", .initial = "-1", .low = -1, .high = 1000, .help = "from this depth on, one candidate that runs to the end of the chain; -1: off"},
-    {INT(search, max_pairs), .flag = "--max-pairs", .initial = "0", .low = 0, .high = 1e6, .help = "pairs of a problem, the first ones; 0: all"},
+    {INT(search, max_pairs), .flag = "--max-pairs", .initial = "0", .low = 0, .high = 1e6, .help = "pairs of a problem, the first ones, or with pairs_at all those of least doubt; 0: all"},
     {BOOL(search, only_if_right), .initial = "false", .help = "no pairs unless the last step's best child is right"},
     {BOOL(search, join_only_child), .initial = "false", .help = "a committed only child is joined to both steps of the pair before it"},
     {BOOL(search, depth_discount_confidence), .initial = "false", .help = "self-evaluation is divided by max(parent depth - 3, 1)"},
@@ -137,6 +139,9 @@ static const option options[] = {
     {INT(eval, max_tokens), .flag = "--max-tokens", .initial = "320", .low = 1, .high = 1e6, .help = "tokens of a chain; an unfinished one is wrong"},
     {INT(eval, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems; 0: all"},
     {INT(eval, batch), .flag = "--batch", .initial = "64", .low = 1, .high = 65536, .help = "chains side by side"},
+    {INT(eval, compare_k), .initial = "0", .low = 0, .high = 4096, .help = "before the first iteration and after the last, so many samples a problem besides, for pass@k and maj@k; 0: none"},
+    {ENUM(eval, compare_search, recipe_compare, "off|on|both"), .initial = "off", .help = "before the first iteration and after the last, search at inference besides; both: without self-evaluation too"},
+    {INT(eval, compare_limit), .initial = "0", .low = 0, .high = 1e9, .help = "problems of these two; 0: as many as eval.limit"},
 };
 
 /* What METHOD.md section 6 says of the update. Keys that a preset leaves out keep their defaults. */

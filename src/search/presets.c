@@ -89,6 +89,8 @@ const search_preset *search_preset_named(const char *name) {
 static const char *const prior_names[] = {"length_normalised", "probability_over_length"};
 static const char *const commit_names[] = {"visits", "visits_times_spread", "q"};
 static const char *const pairs_names[] = {"visited", "all"};
+static const char *const pairs_at_names[] = {"commitments", "all"};
+static const char *const smoothing_names[] = {"visits", "evidence"};
 static const char *const loser_names[] = {"smallest_q", "random_sibling"};
 static const char *const outcome_names[] = {"open", "right", "wrong", "finished_unknown", "scored", "cut"};
 
@@ -112,5 +114,7 @@ static int find(const char *const *names, int count, const char *name) {
 NAMES(search_prior, search_prior_kind, prior_names)
 NAMES(search_commit, search_commit_kind, commit_names)
 NAMES(search_pairs, search_pairs_kind, pairs_names)
+NAMES(search_pairs_at, search_pairs_at_kind, pairs_at_names)
+NAMES(search_smoothing, search_smoothing_kind, smoothing_names)
 NAMES(search_loser, search_loser_kind, loser_names)
 NAMES(search_outcome, search_outcome, outcome_names)

@@ -35,6 +35,8 @@ esp_status search_config_check(const search_config *c, esp_error *error) {
     ESP_TRY(check_integer("prior", c->prior, 0, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH, error));
     ESP_TRY(check_integer("commit", c->commit, 0, SEARCH_COMMIT_Q, error));
     ESP_TRY(check_integer("pairs_from", c->pairs_from, 0, SEARCH_PAIRS_ALL, error));
+    ESP_TRY(check_integer("pairs_at", c->pairs_at, 0, SEARCH_PAIRS_AT_ALL, error));
+    ESP_TRY(check_integer("smoothing", c->smoothing, 0, SEARCH_SMOOTHING_EVIDENCE, error));
     ESP_TRY(check_integer("loser", c->loser, 0, SEARCH_LOSER_RANDOM_SIBLING, error));
     ESP_TRY(check_real("cut_reward", c->cut_reward, -INFINITY, error));
     ESP_TRY(check_real("right_reward", c->right_reward, -INFINITY, error));
@@ -46,14 +48,28 @@ esp_status search_config_check(const search_config *c, esp_error *error) {
     ESP_TRY(check_real("gamma", c->gamma, 0, error));
     ESP_TRY(check_real("lambda", c->lambda, 0, error));
     ESP_TRY(check_real("min_q_gap", c->min_q_gap, 0, error));
-    return check_real("smoothing_cap", c->smoothing_cap, 0, error);
+    ESP_TRY(check_real("smoothing_cap", c->smoothing_cap, 0, error));
+    if (c->pairs_at == SEARCH_PAIRS_AT_ALL && (c->loser != SEARCH_LOSER_SMALLEST_Q || c->join_only_child))
+        return error_fail(error,
+                          "set search.pairs_at to commitments, or loser and join_only_child to their "
+                          "defaults",
+                          "search.pairs_at is all, which goes with neither loser random_sibling nor "
+                          "join_only_child");
+    return ESP_OK;
+}
+
+/* Nothing is simulated any more. */
+static void finish(search *s) {
+    s->phase = PHASE_DONE;
+    if (s->config.pairs_at == SEARCH_PAIRS_AT_ALL) tree_read_all_pairs(s);
 }
 
 /* (2.7) How many simulations start from the current root. */
 static void start_root(search *s) {
     s->simulations_left = s->config.simulations;
     if (s->nodes.at[s->top].depth == 0) s->simulations_left *= s->config.root_multiplier;
-    s->phase = s->nodes.at[s->top].ended ? PHASE_DONE : PHASE_SIMULATION;
+    s->phase = PHASE_SIMULATION;
+    if (s->nodes.at[s->top].ended) finish(s);
 }
 
 esp_status search_new(search **out, const search_config *config, rng_key_t key, esp_error *error) {
@@ -146,25 +162,24 @@ void search_next(search *s, search_request *out) {
         } else if (commit_step(s)) {
             start_root(s);
         } else {
-            s->phase = PHASE_DONE;
+            finish(s);
         }
     }
     *out = s->phase == PHASE_DONE ? (search_request){.kind = SEARCH_DONE, .node = s->top} : s->request;
 }
 
-static void wait_for_judge(search *s) {
-    const tree_node *node = &s->nodes.at[s->at];
-    s->request = (search_request){.kind = SEARCH_JUDGE, .node = node->first_child, .count = node->children};
+static void wait_for_judge(search *s, int32_t first, int32_t count) {
+    s->request = (search_request){.kind = SEARCH_JUDGE, .node = first, .count = count};
     s->phase = PHASE_JUDGE;
 }
 
 static esp_status feed_candidates(search *s, const search_reply *reply, esp_error *error) {
     ESP_TRY(tree_check_candidates(s, reply, error));
-    int32_t children = tree_expand(s, reply);
-    if (children && s->config.judge) {
-        wait_for_judge(s);
+    int32_t made = tree_expand(s, reply), first = (int32_t)s->nodes.count - made;
+    if (made && s->config.judge) {
+        wait_for_judge(s, first, made);
     } else {
-        tree_score(s, s->at, NULL);
+        tree_score(s, first, made, NULL);
         s->phase = PHASE_DESCEND;
     }
     return ESP_OK;
@@ -179,7 +194,7 @@ static esp_status feed_confidences(search *s, const search_reply *reply, esp_err
     for (int32_t i = 0; i < s->request.count; i++)
         if (!isfinite(reply->confidences[i]))
             return error_fail(error, hint, "the confidence of node %d is not finite", node + i);
-    tree_score(s, s->at, reply->confidences);
+    tree_score(s, node, s->request.count, reply->confidences);
     s->phase = PHASE_DESCEND;
     return ESP_OK;
 }

@@ -29,6 +29,10 @@ typedef enum { SEARCH_PRIOR_LENGTH_NORMALISED, SEARCH_PRIOR_PROBABILITY_OVER_LEN
 typedef enum { SEARCH_COMMIT_VISITS, SEARCH_COMMIT_VISITS_TIMES_SPREAD, SEARCH_COMMIT_Q } search_commit_kind;
 /* (4.1): which children may stand in a pair */
 typedef enum { SEARCH_PAIRS_VISITED, SEARCH_PAIRS_ALL } search_pairs_kind;
+/* (4.1): read at every commitment, or in the finished tree at every visited state with children */
+typedef enum { SEARCH_PAIRS_AT_COMMITMENTS, SEARCH_PAIRS_AT_ALL } search_pairs_at_kind;
+/* (4.2): alpha from visits, or from the finished chains below the two steps */
+typedef enum { SEARCH_SMOOTHING_VISITS, SEARCH_SMOOTHING_EVIDENCE } search_smoothing_kind;
 /* (4.1): the child with the smallest Q, or (code) a random sibling of the best */
 typedef enum { SEARCH_LOSER_SMALLEST_Q, SEARCH_LOSER_RANDOM_SIBLING } search_loser_kind;
 
@@ -57,12 +61,15 @@ typedef struct {
     bool unvisited_counts_one;      /* (2.8) */
     bool root_counts_twice;         /* (2.8) */
     bool gold_injection; /* (2.8) the gold rationale's next step joins the candidates on the gold path */
-    search_pairs_kind pairs_from; /* (4.1) */
-    search_loser_kind loser;      /* (4.1) */
-    double min_q_gap;             /* (4.1) a pair needs Q_w - Q_l > this; at least 0 */
-    double smoothing_cap;         /* (4.2) largest alpha */
-    int32_t max_pairs;            /* pairs a problem, the first ones; 0 is no limit (code: 8) */
-    bool only_if_right;           /* (code) no pairs unless the last step's best-Q candidate is right */
+    search_pairs_kind pairs_from;    /* (4.1) */
+    search_pairs_at_kind pairs_at;   /* (4.1) all: goes with neither a random loser nor join_only_child */
+    search_smoothing_kind smoothing; /* (4.2) */
+    search_loser_kind loser;         /* (4.1) */
+    double min_q_gap;                /* (4.1) a pair needs Q_w - Q_l > this; at least 0 */
+    double smoothing_cap;            /* (4.2) largest alpha */
+    int32_t max_pairs;  /* pairs a problem; 0 is no limit (code: 8). The first commitments', or with pairs_at
+                           all  those of least doubt */
+    bool only_if_right; /* (code) no pairs unless the last step's best-Q candidate is right */
     bool join_only_child; /* (code) a committed only child is joined to both steps of the pair before it */
 } search_config;
 
@@ -143,9 +150,10 @@ void search_watch(search *s, void (*seen)(void *user, const search_simulation *s
 /* ---- reading ---- */
 
 typedef struct {
-    int32_t parent;      /* -1 at the root */
-    int32_t depth;       /* steps from the root */
-    int32_t first_child; /* children are first_child .. first_child + children - 1; -1 without */
+    int32_t parent;       /* -1 at the root */
+    int32_t depth;        /* steps from the root */
+    int32_t first_child;  /* -1 without; the others by next_sibling */
+    int32_t next_sibling; /* -1 at the last; first_child + 1 and so on, but with root_probe */
     int32_t children;
     int32_t candidate;     /* its number in the reply it came with */
     int32_t n;             /* |a|, 0 at the root */
@@ -167,9 +175,13 @@ typedef struct {
     double Q, V, R, p;
 } search_child;
 
-/* (4.1, 4.2) A preference: after `state`, `chosen` rather than `rejected`. */
+/* (4.1, 4.2) A preference: after `state`, `chosen` rather than `rejected`. With pairs_at all, in the finished
+ * tree: at every visited state, each child for which a sibling has a Q that is larger by more than min_q_gap
+ * is rejected once, against the one of these siblings whose order is least in doubt (smallest uncapped alpha;
+ * ties: larger Q, lower node). Children may stand in pairs as pairs_from says, or with smoothing by evidence
+ * where a finished chain ends there or below. In the order of (state, rejected). */
 typedef struct {
-    int32_t step;             /* number of the commitment it was read at */
+    int32_t step;             /* number of the commitment of `state`; -1: none was made there */
     int32_t state;            /* node of the common prefix */
     int32_t chosen, rejected; /* nodes */
     double q_chosen, q_rejected;
@@ -215,6 +227,15 @@ int32_t search_pair_count(const search *s);
 search_pair search_pair_at(const search *s, int32_t index);
 search_stats search_stats_of(const search *s);
 
+/* (4.2), smoothing by evidence: the posterior chance that the rejected step is the better one. Each step's
+ * chance to end right is Beta(1 + right, 1 + wrong) from the finished chains below it, uniform before,
+ * independent: exact, P(theta_l > theta_w). Counts are at least 0. No evidence on either side: 1/2. */
+double search_order_doubt(int64_t right_chosen, int64_t wrong_chosen, int64_t right_rejected,
+                          int64_t wrong_rejected);
+/* What a finished chain says to that: 1 right, -1 wrong (a cut chain with a negative cut_reward is wrong), 0
+ * nothing. */
+int search_evidence_of(const search *s, int32_t node);
+
 bool search_outcome_is_finished(search_outcome outcome); /* RIGHT, WRONG, FINISHED_UNKNOWN, SCORED */
 bool search_outcome_is_ended(search_outcome outcome);    /* finished, or CUT */
 /* The first visited finished node with a number of at least `from`, or -1. For votes weighted by C (section
@@ -232,12 +253,16 @@ int64_t search_path_ids(const search *s, int32_t node, int32_t *out);
 const char *search_prior_name(search_prior_kind kind);
 const char *search_commit_name(search_commit_kind kind);
 const char *search_pairs_name(search_pairs_kind kind);
+const char *search_pairs_at_name(search_pairs_at_kind kind);
+const char *search_smoothing_name(search_smoothing_kind kind);
 const char *search_loser_name(search_loser_kind kind);
 const char *search_outcome_name(search_outcome outcome);
 /* By name; false where there is none such. */
 bool search_prior_named(const char *name, search_prior_kind *out);
 bool search_commit_named(const char *name, search_commit_kind *out);
 bool search_pairs_named(const char *name, search_pairs_kind *out);
+bool search_pairs_at_named(const char *name, search_pairs_at_kind *out);
+bool search_smoothing_named(const char *name, search_smoothing_kind *out);
 bool search_loser_named(const char *name, search_loser_kind *out);
 bool search_outcome_named(const char *name, search_outcome *out);
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 void tree_add_root(search *s) {
-    tree_node node = {.p = 1.0, .parent = -1, .first_child = -1, .gold = s->config.gold_injection};
+    tree_node node = {
+        .p = 1.0, .parent = -1, .first_child = -1, .next_sibling = -1, .gold = s->config.gold_injection};
     tree_step step = {.ids_at = -1, .logprobs_at = -1};
     MEM_LIST_PUSH(&s->nodes, node);
     MEM_LIST_PUSH(&s->steps, step);
@@ -85,10 +86,19 @@ esp_status tree_check_candidates(const search *s, const search_reply *reply, esp
 }
 
 /* The child of `parent` made from an earlier candidate with the same text, or -1. */
-static int32_t same_text(const search *s, int32_t first, uint64_t key) {
-    for (int32_t i = first; i < s->steps.count; i++)
+static int32_t same_text(const search *s, int32_t parent, uint64_t key) {
+    for (int32_t i = s->nodes.at[parent].first_child; i >= 0; i = s->nodes.at[i].next_sibling)
         if (s->steps.at[i].text_key == key) return i;
     return -1;
+}
+
+/* Hangs the node that is made next below `parent`, behind the children there are. */
+static void link_child(search *s, int32_t parent) {
+    tree_node *above = &s->nodes.at[parent];
+    int32_t made = (int32_t)s->nodes.count, *link = &above->first_child;
+    while (*link >= 0) link = &s->nodes.at[*link].next_sibling;
+    *link = made;
+    above->children++;
 }
 
 static void add_child(search *s, int32_t parent, const search_candidate *c, int32_t index) {
@@ -97,6 +107,7 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
     tree_node node = {.p = prior(&s->config, c->logprob, c->n),
                       .parent = parent,
                       .first_child = -1,
+                      .next_sibling = -1,
                       .depth = depth,
                       .outcome = (uint8_t)outcome,
                       .ended = search_outcome_is_ended(outcome),
@@ -118,6 +129,7 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
         memcpy(s->logprobs.at + s->logprobs.count, c->logprobs, (size_t)c->n * sizeof *c->logprobs);
         s->logprobs.count += c->n;
     }
+    link_child(s, parent);
     MEM_LIST_PUSH(&s->nodes, node);
     MEM_LIST_PUSH(&s->steps, step);
 }
@@ -126,7 +138,7 @@ int32_t tree_expand(search *s, const search_reply *reply) {
     int32_t parent = s->at, first = (int32_t)s->nodes.count;
     for (int32_t i = 0; i < reply->candidate_count; i++) {
         const search_candidate *c = &reply->candidates[i];
-        int32_t twin = same_text(s, first, c->text_key);
+        int32_t twin = same_text(s, parent, c->text_key);
         s->stats.candidates++;
         if (!c->gold) s->stats.tokens += c->n;
         if (twin < 0)
@@ -136,45 +148,42 @@ int32_t tree_expand(search *s, const search_reply *reply) {
             if (c->gold) s->nodes.at[twin].gold = 1; /* the policy found the gold step by itself */
         }
     }
-    tree_node *node = &s->nodes.at[parent];
-    node->expanded = 1;
-    node->children = (int32_t)s->nodes.count - first;
-    if (node->children) node->first_child = first;
-    return node->children;
+    s->nodes.at[parent].expanded = 1;
+    return (int32_t)s->nodes.count - first;
 }
 
-void tree_score(search *s, int32_t parent, const double *confidences) {
-    const tree_node *above = &s->nodes.at[parent];
-    double discount = s->config.depth_discount_confidence && above->depth > 4 ? above->depth - 3 : 1;
-    for (int32_t i = 0; i < above->children; i++) {
-        tree_node *node = &s->nodes.at[above->first_child + i];
-        tree_step *step = &s->steps.at[above->first_child + i];
+void tree_score(search *s, int32_t first, int32_t count, const double *confidences) {
+    for (int32_t i = 0; i < count; i++) {
+        tree_node *node = &s->nodes.at[first + i];
+        tree_step *step = &s->steps.at[first + i];
+        int32_t above = s->nodes.at[node->parent].depth;
+        double discount = s->config.depth_discount_confidence && above > 4 ? above - 3 : 1;
         step->C = confidences ? confidences[i] / discount : 0;
-        node->R = step->O + step->C;
-        node->r = node->R - above->R;
+        step->R = step->O + step->C;
+        node->r = step->R - s->steps.at[node->parent].R;
         node->Q = node->r;
     }
 }
 
 int32_t tree_select(const search *s, int32_t parent) {
-    const tree_node *above = &s->nodes.at[parent], *children = &s->nodes.at[above->first_child];
+    const tree_node *nodes = s->nodes.at, *above = &nodes[parent];
     double root_of_N = sqrt((double)above->N), best = -INFINITY, c_puct = s->config.c_puct;
-    int32_t chosen = 0;
-    for (int32_t i = 0; i < above->children; i++) {
-        const tree_node *c = &children[i];
+    int32_t chosen = above->first_child;
+    for (int32_t i = above->first_child; i >= 0; i = nodes[i].next_sibling) {
+        const tree_node *c = &nodes[i];
         double score = c->Q + c_puct * c->p * root_of_N / (1 + (double)c->N);
         if (score > best) best = score, chosen = i;
     }
-    return above->first_child + chosen;
+    return chosen;
 }
 
 /* (2.6) Q of the children of `node` and then its V, which stays where no child has a weight. */
 static void update_value(search *s, tree_node *node) {
-    tree_node *children = &s->nodes.at[node->first_child];
     int32_t least = s->config.unvisited_counts_one ? 1 : 0;
     double gamma = s->config.gamma, sum = 0, weights = 0;
-    for (int32_t i = 0; i < node->children; i++) {
-        tree_node *c = &children[i];
+    for (int32_t i = node->first_child; i >= 0;) {
+        tree_node *c = &s->nodes.at[i];
+        i = c->next_sibling;
         double weight = c->N > least ? c->N : least;
         c->Q = c->r + gamma * c->V;
         sum += weight * c->Q;

@@ -5,12 +5,12 @@
 #include "base/memory.h"
 #include "search/search.h"
 
-/* What simulations read and write, one cache line a node; siblings are neighbours, so that select and backup
- * walk straight through memory. */
+/* What simulations read and write, one cache line a node; siblings are linked, and neighbours where they were
+ * made together, so that select and backup mostly walk straight through memory. */
 typedef struct {
-    double Q, V, r, p, R;
-    int32_t N, parent, first_child, children;
-    int32_t depth;
+    double Q, V, r, p;
+    int32_t N, parent, first_child, next_sibling; /* -1 without */
+    int32_t children, depth;
     uint8_t outcome; /* search_outcome */
     uint8_t ended;   /* finished or cut: search_outcome_is_ended(outcome) */
     uint8_t expanded;
@@ -19,10 +19,11 @@ typedef struct {
 
 /* What is only kept. */
 typedef struct {
-    double logprob, C, O;
+    double logprob, C, O, R;
     uint64_t text_key;
     int64_t ids_at, logprobs_at; /* offsets in the arenas, -1 without */
     int32_t n, candidate;
+    int32_t asked; /* candidates ever asked for below this node, gold ones not counted */
 } tree_step;
 
 typedef struct {
@@ -58,7 +59,7 @@ struct search {
     int32_t nodes_before;     /* nodes when the simulation in hand began */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
-    bool last_best_right;     /* the best-Q child of the last commitment is right */
+    bool last_best_right; /* the best-Q child of the last commitment is right */
     search_stats stats;
 };
 
@@ -66,10 +67,11 @@ struct search {
 void tree_add_root(search *s);
 /* (2.3) Checks a whole reply; nothing is changed. */
 esp_status tree_check_candidates(const search *s, const search_reply *reply, esp_error *error);
-/* (2.3) Adds the candidates as children of s->at, duplicates dropped. Returns how many there are now. */
+/* (2.3) Adds the candidates as children of s->at, duplicates dropped. Returns how many were added: they are
+ * the last nodes. */
 int32_t tree_expand(search *s, const search_reply *reply);
-/* (2.4, 2.5) Gives the children of `node` their C (NULL: 0), R, r and first Q. */
-void tree_score(search *s, int32_t node, const double *confidences);
+/* (2.4, 2.5) Gives `count` nodes from `first`, children of one state, their C (NULL: 0), R, r and first Q. */
+void tree_score(search *s, int32_t first, int32_t count, const double *confidences);
 /* (2.1) The child of `node`, which has some, to go to. */
 int32_t tree_select(const search *s, int32_t node);
 /* (2.6) From `leaf` up to the current root. */
@@ -78,5 +80,18 @@ void tree_backup(search *s, int32_t leaf);
 /* commit.c: (2.7, 4.1, 4.2) Commits from s->top, whose simulations are done, and moves it on. False at a dead
  * end. */
 bool commit_step(search *s);
+/* (4.1) May this child stand in a pair? */
+bool commit_may_pair(const search *s, const tree_node *c);
+
+/* pairs.c: (4.1, 4.2) */
+typedef struct {
+    int32_t right, wrong; /* finished chains that end at a node or below it */
+} tree_evidence;
+/* Of every node, in an array that the caller frees with mem_free. */
+tree_evidence *tree_gather_evidence(const search *s);
+/* (4.2) The chance that the order of two siblings is wrong, uncapped; evidence NULL: by visits. */
+double tree_doubt(const search *s, const tree_evidence *evidence, int32_t chosen, int32_t rejected);
+/* pairs_at all: reads the pairs of the whole tree, which is done. */
+void tree_read_all_pairs(search *s);
 
 #endif
