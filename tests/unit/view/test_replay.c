@@ -1,0 +1,164 @@
+/* A stored tree searched again: the same simulations, held to the stored numbers; what does not fit is not
+ * told. */
+#include "support.h"
+#include "../search/synthetic.h"
+
+#include "view/replay.h"
+
+typedef struct {
+    MEM_LIST(store_node) nodes;
+    MEM_LIST(search_simulation) seen;
+} stored;
+
+static void see(void *user, const search_simulation *simulation) {
+    stored *out = user;
+    MEM_LIST_PUSH(&out->seen, *simulation);
+}
+
+/* A search by the synthetic policy, and its nodes as the run stores them. */
+static stored search_and_store(const search_config *config, uint64_t seed) {
+    stored out = {0};
+    synthetic *y = synthetic_new(config, seed);
+    search_watch(y->s, see, &out);
+    while (synthetic_step(y)) {
+    }
+    for (int32_t i = 0; i < search_node_count(y->s); i++) {
+        search_node n = search_node_at(y->s, i);
+        store_node row = {.index = i,
+                          .parent = n.parent,
+                          .depth = n.depth,
+                          .count = n.n,
+                          .visits = n.N,
+                          .logprob = n.logprob,
+                          .q = n.Q,
+                          .v = n.V,
+                          .r = n.R,
+                          .prior = n.p,
+                          .confidence = n.C,
+                          .outcome = n.O,
+                          .flags = (search_outcome_is_finished(n.outcome) ? STORE_NODE_FINISHED : 0) |
+                                   (n.outcome == SEARCH_CUT ? STORE_NODE_CUT : 0) |
+                                   (n.gold ? STORE_NODE_GOLD : 0) |
+                                   (config->judge && i > 0 ? STORE_NODE_JUDGED : 0)};
+        MEM_LIST_PUSH(&out.nodes, row);
+    }
+    assert_int_equal(out.seen.count, search_stats_of(y->s).simulations);
+    synthetic_free(y);
+    return out;
+}
+
+static void stored_free(stored *s) {
+    MEM_LIST_FREE(&s->nodes);
+    MEM_LIST_FREE(&s->seen);
+}
+
+static void check(const search_config *config, uint64_t seed) {
+    stored s = search_and_store(config, seed);
+    replay r = {0};
+    assert_true(replay_tree(&r, config, s.nodes.at, s.nodes.count));
+    assert_int_equal(r.simulations.count, s.seen.count);
+    assert_memory_equal(r.simulations.at, s.seen.at, sizeof *s.seen.at * (size_t)s.seen.count);
+    int32_t made = 1; /* the root is there from the beginning */
+    for (int64_t i = 0; i < r.simulations.count; i++) {
+        assert_int_equal(r.simulations.at[i].first_new, made);
+        made += r.simulations.at[i].new_count;
+    }
+    assert_int_equal(made, s.nodes.count);
+    replay_free(&r);
+    stored_free(&s);
+}
+
+static void every_preset_is_replayed(void **state) {
+    (void)state;
+    const search_preset *p;
+    for (int32_t i = 0; (p = search_preset_at(i)); i++)
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            search_config config = p->config;
+            if (config.simulations > 8)
+                config.simulations = 8; /* the tree of the synthetic policy is small */
+            if (config.root_multiplier > 4) config.root_multiplier = 4;
+            config.judge = seed % 3 != 0;
+            config.gold_injection = seed % 2;
+            config.max_nodes = seed % 4 == 3 ? 40 : 0;
+            check(&config, seed);
+        }
+}
+
+static void what_does_not_fit_is_not_told(void **state) {
+    (void)state;
+    search_config config = search_preset_named("default")->config;
+    config.simulations = 12;
+    config.breadth_root = 5;
+    stored s = search_and_store(&config, 6);
+    replay r = {0};
+    assert_true(s.nodes.count > 8);
+    assert_true(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    double q = s.nodes.at[3].q;
+    s.nodes.at[3].q = q + 1e-6;
+    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    assert_int_equal(r.simulations.count, 0);
+    s.nodes.at[3].q = q;
+    s.nodes.at[2].visits++;
+    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    s.nodes.at[2].visits--;
+    search_config other = config;
+    other.c_puct = 40 * config.c_puct + 1;
+    other.simulations++;
+    assert_false(replay_tree(&r, &other, s.nodes.at, s.nodes.count));
+    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count - 1)); /* a node is gone */
+    s.nodes.at[4].confidence = NAN;
+    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    replay_free(&r);
+    stored_free(&s);
+}
+
+/* What a damaged store may hold. */
+static void damage_is_survived(void **state) {
+    (void)state;
+    search_config config = search_preset_named("default")->config;
+    replay r = {0};
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        stored s = search_and_store(&config, seed % 7);
+        rng_key_t key = rng_mix(rng_key(3), seed);
+        store_node *n = &s.nodes.at[rng_below(key, 0, (uint64_t)s.nodes.count)];
+        int64_t wild[] = {-2, 0, 1, INT64_MAX, INT64_MIN, s.nodes.count};
+        int64_t value = wild[rng_below(key, 1, 6)];
+        bool untouched = false;
+        switch (rng_below(key, 2, 5)) {
+        case 0:
+            untouched = n->parent == value;
+            n->parent = value;
+            break;
+        case 1:
+            untouched = n->index == value;
+            n->index = value;
+            break;
+        case 2: /* a length decides the prior alone: the search may come out the same */
+            untouched = n->index == 0 || value > 0;
+            n->count = value;
+            break;
+        case 3:
+            untouched = n->visits == value;
+            n->visits = value;
+            break;
+        default:
+            n->q = NAN;
+        }
+        bool told = replay_tree(&r, &config, s.nodes.at, s.nodes.count);
+        if (!untouched) assert_false(told);
+        stored_free(&s);
+    }
+    assert_false(replay_tree(&r, &config, NULL, 0));
+    config.simulations = 0;
+    assert_false(replay_tree(&r, &config, &(store_node){.parent = -1}, 1));
+    replay_free(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_preset_is_replayed),
+        cmocka_unit_test(what_does_not_fit_is_not_told),
+        cmocka_unit_test(damage_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
