@@ -3,6 +3,8 @@
 #include "base/file.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,6 +45,18 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* Under another name first: no half of it may stand under its own after a kill. */
+static esp_status remove_whole(const char *path, esp_error *error) {
+    char *old = mem_printf("%s.old", path);
+    esp_status status = folder_remove(old, error);
+    if (status == ESP_OK && rename(path, old) != 0)
+        status = error_fail(error, "check the permissions of the run's folder", "%s: cannot rename: %s", path,
+                            strerror(errno));
+    if (status == ESP_OK) status = folder_remove(old, error);
+    mem_free(old);
+    return status;
+}
+
 esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) {
     char *folder = path_join(run, "checkpoints");
     DIR *d = opendir(folder);
@@ -52,8 +66,10 @@ esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) 
         const char *name = entry->d_name;
         if (name[0] == '.' || strcmp(name, keep) == 0) continue;
         char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
-        if (ends_with(name, ".aside") || ends_with(name, ".old") || strstr(name, "-at-"))
+        if (ends_with(name, ".aside") || ends_with(name, ".old"))
             status = folder_remove(path, error);
+        else if (strstr(name, "-at-"))
+            status = remove_whole(path, error);
         else
             unlink(state); /* absent in most: nothing to say */
         mem_free(state);

@@ -26,6 +26,24 @@ evaluate_options evaluate_options_of(const recipe *r) {
                               .keep_text = true};
 }
 
+int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]) {
+    evaluate_options o = evaluate_options_of(r);
+    recipe_compare search = r->eval.compare_search;
+    int n = 0;
+    o.k = 1;
+    if (r->eval.compare_limit > 0) o.limit = r->eval.compare_limit;
+    if (r->eval.compare_k > 0 && r->eval.method != RECIPE_SAMPLE) {
+        out[n] = o;
+        out[n].method = RECIPE_SAMPLE;
+        out[n++].k = r->eval.compare_k;
+    }
+    o.method = RECIPE_SEARCH;
+    if (search != RECIPE_COMPARE_OFF && r->eval.method != RECIPE_SEARCH) out[n++] = o;
+    o.unjudged = true;
+    if (search == RECIPE_COMPARE_BOTH && r->self_eval.enabled) out[n++] = o;
+    return n;
+}
+
 const char *evaluation_method_name(recipe_method method) {
     static const char *const names[] = {
         [RECIPE_GREEDY] = "greedy", [RECIPE_SAMPLE] = "sample", [RECIPE_SEARCH] = "search"};

@@ -27,6 +27,11 @@ typedef struct {
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */
 evaluate_options evaluate_options_of(const recipe *r);
+/* What a run evaluates besides at its two ends (eval.compare_*), without what the evaluation proper does
+ * already: k samples where that one does not sample, search where it does not search, search without
+ * self-evaluation where the recipe has it. Returns how many. */
+enum { EVALUATE_BESIDES = 3 };
+int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
 /* Size of the KV cache that an evaluation makes. */
 int64_t evaluate_kv_tokens(const session *s, const evaluate_options *options);
 

@@ -106,7 +106,10 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
     if (learns) tape = most(tape, (double)r->learn.tokens_per_microbatch);
     session s = {.recipe = r};
     evaluate_options o = evaluate_options_of(r);
-    double kv = (double)most((double)session_lm_settings(&s).kv_tokens, (double)evaluate_kv_tokens(&s, &o));
+    double kv = most((double)session_lm_settings(&s).kv_tokens, (double)evaluate_kv_tokens(&s, &o));
+    evaluate_options besides[EVALUATE_BESIDES];
+    for (int i = evaluate_options_besides(r, besides) - 1; i >= 0; i--)
+        kv = most(kv, (double)evaluate_kv_tokens(&s, &besides[i]));
     model_memory m = model_memory_plan(config, act, trains, (int64_t)tape, (int64_t)kv);
     model_memory sampling = model_memory_plan(config, act, false, 512, 0);
     plan_memory out = {.weights = m.weights,
@@ -235,26 +238,32 @@ static double seconds_of(const plan_phase *p, const plan_rates *rates) {
 }
 
 /* Trees of `problems` problems. */
-static plan_phase trees(const char *name, const recipe *r, const plan_data *d, const tree_cost *cost,
+static plan_phase trees(const char *name, bool judged, const plan_data *d, const tree_cost *cost,
                         double problems) {
-    double judge =
-        r->self_eval.enabled ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
+    double judge = judged ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
     return (plan_phase){.name = name,
                         .sampled = problems * cost->sampled,
                         .prefilled = problems * (d->prompt_tokens + judge)};
 }
 
 static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
-    double rows = (double)d->train_problems;
-    if (r->sft.limit > 0) rows = least(rows, (double)r->sft.limit);
-    double judges = rows * r->sft.judge_examples, chain = d->steps * d->step_tokens;
+    double problems = (double)d->train_problems, chain = d->steps * d->step_tokens;
+    bool own = r->sft.judge_source == RECIPE_JUDGE_OWN && r->sft.judge_examples > 0;
+    if (r->sft.limit > 0) problems = least(problems, (double)r->sft.limit);
+    double asked = own && r->sft.judge_limit > 0 ? (double)r->sft.judge_limit : problems;
+    double rows = problems * r->sft.rationale_examples, judges = asked * r->sft.judge_examples;
     double tokens =
         rows * (d->prompt_tokens + chain) + judges * (d->judge_tokens + chain / 2 + d->suffix_tokens + 1);
     double epochs = (double)r->sft.epochs;
-    return (plan_phase){.name = "sft",
-                        .times = epochs > 0,
-                        .trained = tokens * epochs,
-                        .updates = (int64_t)(ceil((rows + judges) / (double)r->sft.batch) * epochs)};
+    plan_phase p = {.name = "sft",
+                    .times = epochs > 0,
+                    .trained = tokens * epochs,
+                    .updates = (int64_t)(ceil((rows + judges) / (double)r->sft.batch) * epochs)};
+    if (own) {
+        p.sampled = asked * (double)r->sft.judge_chains * chain;
+        p.prefilled = asked * d->prompt_tokens;
+    }
+    return p;
 }
 
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
@@ -271,26 +280,49 @@ static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const t
     return p;
 }
 
-static plan_phase phase_of_evaluation(const recipe *r, const plan_data *d) {
+/* One evaluation; a search is judged unless `unjudged`. */
+static plan_phase evaluation_of(const recipe *r, const plan_data *d, const evaluate_options *o,
+                                const char *name) {
     double problems = (double)d->test_problems;
-    if (r->eval.limit > 0) problems = least(problems, (double)r->eval.limit);
-    plan_phase p = {.name = "evaluate"};
-    if (r->eval.method == RECIPE_SEARCH) {
+    if (o->limit > 0) problems = least(problems, (double)o->limit);
+    plan_phase p = {.name = name};
+    if (o->method == RECIPE_SEARCH) {
         search_config config = recipe_inference_config(r);
+        if (o->unjudged) config.judge = false;
         tree_cost cost = cost_of_tree(r, &config, d);
-        p = trees("evaluate", r, d, &cost, problems);
+        p = trees(name, config.judge, d, &cost, problems);
     } else {
-        double k = r->eval.method == RECIPE_SAMPLE ? (double)r->eval.k : 1;
-        double chain = least(d->steps * d->step_tokens, (double)r->eval.max_tokens);
+        double k = o->method == RECIPE_SAMPLE ? (double)o->k : 1;
+        double chain = least(d->steps * d->step_tokens, (double)o->max_tokens);
         p.sampled = problems * k * chain;
         p.prefilled = problems * d->prompt_tokens;
     }
-    int64_t every = r->run.eval_every, iterations = r->run.iterations;
-    p.times = problems == 0 ? 0
-                            : 1 + (iterations == 0 ? 0
-                                   : every > 0     ? (iterations + every - 1) / every
-                                                   : 1);
     return p;
+}
+
+static plan_phase phase_of_evaluation(const recipe *r, const plan_data *d) {
+    evaluate_options o = evaluate_options_of(r);
+    plan_phase p = evaluation_of(r, d, &o, "evaluate");
+    int64_t every = r->run.eval_every, iterations = r->run.iterations;
+    p.times = d->test_problems == 0 ? 0
+                                    : 1 + (iterations == 0 ? 0
+                                           : every > 0     ? (iterations + every - 1) / every
+                                                           : 1);
+    return p;
+}
+
+/* What is evaluated besides at the two ends. */
+static plan_phase phase_of_comparison(const recipe *r, const plan_data *d) {
+    evaluate_options o[EVALUATE_BESIDES];
+    int n = evaluate_options_besides(r, o);
+    plan_phase sum = {.name = "compare"};
+    if (n > 0 && d->test_problems > 0) sum.times = r->run.iterations > 0 ? 2 : 1;
+    for (int i = 0; i < n; i++) {
+        plan_phase p = evaluation_of(r, d, &o[i], "compare");
+        sum.sampled += p.sampled;
+        sum.prefilled += p.prefilled;
+    }
+    return sum;
 }
 
 plan plan_make(const recipe *r, const model_config *config, const plan_data *data, const plan_rates *rates) {
@@ -302,10 +334,11 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
               .data = *data,
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
-    p.phases[1] = trees("search", r, data, &cost, (double)r->run.problems_per_iteration);
+    p.phases[1] = trees("search", r->self_eval.enabled, data, &cost, (double)r->run.problems_per_iteration);
     p.phases[1].times = r->run.iterations;
     p.phases[2] = phase_of_learning(r, data, &cost);
     p.phases[3] = phase_of_evaluation(r, data);
+    p.phases[4] = phase_of_comparison(r, data);
     for (int i = 0; i < PLAN_PHASES; i++) {
         p.phases[i].seconds = seconds_of(&p.phases[i], rates);
         p.seconds += p.phases[i].seconds * (double)p.phases[i].times;

@@ -40,14 +40,14 @@ typedef struct {
 } plan_memory;
 
 typedef struct {
-    const char *name;                   /* "sft", "search", "learn", "evaluate" */
+    const char *name;                   /* "sft", "search", "learn", "evaluate", "compare" */
     int64_t times;                      /* how often in the run */
     double sampled, prefilled, trained; /* tokens each time */
     int64_t updates;                    /* each time */
     double seconds;                     /* each time */
 } plan_phase;
 
-enum { PLAN_PHASES = 4 };
+enum { PLAN_PHASES = 5 };
 
 typedef struct {
     plan_memory memory;

@@ -1,8 +1,10 @@
 #include "run/phases.h"
 
 #include "base/file.h"
+#include "run/judge_auc.h"
 #include "run/plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,6 +122,26 @@ static esp_status check_fits(const recipe *r, esp_error *error) {
     return plan_check(&memory, error);
 }
 
+/* Once an iteration's trees are all there, how well they were judged is kept beside them; looked at anew
+ * wherever the run stands, so that a kill in between loses nothing. */
+static esp_status keep_judgement(run_state *run, const store_position *at, esp_error *error) {
+    int64_t done = at->phase == STORE_PHASE_SEARCH ? at->iteration - 1 : at->iteration;
+    store_judgements rows;
+    judge_scores scores;
+    if (done < 1 || !run->session.recipe->self_eval.enabled) return ESP_OK;
+    ESP_TRY(store_read_judgements(run->store, &rows, error));
+    bool there = false;
+    for (int64_t i = 0; i < rows.count; i++)
+        there = there || (rows.at[i].iteration == done && strcmp(rows.at[i].source, JUDGE_TRAIN) == 0);
+    STORE_LIST_FREE(&rows);
+    if (there) return ESP_OK;
+    ESP_TRY(judge_scores_of_trees(run->store, done, &scores, error));
+    judge_figures finished = judge_class_figures(&scores.finished),
+                  unfinished = judge_class_figures(&scores.unfinished);
+    judge_scores_free(&scores);
+    return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
+}
+
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
     run_state run = {.folder = options->folder, .parts = options->parts};
     ESP_TRY(check_fits(r, error));
@@ -133,6 +155,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
         if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
+        if (status == ESP_OK) status = keep_judgement(&run, &at, error);
         if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
         if (session_stopped(&run.session))
             status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
@@ -154,7 +177,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
  * ------------------------------------------------------------------------------------------------------- */
 
 static json_t *number_or_null(double v) {
-    return v == v ? json_real(v) : json_null();
+    return isfinite(v) ? json_real(v) : json_null();
 }
 
 static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
@@ -185,17 +208,38 @@ static esp_status add_evaluations(store *s, json_t *summary, esp_error *error) {
     for (int64_t i = 0; i < evals.count; i++) {
         const store_eval *e = &evals.at[i];
         json_array_append_new(
-            list,
-            json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:f, s:[f,f], s:o, s:o, s:I, s:I}", "iteration",
-                      (json_int_t)e->iteration, "method", e->method, "set", e->set, "k", (json_int_t)e->k,
-                      "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
-                      e->accuracy, "interval", e->low, e->high, "pass_at_k", number_or_null(e->pass_at_k),
-                      "maj_at_k", number_or_null(e->maj_at_k), "tokens_sampled",
-                      (json_int_t)e->tokens_sampled, "tokens_computed", (json_int_t)e->tokens_computed));
+            list, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}",
+                            "iteration", (json_int_t)e->iteration, "method", e->method, "set", e->set, "k",
+                            (json_int_t)e->k, "problems", (json_int_t)e->problems, "right",
+                            (json_int_t)e->right, "accuracy", number_or_null(e->accuracy), "interval",
+                            number_or_null(e->low), number_or_null(e->high), "pass_at_k",
+                            number_or_null(e->pass_at_k), "maj_at_k", number_or_null(e->maj_at_k),
+                            "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed",
+                            (json_int_t)e->tokens_computed, "tokens_judged", (json_int_t)e->tokens_judged));
     }
     STORE_LIST_FREE(&evals);
     json_object_set_new(summary, "evaluations", list);
     return ESP_OK;
+}
+
+static esp_status add_judgements(store *s, json_t *summary, esp_error *error) {
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    json_t *list = json_array();
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        judge_figures figures;
+        status = judge_figures_read(&rows.at[i], &figures, error);
+        if (status != ESP_OK) break;
+        json_t *one = judge_figures_json(&figures);
+        json_object_set_new(one, "iteration", json_integer(rows.at[i].iteration));
+        json_object_set_new(one, "source", json_string(rows.at[i].source));
+        json_object_set_new(one, "kind", json_string(rows.at[i].kind));
+        json_array_append_new(list, one);
+    }
+    STORE_LIST_FREE(&rows);
+    json_object_set_new(summary, "judgements", list);
+    return status;
 }
 
 esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
@@ -212,6 +256,7 @@ esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
                             json_pack("{s:s, s:I, s:s}", "phase", store_phase_name(at.phase), "iteration",
                                       (json_int_t)at.iteration, "checkpoint", at.checkpoint));
     if (status == ESP_OK) status = add_evaluations(s, summary, error);
+    if (status == ESP_OK) status = add_judgements(s, summary, error);
     if (status == ESP_OK) status = add_updates(s, summary, error);
     if (status == ESP_OK) status = store_digest(s, &digest, error);
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)digest);

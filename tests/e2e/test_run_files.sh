@@ -59,4 +59,4 @@ expect_exit 0 "$ESPALIER" eval --model exported --dtype f32 --chat-template plai
 python3 -c "import json; d = json.load(open('out')); assert d['problems'] == 6 and len(d['interval']) == 2 and d['k'] == 2" ||
     fail "eval"
 expect_exit 0 "$ESPALIER" plan tiny.yaml --json
-python3 -c "import json; d = json.load(open('out')); assert len(d['phases']) == 4" || fail "plan"
+python3 -c "import json; d = json.load(open('out')); assert [p['name'] for p in d['phases']] == ['sft', 'search', 'learn', 'evaluate', 'compare']" || fail "plan"
