@@ -1,27 +1,38 @@
-/* Learning: one iteration's preferences (or, for RFT, its right chains) into the policy. */
+/* Learning: one iteration's preferences, its right chains (RFT), or both into the policy. */
 #include "run/judge_auc.h"
 #include "run/phases.h"
+#include "run/right_chains.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What is learned from: pairs, or for RFT rows. `order` is the pass at hand. */
+/* What is learned from: pairs, right chains, or both, a tree's side by side. `order` is the pass at hand. */
 typedef struct {
     run_state *run;
-    int64_t iteration, count, per_epoch, epoch, batch;
+    int64_t iteration, per_epoch, epoch;
     preference_row *pairs;
-    supervised_row *rows;
-    int64_t *problem; /* of each pair or row, to keep those of a problem side by side */
-    int64_t *order;
+    int64_t *pair_tree, pair_count;
+    right_chains chains;
+    mixed_item *items;
+    int64_t *item_tree, *order, count; /* of items */
     loss_options loss;
-    arena *memory;
-    int64_t too_long, pairs_seen;
+    arena *memory; /* of the pairs */
+    int64_t pairs_too_long;
     double step_tokens;
 } learn_work;
 
-/* A seeded pass: problems in a shuffled order, what belongs to one problem stays together and shares its
- * prefix in the packed trees. */
+static bool learns_from_pairs(const recipe *r) {
+    return r->learn.loss != RECIPE_RFT &&
+           (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
+}
+
+static bool learns_from_chains(const recipe *r) {
+    return r->learn.loss == RECIPE_RFT || (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
+}
+
+/* A seeded pass: trees in a shuffled order, what belongs to one tree stays together and shares its prefix
+ * when it is packed. */
 static void order_pass(learn_work *w, int64_t epoch) {
     const recipe *r = w->run->session.recipe;
     rng_key_t key =
@@ -29,7 +40,7 @@ static void order_pass(learn_work *w, int64_t epoch) {
                 (uint64_t)epoch);
     int64_t groups = 0, *first = MEM_ARRAY(int64_t, w->count + 1);
     for (int64_t i = 0; i < w->count; i++)
-        if (i == 0 || w->problem[i] != w->problem[i - 1]) first[groups++] = i;
+        if (i == 0 || w->item_tree[i] != w->item_tree[i - 1]) first[groups++] = i;
     first[groups] = w->count;
     int64_t *shuffled = MEM_ARRAY(int64_t, groups), n = 0;
     rng_shuffle(key, shuffled, groups);
@@ -39,25 +50,40 @@ static void order_pass(learn_work *w, int64_t epoch) {
     mem_free(shuffled);
 }
 
+/* The items of update k of an epoch: learn.batch of them; of pairs and chains together an equal share. */
+static int64_t share_of(const learn_work *w, int64_t k, int64_t *first) {
+    int64_t batch = w->run->session.recipe->learn.batch;
+    if (w->pair_count > 0 && w->chains.count > 0) {
+        *first = k * w->count / w->per_epoch;
+        return (k + 1) * w->count / w->per_epoch - *first;
+    }
+    *first = k * batch;
+    return w->count - *first < batch ? w->count - *first : batch;
+}
+
 static esp_status add_batch(void *context, trainer *t, int64_t update, batch_report *report,
                             esp_error *error) {
     learn_work *w = context;
-    int64_t epoch = update / w->per_epoch, first = update % w->per_epoch * w->batch;
+    int64_t epoch = update / w->per_epoch, first, n = share_of(w, update % w->per_epoch, &first);
     if (epoch != w->epoch) order_pass(w, epoch);
     w->epoch = epoch;
-    int64_t n = w->count - first < w->batch ? w->count - first : w->batch;
+    mixed_item *items = MEM_ARRAY(mixed_item, n);
+    for (int64_t i = 0; i < n; i++) items[i] = w->items[w->order[first + i]];
     esp_status status;
-    if (w->rows) {
-        supervised_row *batch = MEM_ARRAY(supervised_row, n);
-        for (int64_t i = 0; i < n; i++) batch[i] = w->rows[w->order[first + i]];
-        status = trainer_add_supervised(t, batch, n, report, error);
-        mem_free(batch);
+    if (w->run->session.recipe->learn.loss == RECIPE_RFT) {
+        supervised_row *rows = MEM_ARRAY(supervised_row, n);
+        for (int64_t i = 0; i < n; i++) rows[i] = *items[i].chain;
+        status = trainer_add_supervised(t, rows, n, report, error);
+        mem_free(rows);
+    } else if (learns_from_chains(w->run->session.recipe)) {
+        status = trainer_add_mixed(t, items, n, &w->loss, report, error);
     } else {
-        preference_row *batch = MEM_ARRAY(preference_row, n);
-        for (int64_t i = 0; i < n; i++) batch[i] = w->pairs[w->order[first + i]];
-        status = trainer_add_preferences(t, batch, n, &w->loss, report, error);
-        mem_free(batch);
+        preference_row *rows = MEM_ARRAY(preference_row, n);
+        for (int64_t i = 0; i < n; i++) rows[i] = *items[i].pair;
+        status = trainer_add_preferences(t, rows, n, &w->loss, report, error);
+        mem_free(rows);
     }
+    mem_free(items);
     return status;
 }
 
@@ -123,79 +149,69 @@ static esp_status gather_pairs(learn_work *w, esp_error *error) {
     ESP_TRY(store_read_pairs(w->run->store, w->iteration, &pairs, error));
     esp_status status = score_references(w->run, &pairs, error);
     w->memory = pairs.memory; /* the rows point into it */
-    w->pairs_seen = pairs.count;
     w->pairs = arena_alloc(w->memory, sizeof *w->pairs * (size_t)pairs.count);
-    w->problem = arena_alloc(w->memory, 8 * (size_t)pairs.count);
+    w->pair_tree = arena_alloc(w->memory, 8 * (size_t)pairs.count);
     for (int64_t i = 0; i < pairs.count; i++) {
         const store_pair *p = &pairs.at[i];
         int64_t longer = p->chosen_count > p->rejected_count ? p->chosen_count : p->rejected_count;
         if (p->prefix_count + longer > r->learn.max_length) {
-            w->too_long++;
+            w->pairs_too_long++;
             continue;
         }
-        w->problem[w->count] = p->tree;
+        w->pair_tree[w->pair_count] = p->tree;
         w->step_tokens += (double)(p->chosen_count + p->rejected_count) / 2;
-        w->pairs[w->count++] = (preference_row){.prefix = p->prefix_ids,
-                                                .chosen = p->chosen_ids,
-                                                .rejected = p->rejected_ids,
-                                                .prefix_count = p->prefix_count,
-                                                .chosen_count = p->chosen_count,
-                                                .rejected_count = p->rejected_count,
-                                                .ref_chosen = p->ref_logp_chosen,
-                                                .ref_rejected = p->ref_logp_rejected,
-                                                .alpha = p->alpha};
+        w->pairs[w->pair_count++] = (preference_row){.prefix = p->prefix_ids,
+                                                     .chosen = p->chosen_ids,
+                                                     .rejected = p->rejected_ids,
+                                                     .prefix_count = p->prefix_count,
+                                                     .chosen_count = p->chosen_count,
+                                                     .rejected_count = p->rejected_count,
+                                                     .ref_chosen = p->ref_logp_chosen,
+                                                     .ref_rejected = p->ref_logp_rejected,
+                                                     .alpha = p->alpha};
     }
     return status;
 }
 
-/* --- RFT: the distinct right chains of the trees (METHOD.md 6)
- * ------------------------------------------------------ */
-
-static int64_t chain_of(const store_nodes *nodes, int64_t leaf, int32_t *out) {
-    int64_t n = 0, end;
-    for (int64_t a = leaf; a > 0; a = nodes->at[a].parent) n += nodes->at[a].count;
-    end = n;
-    for (int64_t a = leaf; a > 0 && out; a = nodes->at[a].parent) {
-        end -= nodes->at[a].count;
-        memcpy(out + end, nodes->at[a].ids, (size_t)nodes->at[a].count * 4);
+/* Pairs and chains into one list, a tree's side by side: pairs first. Both lists stand in the order of trees.
+ */
+static void join_items(learn_work *w) {
+    int64_t p = 0, c = 0, n = w->pair_count + w->chains.count;
+    w->items = MEM_ARRAY(mixed_item, n);
+    w->item_tree = MEM_ARRAY(int64_t, n);
+    w->order = MEM_ARRAY(int64_t, n);
+    while (w->count < n) {
+        bool pair = c == w->chains.count || (p < w->pair_count && w->pair_tree[p] <= w->chains.tree[c]);
+        w->item_tree[w->count] = pair ? w->pair_tree[p] : w->chains.tree[c];
+        w->items[w->count++] =
+            pair ? (mixed_item){.pair = &w->pairs[p++]} : (mixed_item){.chain = &w->chains.at[c++]};
     }
-    return n;
 }
 
-static esp_status gather_right_chains(learn_work *w, esp_error *error) {
+static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
-    store_trees trees;
-    ESP_TRY(store_read_trees(w->run->store, w->iteration, &trees, error));
-    MEM_LIST(supervised_row) rows = {0};
-    MEM_LIST(int64_t) owner = {0};
-    w->memory = trees.memory;
-    esp_status status = ESP_OK;
-    for (int64_t t = 0; t < trees.count && status == ESP_OK; t++) {
-        store_nodes nodes;
-        status = store_read_nodes(w->run->store, trees.at[t].tree, &nodes, error);
-        if (status != ESP_OK) break;
-        for (int64_t i = 0; i < nodes.count; i++) {
-            if (!(nodes.at[i].flags & STORE_NODE_FINISHED) || !(nodes.at[i].outcome > 0)) continue;
-            int64_t n = chain_of(&nodes, i, NULL);
-            if (trees.at[t].prompt_count + n > r->learn.max_length) {
-                w->too_long++;
-                continue;
-            }
-            int32_t *ids = arena_alloc(w->memory, 4 * (size_t)n);
-            chain_of(&nodes, i, ids);
-            w->step_tokens += (double)n;
-            supervised_row row = {trees.at[t].prompt_ids, ids, trees.at[t].prompt_count, n, 1};
-            MEM_LIST_PUSH(&rows, row);
-            MEM_LIST_PUSH(&owner, trees.at[t].tree);
-        }
-        STORE_LIST_FREE(&nodes);
-    }
-    w->pairs_seen = w->count = rows.count;
-    w->rows = arena_copy(w->memory, rows.at, sizeof *rows.at * (size_t)rows.count);
-    w->problem = arena_copy(w->memory, owner.at, 8 * (size_t)rows.count);
-    MEM_LIST_FREE(&rows);
-    MEM_LIST_FREE(&owner);
-    return status;
+    if (learns_from_pairs(r)) ESP_TRY(gather_pairs(w, error));
+    if (learns_from_chains(r))
+        ESP_TRY(right_chains_gather(w->run->store, w->iteration, r->learn.max_chains, r->learn.max_length,
+                                    &w->chains, error));
+    join_items(w);
+    return ESP_OK;
+}
+
+static void note_left_out(const learn_work *w) {
+    const observer *o = &w->run->session.observer;
+    long long longest = (long long)w->run->session.recipe->learn.max_length;
+    if (w->pairs_too_long)
+        observer_note(o, "iteration %lld: %lld pairs longer than %lld tokens left out",
+                      (long long)w->iteration, (long long)w->pairs_too_long, longest);
+    if (w->chains.too_long)
+        observer_note(o, "iteration %lld: %lld right chains longer than %lld tokens left out",
+                      (long long)w->iteration, (long long)w->chains.too_long, longest);
+    if (w->chains.same || w->chains.surplus)
+        observer_note(o,
+                      "iteration %lld: %lld right chains left out that were there already, %lld beyond "
+                      "learn.max_chains",
+                      (long long)w->iteration, (long long)w->chains.same, (long long)w->chains.surplus);
 }
 
 /* --- The watch list (METHOD.md 5.5)
@@ -218,38 +234,59 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
                   (double)sampled / (double)(trees->count ? trees->count : 1));
 }
 
-/* First and last quarter of the iteration's updates, so that a movement shows. */
-static void note_updates(run_state *run, const learn_work *w, const store_updates *updates) {
-    int64_t n = 0;
-    double first_w = 0, first_l = 0, last_w = 0, last_l = 0, margin = 0, accuracy = 0, kl = 0, norm = 0,
-           loss = 0;
-    for (int64_t i = 0; i < updates->count; i++) n += strcmp(updates->at[i].phase, "learn") == 0;
-    if (n == 0) return;
-    int64_t quarter = n / 4 > 0 ? n / 4 : 1, seen = 0;
+/* Means over an iteration's updates; those of pairs over the updates that had some. */
+typedef struct {
+    int64_t updates, with_pairs;
+    double loss, norm, margin, accuracy, kl;
+    double first_chosen, first_rejected, last_chosen,
+        last_rejected; /* first and last quarter: movement shows */
+} update_means;
+
+static bool is_learning(const store_update *u) {
+    return strcmp(u->phase, "learn") == 0;
+}
+
+static update_means means_of(const store_updates *updates) {
+    update_means m = {0};
     for (int64_t i = 0; i < updates->count; i++) {
         const store_update *u = &updates->at[i];
-        if (strcmp(u->phase, "learn") != 0) continue;
-        if (seen < quarter)
-            first_w += u->logp_chosen / (double)quarter, first_l += u->logp_rejected / (double)quarter;
-        if (seen >= n - quarter)
-            last_w += u->logp_chosen / (double)quarter, last_l += u->logp_rejected / (double)quarter;
-        margin += u->margin / (double)n, accuracy += u->accuracy / (double)n, kl += u->kl / (double)n;
-        norm += u->grad_norm / (double)n, loss += u->loss / (double)n;
+        if (!is_learning(u)) continue;
+        m.updates++;
+        m.with_pairs += u->margin == u->margin;
+    }
+    int64_t quarter = m.with_pairs / 4 > 0 ? m.with_pairs / 4 : 1, seen = 0;
+    double all = (double)m.updates, n = (double)m.with_pairs, q = (double)quarter;
+    for (int64_t i = 0; i < updates->count; i++) {
+        const store_update *u = &updates->at[i];
+        if (!is_learning(u)) continue;
+        m.norm += u->grad_norm / all, m.loss += u->loss / all;
+        if (u->margin != u->margin) continue;
+        m.margin += u->margin / n, m.accuracy += u->accuracy / n, m.kl += u->kl / n;
+        if (seen < quarter) m.first_chosen += u->logp_chosen / q, m.first_rejected += u->logp_rejected / q;
+        if (seen >= m.with_pairs - quarter)
+            m.last_chosen += u->logp_chosen / q, m.last_rejected += u->logp_rejected / q;
         seen++;
     }
+    return m;
+}
+
+static void note_updates(run_state *run, const learn_work *w, const store_updates *updates) {
     const observer *o = &run->session.observer;
-    if (w->rows) {
+    update_means m = means_of(updates);
+    if (m.updates == 0) return;
+    if (w->chains.count > 0 || learns_from_chains(run->session.recipe))
         observer_note(o, "iteration %lld: %lld right chains, %lld updates, loss %.4f, gradient %.3f",
-                      (long long)w->iteration, (long long)w->count, (long long)n, loss, norm);
-        return;
-    }
+                      (long long)w->iteration, (long long)w->chains.count, (long long)m.updates, m.loss,
+                      m.norm);
+    if (m.with_pairs == 0) return;
     observer_note(o,
                   "iteration %lld: %lld pairs, %lld updates, loss %.4f, margin %+.4f, pair accuracy %.2f, "
                   "log p chosen %.2f to %.2f, rejected %.2f to %.2f, "
                   "KL %.4f, gradient %.3f, %.1f tokens a step",
-                  (long long)w->iteration, (long long)w->count, (long long)n, loss, margin, accuracy, first_w,
-                  last_w, first_l, last_l, kl, norm, w->step_tokens / (double)w->count);
-    if (n >= 4 && last_w < first_w && last_l < first_l)
+                  (long long)w->iteration, (long long)w->pair_count, (long long)m.updates, m.loss, m.margin,
+                  m.accuracy, m.first_chosen, m.last_chosen, m.first_rejected, m.last_rejected, m.kl, m.norm,
+                  w->step_tokens / (double)(w->pair_count ? w->pair_count : 1));
+    if (m.with_pairs >= 4 && m.last_chosen < m.first_chosen && m.last_rejected < m.first_rejected)
         observer_note(o,
                       "iteration %lld: the log-probs of chosen and rejected steps fall together; learn.nll "
                       "holds the chosen ones up",
@@ -300,17 +337,16 @@ enum { SCHEDULE_PARTS = 10000 };
 static esp_status take_updates(run_state *run, const store_position *position, learn_work *w,
                                const char *checkpoint, esp_error *error) {
     const recipe *r = run->session.recipe;
-    w->batch = r->learn.batch;
-    w->per_epoch = (w->count + w->batch - 1) / w->batch;
+    /* As many updates as the longer of the two lists fills; the shorter one is spread over them. */
+    int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
+    w->per_epoch = (longer + r->learn.batch - 1) / r->learn.batch;
     int64_t updates = w->per_epoch * r->learn.epochs;
     if (r->learn.steps > 0 && updates > r->learn.steps) updates = r->learn.steps;
-    if (w->too_long && position->update == 0)
-        observer_note(&run->session.observer, "iteration %lld: %lld %s longer than %lld tokens left out",
-                      (long long)w->iteration, (long long)w->too_long, w->rows ? "right chains" : "pairs",
-                      (long long)r->learn.max_length);
+    if (position->update == 0) note_left_out(w);
     if (updates == 0) {
         observer_note(&run->session.observer, "iteration %lld: nothing to learn from",
                       (long long)w->iteration);
+        ESP_TRY(trainer_show_average(run->trainer, error));
         ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, run->trainer, error));
         run_holds(run, checkpoint);
         return ESP_OK;
@@ -334,16 +370,17 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
         .run = run, .iteration = position->iteration, .epoch = -1, .loss = recipe_loss_options(r)};
     char checkpoint[64];
     snprintf(checkpoint, sizeof checkpoint, "iteration-%lld", (long long)position->iteration);
-    esp_status status =
-        r->learn.loss == RECIPE_RFT ? gather_right_chains(&w, error) : gather_pairs(&w, error);
-    w.order = MEM_ARRAY(int64_t, w.count);
+    esp_status status = gather(&w, error);
     if (status == ESP_OK) status = take_updates(run, position, &w, checkpoint, error);
     if (status == ESP_OK) status = watch(run, &w, error);
     if (status == ESP_OK) {
         store_position next = run_after(run, position, checkpoint);
         status = store_position_set(run->store, &next, error);
     }
+    mem_free(w.items);
+    mem_free(w.item_tree);
     mem_free(w.order);
-    arena_free(w.memory);
+    right_chains_free(&w.chains);
+    if (w.memory) arena_free(w.memory);
     return status;
 }
