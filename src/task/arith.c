@@ -73,6 +73,15 @@ static split split_of(const char *question) {
     return part == 0 ? SPLIT_DEV : part == 1 ? SPLIT_TEST : SPLIT_TRAIN;
 }
 
+/* The solution of the same story without its misreadings. */
+static const char *right_solution(rng_key_t key, const arith_level *level, arena *memory) {
+    arith_story story;
+    arith_story_make(&story, key, level, 0);
+    const char *text = arena_strdup(memory, story.solution.at);
+    arith_story_free(&story);
+    return text;
+}
+
 static esp_status generate(const char *words, arena *memory, problem_list *out, esp_error *error) {
     order o;
     ESP_TRY(read_order(words, &o, error));
@@ -90,6 +99,7 @@ static esp_status generate(const char *words, arena *memory, problem_list *out, 
                          .question = arena_strdup(memory, story.question.at),
                          .gold = arena_strdup(memory, gold)};
             p.rationale = p.raw = arena_strdup(memory, story.solution.at);
+            if (story.flawed > 0) p.example = right_solution(rng_mix(stream, n), o.level, memory);
             mem_free(id);
             mem_free(gold);
             MEM_LIST_PUSH(out, p);

@@ -160,7 +160,8 @@ const judge_words judge_in_words = {
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out) {
     const judge_words *w = t->judge;
     text_printf(out, "%s%s%s\n", w->task, w->before_question, p->question);
-    if (with_example && p->rationale) text_printf(out, "%s%s\n", w->example, p->rationale);
+    const char *example = p->example ? p->example : p->rationale;
+    if (with_example && example) text_printf(out, "%s%s\n", w->example, example);
     text_puts(out, w->steps);
 }
 

@@ -27,6 +27,8 @@ typedef struct {
     const char *rationale; /* the solution to learn from, one step a line, ending in the answer line; no
                               newline behind it. NULL when the file has none */
     const char *raw;       /* the solution as the file has it */
+    const char *example;   /* a right solution to show the judge, where the rationale is a flawed teacher's;
+                              NULL: the rationale */
 } problem;
 
 typedef struct {
@@ -66,8 +68,8 @@ const char *const *task_answer_markers(const task *t);
  * incorrect, "B" correct. The suffix comes whole, and as its two parts for a chat template to stand between
  * (question: the end of the user's turn, answer: the beginning of the assistant's). */
 
-/* Appends the prefix. with_example shows the gold rationale; at evaluation it must be false (METHOD.md 3.2).
- * A problem without a rationale gets none either way. */
+/* Appends the prefix. with_example shows the gold rationale (problem.example where there is one); at
+ * evaluation it must be false (METHOD.md 3.2). A problem without a rationale gets none either way. */
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out);
 const char *task_judge_suffix(const task *t);
 const char *task_judge_question(const task *t);
