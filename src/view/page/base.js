@@ -80,12 +80,17 @@ function withMaths(text) {
     return nodes;
 }
 
+/* A sentence that the program made: numbers with a true minus. */
+function sentence(text) {
+    return visible(text).replace(/(^|[\s(])-(?=[\d.])/g, "$1\u2212");
+}
+
 const SHOWN_AT_FIRST = 1200;
 
 /* A text of the data as a block of its own direction. A long one is cut, with a button for the rest. */
 function quoted(text, attributes) {
-    const whole = String(text === null || text === undefined ? "" : text);
-    const block = el("div", {dir: "auto", ...attributes, class: "quoted " + ((attributes && attributes.class) || "")});
+    const whole = String(text === null || text === undefined ? "" : text).replace(/\n+$/, "");
+    const block = el("div", {dir: "auto", ...attributes, class: ("quoted " + ((attributes && attributes.class) || "")).trim()});
     if (whole === "") return clear(block, el("span", {class: "muted"}, "(empty)"));
     if (whole.length <= SHOWN_AT_FIRST * 1.2) return clear(block, withMaths(whole));
     const more = el("button", {type: "button", class: "link", onclick: () => clear(block, visible(whole))},
@@ -110,6 +115,7 @@ function fixed(value, digits) {
     const text = n.toFixed(digits);
     return minus(Number(text) === 0 ? text.replace("-", "") : text);
 }
+const tickPercent = (value) => fixed(100 * value, 0) + "%";
 function percent(value) {
     return finite(value) === null ? "\u2013" : fixed(100 * value, 1) + "%";
 }

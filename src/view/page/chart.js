@@ -73,7 +73,7 @@ function drawAxes(root, o, x, y, width, height, margin) {
     if (o.x.log) bottom.ticks(Math.floor(width / 70), format); /* the scale leaves out what is too dense */
     else bottom.tickValues(xTicks(o, x, width)).tickFormat(format);
     root.append("g").attr("class", "grid").attr("transform", `translate(${margin.left},0)`)
-        .call(d3.axisLeft(y).ticks(o.small ? 3 : 5).tickSize(-(width - margin.left - margin.right)).tickFormat(o.y.tick || o.y.format))
+        .call(d3.axisLeft(y).ticks(o.small ? 3 : 5).tickSize(-(width - margin.left - margin.right)).tickFormat(o.y.tick || (o.y.format === percent ? tickPercent : (v) => minus(y.tickFormat(5)(v)))))
         .call((g) => g.select(".domain").remove());
     root.append("g").attr("class", "axis").attr("transform", `translate(0,${height - margin.bottom})`)
         .call(bottom.tickSizeOuter(0).tickPadding(7).tickSizeInner(4));
@@ -139,7 +139,7 @@ function chart(o) {
     const plot = el("div", {class: "plot"});
     const figure = el("figure", {class: "chart" + (o.small ? " small" : "")},
         el("figcaption", null, el("span", {class: "title"}, o.title), o.caption ? el("span", {class: "caption"}, o.caption) : null),
-        o.series.length > 1 ? legendOf(o.series) : null, plot, tableOf(o));
+        o.series.length > 1 ? legendOf(o.series) : el("div"), plot, tableOf(o));
     plot.redraw = (width) => {
         if (width < 40 || Math.abs(width - (plot.drawn || 0)) < 1) return;
         plot.drawn = width;

@@ -20,7 +20,7 @@ function treeList(trees, choose) {
     let shown = [], chosen = -1;
     const words = trees.map((tree) => String((tree.name || "") + " " + (tree.question || "")).slice(0, 4000).toLowerCase());
     const items = trees.map((tree, index) => {
-        const kind = treeState(tree), pairs = (tree.commits || []).filter((commit) => commit[3] > 0).length;
+        const kind = treeState(tree), pairs = pairsOf(tree).length;
         return el("li", {role: "option", id: "tree-item-" + index, "aria-selected": "false", onclick: () => take(index)},
             el("span", {class: "state " + kind, "aria-hidden": "true"}, STATE_MARK[kind]),
             el("span", {class: "question"}, named(tree.question || tree.name || "Problem " + tree.problem, 90)),
@@ -64,15 +64,16 @@ function fact(name, value, title) {
 }
 
 /* Everything about one step: its text, the way to it, its numbers, its siblings. */
-function detailsOf(node, view, stored, moment, go) {
+function detailsOf(node, view, stored, moment, go, close) {
     const N = (other) => (moment ? moment.N[other.id] : other.N), Q = (other) => (moment ? moment.Q[other.id] : other.Q);
     const chip = (other) => el("span", {class: "chip", style: "--q:" + qScale(view.most, themeIsDark())(Q(other) || 0)}, "Q " + fixed(Q(other), 2));
     const way = pathTo(node).slice(1);
     const link = (other) => el("button", {type: "button", class: "step", onclick: () => go(other)}, quoted(excerpt(other.text, 300) || "(empty step)", {class: "inline"}), chip(other));
     const siblings = node.parent ? node.parent.children.filter((other) => other !== node).sort((a, b) => N(b) - N(a)) : [];
     return [
-        el("h3", {tabindex: "-1"}, node.parent ? "Step " + node.depth : "The problem"),
-        node.parent ? el("p", {class: "fate"}, nodeWords(node).replace(/^[^,]*(, )?/, "") || "an open step") : null,
+        el("div", {class: "side-top"}, el("h3", {tabindex: "-1"}, node.parent ? "Step " + node.depth : "The problem"),
+            el("button", {type: "button", class: "close", "aria-label": "Close the details", title: "Close", onclick: close}, "\u2715")),
+        node.parent ? el("p", {class: "fate"}, nodeWords(node).replace(/^[^,]*(, )?/, "").replace(/^./, (c) => c.toUpperCase()) || "Open: the chain goes on") : null,
         quoted(node.parent ? node.text : stored.question, {class: "body"}),
         node.parent ? null : el("p", {class: "muted"}, "Right answer: ", named(stored.gold === null || stored.gold === undefined ? "not known" : stored.gold, 80)),
         node.parent ? el("dl", {class: "facts"},
@@ -188,8 +189,7 @@ function treeLegend(most) {
         key([el("span", null, "Q "), el("span", null, fixed(-most, 1)), bar, el("span", null, "+" + fixed(most, 1))], null),
         key(line, "visits"),
         key(el("span", {class: "sample trunk"}), "committed path"),
-        key(el("span", {class: "sample tag chosen"}, "\u25b2 chosen"), null),
-        key(el("span", {class: "sample tag rejected"}, "\u25bd rejected"), "in a preference pair"),
+        key([el("span", {class: "sample tag chosen"}, "\u25b2 chosen"), el("span", {class: "sample tag rejected"}, "\u25bd rejected")], "a preference pair"),
         key(el("span", {class: "state right"}, "\u2713"), "right"),
         key(el("span", {class: "state wrong"}, "\u2715"), "wrong"),
         key(el("span", {class: "state"}, "\u2702"), "cut"));
@@ -206,7 +206,7 @@ function mostQ(trees, columns) {
 
 /* A tree to begin with: of a late iteration, right in the end, with pairs and of a size that fits the eye. */
 function firstTree(trees) {
-    const worth = (tree) => (tree.outcome > 0 ? 4 : 0) + Math.min(3, (tree.commits || []).filter((commit) => commit[3] > 0).length) -
+    const worth = (tree) => (tree.outcome > 0 ? 4 : 0) + Math.min(3, pairsOf(tree).length) -
         Math.abs((tree.nodes || []).length - 28) / 20;
     return d3.scan(trees, (a, b) => worth(b) - worth(a)) || 0;
 }
@@ -215,26 +215,42 @@ function treeSection(data) {
     const trees = Array.isArray(data.trees) ? data.trees.filter((tree) => tree && Array.isArray(tree.nodes) && tree.nodes.length) : [];
     if (!trees.length) return [el("p", {class: "empty"}, "No tree to show: this run searched none, or it was evaluated only.")];
     const most = mostQ(trees, data.tree_columns), run = data.run || {};
-    const stage = el("div", {class: "stage"}), side = el("section", {class: "side", "aria-label": "Details of the selected step"});
-    const again = el("p", {class: "again"}), listHolder = el("div");
+    const stage = el("div", {class: "stage"}), side = el("section", {class: "side", hidden: true, "aria-label": "Details of the selected step"});
+    const again = el("p", {class: "again"}), about = el("div", {class: "about"}), listHolder = el("div");
     const outline = el("details", {class: "numbers"}, el("summary", null, "This tree as a list"), listHolder);
     let nodes = null, stored = null;
+    const cover = () => { view.covered = !side.hidden && getComputedStyle(side).position === "absolute" ? side.offsetWidth + 8 : 0; };
+    const close = () => {
+        side.hidden = true;
+        cover();
+        view.root.node().focus({preventScroll: true});
+    };
     const open = () => {
         side.scrollIntoView({block: "nearest"});
         side.querySelector("h3").focus({preventScroll: true});
     };
-    const view = new TreeView(stage, {select: (node) => tell(node), open: (node) => { tell(node); open(); }}, most);
-    const tell = (node) => clear(side, detailsOf(node, view, stored, view.moment, (other) => view.select(other)));
+    const tell = (node) => clear(side, detailsOf(node, view, stored, view.moment, (other) => view.select(other), close));
+    const meet = (node) => {
+        side.hidden = false;
+        tell(node);
+        cover();
+    };
+    const view = new TreeView(stage, {select: (node) => { meet(node); view.reveal(node); }, open: (node) => { meet(node); view.reveal(node); open(); }}, most);
     const replay = new Replay((moment) => {
         view.paint(moment);
-        if (view.selected) tell(view.selected);
+        if (view.selected && !side.hidden) tell(view.selected);
     });
     const choose = (index) => {
         stored = trees[index];
+        side.hidden = true;
+        cover();
+        const kind = treeState(stored), known = stored.gold !== null && stored.gold !== undefined;
+        clear(about, quoted(stored.question || stored.name || "Problem " + stored.problem, {class: "asked"}),
+            el("p", {class: "muted"}, known ? ["Right answer ", named(stored.gold, 60), ". "] : null, "The committed path ",
+                el("span", {class: "state " + kind}, STATE_MARK[kind] + " " + STATE_WORDS[kind]), "."));
         nodes = unpackTree(stored, data.tree_columns);
         view.show(nodes, stored);
         replay.load(view.nodes, stored.replay, run);
-        tell(view.nodes[0]);
         outline.open = false;
         clear(listHolder);
         const others = trees.map((tree, i) => i).filter((i) => trees[i].problem === stored.problem);
@@ -242,7 +258,9 @@ function treeSection(data) {
             others.map((i) => el("button", {type: "button", "aria-pressed": String(i === index), onclick: () => finder.take(i)}, count(trees[i].iteration)))]);
     };
     outline.addEventListener("toggle", () => { if (outline.open && nodes) clear(listHolder, treeAsList(view.nodes)); });
-    side.addEventListener("keydown", (event) => { if (event.key === "Escape") view.root.node().focus(); });
+    side.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+    stage.addEventListener("keydown", (event) => { if (event.key === "Escape" && !side.hidden) close(); });
+    addEventListener("resize", () => { cover(); if (view.nodes) view.home(); });
     const tool = (label, mark, act) => el("button", {type: "button", "aria-label": label, title: label, onclick: act}, mark);
     const tools = el("div", {class: "tools"}, tool("Larger", "+", () => view.scale(1.35)), tool("Smaller", "\u2212", () => view.scale(1 / 1.35)),
         tool("Whole tree", "\u2922", () => view.fit()), tool("Back to the root", "\u21e4", () => view.home()));
@@ -253,9 +271,9 @@ function treeSection(data) {
     setTimeout(() => finder.take(firstTree(trees)), 0);
     stage.append(tools);
     return [
-        el("div", {class: "grove"}, fold, el("div", {class: "picture"}, again, treeLegend(most), stage, replay.node,
-            el("p", {class: "hint"}, "Drag to move; click a step for its numbers; once the tree has the focus the wheel zooms and the arrow keys walk to parent, child and sibling. Enter goes to the details, Escape back."),
-            outline), side),
+        el("div", {class: "grove"}, fold, el("div", {class: "picture"}, about, again, treeLegend(most), el("div", {class: "ground"}, stage, side), replay.node,
+            el("p", {class: "hint"}, "Drag to move; click a step for its numbers; once the tree has the focus the wheel zooms and the arrow keys walk to parent, child and sibling. Enter goes to the details, Escape closes them."),
+            outline)),
         data.trees_left_out ? el("p", {class: "muted"}, typeof data.trees_left_out === "number"
             ? `${plural(data.trees_left_out, "more tree")} of this run ${data.trees_left_out === 1 ? "is" : "are"} left out to keep the page small; espalier show has them all.`
             : visible(data.trees_left_out)) : null,

@@ -4,15 +4,21 @@ function emptyWords(words) {
     return el("p", {class: "empty"}, words);
 }
 function roundsOf(data) {
-    return Array.isArray(data.iterations) ? data.iterations.filter((i) => i && finite(i.iteration) !== null) : [];
+    return Array.isArray(data.iterations) ? data.iterations.filter((i) => i && finite(i.iteration) !== null).map((i) => ({...i, best: i.main || i.greedy || null})) : [];
 }
-const PERCENT_AXIS = {label: "Problems solved", format: percent, tick: (v) => fixed(100 * v, 0) + "%", include: [0]};
+const PERCENT_AXIS = {label: "Problems solved", format: percent, tick: tickPercent, include: [0]};
+
+const METHOD_WORDS = {
+    greedy: "Greedy answers to held-out problems; the band is the 95% interval.",
+    sample: "Sampled answers to held-out problems; the band is the 95% interval.",
+    search: "Held-out problems answered by search; the band is the 95% interval.",
+};
 
 /* Accuracy series of this run and of the baselines; `x` names what stands on the axis. */
 function accuracySeries(data, x) {
     const point = (row, greedy) => ({x: finite(row[x]) === null ? NaN : row[x], y: greedy.accuracy, low: greedy.low, high: greedy.high,
         note: greedy.problems ? `${count(greedy.right)} of ${count(greedy.problems)} right` : null, name: x === "iteration" ? null : `Iteration ${row.iteration}, ${short(row[x])} tokens`});
-    const own = {name: "This run", slot: 0, points: roundsOf(data).filter((i) => i.greedy).map((i) => point(i, i.greedy))};
+    const own = {name: "This run", slot: 0, points: roundsOf(data).filter((i) => i.best).map((i) => point(i, i.best))};
     const others = (Array.isArray(data.baselines) ? data.baselines : []).map((line, index) => ({name: line.label || "Baseline " + (index + 1), slot: index + 1,
         quiet: true, points: (line.iterations || []).map((row) => point(row, row)).filter((p) => finite(p.y) !== null)}));
     return [own, ...others].filter((series) => series.points.length);
@@ -20,7 +26,7 @@ function accuracySeries(data, x) {
 
 function headline(data) {
     const sentences = ((data.summary && data.summary.sentences) || []).filter((s) => typeof s === "string");
-    const evaluated = roundsOf(data).filter((i) => i.greedy), first = evaluated[0], last = evaluated[evaluated.length - 1];
+    const evaluated = roundsOf(data).filter((i) => i.best), first = evaluated[0], last = evaluated[evaluated.length - 1];
     const gain = data.gain;
     const big = [];
     if (gain && finite(gain.difference) !== null) {
@@ -29,30 +35,30 @@ function headline(data) {
         big.push(el("p", {class: "muted"}, "95% interval of the paired gain ", el("span", {class: "nowrap"}, interval(gain.low, gain.high, (v) => fixed(100 * v, 1))),
             finite(gain.p) === null ? null : ", " + chance(gain.p)));
     } else if (last) {
-        big.push(el("p", {class: "figure"}, el("strong", null, percent(last.greedy.accuracy)), el("span", null, "of held-out problems solved")));
-        big.push(el("p", {class: "muted"}, "95% interval ", interval(last.greedy.low, last.greedy.high, percent)));
+        big.push(el("p", {class: "figure"}, el("strong", null, percent(last.best.accuracy)), el("span", null, "of held-out problems solved")));
+        big.push(el("p", {class: "muted"}, "95% interval ", interval(last.best.low, last.best.high, percent)));
     }
     if (first && last && first !== last) {
         const row = (name, g) => el("div", null, el("dt", null, name), el("dd", null, el("strong", null, percent(g.accuracy)), " ",
             el("span", {class: "muted"}, interval(g.low, g.high, percent))));
-        big.push(el("dl", {class: "before-after"}, row(first.iteration === 0 ? "Before" : "Iteration " + first.iteration, first.greedy), row("After iteration " + last.iteration, last.greedy)));
+        big.push(el("dl", {class: "before-after"}, row(first.iteration === 0 ? "Before" : "Iteration " + first.iteration, first.best), row("After iteration " + last.iteration, last.best)));
         if (gain && finite(gain.only_after) !== null)
             big.push(el("p", {class: "muted"}, `${plural(gain.only_after, "problem")} solved only after, ${count(gain.only_before)} only before.`));
     }
     const series = accuracySeries(data, "iteration");
-    const curve = series.length ? chart({title: "Accuracy over iterations", caption: "Greedy answers to held-out problems; the band is the 95% interval.",
-        series, height: 330, lines: series[0].points.length > 1 && first ? [{y: first.greedy.accuracy, text: "before"}] : [],
+    const curve = series.length ? chart({title: "Accuracy over iterations", caption: METHOD_WORDS[(data.run || {}).method] || METHOD_WORDS.greedy,
+        series, height: 330, lines: series[0].points.length > 1 && first ? [{y: first.best.accuracy, text: "before"}] : [],
         x: {label: "Iteration", format: (v) => fixed(v, 0), values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: PERCENT_AXIS})
         : emptyWords("No accuracy to show yet: this run has not been evaluated.");
-    return [sentences.length ? el("p", {class: "lead", dir: "auto"}, visible(sentences[0])) : null,
+    return [sentences.length ? el("p", {class: "lead", dir: "auto"}, sentence(sentences[0])) : null,
         el("div", {class: "headline"}, el("div", {class: "big"}, big.length ? big : emptyWords("No evaluation is recorded yet."),
-            sentences.slice(1).map((s) => el("p", {dir: "auto"}, visible(s)))), curve)];
+            sentences.slice(1).map((s) => el("p", {dir: "auto"}, sentence(s)))), curve)];
 }
 
 function computeSection(data) {
     const train = accuracySeries(data, "cumulative_tokens_computed").map((s) => ({...s, points: s.points.filter((p) => finite(p.x) !== null)})).filter((s) => s.points.length);
     const parts = [];
-    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "Tokens computed in searching and judging, from the first iteration on.",
+    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "All tokens that the model computed for it: warm-up, search, self-evaluation, learning.",
         series: train, x: {label: "Tokens computed", format: short}, y: PERCENT_AXIS}) : emptyWords("Accuracy against training compute needs at least two evaluations."));
     const rows = (Array.isArray(data.inference) ? data.inference : []).filter(Boolean);
     const series = [];
@@ -64,7 +70,7 @@ function computeSection(data) {
         const found = [];
         if (row.search && finite(row.search.tokens) !== null) {
             found.push({x: row.search.tokens, y: row.search.committed, low: row.search.low, high: row.search.high, name: "committed path"});
-            if (finite(row.search.vote) !== null) found.push({x: row.search.tokens, y: row.search.vote, name: "vote of the tree"});
+            if (finite(row.search.vote) !== null) found.push({x: row.search.tokens, y: row.search.vote, low: row.search.vote_low, high: row.search.vote_high, name: "vote of the tree"});
         }
         if (found.length) series.push({name: "search, " + when, slot: index === rows.length - 1 ? 2 : 5, pointsOnly: true, points: found});
     });
@@ -80,7 +86,7 @@ const WATCHED = [
     ["Margin", [["margin", "margin"]], "implicit reward, chosen minus rejected", significant],
     ["KL to the reference", [["kl", "KL"]], "on sampled steps", significant],
     ["Pairs told apart", [["pair_accuracy", "accuracy"], ["accuracy", "accuracy"]], "share with a positive margin", percent],
-    ["Loss", [["loss", "loss"]], null, significant],
+    ["Loss", [["loss", "loss"]], "mean over a batch", significant],
     ["Gradient norm", [["grad_norm", "norm"]], "before clipping", significant],
     ["Step length", [["step_tokens", "tokens"]], "tokens, sampled steps", significant],
     ["Chain length", [["chain_tokens", "tokens"]], "tokens, whole chains", significant],
@@ -103,7 +109,7 @@ function watchCharts(data) {
         if (!series.length) return null;
         return chart({title, caption, series, small: true, height: 170, marks: byUpdate ? starts : [],
             x: byUpdate ? {label: "Update", format: count, integer: true} : {label: "Iteration", format: count, integer: true, values: rounds.map((r) => r.iteration)},
-            y: {label: "", format, include: format === percent ? [0, 1] : []}});
+            y: {label: "", format, include: format === percent ? [0, 1] : / length$/.test(title) ? [0] : []}});
     }).filter(Boolean);
 }
 
@@ -112,7 +118,7 @@ function watchSection(data) {
     const order = said.filter((w) => w.level === "warn").concat(said.filter((w) => w.level !== "warn"));
     const charts = watchCharts(data);
     return [order.length ? el("ul", {class: "watch"}, order.map((w) => el("li", {class: w.level === "warn" ? "warn" : "ok"},
-        el("span", {class: "verdict"}, w.level === "warn" ? "\u26a0\ufe0e Look" : "\u2713 Fine"), el("span", {dir: "auto"}, visible(w.text))))) : emptyWords("Nothing was watched: this run has made no updates yet."),
+        el("span", {class: "verdict"}, w.level === "warn" ? "\u26a0\ufe0e Look" : "\u2713 Fine"), el("span", {dir: "auto"}, sentence(w.text))))) : emptyWords("Nothing was watched: this run has made no updates yet."),
         charts.length ? el("div", {class: "smalls"}, charts) : emptyWords("No update is recorded, so there are no curves."),
     ];
 }
@@ -134,7 +140,7 @@ function judgeSection(data) {
     else parts.push(chart({title: "Is the model right when it is confident?", caption: "Finished chains by their self-evaluation C: the share that is right. On the diagonal, C could be read as a probability. Marks grow with the number of chains.",
         series: [{name: "Finished chains", slot: 0, pointsOnly: true, points: bins.map((b) => ({x: (b.low + b.high) / 2, y: b.right / b.count, ...wilson(b.right, b.count), weight: b.count,
             name: `C from ${fixed(b.low, 1)} to ${fixed(b.high, 1)}`, note: plural(b.count, "chain")}))}], diagonal: true,
-        x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is right", format: percent, tick: (v) => fixed(100 * v, 0) + "%", domain: [0, 1]}}));
+        x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is right", format: percent, tick: tickPercent, domain: [0, 1]}}));
     const rounds = roundsOf(data), area = (auc) => (auc && typeof auc === "object" ? auc : {area: auc});
     const series = [["auc_finished", "Finished chains"], ["auc_unfinished", "Unfinished steps"]].map(([key, name], slot) => ({name, slot,
         points: rounds.map((r) => ({x: r.iteration, y: finite(area(r[key]).area), low: area(r[key]).low, high: area(r[key]).high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
@@ -145,6 +151,21 @@ function judgeSection(data) {
         x: {label: "Iteration", format: count, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: {label: "AUC", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0.45, 0.55]}}));
     if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) was not measured: that needs right and wrong chains."));
     return el("div", {class: "pair"}, parts, right.length ? el("div", null, right) : null);
+}
+
+/* Marks that only blanks part become one; a mark does not begin or end in blanks. */
+function joined(spans) {
+    const out = [];
+    spans.forEach((span, index) => {
+        const bridge = !span.own && /^[ \t]+$/.test(span.text) && index > 0 && index < spans.length - 1;
+        const last = out[out.length - 1], own = span.own || bridge;
+        if (last && last.own === own) last.text += span.text;
+        else out.push({text: span.text, own});
+    });
+    return out.flatMap(({text, own}) => {
+        if (!own) return [{text, own}];
+        return text.split(/(^\s+|\n+|\s+$)/).filter(Boolean).map((part) => ({text: part, own: part.trim() !== ""}));
+    });
 }
 
 /* The words of two texts, those that only one of them has marked: longest common subsequence. */
@@ -158,7 +179,7 @@ function differences(before, after) {
     const left = [], right = [];
     const put = (list, word, own) => {
         const last = list[list.length - 1];
-        if (last && (last.own === own || (own && /^\s+$/.test(word) && false))) last.text += word;
+        if (last && last.own === own) last.text += word;
         else list.push({text: word, own});
     };
     let i = 0, j = 0;
@@ -169,7 +190,7 @@ function differences(before, after) {
         } else if (j >= b.length || (i < a.length && best[(i + 1) * width + j] >= best[i * width + j + 1])) put(left, a[i++], true);
         else put(right, b[j++], true);
     }
-    return {left, right};
+    return {left: joined(left), right: joined(right)};
 }
 
 function answerText(side, spans, tag) {
@@ -193,27 +214,31 @@ function answerCard(row) {
 function answersSection(data) {
     const rows = (Array.isArray(data.answers) ? data.answers : []).filter((row) => row && (row.before || row.after));
     if (!rows.length) return emptyWords("No answers to compare: that needs an evaluation before and one after.");
-    const kind = (row) => (row.before && row.before.right ? (row.after && row.after.right ? "both" : "lost") : row.after && row.after.right ? "gained" : "neither");
+    const kind = (row) => ({gained: "gained", lost: "lost", wrong: "neither", right: "both"})[row.change] || (row.before && row.before.right ? (row.after && row.after.right ? "both" : "lost") : row.after && row.after.right ? "gained" : "neither");
     const names = {gained: "Learned", lost: "Lost", both: "Right both times", neither: "Wrong both times"};
     const groups = d3.nest().key(kind).object(rows), kinds = Object.keys(names).filter((name) => groups[name]);
+    const totals = {gained: data.gain && data.gain.only_after, lost: data.gain && data.gain.only_before};
+    const shownOf = (name) => count(groups[name].length) + (totals[name] > groups[name].length ? " of " + count(totals[name]) : "");
     const body = el("div", {class: "answers"});
     const show = (name, most) => {
         const list = groups[name];
         clear(body, list.slice(0, most).map(answerCard), list.length > most ? el("button", {type: "button", class: "more", onclick: () => show(name, list.length)}, `Show ${count(list.length - most)} more`) : null);
         buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.kind === name)));
     };
-    const buttons = kinds.map((name) => el("button", {type: "button", "data-kind": name, onclick: () => show(name, 4)}, names[name] + " (" + groups[name].length + ")"));
+    const buttons = kinds.map((name) => el("button", {type: "button", "data-kind": name, onclick: () => show(name, 4)}, `${names[name]} (${shownOf(name)})`));
     show(kinds[0], 4);
-    return [el("div", {class: "tabs", role: "group", "aria-label": "Which answers"}, buttons), body];
+    return [el("div", {class: "tabs", role: "group", "aria-label": "Which answers"}, buttons), body,
+        el("p", {class: "muted"}, `${plural(rows.length, "problem")} of the evaluation, chosen to show each kind; run.db has all of them.`)];
 }
 
 function recipeSection(data) {
-    const run = data.run || {}, rows = [["Run", run.name], ["Folder", run.folder], ["Task", run.task], ["Model", run.model], ["Seed", run.seed], ["Made", run.created],
+    const run = data.run || {}, rows = [["Run", run.name], ["Folder", run.folder], ["Task", run.task], ["Model", run.model], ["Seed", run.seed], ["Compute", run.compute],
         ["Espalier", data.espalier]].filter(([, value]) => value !== null && value !== undefined && value !== "");
     const total = roundsOf(data).reduce((sum, i) => ({sampled: sum.sampled + (i.tokens_sampled || 0), judged: sum.judged + (i.tokens_judged || 0), computed: sum.computed + (i.tokens_computed || 0), trees: sum.trees + (i.trees || 0), pairs: sum.pairs + (i.pairs || 0), updates: sum.updates + (i.updates || 0)}),
         {sampled: 0, judged: 0, computed: 0, trees: 0, pairs: 0, updates: 0});
     const facts = [["Trees searched", count(total.trees)], ["Preference pairs", count(total.pairs)], ["Updates", count(total.updates)],
-        ["Tokens sampled in search", short(total.sampled)], ["Tokens judged", short(total.judged)], ["Tokens computed", short(total.computed)]];
+        ["Tokens sampled in search", short(total.sampled)], ["Tokens judged", short(total.judged)], ["Tokens computed in search", short(total.computed)],
+        ["Tokens computed in all", short((roundsOf(data).slice(-1)[0] || {}).cumulative_tokens_computed)]];
     return [el("dl", {class: "provenance"}, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, named(String(value), 120)))),
             facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value)))),
         run.recipe_yaml ? el("details", null, el("summary", null, "The recipe, every key"), el("pre", {class: "recipe", tabindex: "0"}, visible(run.recipe_yaml))) : emptyWords("The recipe of this run was not found beside it."),

@@ -11,16 +11,22 @@ function unpackTree(stored, columns) {
         const parent = nodes.length === 0 ? null : nodes[row[at.parent]] || null;
         const node = {id: nodes.length, parent, children: [], text: row[at.text], N: row[at.N] || 0, Q: finite(row[at.Q]),
                       V: finite(row[at.V]), R: finite(row[at.R]), logprob: finite(row[at.logprob]), prior: finite(row[at.prior]),
-                      C: finite(row[at.C]), O: finite(row[at.O]), flags: row[at.flags] || 0, chosen: null, rejected: null,
+                      C: finite(row[at.C]), O: finite(row[at.O]), flags: row[at.flags] || 0, chosen: false, rejected: false,
                       depth: parent ? parent.depth + 1 : 0, lost: nodes.length > 0 && !parent};
         if (parent) parent.children.push(node);
         nodes.push(node);
     }
-    for (const [step, , , chosen, rejected] of stored.commits || []) {
-        if (nodes[chosen] && chosen > 0) nodes[chosen].chosen = step;
-        if (nodes[rejected] && rejected > 0) nodes[rejected].rejected = step;
+    for (const [, chosen, rejected] of pairsOf(stored)) {
+        if (nodes[chosen]) nodes[chosen].chosen = true;
+        if (nodes[rejected]) nodes[rejected].rejected = true;
     }
     return nodes;
+}
+
+/* The preferences read off a tree: [state, chosen, rejected] each. */
+function pairsOf(stored) {
+    if (Array.isArray(stored.pairs)) return stored.pairs.filter((pair) => pair[1] > 0 && pair[2] > 0);
+    return (stored.commits || []).map(([, state, , chosen, rejected]) => [state, chosen, rejected]).filter((pair) => pair[1] > 0);
 }
 
 function pathTo(node) {
@@ -32,7 +38,7 @@ function pathTo(node) {
 /* N and Q of every node after each of the first `count` simulations, by METHOD.md (2.5) and (2.6):
    {N: [], Q: [], made: nodes there by then}. Rewards are stored, so nothing has to be guessed. */
 function replayTo(nodes, replay, count, run) {
-    const gamma = finite(run.gamma) === null ? 1 : run.gamma;
+    const gamma = finite(run.gamma) === null ? 1 : run.gamma, habits = run.search || run;
     const N = new Float64Array(nodes.length), V = new Float64Array(nodes.length);
     const Q = Float64Array.from(nodes, (node) => (node.parent ? (node.R || 0) - (node.parent.R || 0) : 0));
     let made = nodes.length ? 1 : 0;
@@ -43,12 +49,12 @@ function replayTo(nodes, replay, count, run) {
             let weight = 0, sum = 0;
             for (const child of children) {
                 Q[child.id] = (child.R || 0) - (at.R || 0) + gamma * V[child.id];
-                const w = run.unvisited_counts_one ? Math.max(1, N[child.id]) : N[child.id];
+                const w = habits.unvisited_counts_one ? Math.max(1, N[child.id]) : N[child.id];
                 weight += w;
                 sum += w * Q[child.id];
             }
             if (weight > 0) V[at.id] = sum / weight;
-            N[at.id] += at.id === root && run.root_counts_twice ? 2 : 1;
+            N[at.id] += at.id === root && habits.root_counts_twice ? 2 : 1;
             if (at.id === root) break;
         }
     }
@@ -71,8 +77,8 @@ function nodeWords(node) {
     const end = fate(node).words;
     if (end) said.push(end);
     if (node.parent && node.flags & COMMITTED) said.push("committed");
-    if (node.chosen !== null) said.push("chosen in a pair");
-    if (node.rejected !== null) said.push("rejected in a pair");
+    if (node.chosen) said.push("chosen in a pair");
+    if (node.rejected) said.push("rejected in a pair");
     if (node.flags & GOLD) said.push("from the gold solution");
     return said.join(", ");
 }

@@ -1,6 +1,6 @@
 /* The picture of a tree: cards in columns by depth, laid out by d3.tree; zoom and pan, keys, replay. */
 
-const CARD = 232, GAP = 74, LINE = 15, TEXT_FONT = "12px system-ui, sans-serif";
+const CARD = 240, GAP = 76, LINE = 16, TEXT_FONT = "12.5px system-ui, sans-serif";
 
 const measure = (() => {
     let context = null;
@@ -35,10 +35,10 @@ function wrap(text, width, most) {
 
 /* How a card looks: lines of text and height. A step that no simulation walked is a single quiet line. */
 function cardOf(node) {
-    const quiet = node.parent && node.N === 0 && node.chosen === null && node.rejected === null;
-    const text = node.parent ? excerpt(node.text, 160) || "(empty step)" : "Problem: " + excerpt(node.question, 160);
-    const lines = wrap(text, CARD - 58, quiet ? 1 : 3);
-    const tags = (node.chosen !== null) + (node.rejected !== null);
+    const quiet = node.parent && node.N === 0 && !node.chosen && !node.rejected;
+    const text = node.parent ? excerpt(node.text, 160) || "(empty step)" : "Problem: " + excerpt(node.question, 110);
+    const lines = wrap(text, CARD - 52, quiet ? 1 : 3);
+    const tags = node.chosen || node.rejected;
     return {quiet, lines, height: quiet ? 22 : Math.max(34, 14 + LINE * lines.length), above: tags ? 9 : 0};
 }
 
@@ -134,8 +134,8 @@ class TreeView {
         if (end.mark)
             g.append("text").attr("class", "mark").attr("x", quiet ? CARD - 24 : CARD - 9).attr("y", quiet ? height / 2 + 4 : height / 2 + 12).text(end.mark);
         const tags = [];
-        if (node.chosen !== null) tags.push(["chosen", "\u25b2 chosen"]);
-        if (node.rejected !== null) tags.push(["rejected", "\u25bd rejected"]);
+        if (node.chosen) tags.push(["chosen", "\u25b2 chosen"]);
+        if (node.rejected) tags.push(["rejected", "\u25bd rejected"]);
         let left = 14;
         for (const [kind, words] of tags) {
             const width = measure(words) * 0.86 + 12;
@@ -205,9 +205,9 @@ class TreeView {
         event.preventDefault();
     }
 
+    /* What is free of the stage; the details may lie on its right side. */
     size() {
-        const box = this.holder.getBoundingClientRect();
-        return [box.width || 600, box.height || 400];
+        return [(this.holder.clientWidth || 600) - (this.covered || 0), this.holder.clientHeight || 400];
     }
 
     go(transform, slow) {
@@ -231,7 +231,7 @@ class TreeView {
     /* The root and what follows it, large enough to read. */
     home() {
         const [width, height] = this.size(), b = this.bounds();
-        const k = Math.max(width < 500 ? 0.72 : 0.66, Math.min(1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0)));
+        const k = Math.max(width < 500 ? 0.8 : 0.84, Math.min(1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0)));
         const tall = k * (b.y1 - b.y0) > height - 32;
         const y = tall ? height / 2 - k * this.nodes[0].y : height / 2 - k * (b.y0 + b.y1) / 2;
         this.go(d3.zoomIdentity.translate(16, y).scale(k), false);
