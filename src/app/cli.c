@@ -143,6 +143,27 @@ static esp_status take_set(parser *p, const char *attached) {
     return status;
 }
 
+/* A flag that several of the verb's groups know says nothing: the error names their keys. */
+static esp_status check_meaning(const parser *p, const char *flag, const char *attached) {
+    text_buffer keys = {0}, sets = {0};
+    const char *value = attached ? attached : "VALUE", *groups = p->verb->recipe_groups;
+    int n = option_meanings(recipe_options(), flag, groups, " or ", &keys);
+    esp_status status = ESP_OK;
+    if (n > 1) {
+        char between[160];
+        snprintf(between, sizeof between, "=%.100s or --set ", value);
+        option_meanings(recipe_options(), flag, groups, between, &sets);
+        text_printf(&sets, "=%.100s", value);
+        char *hint = mem_printf("say which one: --set %s", sets.at);
+        status =
+            error_set(p->error, ESP_USAGE, hint, "espalier %s: %s may mean %s", p->verb->name, flag, keys.at);
+        mem_free(hint);
+    }
+    text_free(&keys);
+    text_free(&sets);
+    return status;
+}
+
 static esp_status take_flag(parser *p, const char *word) {
     size_t n = strcspn(word, "=");
     char *flag = arena_copy(p->out->memory, word, n + 1);
@@ -152,8 +173,10 @@ static esp_status take_flag(parser *p, const char *word) {
     const option *o = option_by_flag(p->verb->options, flag, NULL, &negated);
     if (!o && strcmp(flag, "--json") == 0 && !attached) return p->out->json = true, ESP_OK;
     if (!o && p->verb->recipe_groups && strcmp(flag, "--set") == 0) return take_set(p, attached);
-    if (!o && p->verb->recipe_groups)
+    if (!o && p->verb->recipe_groups) {
+        ESP_TRY(check_meaning(p, flag, attached));
         o = option_by_flag(recipe_options(), flag, p->verb->recipe_groups, &negated);
+    }
     return o ? take_option(p, o, flag, attached, negated) : unknown_flag(p->verb, flag, p->error);
 }
 

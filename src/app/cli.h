@@ -13,8 +13,9 @@ typedef struct {
     int least, most;         /* how many positionals; most -1: any number */
     option_table options; /* the verb's own flags; one whose .key is set is another name of that recipe key,
                              and has no field. An own flag hides a recipe flag of the same name */
-    const char *recipe_groups; /* groups whose recipe flags are taken ("run model data": words, the first
-                                 group that has the flag wins); NULL: the verb takes no recipe, no --set */
+    const char *recipe_groups; /* groups whose recipe flags are taken ("run model data": words); a flag that
+                                 several of them have is an error that names their keys. NULL: the verb takes
+                                 no recipe, no --set */
     const char *about;         /* longer text for --help; may be NULL */
 } cli_verb;
 

@@ -2,10 +2,11 @@
 #include "app/loop.h"
 #include "app/observe.h"
 #include "app/output.h"
-#include "app/progress.h"
 #include "app/stop.h"
+#include "app/summary.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "base/clock.h"
 #include "run/run.h"
 #include "view/report.h"
 
@@ -30,29 +31,6 @@ static char *run_folder(const recipe *r, const char *path) {
     return mem_printf("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-static void summary_text(const json_t *summary, text_buffer *out) {
-    const json_t *e, *list = json_object_get(summary, "evaluations");
-    size_t i;
-    json_array_foreach(list, i, e) {
-        const json_t *interval = json_object_get(e, "interval");
-        text_printf(out, "iteration %lld, %s on %s: %.1f%% (%.1f to %.1f), %lld of %lld problems\n",
-                    (long long)json_integer_value(json_object_get(e, "iteration")),
-                    json_string_value(json_object_get(e, "method")),
-                    json_string_value(json_object_get(e, "set")),
-                    100 * json_number_value(json_object_get(e, "accuracy")),
-                    100 * json_number_value(json_array_get(interval, 0)),
-                    100 * json_number_value(json_array_get(interval, 1)),
-                    (long long)json_integer_value(json_object_get(e, "right")),
-                    (long long)json_integer_value(json_object_get(e, "problems")));
-    }
-    const json_t *position = json_object_get(summary, "position");
-    const char *report = json_string_value(json_object_get(summary, "report"));
-    if (report) text_printf(out, "report %s\n", report);
-    text_printf(out, "run %s, digest %s, policy %s\n", json_string_value(json_object_get(summary, "run")),
-                json_string_value(json_object_get(summary, "digest")),
-                json_string_value(json_object_get(position, "checkpoint")));
-}
-
 /* The page of a finished run; its path, freed by mem_free. Where it cannot be written that is said, and the
  * run is as finished as it was: NULL. */
 static char *write_report(const char *folder) {
@@ -68,22 +46,41 @@ static char *write_report(const char *folder) {
     return NULL;
 }
 
-static esp_status print_summary(const char *folder, const char *report, bool json, esp_error *error) {
+static esp_status print_json(const run_outcome *outcome, const char *folder, const char *page,
+                             esp_error *error) {
     json_t *summary;
     ESP_TRY(run_summary(folder, &summary, error));
-    if (report) json_object_set_new(summary, "report", json_from_text(report, strlen(report)));
-    if (json) return output_json(summary, 17, error);
-    text_buffer text = {0};
-    summary_text(summary, &text);
-    esp_status status = output_text(text.at, text.length, error);
-    text_free(&text);
-    json_decref(summary);
+    outcome_add_json(outcome, summary);
+    if (page) json_object_set_new(summary, "report", json_from_text(page, strlen(page)));
+    return output_json(summary, 17, error);
+}
+
+static esp_status print_summary(const summary_input *input, bool json, esp_error *error) {
+    store *s;
+    run_outcome outcome;
+    summary_input in = *input;
+    ESP_TRY(store_open(&s, in.folder, STORE_READ, error));
+    esp_status status = outcome_read(&outcome, s, in.recipe, error);
+    store_close(s);
+    ESP_TRY(status);
+    if (json) {
+        status = print_json(&outcome, in.folder, in.page, error);
+    } else {
+        display d = terminal_display(stdout, 100);
+        text_buffer text = {0};
+        in.outcome = &outcome;
+        summary_text(&in, &d, &text);
+        status = output_text(text.at, text.length, error);
+        text_free(&text);
+    }
+    outcome_free(&outcome);
     return status;
 }
 
 static esp_status run_parts(const recipe *r, const char *path, int parts, bool resume, bool json,
                             esp_error *error) {
     char *folder = run_folder(r, path);
+    double began = clock_seconds();
     observe_context context = {0};
     stop_install();
     observer watcher = observe_run(&context, folder, stop_flag());
@@ -91,9 +88,15 @@ static esp_status run_parts(const recipe *r, const char *path, int parts, bool r
         .folder = folder, .resume = resume, .parts = parts, .observer = &watcher, .stop = stop_flag()};
     esp_status status = run_recipe(r, &options, error);
     observe_end(&context);
-    char *report = status == ESP_OK && parts == RUN_ALL ? write_report(folder) : NULL;
-    if (status == ESP_OK) status = print_summary(folder, report, json, error);
-    mem_free(report);
+    char *page = status == ESP_OK && parts == RUN_ALL ? write_report(folder) : NULL;
+    summary_input summary = {.recipe = r,
+                             .folder = folder,
+                             .page = page,
+                             .recipe_path = path,
+                             .seconds = clock_seconds() - began,
+                             .resumed = resume};
+    if (status == ESP_OK) status = print_summary(&summary, json, error);
+    mem_free(page);
     mem_free(folder);
     return status;
 }

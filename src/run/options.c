@@ -52,6 +52,18 @@ const option *option_by_flag(option_table table, const char *flag, const char *g
     return NULL;
 }
 
+int option_meanings(option_table table, const char *flag, const char *groups, const char *between,
+                    text_buffer *out) {
+    int n = 0;
+    bool no;
+    for (int i = 0; i < table.count; i++) {
+        if (!in_groups(table.at[i].key, groups) || !has_flag(&table.at[i], flag, &no)) continue;
+        if (out) text_printf(out, "%s%s", n ? between : "", table.at[i].key);
+        n++;
+    }
+    return n;
+}
+
 /* ---- the nearest name ---- */
 
 /* Edits between two names: insert, delete, replace, or swap neighbours (optimal string alignment). Names are
@@ -334,7 +346,7 @@ static void wrapped(const char *text, int indent, int width, text_buffer *out) {
     text_puts(out, "\n");
 }
 
-static void manual_entry(const option *o, int width, text_buffer *out) {
+static void manual_entry(const option *o, bool with_flag, int width, text_buffer *out) {
     text_buffer about = {0};
     text_printf(&about, "%s; ", o->help);
     option_wants(o, &about);
@@ -342,14 +354,17 @@ static void manual_entry(const option *o, int width, text_buffer *out) {
         text_puts(&about, "; required");
     else if (o->initial && *o->initial)
         text_printf(&about, " [%s]", o->initial);
-    text_printf(out, "  %s%s%s\n", o->flag ? o->flag : "", o->flag && o->key ? ", " : "",
-                o->key ? o->key : "");
+    const char *flag = with_flag && o->flag ? o->flag : "";
+    text_printf(out, "  %s%s%s\n", flag, *flag && o->key ? ", " : "", o->key ? o->key : "");
     wrapped(about.at, 6, width, out);
     text_free(&about);
 }
 
 void options_manual(option_table table, const char *groups, int width, text_buffer *out) {
     for (int i = 0; i < table.count; i++) {
-        if (in_groups(table.at[i].key, groups)) manual_entry(&table.at[i], width, out);
+        const option *o = &table.at[i];
+        if (!in_groups(o->key, groups)) continue;
+        bool one = !groups || !o->flag || option_meanings(table, o->flag, groups, "", NULL) == 1;
+        manual_entry(o, one, width, out);
     }
 }

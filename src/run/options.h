@@ -50,6 +50,11 @@ const option *option_by_key(option_table table, const char *key);
  * NULL: in the whole table. A switch is also found by --no-flag; *negated (may be NULL) says so. */
 const option *option_by_flag(option_table table, const char *flag, const char *groups, bool *negated);
 
+/* How many keys of the named groups this flag may mean; their names, joined by `between`, are appended to
+ * *out (may be NULL). */
+int option_meanings(option_table table, const char *flag, const char *groups, const char *between,
+                    text_buffer *out);
+
 /* The nearest of n names by edit distance (insert, delete, replace, swap neighbours), or NULL when none is
  * near. */
 const char *name_nearest(const char *const *names, int n, const char *name);
@@ -70,7 +75,8 @@ void options_defaults(option_table table, void *target);
 void options_free(option_table table, void *target);
 
 /* Manual text, a paragraph an option: flag or key, type and range, default, help; wrapped to `width` columns.
- * Keys are shown only of the groups named ("run data": words; NULL for all). */
+ * Keys are shown only of the groups named ("run data": words; NULL for all), without a flag that may mean
+ * several of them. */
 void options_manual(option_table table, const char *groups, int width, text_buffer *out);
 
 #endif

@@ -1,0 +1,177 @@
+#include "app/summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const summary_input *in;
+    const display *display;
+    text_buffer *out;
+} writer;
+
+/* ---- words ---- */
+
+static void put_percent(text_buffer *out, const outcome_score *s) {
+    text_printf(out, "%.1f%%", 100 * s->accuracy);
+}
+
+static void put_interval(text_buffer *out, metrics_interval i) {
+    text_printf(out, "[%.1f, %.1f]", 100 * i.low, 100 * i.high);
+}
+
+/* -0.0 is no fall. */
+static double points(double share) {
+    double p = round(1000 * share) / 10;
+    return p == 0 ? 0 : p;
+}
+
+static void put_p(text_buffer *out, double p) {
+    if (p < 0.001)
+        text_puts(out, "p < 0.001");
+    else
+        text_printf(out, "p = %.*f", p < 0.1 ? 3 : 2, p);
+}
+
+/* When an evaluation was made: "Before", "After the warm-up", "After 10 iterations". */
+static void put_when(const writer *w, const outcome_score *s) {
+    if (s->iteration == 0)
+        text_puts(w->out, w->in->recipe->sft.epochs > 0 ? "After the warm-up" : "Before");
+    else
+        text_printf(w->out, "After %lld iteration%s", (long long)s->iteration, s->iteration == 1 ? "" : "s");
+}
+
+/* A foreign path as a word of a command. */
+static void put_word(const writer *w, const char *path) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+:@%,";
+    bool quote = !*path || path[strspn(path, plain)];
+    if (quote) text_puts(w->out, "'");
+    display_clean(w->out, w->display->unicode, path, strlen(path));
+    if (quote) text_puts(w->out, "'");
+}
+
+/* ---- sentences ---- */
+
+static void put_score(const writer *w, const outcome_score *s, bool with_count) {
+    put_when(w, s);
+    text_puts(w->out, ": ");
+    put_percent(w->out, s);
+    if (with_count) {
+        text_puts(w->out, " of ");
+        display_count(w->out, s->problems);
+        text_puts(w->out,
+                  strcmp(w->in->outcome->set, "dev") == 0 ? " development problems" : " held-out problems");
+    }
+    text_puts(w->out, " ");
+    put_interval(w->out, s->interval);
+    if (strcmp(w->in->outcome->method, "greedy") != 0) text_printf(w->out, ", by %s", w->in->outcome->method);
+    text_puts(w->out, ".\n");
+}
+
+static void put_gain(const writer *w) {
+    const evaluation_difference *g = &w->in->outcome->gain;
+    bool sure = g->interval.low > 0 || g->interval.high < 0;
+    const char *colour = !sure ? "33" : g->difference > 0 ? "1;32" : "1;31";
+    if (w->display->colour) text_printf(w->out, "\x1b[%sm", colour);
+    text_printf(w->out, "%s: %+.1f points", g->difference < 0 ? "Loss" : "Gain", points(g->difference));
+    if (w->display->colour) text_puts(w->out, "\x1b[0m");
+    text_printf(w->out, " [%.1f, %.1f], ", points(g->interval.low), points(g->interval.high));
+    put_p(w->out, g->p);
+    text_puts(w->out, ": ");
+    display_count(w->out, g->only_a);
+    text_puts(w->out, g->only_a == 1 ? " problem newly right, " : " problems newly right, ");
+    display_count(w->out, g->only_b);
+    text_puts(w->out, " no longer.\n");
+    if (!sure) text_puts(w->out, "That is within what chance gives: zero lies in the interval.\n");
+}
+
+static const outcome_score *best_of(const run_outcome *o) {
+    const outcome_score *best = &o->scores[0];
+    for (int64_t i = 1; i < o->score_count; i++)
+        if (o->scores[i].accuracy > best->accuracy) best = &o->scores[i];
+    return best;
+}
+
+static void put_scores(const writer *w) {
+    const run_outcome *o = w->in->outcome;
+    if (o->score_count == 0) {
+        text_puts(w->out, "Nothing was evaluated: name problems by data.test.\n");
+        return;
+    }
+    put_score(w, &o->scores[0], true);
+    if (o->score_count < 2) return;
+    const outcome_score *last = &o->scores[o->score_count - 1], *best = best_of(o);
+    put_score(w, last, last->problems != o->scores[0].problems);
+    if (o->has_gain) put_gain(w);
+    if (best->accuracy > last->accuracy && best != &o->scores[0]) {
+        text_printf(w->out, "It was best after iteration %lld: ", (long long)best->iteration);
+        put_percent(w->out, best);
+        text_puts(w->out, ".\n");
+    }
+}
+
+static void put_counted(text_buffer *out, int64_t n, const char *one, const char *many, const char *behind) {
+    display_count(out, n);
+    text_printf(out, " %s%s", n == 1 ? one : many, behind);
+}
+
+static void put_totals(const writer *w) {
+    const store_totals *t = &w->in->outcome->totals;
+    text_puts(w->out, "\n");
+    if (t->trees > 0) {
+        put_counted(w->out, t->trees, "tree", "trees", ", ");
+        put_counted(w->out, t->pairs, "pair", "pairs", "; in search ");
+        put_counted(w->out, t->tokens_sampled, "token", "tokens", " sampled, ");
+        if (t->tokens_judged > 0) display_count(w->out, t->tokens_judged), text_puts(w->out, " judged, ");
+        display_count(w->out, t->tokens_computed);
+        text_puts(w->out, " computed.\n");
+    }
+    if (t->updates > 0) put_counted(w->out, t->updates, "update", "updates", " of the policy. ");
+    text_puts(w->out, "Time: ");
+    display_duration(w->out, w->in->seconds);
+    text_puts(w->out, w->in->resumed ? " since it was resumed.\n" : ".\n");
+}
+
+static void put_next(const writer *w, const char *before, const char *path, const char *behind,
+                     const char *why) {
+    text_printf(w->out, "  %s", before);
+    put_word(w, path);
+    text_printf(w->out, "%s   (%s)\n", behind, why);
+}
+
+static void put_places(const writer *w) {
+    const run_outcome *o = w->in->outcome;
+    text_puts(w->out, "\n");
+    if (o->position.checkpoint[0]) {
+        text_puts(w->out, "Policy: ");
+        display_clean(w->out, w->display->unicode, w->in->folder, strlen(w->in->folder));
+        text_printf(w->out, "/checkpoints/%s\n", o->position.checkpoint);
+    }
+    if (w->in->page) {
+        text_puts(w->out, "Page: ");
+        display_clean(w->out, w->display->unicode, w->in->page, strlen(w->in->page));
+        text_puts(w->out, "\n");
+    }
+    text_puts(w->out, "Next:\n");
+    if (o->totals.trees > 0) put_next(w, "espalier show ", w->in->folder, "", "its search trees, here");
+    if (!w->in->page) put_next(w, "espalier report ", w->in->folder, "", "a page of it");
+    if (o->position.checkpoint[0])
+        put_next(w, "espalier export ", w->in->folder, " policy/", "for transformers");
+    if (o->totals.pairs > 0)
+        put_next(w, "espalier pairs ", w->in->folder, " --format trl", "for any other trainer");
+    bool rising = o->score_count > 2 && best_of(o) == &o->scores[o->score_count - 1];
+    if (rising && w->in->recipe_path) {
+        char more[64];
+        snprintf(more, sizeof more, " --iterations %lld --out runs/longer",
+                 (long long)(2 * w->in->recipe->run.iterations));
+        put_next(w, "espalier run ", w->in->recipe_path, more, "it was best at its end: go further");
+    }
+}
+
+void summary_text(const summary_input *input, const display *d, text_buffer *out) {
+    writer w = {input, d, out};
+    text_puts(out, "\n");
+    put_scores(&w);
+    put_totals(&w);
+    put_places(&w);
+}

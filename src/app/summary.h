@@ -1,0 +1,20 @@
+/* What a run came to, in sentences that a person understands, and what to do next. */
+#ifndef ESPALIER_APP_SUMMARY_H
+#define ESPALIER_APP_SUMMARY_H
+
+#include "run/outcome.h"
+#include "view/display.h"
+
+typedef struct {
+    const run_outcome *outcome;
+    const recipe *recipe;
+    const char *folder;
+    const char *page;        /* path of the report; NULL where none was written */
+    const char *recipe_path; /* as given on the command line; may be NULL */
+    double seconds;          /* of this call */
+    bool resumed;
+} summary_input;
+
+void summary_text(const summary_input *input, const display *d, text_buffer *out);
+
+#endif
