@@ -28,6 +28,22 @@ esp_status compute_new(compute **out, const char *kind, dtype act, int threads, 
     return ESP_OK;
 }
 
+esp_status compute_share(compute **out, compute *of, int threads, esp_error *error) {
+    *out = NULL;
+    compute *c = MEM_NEW(compute);
+    c->act = of->act;
+    c->threads = threads;
+    c->of = of;
+    memcpy(c->description, of->description, sizeof c->description);
+    esp_status status = of->ops->share(c, error);
+    if (status != ESP_OK) {
+        mem_free(c);
+        return status;
+    }
+    *out = c;
+    return ESP_OK;
+}
+
 void compute_free(compute *c) {
     if (!c) return;
     c->ops->destroy(c);

@@ -71,6 +71,8 @@ typedef struct {
 typedef struct compute_ops {
     const char *name;
     void (*destroy)(compute *c);
+    esp_status (*share)(compute *c,
+                        esp_error *error); /* makes c, with act, threads and of set, a share of c->of */
 
     /* Weights. linear_set rounds and packs w[out, in] (f32); it may be called again after an update. */
     linear *(*linear_new)(compute *c, int64_t out, int64_t in, int flags);
@@ -150,8 +152,9 @@ struct compute {
     const compute_ops *ops;
     dtype act;
     int threads;
-    esp_error failure; /* the first failure inside an operation; compute_check hands it out */
-    void *state;       /* the backend's own */
+    struct compute *of; /* the instance that this one is a share of, or NULL */
+    esp_error failure;  /* the first failure inside an operation; compute_check hands it out */
+    void *state;        /* the backend's own */
     char description[160];
 };
 
@@ -160,6 +163,10 @@ struct compute {
  * (base, avx2, avx512) makes `cpu` use those kernels in place of the widest that the processor runs; oneDNN
  * has ONEDNN_MAX_CPU_ISA for the same. */
 esp_status compute_new(compute **out, const char *kind, dtype act, int threads, esp_error *error);
+/* Another instance of the same kind and type, with `threads` threads and scratch of its own, that takes the
+ * matrices of `of` and can be used at the same time as it, by another thread. No matrix may be set meanwhile.
+ * `of` must outlive it. */
+esp_status compute_share(compute **out, compute *of, int threads, esp_error *error);
 void compute_free(compute *c);
 /* ESP_OK, or the first failure since the last check. */
 esp_status compute_check(compute *c, esp_error *error);

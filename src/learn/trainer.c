@@ -100,7 +100,7 @@ static void update_average(trainer *t) {
 
 esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *error) {
     ESP_TRY(trainer_show_raw(t, error));
-    compute *c = model_compute(t->m);
+    compute *c = model_operations(t->m);
     double norm = sqrt(c->ops->sum_squares(c, t->size, t->gradient));
     if (grad_norm) *grad_norm = norm;
     if (!isfinite(norm)) {

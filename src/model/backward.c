@@ -106,6 +106,12 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, fl
 
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error) {
+    if (m->team.parts) return team_backward(m, dlogprob, gradient, error);
+    return model_backward_whole(m, tree, dlogprob, gradient, error);
+}
+
+esp_status model_backward_whole(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
+                                esp_error *error) {
     assert(m->trainable && m->has_kept && m->kept.tokens == tree->start[tree->runs]);
     const model_config *c = &m->config;
     int64_t T = m->kept.tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,

@@ -160,6 +160,12 @@ static esp_status read_logprobs(model *m, const token_tree *tree, const tree_lay
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error) {
     ESP_TRY(token_tree_check(tree, m->config.vocab, m->context, error));
+    if (team_cut(m, tree, wanted)) return team_forward(m, keep, logprob, error);
+    return model_forward_whole(m, tree, wanted, keep, logprob, error);
+}
+
+esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
+                               float *logprob, esp_error *error) {
     if (m->has_kept) layout_free(&m->kept);
     m->has_kept = false;
     tree_layout layout;

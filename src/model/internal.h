@@ -4,6 +4,7 @@
 #define ESPALIER_MODEL_INTERNAL_H
 
 #include "model/model.h"
+#include "model/team.h"
 
 typedef struct {
     linear *qkv, *out, *gate_up, *down;
@@ -61,6 +62,7 @@ struct model {
     workspace qkv, grad_x, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
     tree_layout kept; /* of the last forward that kept */
     bool has_kept;
+    model_team team;
 };
 
 esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error);
@@ -73,6 +75,14 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
                           esp_error *error);
 /* Puts one unit's numbers in place: w [rows, columns]. */
 void model_set_unit(model *m, const model_unit *unit, const float *w);
+
+/* Makes w another model over the weights of `of`, with workspaces of its own. */
+void model_borrow(model *w, const model *of);
+/* model_forward and model_backward of a checked tree as one piece. */
+esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
+                               float *logprob, esp_error *error);
+esp_status model_backward_whole(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
+                                esp_error *error);
 
 /* Where a pass finds its keys and values: the tape's own (pools NULL) or a cache's. */
 typedef struct {

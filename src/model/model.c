@@ -89,7 +89,12 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     model_describe(m);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
     esp_status status = ESP_OK;
-    if (m->context > config->context)
+    if (team_is_small(m->floats)) { /* one thread an operation, many operations side by side */
+        status = compute_share(&m->team.alone, options->compute, 1, error);
+        if (status == ESP_OK) m->compute = m->team.alone;
+        m->team.threads = options->compute->threads;
+    }
+    if (status == ESP_OK && m->context > config->context)
         status = error_fail(error, "set model.context to at most that",
                             "a context of %lld is more than the model's %lld", (long long)m->context,
                             (long long)config->context);
@@ -162,10 +167,31 @@ static void tape_free(layer_tape *t) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
 }
 
-void model_free(model *m) {
-    if (!m) return;
+void model_borrow(model *w, const model *of) {
+    *w = *of;
+    w->tokens_computed = 0;
+    w->tape = MEM_ARRAY(layer_tape, of->config.layers);
+    w->head_rows = (head_tape){0};
+    workspace *all[] = {&w->qkv,    &w->grad_x, &w->grad_a,   &w->grad_b,   &w->grad_q,
+                        &w->grad_k, &w->grad_v, &w->grad_act, &w->read_list};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = (workspace){0};
+    w->has_kept = false;
+}
+
+static void free_weights(model *m) {
     for (int64_t u = 0; u < m->unit_count; u++)
         if (m->units[u].matrix) m->compute->ops->linear_free(m->compute, *m->units[u].matrix);
+    mem_big_free(m->master);
+    mem_big_free(m->gains);
+    mem_big_free(m->cosine);
+    mem_big_free(m->sine);
+    mem_free(m->layers);
+    mem_free(m->units);
+    mem_free(m->parameters);
+}
+
+void model_free(model *m) {
+    if (!m) return;
     for (int l = 0; m->tape && l < m->config.layers; l++) tape_free(&m->tape[l]);
     head_tape *h = &m->head_rows;
     workspace *all[] = {&h->rows,   &h->rstd,   &h->normed,   &h->row_of,   &h->token_of,
@@ -173,14 +199,9 @@ void model_free(model *m) {
                         &m->grad_k, &m->grad_v, &m->grad_act, &m->read_list};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
     if (m->has_kept) layout_free(&m->kept);
-    mem_big_free(m->master);
-    mem_big_free(m->gains);
-    mem_big_free(m->cosine);
-    mem_big_free(m->sine);
     mem_free(m->tape);
-    mem_free(m->layers);
-    mem_free(m->units);
-    mem_free(m->parameters);
+    if (!m->team.is_worker) free_weights(m);
+    team_free(m);
     mem_free(m);
 }
 
@@ -188,6 +209,9 @@ const model_config *model_configuration(const model *m) {
     return &m->config;
 }
 compute *model_compute(const model *m) {
+    return m->team.alone ? m->team.alone->of : m->compute;
+}
+compute *model_operations(const model *m) {
     return m->compute;
 }
 int64_t model_context(const model *m) {
@@ -200,7 +224,9 @@ float *model_master(model *m) {
     return m->master;
 }
 int64_t model_tokens_computed(const model *m) {
-    return m->tokens_computed;
+    int64_t sum = m->tokens_computed;
+    for (int i = 0; i < m->team.worker_count; i++) sum += m->team.worker[i]->tokens_computed;
+    return sum;
 }
 
 const parameter *model_parameters(const model *m, int64_t *n) {

@@ -36,7 +36,9 @@ esp_status model_create(model **out, const model_config *config, const model_opt
 void model_free(model *m);
 
 const model_config *model_configuration(const model *m);
-compute *model_compute(const model *m);
+compute *model_compute(const model *m); /* as given */
+/* What operations on the model's arrays are called through: for a small model a share of one thread. */
+compute *model_operations(const model *m);
 int64_t model_context(const model *m);
 int64_t model_parameter_count(const model *m); /* floats in the flat array */
 const parameter *model_parameters(const model *m, int64_t *n);
@@ -75,6 +77,14 @@ esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted
  * sends back through the last forward that kept. */
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error);
+
+/* How many threads may work on tokens of this model side by side, each with a worker: 1 for a model of some
+ * size, whose operations take all threads inside; the compute layer's threads for a small one (up to 8
+ * million parameters), whose operations take one. */
+int model_threads(const model *m);
+/* Worker `index`, made on first use, the model's own: a model over the same weights that may forward, extend
+ * and hold a KV cache while others do. 0 is the model itself. Weights must not change meanwhile. */
+esp_status model_worker(model *m, int index, model **out, esp_error *error);
 
 /* --- KV cache: runs of tokens in pages, shared by prefix
  * ------------------------------------------------------------ */

@@ -89,6 +89,7 @@ struct gemm_plan {
 
 struct gemm {
     dnnl_engine_t engine;
+    bool borrowed_engine;
     dnnl_stream_t stream;
     dtype input;
     int threads;
@@ -172,6 +173,23 @@ esp_status gemm_new(gemm **out, dtype act, int threads, esp_error *error) {
     return ESP_OK;
 }
 
+esp_status gemm_share(gemm **out, gemm *of, int threads, esp_error *error) {
+    gemm *g = MEM_NEW(gemm);
+    *out = NULL;
+    g->threads = threads;
+    g->input = of->input;
+    g->scratch = MEM_ARRAY(void *, threads);
+    g->engine = of->engine;
+    g->borrowed_engine = true;
+    if (dnnl_stream_create(&g->stream, g->engine, dnnl_stream_default_flags) != dnnl_success) {
+        gemm_free(g);
+        return error_fail(error, "check the installation of oneDNN (libdnnl)",
+                          "oneDNN gives no stream for another thread");
+    }
+    *out = g;
+    return ESP_OK;
+}
+
 static void plan_free(gemm_plan *p) {
     if (p->primitive) dnnl_primitive_destroy(p->primitive);
     md_drop(&p->a);
@@ -193,7 +211,7 @@ void gemm_free(gemm *g) {
     mem_big_free(g->rest_a);
     mem_big_free(g->rest_b);
     if (g->stream) dnnl_stream_destroy(g->stream);
-    if (g->engine) dnnl_engine_destroy(g->engine);
+    if (g->engine && !g->borrowed_engine) dnnl_engine_destroy(g->engine);
     mem_free(g);
 }
 

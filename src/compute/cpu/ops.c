@@ -176,9 +176,21 @@ static void cpu_destroy(compute *c) {
     mem_free(s);
 }
 
+static esp_status cpu_share(compute *c, esp_error *error) {
+    gemm *g;
+    ESP_TRY(gemm_share(&g, state_of(c->of)->gemm, c->threads, error));
+    cpu_state *s = MEM_NEW(cpu_state);
+    s->gemm = g;
+    s->kernels = state_of(c->of)->kernels;
+    c->state = s;
+    c->ops = c->of->ops;
+    return ESP_OK;
+}
+
 static const compute_ops cpu_ops = {
     .name = "cpu",
     .destroy = cpu_destroy,
+    .share = cpu_share,
     .linear_new = cpu_linear_new,
     .linear_set = cpu_linear_set,
     .linear_free = cpu_linear_free,

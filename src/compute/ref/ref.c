@@ -211,9 +211,16 @@ static void ref_destroy(compute *c) {
     (void)c;
 }
 
+static esp_status ref_share(compute *c, esp_error *error) {
+    (void)error;
+    c->ops = c->of->ops;
+    return ESP_OK;
+}
+
 static const compute_ops ref_ops = {
     .name = "ref",
     .destroy = ref_destroy,
+    .share = ref_share,
     .linear_new = ref_linear_new,
     .linear_set = ref_linear_set,
     .linear_free = ref_linear_free,
