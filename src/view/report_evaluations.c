@@ -36,7 +36,6 @@ static void put_samples(const evaluation *e, document *d) {
     document_begin(d, '[');
     for (int64_t i = 0; e && i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
-        double part = (double)p->k / (double)e->k;
         document_begin(d, '{');
         document_put_integer(d, "k", p->k);
         document_put_number(d, "pass", p->pass);
@@ -45,7 +44,8 @@ static void put_samples(const evaluation *e, document *d) {
         document_put_number(d, "majority", p->majority);
         document_put_number(d, "majority_low", p->majority_interval.low);
         document_put_number(d, "majority_high", p->majority_interval.high);
-        document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems) * part);
+        document_put_number(d, "tokens", p->tokens);
+        document_put_integer(d, "problems", e->problems);
         document_end(d, '}');
     }
     document_end(d, ']');
@@ -72,21 +72,51 @@ static void put_search(const evaluation *e, document *d) {
     document_put_number(d, "vote_high", e->search.vote_interval.high);
     document_put_number(d, "any", e->search.any);
     document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems));
+    document_put_number(d, "judged", a_problem(e->tokens_judged, e->problems));
     document_put_number(d, "computed", a_problem(e->tokens_computed, e->problems));
     document_put_integer(d, "problems", e->problems);
     document_end(d, '}');
 }
 
-static bool has_method(const report_run *r, int64_t iteration, const char *method) {
+/* Samples and search may have been asked fewer problems than the greedy chain: of that one, the same first
+ * ones. */
+static void keep_first(evaluation *e, int64_t problems) {
+    if (problems <= 0 || problems >= e->problems) return;
+    for (int64_t i = problems * e->per_problem; i < e->result_count; i++) {
+        mem_free(e->results[i].answer);
+        mem_free(e->results[i].text);
+    }
+    double part = (double)problems / (double)e->problems;
+    e->problems = problems;
+    e->result_count = problems * e->per_problem;
+    e->tokens_computed = (int64_t)(part * (double)e->tokens_computed); /* known of all together alone */
+    evaluation_figures(e);
+    e->tokens_sampled = (int64_t)llround(e->mean_tokens * (double)problems);
+}
+
+static void put_one(const report_run *r, int64_t iteration, const char *method, const char *key,
+                    void (*put)(const evaluation *, document *), int64_t problems, document *d) {
+    evaluation e;
+    document_key(d, key);
+    if (!report_read_evaluation(r, iteration, method, &e)) {
+        document_null(d);
+        return;
+    }
+    keep_first(&e, problems);
+    put(&e, d);
+    evaluation_free(&e);
+}
+
+static int64_t problems_of(const report_run *r, int64_t iteration, const char *method) {
     for (int64_t i = 0; i < r->evals.count; i++) {
         const store_eval *e = &r->evals.at[i];
         if (e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, r->set) == 0)
-            return true;
+            return e->problems;
     }
-    return false;
+    return 0;
 }
 
-/* The evaluations of an iteration by each method; nothing where there is but a greedy one. */
+/* The evaluations of an iteration by each method. */
 static void put_inference(const report_run *r, int64_t iteration, const char *label, document *d) {
     evaluation e;
     document_begin(d, '{');
@@ -96,20 +126,11 @@ static void put_inference(const report_run *r, int64_t iteration, const char *la
     document_key(d, "samples");
     put_samples(there ? &e : NULL, d);
     if (there) evaluation_free(&e);
-    document_key(d, "greedy");
-    if (report_read_evaluation(r, iteration, "greedy", &e)) {
-        put_greedy(&e, d);
-        evaluation_free(&e);
-    } else {
-        document_null(d);
-    }
-    document_key(d, "search");
-    if (report_read_evaluation(r, iteration, "search", &e)) {
-        put_search(&e, d);
-        evaluation_free(&e);
-    } else {
-        document_null(d);
-    }
+    int64_t problems = problems_of(r, iteration, "sample");
+    if (!problems) problems = problems_of(r, iteration, "search");
+    put_one(r, iteration, "greedy", "greedy", put_greedy, problems, d);
+    put_one(r, iteration, "search", "search", put_search, 0, d);
+    put_one(r, iteration, "search-unjudged", "search_unjudged", put_search, 0, d);
     document_end(d, '}');
 }
 
@@ -117,7 +138,7 @@ static void inference(const report_run *r, document *d) {
     int64_t first = -1, last = -1;
     for (int64_t i = 0; i < r->iteration_count; i++) {
         int64_t at = r->iterations[i].iteration;
-        if (!has_method(r, at, "sample") && !has_method(r, at, "search")) continue;
+        if (!problems_of(r, at, "sample") && !problems_of(r, at, "search")) continue;
         if (first < 0) first = at;
         last = at;
     }

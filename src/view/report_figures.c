@@ -123,26 +123,54 @@ void report_updates(const report_run *r, document *d) {
 
 /* ---- self-evaluation ---- */
 
+/* C against the share that is right, and the AUC of both kinds of node. */
+static void put_judgement(const judge_figures *finished, const judge_figures *unfinished, document *d) {
+    document_key(d, "bins");
+    document_begin(d, '[');
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        const judge_bin *b = &finished->calibration.bins[i];
+        document_begin(d, '{');
+        document_put_number(d, "low", (double)i / JUDGE_BINS);
+        document_put_number(d, "high", (double)(i + 1) / JUDGE_BINS);
+        document_put_integer(d, "count", b->nodes);
+        document_put_integer(d, "right", b->positives);
+        document_put_number(d, "confidence", b->nodes ? b->confidence : (double)NAN);
+        document_end(d, '}');
+    }
+    document_end(d, ']');
+    document_put_number(d, "calibration_error", finished->calibration.error);
+    put_area(d, "auc_finished", &finished->auc);
+    put_area(d, "auc_unfinished", &unfinished->auc);
+}
+
+/* What evaluations by search say of the judge: nothing gold was shown to it there. */
+static void put_evaluated_judges(const report_run *r, document *d) {
+    document_key(d, "evaluated");
+    document_begin(d, '[');
+    for (int64_t i = 0; i < r->iteration_count; i++) {
+        evaluation e;
+        int64_t iteration = r->iterations[i].iteration;
+        if (!report_read_evaluation(r, iteration, "search", &e)) continue;
+        if (e.search.finished_judged.calibration.nodes > 0) {
+            document_begin(d, '{');
+            document_put_integer(d, "iteration", iteration);
+            put_judgement(&e.search.finished_judged, &e.search.unfinished_judged, d);
+            document_end(d, '}');
+        }
+        evaluation_free(&e);
+    }
+    document_end(d, ']');
+}
+
 void report_judge(const report_run *r, document *d) {
     document_key(d, "judge");
-    if (r->judged_finished == 0) {
+    if (r->finished.calibration.nodes == 0) {
         document_null(d);
         return;
     }
     document_begin(d, '{');
-    document_key(d, "bins");
-    document_begin(d, '[');
-    for (int i = 0; i < REPORT_BINS; i++) {
-        document_begin(d, '{');
-        document_put_number(d, "low", (double)i / REPORT_BINS);
-        document_put_number(d, "high", (double)(i + 1) / REPORT_BINS);
-        document_put_integer(d, "count", r->bins[i].count);
-        document_put_integer(d, "right", r->bins[i].right);
-        document_end(d, '}');
-    }
-    document_end(d, ']');
-    put_area(d, "auc_finished", &r->auc.finished);
-    put_area(d, "auc_unfinished", &r->auc.unfinished);
+    put_judgement(&r->finished, &r->unfinished, d);
+    put_evaluated_judges(r, d);
     document_end(d, '}');
 }
 

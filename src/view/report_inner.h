@@ -26,8 +26,6 @@ typedef struct {
     int64_t all_sampled, all_judged, all_computed; /* up to here, computed with what updates computed */
 } report_iteration;
 
-enum { REPORT_BINS = 10 };
-
 typedef struct {
     int64_t tree, pair, state, chosen, rejected;
 } report_pair;
@@ -46,11 +44,7 @@ typedef struct {
     bool *paired;                /* [trees.count]: the tree gave pairs */
     store_evals evals;
     store_updates updates;
-    judge_auc auc; /* over all trees */
-    struct {
-        int64_t count, right;
-    } bins[REPORT_BINS];
-    int64_t judged_finished;
+    judge_figures finished, unfinished; /* self-evaluation over all trees */
 } report_run;
 
 /* Reads everything but trees' texts. On failure *out holds nothing. */

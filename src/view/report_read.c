@@ -58,7 +58,7 @@ typedef struct {
     judge_scores own, all; /* of the iteration at hand, of all */
 } scores;
 
-static void add_nodes(report_run *r, report_iteration *it, const store_node *nodes, int64_t n) {
+static void add_nodes(report_iteration *it, const store_node *nodes, int64_t n) {
     int64_t *length = MEM_ARRAY(int64_t, n + 1); /* tokens from the root */
     for (int64_t i = 0; i < n; i++) {
         const store_node *v = &nodes[i];
@@ -73,13 +73,6 @@ static void add_nodes(report_run *r, report_iteration *it, const store_node *nod
             it->finished += finished;
             it->chain_tokens += length[i];
         }
-        bool known = finished && (v->flags & STORE_NODE_JUDGED) && v->confidence >= 0 && v->outcome != 0 &&
-                     isfinite(v->outcome);
-        if (!known) continue;
-        int bin = v->confidence >= 1 ? REPORT_BINS - 1 : (int)(v->confidence * REPORT_BINS);
-        r->bins[bin].count++;
-        r->bins[bin].right += v->outcome > 0;
-        r->judged_finished++;
     }
     mem_free(length);
 }
@@ -100,7 +93,7 @@ static esp_status add_tree(report_run *r, report_iteration *it, const store_tree
     it->sampled += t->tokens_sampled;
     it->judged += t->tokens_judged;
     it->computed += t->tokens_computed;
-    add_nodes(r, it, nodes.at, nodes.count);
+    add_nodes(it, nodes.at, nodes.count);
     if (parents_in_order(nodes.at, nodes.count)) {
         judge_scores_add_stored(&s->own, nodes.at, nodes.count);
         judge_scores_add_stored(&s->all, nodes.at, nodes.count);
@@ -123,7 +116,8 @@ static esp_status add_trees(report_run *r, esp_error *error) {
         judge_scores_free(&s.own);
         memset(&s.own, 0, sizeof s.own);
     }
-    r->auc = judge_scores_auc(&s.all);
+    r->finished = judge_class_figures(&s.all.finished);
+    r->unfinished = judge_class_figures(&s.all.unfinished);
     judge_scores_free(&s.own);
     judge_scores_free(&s.all);
     return status;

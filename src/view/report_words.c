@@ -119,7 +119,7 @@ static void say_work(const report_run *r, document *d) {
 }
 
 static void say_judge(const report_run *r, document *d) {
-    const metrics_auc *a = &r->auc.finished;
+    const metrics_auc *a = &r->finished.auc;
     if (isfinite(a->area))
         say(d,
             mem_printf(
