@@ -268,6 +268,7 @@ static void keep_path(wave *w, grove *g, const lane *l) {
     }
     h->fed = l->from + (int32_t)l->n;
     h->sealed = false;
+    h->forked = l->fork || h->forked;
     if (h->ever < h->fed) h->ever = h->fed;
 }
 

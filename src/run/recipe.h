@@ -90,7 +90,8 @@ typedef struct {
         int64_t simulations; /* K, a state */
         int64_t root_multiplier;
         int64_t breadth_root, breadth;
-        int64_t horizon; /* steps below the current root */
+        int64_t root_probe; /* whole chains sampled from the root first; 0: off */
+        int64_t horizon;    /* steps below the current root */
         int64_t max_steps;
         int64_t max_step_tokens, max_chain_tokens;
         int64_t gold_length_over; /* a step has at most gold length / this tokens as well; 0: off */

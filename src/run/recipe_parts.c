@@ -8,6 +8,7 @@ search_config recipe_search_config(const recipe *r) {
         .root_multiplier = (int32_t)r->search.root_multiplier,
         .breadth_root = (int32_t)r->search.breadth_root,
         .breadth = (int32_t)r->search.breadth,
+        .root_probe = (int32_t)r->search.root_probe,
         .horizon = (int32_t)r->search.horizon,
         .max_steps = (int32_t)r->search.max_steps,
         .rest_from_depth = (int32_t)r->search.rest_from_depth,
@@ -52,6 +53,7 @@ void recipe_use_search_preset(recipe *r, const search_preset *preset) {
     s->root_multiplier = c->root_multiplier;
     s->breadth_root = c->breadth_root;
     s->breadth = c->breadth;
+    s->root_probe = c->root_probe;
     s->horizon = c->horizon;
     s->max_steps = c->max_steps;
     s->rest_from_depth = c->rest_from_depth;

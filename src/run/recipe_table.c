@@ -70,6 +70,7 @@ static const option options[] = {
     {INT(search, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "times as many simulations at depth 0"},
     {INT(search, breadth_root), .flag = "--breadth-root", .initial = "4", .low = 1, .high = 1024, .help = "candidates sampled below the root (b1)"},
     {INT(search, breadth), .flag = "--breadth", .initial = "3", .low = 1, .high = 1024, .help = "candidates sampled below other states (b2)"},
+    {INT(search, root_probe), .flag = "--root-probe", .initial = "0", .low = 0, .high = 1024, .help = "whole chains sampled from the root before the simulations, joined into the tree by their common steps; where all are right, the problem is done; 0: off"},
     {INT(search, horizon), .flag = "--horizon", .initial = "4", .low = 1, .high = 1000, .help = "steps a simulation goes below the current root (d)"},
     {INT(search, max_steps), .flag = "--max-steps", .initial = "10", .low = 1, .high = 1000, .help = "steps of a chain; an unfinished one is cut"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of a step"},

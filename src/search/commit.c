@@ -94,7 +94,7 @@ static bool read_pair(search *s, search_pair *out) {
     const tree_node *w = &s->nodes.at[best];
     s->last_best_right =
         w->outcome == SEARCH_RIGHT || (w->outcome == SEARCH_SCORED && s->steps.at[best].O > 0);
-    if (s->config.pairs_at == SEARCH_PAIRS_AT_ALL) return false;
+    if (s->config.pairs_at == SEARCH_PAIRS_AT_ALL || probe_all_right(s)) return false;
     int32_t worst = s->config.loser == SEARCH_LOSER_RANDOM_SIBLING ? random_sibling(s, first, best)
                                                                    : extreme(s, first, -1);
     if (worst < 0) return false;

@@ -40,7 +40,7 @@ search_node search_node_at(const search *s, int32_t index) {
                          .C = t->C,
                          .O = t->O,
                          .outcome = (search_outcome)n->outcome,
-                         .expanded = n->expanded != 0,
+                         .expanded = n->expanded || t->asked > 0,
                          .gold = n->gold != 0};
 }
 
@@ -69,13 +69,14 @@ search_pair search_pair_at(const search *s, int32_t index) {
 
 search_stats search_stats_of(const search *s) {
     search_stats stats = s->stats;
-    stats.bytes = sizeof *s + (size_t)s->nodes.capacity * sizeof *s->nodes.at +
-                  (size_t)s->steps.capacity * sizeof *s->steps.at +
-                  (size_t)s->ids.capacity * sizeof *s->ids.at +
-                  (size_t)s->logprobs.capacity * sizeof *s->logprobs.at +
-                  (size_t)s->commits.capacity * sizeof *s->commits.at +
-                  (size_t)s->snapshots.capacity * sizeof *s->snapshots.at +
-                  (size_t)s->pairs.capacity * sizeof *s->pairs.at;
+    stats.bytes =
+        sizeof *s + (size_t)s->nodes.capacity * sizeof *s->nodes.at +
+        (size_t)s->steps.capacity * sizeof *s->steps.at + (size_t)s->ids.capacity * sizeof *s->ids.at +
+        (size_t)s->logprobs.capacity * sizeof *s->logprobs.at +
+        (size_t)s->commits.capacity * sizeof *s->commits.at +
+        (size_t)s->snapshots.capacity * sizeof *s->snapshots.at +
+        (size_t)s->pairs.capacity * sizeof *s->pairs.at + (size_t)s->probe.capacity * sizeof *s->probe.at +
+        (size_t)s->landed.capacity * sizeof *s->landed.at;
     return stats;
 }
 

@@ -27,6 +27,7 @@ esp_status search_config_check(const search_config *c, esp_error *error) {
     ESP_TRY(check_integer("root_multiplier", c->root_multiplier, 1, 1 << 20, error));
     ESP_TRY(check_integer("breadth_root", c->breadth_root, 1, MOST_BREADTH, error));
     ESP_TRY(check_integer("breadth", c->breadth, 1, MOST_BREADTH, error));
+    ESP_TRY(check_integer("root_probe", c->root_probe, 0, MOST_BREADTH, error));
     ESP_TRY(check_integer("horizon", c->horizon, 1, INT32_MAX, error));
     ESP_TRY(check_integer("max_steps", c->max_steps, 1, INT32_MAX, error));
     ESP_TRY(check_integer("rest_from_depth", c->rest_from_depth, -1, INT32_MAX, error));
@@ -61,12 +62,13 @@ esp_status search_config_check(const search_config *c, esp_error *error) {
 /* Nothing is simulated any more. */
 static void finish(search *s) {
     s->phase = PHASE_DONE;
-    if (s->config.pairs_at == SEARCH_PAIRS_AT_ALL) tree_read_all_pairs(s);
+    if (s->config.pairs_at == SEARCH_PAIRS_AT_ALL && !probe_all_right(s)) tree_read_all_pairs(s);
 }
 
-/* (2.7) How many simulations start from the current root. */
+/* (2.7) How many simulations start from the current root: none where the root probe found nothing to learn.
+ */
 static void start_root(search *s) {
-    s->simulations_left = s->config.simulations;
+    s->simulations_left = probe_all_right(s) ? 0 : s->config.simulations;
     if (s->nodes.at[s->top].depth == 0) s->simulations_left *= s->config.root_multiplier;
     s->phase = PHASE_SIMULATION;
     if (s->nodes.at[s->top].ended) finish(s);
@@ -79,7 +81,10 @@ esp_status search_new(search **out, const search_config *config, rng_key_t key, 
     s->config = *config;
     s->key = key;
     tree_add_root(s);
-    start_root(s);
+    if (config->root_probe > 0)
+        probe_begin(s);
+    else
+        start_root(s);
     *out = s;
     return ESP_OK;
 }
@@ -93,38 +98,52 @@ void search_free(search *s) {
     MEM_LIST_FREE(&s->commits);
     MEM_LIST_FREE(&s->snapshots);
     MEM_LIST_FREE(&s->pairs);
+    MEM_LIST_FREE(&s->probe);
+    MEM_LIST_FREE(&s->landed);
     mem_free(s);
 }
 
-/* (2.3) Asks for the candidates below s->at. False when the node budget has no room for one more. */
-static bool ask_candidates(search *s) {
+/* (2.3) Asks for `count` more candidates below s->at. False when the node budget has no room for one more. */
+static bool ask_candidates(search *s, int32_t count) {
     const search_config *c = &s->config;
     const tree_node *node = &s->nodes.at[s->at];
-    bool to_end = c->rest_from_depth >= 0 && node->depth >= c->rest_from_depth;
-    int64_t count = to_end ? 1 : node->depth == 0 ? c->breadth_root : c->breadth;
     int64_t room = (c->max_nodes ? c->max_nodes : INT32_MAX - 2 * MOST_BREADTH) - s->nodes.count;
     if (room < 1) return false;
-    if (count > room) count = room;
+    if (count > room) count = (int32_t)room;
     s->request = (search_request){.kind = SEARCH_CANDIDATES,
                                   .node = s->at,
-                                  .count = (int32_t)count,
+                                  .count = count,
+                                  .first_candidate = s->steps.at[s->at].asked,
                                   .key = rng_mix(s->key, (uint64_t)s->at),
-                                  .to_end = to_end,
+                                  .to_end = tree_runs_to_end(s, s->at),
                                   .wants_gold = c->gold_injection && node->gold && room > count};
+    s->after = s->phase;
     s->phase = PHASE_CANDIDATES;
     s->stats.requests++;
     return true;
 }
 
-/* (2.6) From s->at down to where a simulation ends. False when it waits for candidates. */
+/* (2.6) From s->at down to where a simulation ends. False when it waits for candidates: those of a state
+ * without any, or those that a state of the root probe is short of. */
 static bool descend(search *s) {
     for (;;) {
         const tree_node *node = &s->nodes.at[s->at];
         if (node->ended || node->depth - s->nodes.at[s->top].depth >= s->config.horizon) return true;
-        if (!node->expanded && ask_candidates(s)) return false;
+        int32_t asked = s->steps.at[s->at].asked;
+        if (!node->expanded && ask_candidates(s, tree_breadth(s, s->at) - asked)) return false;
         if (!node->children) return true;
         s->at = tree_select(s, s->at);
     }
+}
+
+/* The root probe until it waits for candidates (false) or is over. */
+static bool probe(search *s) {
+    int32_t chains;
+    while (probe_next(s, &chains)) {
+        if (ask_candidates(s, chains)) return false;
+        probe_stay(s);
+    }
+    return true;
 }
 
 static void begin_simulation(search *s) {
@@ -153,8 +172,11 @@ static void end_simulation(search *s) {
 }
 
 void search_next(search *s, search_request *out) {
-    while (s->phase == PHASE_SIMULATION || s->phase == PHASE_DESCEND) {
-        if (s->phase == PHASE_DESCEND) {
+    while (s->phase <= PHASE_DESCEND) {
+        if (s->phase == PHASE_PROBE) {
+            if (!probe(s)) break;
+            start_root(s);
+        } else if (s->phase == PHASE_DESCEND) {
             if (!descend(s)) break;
             end_simulation(s);
         } else if (s->simulations_left > 0) {
@@ -173,14 +195,20 @@ static void wait_for_judge(search *s, int32_t first, int32_t count) {
     s->phase = PHASE_JUDGE;
 }
 
+/* The request in hand is answered. */
+static void score(search *s, int32_t first, int32_t count, const double *confidences) {
+    tree_score(s, first, count, confidences);
+    if (s->after == PHASE_PROBE) probe_move(s);
+    s->phase = s->after;
+}
+
 static esp_status feed_candidates(search *s, const search_reply *reply, esp_error *error) {
     ESP_TRY(tree_check_candidates(s, reply, error));
     int32_t made = tree_expand(s, reply), first = (int32_t)s->nodes.count - made;
     if (made && s->config.judge) {
         wait_for_judge(s, first, made);
     } else {
-        tree_score(s, first, made, NULL);
-        s->phase = PHASE_DESCEND;
+        score(s, first, made, NULL);
     }
     return ESP_OK;
 }
@@ -194,8 +222,7 @@ static esp_status feed_confidences(search *s, const search_reply *reply, esp_err
     for (int32_t i = 0; i < s->request.count; i++)
         if (!isfinite(reply->confidences[i]))
             return error_fail(error, hint, "the confidence of node %d is not finite", node + i);
-    tree_score(s, node, s->request.count, reply->confidences);
-    s->phase = PHASE_DESCEND;
+    score(s, node, s->request.count, reply->confidences);
     return ESP_OK;
 }
 

@@ -41,9 +41,13 @@ typedef struct {
     int32_t root_multiplier; /* (2.7) at depth 0, K times this; at least 1 */
     int32_t breadth_root;    /* (2.3) b_1, 1 to 1024 */
     int32_t breadth;         /* (2.3) b_2, 1 to 1024 */
-    int32_t horizon;         /* (2.6) steps below the current root, at least 1 */
+    int32_t
+        root_probe;  /* whole chains sampled from the root before the first simulation, which then go on from
+                        the tree they make; where all are right: no simulations and no pairs. 0 is off */
+    int32_t horizon; /* (2.6) steps below the current root, at least 1 */
     int32_t max_steps;       /* (2.0) a chain this deep and unfinished is cut; at least 1 */
-    int32_t rest_from_depth; /* (2.3) from this depth one candidate runs to the chain's end; -1 is off */
+    int32_t rest_from_depth; /* (2.3) from this depth one candidate (at depth 0 breadth_root ones) runs to the
+                                chain's end; -1 is off */
     int32_t max_nodes;       /* the tree never holds more nodes than this, the root counted; 0 is no limit */
     double cut_reward;       /* (2.4) O of a cut chain */
     double right_reward;     /* (2.4) O of a finished chain that is right, */
@@ -93,8 +97,8 @@ typedef struct {
     int32_t count;           /* CANDIDATES: how many to sample at most. JUDGE: how many nodes to judge */
     int32_t first_candidate; /* CANDIDATES: number of the first one among all ever sampled below this node */
     rng_key_t key;           /* CANDIDATES: mix the candidate's number into this key for its random numbers */
-    bool to_end;     /* CANDIDATES: the one candidate runs to the end of the chain (rest_from_depth) */
-    bool wants_gold; /* CANDIDATES: the reply may hold one more candidate, flagged gold */
+    bool to_end;             /* CANDIDATES: each runs to the end of the chain (rest_from_depth) */
+    bool wants_gold;         /* CANDIDATES: the reply may hold one more candidate, flagged gold */
 } search_request;
 
 /* One proposed step. The search copies what it keeps. */
@@ -205,13 +209,13 @@ typedef struct {
 } search_step;
 
 typedef struct {
-    int64_t simulations;
-    int64_t visits;     /* nodes on the paths of all simulations */
-    int64_t requests;   /* expansions asked for */
-    int64_t candidates; /* candidates that came, dropped duplicates and gold ones included */
-    int64_t duplicates; /* dropped */
-    int64_t tokens;     /* in all candidates that came, except gold ones that were not sampled */
-    size_t bytes;       /* memory held now */
+    int64_t simulations; /* chains of the root probe are none */
+    int64_t visits;      /* nodes on the paths of all simulations, and of the root probe's chains */
+    int64_t requests;    /* expansions asked for */
+    int64_t candidates;  /* candidates that came, dropped duplicates and gold ones included */
+    int64_t duplicates;  /* dropped */
+    int64_t tokens;      /* in all candidates that came, except gold ones that were not sampled */
+    size_t bytes;        /* memory held now */
 } search_stats;
 
 const search_config *search_config_of(const search *s);

@@ -101,6 +101,16 @@ static void link_child(search *s, int32_t parent) {
     above->children++;
 }
 
+bool tree_runs_to_end(const search *s, int32_t node) {
+    int32_t from = s->config.rest_from_depth;
+    return from >= 0 && s->nodes.at[node].depth >= from;
+}
+
+int32_t tree_breadth(const search *s, int32_t node) {
+    if (s->nodes.at[node].depth == 0) return s->config.breadth_root;
+    return tree_runs_to_end(s, node) ? 1 : s->config.breadth;
+}
+
 static void add_child(search *s, int32_t parent, const search_candidate *c, int32_t index) {
     int32_t depth = s->nodes.at[parent].depth + 1;
     search_outcome outcome = settled(s, c, depth);
@@ -136,11 +146,13 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
 
 int32_t tree_expand(search *s, const search_reply *reply) {
     int32_t parent = s->at, first = (int32_t)s->nodes.count;
+    s->landed.count = 0;
     for (int32_t i = 0; i < reply->candidate_count; i++) {
         const search_candidate *c = &reply->candidates[i];
         int32_t twin = same_text(s, parent, c->text_key);
         s->stats.candidates++;
         if (!c->gold) s->stats.tokens += c->n;
+        if (!c->gold) MEM_LIST_PUSH(&s->landed, twin < 0 ? (int32_t)s->nodes.count : twin);
         if (twin < 0)
             add_child(s, parent, c, i);
         else {
@@ -148,7 +160,8 @@ int32_t tree_expand(search *s, const search_reply *reply) {
             if (c->gold) s->nodes.at[twin].gold = 1; /* the policy found the gold step by itself */
         }
     }
-    s->nodes.at[parent].expanded = 1;
+    s->steps.at[parent].asked += s->request.count;
+    s->nodes.at[parent].expanded = s->steps.at[parent].asked >= tree_breadth(s, parent);
     return (int32_t)s->nodes.count - first;
 }
 

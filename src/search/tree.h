@@ -34,7 +34,13 @@ typedef struct {
     int64_t pair_at; /* offset in `pairs`, -1 without */
 } tree_commit;
 
+/* So many chains of the root probe have come to this node. */
+typedef struct {
+    int32_t node, chains;
+} tree_standing;
+
 typedef enum {
+    PHASE_PROBE,      /* the chains from the root go on from s->probe.at[s->probe_at] */
     PHASE_SIMULATION, /* between two simulations */
     PHASE_DESCEND,    /* inside one, at node `at` */
     PHASE_CANDIDATES, /* `at` waits for its candidates */
@@ -52,8 +58,12 @@ struct search {
     MEM_LIST(tree_commit) commits;
     MEM_LIST(search_child) snapshots;
     MEM_LIST(search_pair) pairs;
-    search_phase phase;
-    search_request request; /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
+    MEM_LIST(tree_standing) probe;
+    MEM_LIST(int32_t) landed; /* the child of each candidate of the last reply, gold ones left out */
+    int64_t probe_at;
+    int32_t probe_right;       /* chains of the probe that ended right */
+    search_phase phase, after; /* after: the one that goes on when the request in hand is answered */
+    search_request request;    /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations_left; /* from `top` */
     int32_t nodes_before;     /* nodes when the simulation in hand began */
@@ -65,10 +75,14 @@ struct search {
 
 /* tree.c */
 void tree_add_root(search *s);
+/* (2.3) From this state on, candidates run to the end of the chain. */
+bool tree_runs_to_end(const search *s, int32_t node);
+/* (2.3) How many candidates a state gets in all: b_1, b_2, or one that runs to the end. */
+int32_t tree_breadth(const search *s, int32_t node);
 /* (2.3) Checks a whole reply; nothing is changed. */
 esp_status tree_check_candidates(const search *s, const search_reply *reply, esp_error *error);
 /* (2.3) Adds the candidates as children of s->at, duplicates dropped. Returns how many were added: they are
- * the last nodes. */
+ * the last nodes. s->landed says which child each became. */
 int32_t tree_expand(search *s, const search_reply *reply);
 /* (2.4, 2.5) Gives `count` nodes from `first`, children of one state, their C (NULL: 0), R, r and first Q. */
 void tree_score(search *s, int32_t first, int32_t count, const double *confidences);
@@ -76,6 +90,17 @@ void tree_score(search *s, int32_t first, int32_t count, const double *confidenc
 int32_t tree_select(const search *s, int32_t node);
 /* (2.6) From `leaf` up to the current root. */
 void tree_backup(search *s, int32_t leaf);
+
+/* probe.c: root_probe */
+void probe_begin(search *s);
+/* Where the next chains stand, into s->at, and how many there are. False: all have ended. */
+bool probe_next(search *s, int32_t *chains);
+/* They end where they stand. */
+void probe_stay(search *s);
+/* s->at was expanded for them: they go to the children they landed on; those without a candidate end. */
+void probe_move(search *s);
+/* All chains are right: there is nothing to search for. */
+bool probe_all_right(const search *s);
 
 /* commit.c: (2.7, 4.1, 4.2) Commits from s->top, whose simulations are done, and moves it on. False at a dead
  * end. */
