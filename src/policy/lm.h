@@ -59,6 +59,12 @@ void lm_judge_suffix_ids(const lm_policy *p, token_list *out);
 int32_t lm_verdict_id(const lm_policy *p, bool correct); /* -1: the tokenizer has no such token */
 int32_t lm_eos(const lm_policy *p);                      /* for a chat template, its end of turn */
 
+/* Tokens of a chain that the model's context has room for behind the problem's prompt and, with judge, behind
+ * the judge's prefix and before its suffix; less than 1: such a problem can be neither searched nor answered.
+ * gold_known: as in lm_search_job. */
+esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, bool judge, int64_t *room,
+                   esp_error *error);
+
 /* ---- Counting ---- */
 
 typedef struct {

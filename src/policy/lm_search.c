@@ -255,32 +255,47 @@ static esp_status finish_search(wave *w, grove *g, esp_error *error) {
 
 /* ---- The wave ---- */
 
-/* (3.2) All that may be gold goes through grove.gold; the prompts are made of what is left. */
+/* (3.2) The two prefixes of a problem, of which gold and rationale are looked at only where gold is known,
+ * and the tokens of a chain that the context has room for behind both. */
+static esp_status make_prefixes(const lm_policy *p, const problem *problem, bool gold_known, bool judge,
+                                token_list out[SIDES], int64_t *room, esp_error *error) {
+    __typeof__(*problem) asked = {
+        .index = problem->index, .line = problem->line, .id = problem->id, .question = problem->question};
+    bool example = gold_known && p->set.example;
+    *room = 0;
+    ESP_TRY(lm_prompt_ids(p, &asked, &out[SIDE_POLICY], error));
+    if (judge) ESP_TRY(lm_judge_prefix_ids(p, example ? problem : &asked, example, &out[SIDE_JUDGE], error));
+    *room = model_context(p->m) - out[SIDE_POLICY].count;
+    int64_t judged = model_context(p->m) - out[SIDE_JUDGE].count - p->suffix.count;
+    if (judge && judged < *room) *room = judged;
+    return ESP_OK;
+}
+
+esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, bool judge, int64_t *room,
+                   esp_error *error) {
+    token_list prefixes[SIDES] = {{0}};
+    esp_status status = make_prefixes(p, problem, gold_known, judge, prefixes, room, error);
+    for (int side = 0; side < SIDES; side++) MEM_LIST_FREE(&prefixes[side]);
+    return status;
+}
+
+/* All that may be gold goes through grove.gold. */
 static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_error *error) {
     g->job = job;
     g->gold = job->gold_known ? job->problem : NULL;
-    problem asked = {.index = job->problem->index,
-                     .line = job->problem->line,
-                     .id = job->problem->id,
-                     .question = job->problem->question};
     bool judge = search_config_of(job->search)->judge;
     if (judge && (p->verdict[0] < 0 || p->verdict[1] < 0))
         return error_fail(error, "turn self_eval off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
                           TASK_VERDICT_INCORRECT, TASK_VERDICT_CORRECT);
-    ESP_TRY(lm_prompt_ids(p, &asked, &g->prefix[SIDE_POLICY], error));
-    if (judge)
-        ESP_TRY(lm_judge_prefix_ids(p, g->gold && p->set.example ? g->gold : &asked,
-                                    g->gold && p->set.example, &g->prefix[SIDE_JUDGE], error));
-    int64_t room = model_context(p->m) - g->prefix[SIDE_POLICY].count;
-    int64_t judged = model_context(p->m) - g->prefix[SIDE_JUDGE].count - p->suffix.count;
-    if (judge && judged < room) room = judged;
+    int64_t room;
+    ESP_TRY(make_prefixes(p, job->problem, job->gold_known, judge, g->prefix, &room, error));
     if (room < 1)
         return error_fail(
             error, "leave the problem out, or use a model with a longer context",
             "problem %s: its prompt of %lld tokens (%lld for the judge) leaves no room for an answer in "
             "the context of %lld",
-            asked.id ? asked.id : "?", (long long)g->prefix[SIDE_POLICY].count,
+            job->problem->id ? job->problem->id : "?", (long long)g->prefix[SIDE_POLICY].count,
             (long long)(g->prefix[SIDE_JUDGE].count + p->suffix.count), (long long)model_context(p->m));
     g->rules = lm_rules(p);
     g->chain_limit = room < p->set.max_chain_tokens ? (int32_t)room : p->set.max_chain_tokens;
@@ -295,8 +310,9 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_
 
 static const wave_kind searching = {plan_search, begin_search, finish_search};
 
-esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
-                     esp_error *error) {
+static esp_status search_part(lm_policy *p, void *all, int64_t first, int64_t n, lm_counts *counts,
+                              lm_progress *progress, void *user, esp_error *error) {
+    lm_search_job *jobs = (lm_search_job *)all + first;
     wave w = {.p = p, .kind = &searching, .count = n, .shared_run = {-1, -1}};
     w.groves = MEM_ARRAY(grove, n);
     esp_status status = ESP_OK;
@@ -309,6 +325,12 @@ esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *
         status = wave_run(&w, progress, user, error);
     }
     if (status == ESP_OK && n > 0) counts_add(&jobs[0].counts, &w.counts);
+    counts_add(counts, &w.counts);
     wave_free(&w);
     return status;
+}
+
+esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
+                     esp_error *error) {
+    return lm_deal(p, jobs, n, search_part, NULL, NULL, progress, user, error);
 }

@@ -82,7 +82,7 @@ static void progress(void *user, int64_t done, int64_t sampled) {
                   (long long)(w->out->tokens_sampled + sampled));
 }
 
-static void count(evaluation *e, const lm_counts *c) {
+static void tally(evaluation *e, const lm_counts *c) {
     e->tokens_sampled += c->sampled;
     e->tokens_judged += c->judged + c->suffixes;
     e->tokens_computed += c->computed;
@@ -119,35 +119,55 @@ static void take_chain(const work *w, const problem *p, int64_t sample, const lm
     keep_text(w, out, &job->text);
 }
 
+/* A problem whose prompt leaves no room for an answer in the model's context is answered wrong. */
+static bool set_aside(work *w, const problem *p, int64_t room, evaluation_result *results) {
+    if (room >= 1) return false;
+    w->out->too_long++;
+    for (int64_t j = 0; j < w->out->per_problem; j++) {
+        results[j] = (evaluation_result){.problem = p->index, .sample = j};
+        bool vote = w->out->method == RECIPE_SEARCH && j == 1;
+        if (!vote) keep_text(w, &results[j], &(text_buffer){0});
+    }
+    return true;
+}
+
 /* Chains of problems first .. first + n - 1. */
 static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error) {
     const evaluate_options *o = w->options;
     bool greedy = o->method == RECIPE_GREEDY;
-    int64_t k = w->out->per_problem;
+    int64_t k = w->out->per_problem, count = 0; /* of problems that can be answered */
     lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * k);
     token_list *prompts = MEM_ARRAY(token_list, n);
+    int64_t *places = MEM_ARRAY(int64_t, n);
     esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        const problem *p = &w->problems->at[first + i];
-        status = lm_prompt_ids(w->policy, p, &prompts[i], error);
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        const problem *p = &w->problems->at[i];
+        int64_t room;
+        status = lm_room(w->policy, p, false, false, &room, error);
+        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[i * k])) continue;
+        status = lm_prompt_ids(w->policy, p, &prompts[count], error);
         for (int64_t j = 0; j < k; j++)
-            jobs[i * k + j] = (lm_chain_job){.prompt = prompts[i].at,
-                                             .prompt_count = prompts[i].count,
-                                             .temperature = greedy ? 0 : (float)o->temperature,
-                                             .key = rng_mix(problem_key(w, p), (uint64_t)j),
-                                             .max_tokens = (int32_t)o->max_tokens};
+            jobs[count * k + j] = (lm_chain_job){.prompt = prompts[count].at,
+                                                 .prompt_count = prompts[count].count,
+                                                 .temperature = greedy ? 0 : (float)o->temperature,
+                                                 .key = rng_mix(problem_key(w, p), (uint64_t)j),
+                                                 .max_tokens = (int32_t)o->max_tokens};
+        places[count++] = i;
     }
     lm_counts counts = {0};
-    if (status == ESP_OK) status = lm_chains(w->policy, jobs, n * k, &counts, progress, w, error);
-    for (int64_t i = 0; i < n * k; i++) {
+    if (status == ESP_OK && count > 0)
+        status = lm_chains(w->policy, jobs, count * k, &counts, progress, w, error);
+    for (int64_t i = 0; i < count * k; i++) {
+        int64_t place = places[i / k];
         if (status == ESP_OK)
-            take_chain(w, &w->problems->at[first + i / k], i % k, &jobs[i], &w->out->results[first * k + i]);
+            take_chain(w, &w->problems->at[place], i % k, &jobs[i], &w->out->results[place * k + i % k]);
         lm_chain_free(&jobs[i]);
     }
-    count(w->out, &counts);
+    tally(w->out, &counts);
     w->done += n * k;
     for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
     mem_free(prompts);
+    mem_free(places);
     mem_free(jobs);
     return status;
 }
@@ -222,20 +242,26 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
     search_config config = recipe_inference_config(w->s->recipe);
     if (w->out->unjudged) config.judge = false;
     lm_search_job *jobs = MEM_ARRAY(lm_search_job, n);
+    int64_t *places = MEM_ARRAY(int64_t, n), count = 0;
     esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        const problem *p = &w->problems->at[first + i];
-        jobs[i] = (lm_search_job){.problem = p, .gold_known = false}; /* (3.2) */
-        status = search_new(&jobs[i].search, &config, problem_key(w, p), error);
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        const problem *p = &w->problems->at[i];
+        int64_t room;
+        status = lm_room(w->policy, p, false, config.judge, &room, error);
+        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[2 * i])) continue;
+        jobs[count] = (lm_search_job){.problem = p, .gold_known = false}; /* (3.2) */
+        status = search_new(&jobs[count].search, &config, problem_key(w, p), error);
+        if (status == ESP_OK) places[count++] = i;
     }
-    if (status == ESP_OK) status = lm_search(w->policy, jobs, n, progress, w, error);
-    for (int64_t i = 0; i < n; i++) {
+    if (status == ESP_OK && count > 0) status = lm_search(w->policy, jobs, count, progress, w, error);
+    for (int64_t i = 0; i < count; i++) {
         if (status == ESP_OK)
-            status = take_tree(w, jobs[i].problem, jobs[i].search, &w->out->results[2 * (first + i)], error);
-        count(w->out, &jobs[i].counts);
-        if (jobs[i].search) search_free(jobs[i].search);
+            status = take_tree(w, jobs[i].problem, jobs[i].search, &w->out->results[2 * places[i]], error);
+        tally(w->out, &jobs[i].counts);
+        search_free(jobs[i].search);
     }
     w->done += n;
+    mem_free(places);
     mem_free(jobs);
     return status;
 }

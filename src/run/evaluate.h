@@ -62,9 +62,11 @@ typedef struct {
     recipe_method method;
     bool unjudged; /* search without self-evaluation though the recipe has it */
     int64_t k, problems;
-    int64_t right;   /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
+    int64_t too_long; /* problems whose prompt leaves no room for an answer in the model's context: wrong,
+                         unfinished, of no tokens. 0 when read from the store */
+    int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
                         committed   path's */
-    double accuracy; /* right / problems; for samples that is maj@k */
+    double accuracy;  /* right / problems; for samples that is maj@k */
     metrics_interval interval;
     evaluation_point points[EVALUATION_POINTS]; /* sample: k' = 1, 2, 4 ... and k */
     int64_t point_count;

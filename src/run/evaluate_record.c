@@ -229,6 +229,7 @@ json_t *evaluation_json(const evaluation *e, bool with_results) {
         json_object_set_new(o, "points", points_json(e));
     }
     if (e->method == RECIPE_SEARCH) json_object_set_new(o, "search", search_json(e));
+    if (e->too_long > 0) json_object_set_new(o, "too_long", json_integer(e->too_long));
     json_object_set_new(o, "mean_tokens", number(e->mean_tokens));
     json_object_set_new(o, "finished_share", number(e->finished_share));
     json_object_set_new(o, "tokens_sampled", json_integer(e->tokens_sampled));

@@ -86,32 +86,39 @@ static void take_chain(own_work *w, int64_t problem, int64_t chain, const lm_cha
     MEM_LIST_PUSH(&w->chains, kept);
 }
 
-/* Chains of problems first .. first + n - 1. */
+/* Chains of problems first .. first + n - 1, but of those whose prompt leaves no room for an answer. */
 static esp_status sample(own_work *w, int64_t first, int64_t n, esp_error *error) {
     const recipe *r = w->s->recipe;
-    int64_t each = w->each;
+    int64_t each = w->each, count = 0;
     lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * each);
     token_list *prompts = MEM_ARRAY(token_list, n);
+    int64_t *places = MEM_ARRAY(int64_t, n);
     esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        status = lm_prompt_ids(w->policy, &w->problems[first + i], &prompts[i], error);
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        int64_t room;
+        status = lm_room(w->policy, &w->problems[i], true, false, &room, error);
+        if (status != ESP_OK || room < 1) continue;
+        status = lm_prompt_ids(w->policy, &w->problems[i], &prompts[count], error);
         for (int64_t j = 0; j < each; j++)
-            jobs[i * each + j] = (lm_chain_job){.prompt = prompts[i].at,
-                                                .prompt_count = prompts[i].count,
-                                                .temperature = (float)r->search.temperature,
-                                                .key = chain_key(w, first + i, j),
-                                                .max_tokens = (int32_t)r->search.max_chain_tokens};
+            jobs[count * each + j] = (lm_chain_job){.prompt = prompts[count].at,
+                                                    .prompt_count = prompts[count].count,
+                                                    .temperature = (float)r->search.temperature,
+                                                    .key = chain_key(w, i, j),
+                                                    .max_tokens = (int32_t)r->search.max_chain_tokens};
+        places[count++] = i;
     }
     lm_counts counts = {0};
-    if (status == ESP_OK) status = lm_chains(w->policy, jobs, n * each, &counts, progress, w, error);
-    for (int64_t i = 0; i < n * each; i++) {
-        if (status == ESP_OK) take_chain(w, first + i / each, i % each, &jobs[i]);
+    if (status == ESP_OK && count > 0)
+        status = lm_chains(w->policy, jobs, count * each, &counts, progress, w, error);
+    for (int64_t i = 0; i < count * each; i++) {
+        if (status == ESP_OK) take_chain(w, places[i / each], i % each, &jobs[i]);
         lm_chain_free(&jobs[i]);
     }
     w->counts->tokens_sampled += counts.sampled;
     w->done += n * each;
     for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
     mem_free(prompts);
+    mem_free(places);
     mem_free(jobs);
     return status;
 }

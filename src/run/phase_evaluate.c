@@ -23,6 +23,12 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
                   (long long)at->iteration, evaluation_name(e), (long long)e->problems, set,
                   100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high, 100 * e->finished_share,
                   e->mean_tokens);
+    if (e->too_long > 0)
+        observer_note(
+            o,
+            "iteration %lld: %lld problems count as wrong: their prompts leave no room for an answer in "
+            "the model's context",
+            (long long)at->iteration, (long long)e->too_long);
     if (e->method == RECIPE_SAMPLE && e->point_count > 0)
         observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens a problem",
                       (long long)at->iteration, (long long)e->k, 100 * e->points[e->point_count - 1].pass,

@@ -261,11 +261,6 @@ static void show(void *user, int64_t done, int64_t sampled) {
     observer_step(p->observer, p->before + done, "%lld tokens sampled", (long long)sampled);
 }
 
-static void free_jobs(lm_search_job *jobs, int64_t n) {
-    for (int64_t i = 0; i < n; i++) search_free(jobs[i].search);
-    mem_free(jobs);
-}
-
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
 static esp_status step_limit(const session *s, const lm_policy *policy, const problem *p, int32_t *out,
                              esp_error *error) {
@@ -291,45 +286,90 @@ static esp_status tokens_spent(run_state *run, int64_t iteration, int64_t *out, 
 
 /* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
  * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
+/* Problems of one wave that can be searched; those whose prompt leaves no room for an answer are left out. */
+typedef struct {
+    lm_search_job *jobs; /* [count], searches made */
+    int64_t *ordinals;   /* [count] places in the iteration */
+    int64_t count;
+    text_buffer left_out; /* ids */
+    int64_t left_out_count;
+} wave_jobs;
+
+static void free_wave(wave_jobs *w) {
+    for (int64_t i = 0; i < w->count; i++) search_free(w->jobs[i].search);
+    mem_free(w->jobs);
+    mem_free(w->ordinals);
+    text_free(&w->left_out);
+}
+
+static esp_status add_job(const session *s, const lm_policy *policy, const problem *p, int64_t iteration,
+                          int64_t ordinal, wave_jobs *w, esp_error *error) {
+    search_config config = recipe_search_config(s->recipe);
+    lm_search_job *job = &w->jobs[w->count];
+    int64_t room;
+    ESP_TRY(lm_room(policy, p, true, config.judge, &room, error));
+    if (room < 1) {
+        text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
+        return ESP_OK;
+    }
+    *job = (lm_search_job){.problem = p, .gold_known = true};
+    ESP_TRY(step_limit(s, policy, p, &job->max_step_tokens, error));
+    ESP_TRY(search_new(&job->search, &config, tree_key(s, iteration, ordinal, p), error));
+    w->ordinals[w->count++] = ordinal;
+    return ESP_OK;
+}
+
+static esp_status make_wave(const session *s, const lm_policy *policy, int64_t iteration, int64_t first,
+                            int64_t n, wave_jobs *w, esp_error *error) {
+    int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
+    *w = (wave_jobs){.jobs = MEM_ARRAY(lm_search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
+        const problem *p = &s->train.at[problem_at(s, iteration, first + i, order, &order_epoch)];
+        status = add_job(s, policy, p, iteration, first + i, w, error);
+    }
+    mem_free(order);
+    return status;
+}
+
+static esp_status store_wave(run_state *run, const lm_policy *policy, const store_position *at,
+                             const store_position *next, const wave_jobs *w, esp_error *error) {
+    ESP_TRY(store_wave_begin(run->store, at->iteration, at->wave, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < w->count && status == ESP_OK; i++) {
+        store_tree tree = {.iteration = at->iteration, .wave = at->wave, .ordinal = w->ordinals[i]};
+        status = store_tree_of(run, policy, &w->jobs[i], &tree, error);
+    }
+    if (status == ESP_OK && w->left_out_count > 0) {
+        observer_note(&run->session.observer,
+                      "iteration %lld: %lld problems left out: their prompts leave no room for an answer in "
+                      "the model's context: %.300s",
+                      (long long)at->iteration, (long long)w->left_out_count, w->left_out.at);
+        status = store_event(run->store, at->iteration, "left_out", w->left_out.at, error);
+    }
+    if (status == ESP_OK) return store_wave_commit(run->store, next, error);
+    store_rollback(run->store);
+    return status;
+}
+
 static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, int64_t *spent,
                               esp_error *error) {
     const session *s = &run->session;
     const recipe *r = s->recipe;
     int64_t first = at->wave * r->run.wave, left = r->run.problems_per_iteration - first,
             n = left < r->run.wave ? left : r->run.wave;
-    int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
-    lm_search_job *jobs = MEM_ARRAY(lm_search_job, n);
-    search_config config = recipe_search_config(r);
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        jobs[i].problem = &s->train.at[problem_at(s, at->iteration, first + i, order, &order_epoch)];
-        jobs[i].gold_known = true;
-        status = step_limit(s, policy, jobs[i].problem, &jobs[i].max_step_tokens, error);
-        if (status != ESP_OK) break;
-        status = search_new(&jobs[i].search, &config, tree_key(s, at->iteration, first + i, jobs[i].problem),
-                            error);
-    }
-    mem_free(order);
+    wave_jobs w;
+    esp_status status = make_wave(s, policy, at->iteration, first, n, &w, error);
     progress p = {&s->observer, first};
-    if (status == ESP_OK) status = lm_search(policy, jobs, n, show, &p, error);
-    for (int64_t i = 0; i < n; i++) *spent += jobs[i].counts.sampled + jobs[i].counts.judged;
+    if (status == ESP_OK && w.count > 0) status = lm_search(policy, w.jobs, w.count, show, &p, error);
+    for (int64_t i = 0; i < w.count; i++) *spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
     bool enough = r->run.tokens_per_iteration > 0 && *spent >= r->run.tokens_per_iteration;
     store_position next = *at;
     next.wave++;
     if (n == left || enough) next = run_after(run, at, at->checkpoint);
-    if (status == ESP_OK) status = store_wave_begin(run->store, at->iteration, at->wave, error);
-    if (status == ESP_OK) {
-        for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-            store_tree tree = {.iteration = at->iteration, .wave = at->wave, .ordinal = first + i};
-            status = store_tree_of(run, policy, &jobs[i], &tree, error);
-        }
-        if (status == ESP_OK)
-            status = store_wave_commit(run->store, &next, error);
-        else
-            store_rollback(run->store);
-    }
+    if (status == ESP_OK) status = store_wave(run, policy, at, &next, &w, error);
     if (status == ESP_OK) status = figures_wave(run, error);
-    free_jobs(jobs, n);
+    free_wave(&w);
     *at = next;
     return status;
 }

@@ -456,6 +456,116 @@ static void test_search_is_blind(void **state) {
     close_fixture(&f);
 }
 
+/* A prompt beyond the model's context is a wrong answer, and changes nothing for the other problems. */
+static void test_too_long(void **state) {
+    (void)state;
+    static const char *const threes[] = {"3", "4", "5"};
+    fixture f;
+    open_fixture(&f, threes, 3, false);
+    text_buffer book = {0};
+    for (int i = 0; i < 2000; i++) text_puts(&book, "a cat ");
+    const recipe_method methods[] = {RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH};
+    for (int i = 0; i < 3; i++) {
+        evaluate_options o = evaluate_options_of(f.r);
+        o.method = methods[i];
+        o.k = methods[i] == RECIPE_SAMPLE ? 3 : 1;
+        evaluation plain, e;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &plain, &error));
+        assert_int_equal(plain.too_long, 0);
+        problem whole = f.problems.at[1];
+        f.problems.at[1].question = book.at;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
+        f.problems.at[1] = whole;
+        assert_int_equal(e.too_long, 1);
+        int64_t k = e.per_problem;
+        same_results(&plain, &e, k);
+        evaluation tail = {.results = e.results + 2 * k}, plain_tail = {.results = plain.results + 2 * k};
+        same_results(&plain_tail, &tail, k);
+        for (int64_t j = k; j < 2 * k; j++) {
+            const evaluation_result *r = &e.results[j];
+            assert_true(r->problem == 1 && r->sample == j - k && !r->right && !r->finished && r->tokens == 0);
+            assert_null(r->answer);
+        }
+        json_t *json = evaluation_json(&e, true);
+        assert_int_equal(json_integer_value(json_object_get(json, "too_long")), 1);
+        json_decref(json);
+        evaluation_free(&plain);
+        evaluation_free(&e);
+        /* None that could be asked. */
+        for (int64_t j = 0; j < 3; j++) f.problems.at[j].question = book.at;
+        OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
+        assert_true(e.too_long == 3 && e.right == 0 && e.problems == 3);
+        evaluation_free(&e);
+        for (int64_t j = 0; j < 3; j++) f.problems.at[j].question = "Tom saw a big dog. It was";
+    }
+    text_free(&book);
+    close_fixture(&f);
+}
+
+/* Search without self-evaluation beside one with it, and what a run evaluates besides. */
+static void test_besides(void **state) {
+    (void)state;
+    static const char *const threes[] = {"3", "4", "5"};
+    fixture f;
+    open_fixture(&f, threes, 3, true);
+    evaluate_options o = evaluate_options_of(f.r), all[EVALUATE_BESIDES];
+    assert_int_equal(evaluate_options_besides(f.r, all), 0);
+    f.r->eval.compare_k = 8;
+    f.r->eval.compare_limit = 2;
+    f.r->eval.compare_search = RECIPE_COMPARE_BOTH;
+    assert_int_equal(evaluate_options_besides(f.r, all), 3);
+    assert_true(all[0].method == RECIPE_SAMPLE && all[0].k == 8 && all[0].limit == 2);
+    assert_true(all[1].method == RECIPE_SEARCH && !all[1].unjudged);
+    assert_true(all[2].method == RECIPE_SEARCH && all[2].unjudged && all[2].k == 1);
+    f.r->eval.method = RECIPE_SAMPLE;
+    assert_true(evaluate_options_besides(f.r, all) == 2 && all[0].method == RECIPE_SEARCH);
+    f.r->eval.method = RECIPE_SEARCH;
+    f.r->eval.compare_search = RECIPE_COMPARE_ON;
+    assert_true(evaluate_options_besides(f.r, all) == 1 && all[0].method == RECIPE_SAMPLE);
+    f.r->self_eval.enabled = false;
+    f.r->eval.compare_search = RECIPE_COMPARE_BOTH;
+    assert_int_equal(evaluate_options_besides(f.r, all), 1);
+    f.r->self_eval.enabled = true;
+
+    o.method = RECIPE_SEARCH;
+    o.unjudged = true;
+    evaluation e, back, judged;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
+    assert_string_equal(evaluation_name(&e), "search-unjudged");
+    assert_int_equal(e.tokens_judged, 0);
+    assert_true(e.search.finished_judged.calibration.nodes == 0 && e.search.finished_chains > 0);
+    o.unjudged = false;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &judged, &error));
+    assert_true(judged.search.finished_judged.calibration.nodes > 0);
+
+    store *s;
+    const char *base = getenv("TMPDIR");
+    char *folder = mem_printf("%s/espalier-besides-%d", base ? base : "/tmp", (int)getpid());
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    OK(evaluation_store(&e, 1, "test", s, &error));
+    OK(evaluation_store(&judged, 1, "test", s, &error));
+    OK(evaluation_read(&back, s, 1, "search-unjudged", "test", &error));
+    assert_true(back.unjudged && back.method == RECIPE_SEARCH &&
+                back.search.vote_right == e.search.vote_right);
+    assert_int_equal(back.search.finished_judged.calibration.nodes, 0);
+    evaluation_free(&back);
+    OK(evaluation_read(&back, s, 1, "search", "test", &error));
+    assert_false(back.unjudged);
+    assert_int_equal(back.tokens_judged, judged.tokens_judged);
+    json_t *one = judge_figures_json(&judged.search.finished_judged),
+           *other = judge_figures_json(&back.search.finished_judged);
+    assert_true(json_equal(one, other));
+    json_decref(one);
+    json_decref(other);
+    evaluation_free(&back);
+    evaluation_free(&e);
+    evaluation_free(&judged);
+    store_close(s);
+    folder_remove(folder, NULL);
+    mem_free(folder);
+    close_fixture(&f);
+}
+
 static void test_policy_stops(void **state) {
     (void)state;
     static const char *const threes[] = {"3", "4", "5"};
@@ -480,7 +590,8 @@ int main(void) {
         cmocka_unit_test(test_comparison),      cmocka_unit_test(test_comparison_of_methods),
         cmocka_unit_test(test_record),          cmocka_unit_test(test_judge_scores),
         cmocka_unit_test(test_calibration),     cmocka_unit_test(test_policy),
-        cmocka_unit_test(test_search_is_blind), cmocka_unit_test(test_policy_stops),
+        cmocka_unit_test(test_search_is_blind), cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_besides),         cmocka_unit_test(test_policy_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "support.h"
 #include "task/number.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static esp_error error;
@@ -228,6 +229,185 @@ static void test_rows(void **state) {
     close_policy(&f);
 }
 
+/* ---- own chains ---- */
+
+typedef struct {
+    recipe *r;
+    session s;
+    model *m;
+    lm_policy *p;
+    problem at[6];
+    char gold[6][32];
+} own_fixture;
+
+/* Problems that the model answers right by luck alone: it writes stories, and a gold answer of the last
+ * number is what it hits. example: self_eval.example. */
+static void open_own(own_fixture *f, const char *example, const char *chains) {
+    recipe_override set[] = {
+        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.dtype", "f32", "test"},
+        {"model.chat_template", "plain", "test"},
+        {"run.threads", "1", "test"},
+        {"search.max_step_tokens", "24", "test"},
+        {"search.max_chain_tokens", "256", "test"},
+        {"self_eval.example", example, "test"},
+        {"sft.judge_chains", chains, "test"},
+    };
+    *f = (own_fixture){0};
+    OK(recipe_load(&f->r, NULL, set, (int)(sizeof set / sizeof *set), &error));
+    OK(session_open(&f->s, f->r, NULL, NULL, &error));
+    OK(session_open_model(&f->s, NULL, false, &f->m, &error));
+    lm_settings settings = session_lm_settings(&f->s);
+    OK(lm_new(&f->p, f->m, f->s.tokenizer, f->s.task, f->s.chat, &settings, &error));
+    for (int i = 0; i < 6; i++) {
+        f->at[i] = made("3*8 = 24\n#### 3");
+        f->at[i].index = 10 + i;
+        f->at[i].gold = "3";
+        f->at[i].question = i % 2 ? "Lily has 3 red balls and 2 blue balls. How many?" : "Tom has 4 cats.";
+    }
+}
+
+static void close_own(own_fixture *f) {
+    lm_free(f->p);
+    model_free(f->m);
+    session_close(&f->s);
+    recipe_free(f->r);
+}
+
+/* What the chains themselves are, by the policy's own doing. */
+static void sample_chains(own_fixture *f, int64_t problem, int64_t each, lm_chain_job *jobs,
+                          token_list *prompt) {
+    OK(lm_prompt_ids(f->p, &f->at[problem], prompt, &error));
+    rng_key_t key = rng_mix(rng_mix(rng_key(1), 0x6f776e), (uint64_t)f->at[problem].index);
+    for (int64_t j = 0; j < each; j++)
+        jobs[j] = (lm_chain_job){.prompt = prompt->at,
+                                 .prompt_count = prompt->count,
+                                 .temperature = (float)f->r->search.temperature,
+                                 .key = rng_mix(key, (uint64_t)j),
+                                 .max_tokens = (int32_t)f->r->search.max_chain_tokens};
+    OK(lm_chains(f->p, jobs, each, NULL, NULL, NULL, &error));
+}
+
+/* A number that one of the chains comes to becomes the gold answer: right by luck. */
+static void make_some_right(own_fixture *f, int64_t each) {
+    for (int64_t p = 0; p < 6; p++) {
+        lm_chain_job jobs[64];
+        token_list prompt = {0};
+        sample_chains(f, p, each, jobs, &prompt);
+        for (int64_t j = 0; j < each; j++) {
+            task_answer a = task_extract(f->s.task, jobs[j].text.at, jobs[j].text.length);
+            if (jobs[j].finished && a.value) snprintf(f->gold[p], sizeof f->gold[p], "%s", a.value);
+            task_answer_free(&a);
+            lm_chain_free(&jobs[j]);
+        }
+        if (f->gold[p][0]) f->at[p].gold = f->gold[p];
+        MEM_LIST_FREE(&prompt);
+    }
+}
+
+/* Each row is some problem's judge prefix, the beginning of one of its chains as it was sampled, cut behind a
+ * step, the suffix, and what became of that chain. */
+static void test_own_rows(void **state) {
+    (void)state;
+    enum { EACH = 24, WANT = 60 };
+    own_fixture f;
+    open_own(&f, "gold", "24");
+    judge_row_list rows, again, few;
+    judge_own_counts counts, other;
+    make_some_right(&f, EACH);
+    OK(judge_rows_own(&f.s, f.p, f.at, 6, WANT, &rows, &counts, &error));
+    OK(judge_rows_own(&f.s, f.p, f.at, 6, WANT, &again, &other, &error));
+    assert_int_equal(counts.chains, 6 * EACH);
+    assert_true(counts.right > 0 && counts.right < counts.chains - counts.unfinished);
+    assert_true(counts.tokens_sampled > counts.chains);
+    assert_memory_equal(&counts, &other, sizeof counts);
+    int64_t half = counts.right_cuts < counts.wrong_cuts ? counts.right_cuts : counts.wrong_cuts;
+    if (half > WANT / 2) half = WANT / 2;
+    assert_int_equal(rows.count, 2 * half);
+    int64_t right = 0, examples = 0, whole = 0;
+    token_list suffix = {0};
+    lm_judge_suffix_ids(f.p, &suffix);
+    bool *found = MEM_ARRAY(bool, rows.count);
+    for (int64_t i = 0; i < rows.count; i++) {
+        const judge_row *row = &rows.at[i];
+        right += row->right;
+        examples += row->with_example;
+        assert_int_equal(row->verdict, lm_verdict_id(f.p, row->right));
+        assert_true(has(&row->prompt, row->prompt.count - suffix.count, &suffix));
+        assert_true(row->prompt.count == again.at[i].prompt.count &&
+                    has(&row->prompt, 0, &again.at[i].prompt));
+        assert_int_equal(row->right, again.at[i].right);
+        for (int64_t j = 0; j < row->prompt.count; j++) assert_true(row->prompt.at[j] != lm_eos(f.p));
+    }
+    assert_int_equal(right, half);
+    assert_true(examples > rows.count / 4 && examples < rows.count * 3 / 4);
+    for (int64_t p = 0; p < 6; p++) {
+        lm_chain_job jobs[EACH];
+        token_list prompt = {0};
+        sample_chains(&f, p, EACH, jobs, &prompt);
+        for (int64_t j = 0; j < EACH; j++) {
+            task_grade_result g = task_grade(f.s.task, jobs[j].text.at, jobs[j].text.length, f.at[p].gold);
+            for (int64_t i = 0; i < rows.count && jobs[j].finished; i++) {
+                const judge_row *row = &rows.at[i];
+                token_list prefix = {0};
+                OK(lm_judge_prefix_ids(f.p, &f.at[p], row->with_example, &prefix, &error));
+                int64_t n = row->prompt.count - prefix.count - suffix.count;
+                token_list steps = {.at = jobs[j].ids.at, .count = n};
+                bool cut = false;
+                for (int64_t e = 0; e < jobs[j].ends.count; e++) cut = cut || jobs[j].ends.at[e] == n;
+                bool all = n == jobs[j].ids.count - 1; /* without end-of-sequence */
+                if (n > 0 && n <= jobs[j].ids.count && (cut || all) && row->right == g.correct &&
+                    has(&row->prompt, 0, &prefix) && has(&row->prompt, prefix.count, &steps)) {
+                    whole += !found[i] && all;
+                    found[i] = true;
+                }
+                MEM_LIST_FREE(&prefix);
+            }
+            task_grade_free(&g);
+            lm_chain_free(&jobs[j]);
+        }
+        MEM_LIST_FREE(&prompt);
+    }
+    for (int64_t i = 0; i < rows.count; i++)
+        if (!found[i]) fail_msg("row %lld is no beginning of a chain of its fate", (long long)i);
+    assert_true(whole > 0 && whole < rows.count);
+    OK(judge_rows_own(&f.s, f.p, f.at, 6, 5, &few, &other, &error));
+    assert_int_equal(few.count, 4); /* as many right as wrong */
+    mem_free(found);
+    MEM_LIST_FREE(&suffix);
+    judge_row_list_free(&rows);
+    judge_row_list_free(&again);
+    judge_row_list_free(&few);
+    close_own(&f);
+}
+
+/* A policy that is never right teaches no judge; a prompt beyond the context is passed over. */
+static void test_own_fails(void **state) {
+    (void)state;
+    own_fixture f;
+    open_own(&f, "none", "2");
+    judge_row_list rows;
+    judge_own_counts counts;
+    for (int i = 0; i < 6; i++) f.at[i].gold = "1000001";
+    assert_int_equal(judge_rows_own(&f.s, f.p, f.at, 6, 10, &rows, &counts, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "own chains teach no judge: of 12, 0 are right"));
+    assert_non_null(strstr(error.hint, "sft.judge_chains"));
+    assert_null(rows.at);
+    text_buffer book = {0};
+    for (int i = 0; i < 2000; i++) text_puts(&book, "a cat ");
+    for (int i = 0; i < 5; i++) f.at[i].question = book.at;
+    assert_int_equal(judge_rows_own(&f.s, f.p, f.at, 6, 10, &rows, &counts, &error), ESP_FAILED);
+    assert_int_equal(counts.chains, 2);
+    volatile sig_atomic_t stop = 1;
+    f.s.stop = &stop;
+    lm_settings settings = session_lm_settings(&f.s);
+    lm_free(f.p);
+    OK(lm_new(&f.p, f.m, f.s.tokenizer, f.s.task, f.s.chat, &settings, &error));
+    assert_int_equal(judge_rows_own(&f.s, f.p, f.at + 5, 1, 10, &rows, &counts, &error), ESP_INTERRUPTED);
+    text_free(&book);
+    close_own(&f);
+}
+
 static void test_due(void **state) {
     (void)state;
     const double rates[] = {0, 0.5, 1, 2.25};
@@ -245,9 +425,10 @@ static void test_due(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gsm8k),   cmocka_unit_test(test_wrong_is_wrong),
-        cmocka_unit_test(test_carried), cmocka_unit_test(test_nothing_to_change),
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_due),
+        cmocka_unit_test(test_gsm8k),     cmocka_unit_test(test_wrong_is_wrong),
+        cmocka_unit_test(test_carried),   cmocka_unit_test(test_nothing_to_change),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_own_rows),
+        cmocka_unit_test(test_own_fails), cmocka_unit_test(test_due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
