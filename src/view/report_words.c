@@ -301,6 +301,24 @@ static void watch_judge(const report_run *r, document *d) {
                      coin ? " Teach it by sft.judge_examples, or turn it off." : ""));
 }
 
+/* The judge of the last evaluation by search, which saw nothing gold. */
+static void watch_judge_at_inference(const report_run *r, document *d) {
+    for (int64_t i = r->iteration_count - 1; i >= 0; i--) {
+        evaluation e;
+        if (!report_read_evaluation(r, r->iterations[i].iteration, "search", &e)) continue;
+        metrics_auc a = e.search.finished_judged.auc;
+        evaluation_free(&e);
+        if (isfinite(a.area))
+            watch(d, a.interval.low <= 0.5,
+                  mem_printf("%s: AUC %.2f (%.2f to %.2f) in search at inference after iteration %lld, "
+                             "nothing gold shown.",
+                             a.interval.low <= 0.5 ? "On new problems self-evaluation is near a coin"
+                                                   : "Self-evaluation holds on new problems",
+                             a.area, a.interval.low, a.interval.high, (long long)r->iterations[i].iteration));
+        return;
+    }
+}
+
 /* The last iteration whose search is over: fewer pairs than one batch. */
 static void watch_pairs(const report_run *r, document *d) {
     const report_iteration *last = NULL;
@@ -347,6 +365,7 @@ void report_words(const report_run *r, const report_gain *gain, const document *
     watch_finishing(r, d);
     watch_lengths(r, d);
     watch_judge(r, d);
+    watch_judge_at_inference(r, d);
     watch_pairs(r, d);
     watch_replays(r, d);
     if (notes->text.length) document_raw(d, notes->text.at, notes->text.length);
