@@ -249,9 +249,9 @@ static void put_times(line_maker *m) {
     put_part(m, "", "", text.at);
     text_clear(&text);
     if (p->stopping) {
-        put_part(m, dot(p), "33", "stopping when what is in hand is finished");
+        put_part(m, dot(p), "33", "stopping");
     } else if (isnan(left)) {
-        put_part(m, dot(p), "90", "time left is known after the first iteration");
+        put_part(m, dot(p), "90", "time left: after iteration 1");
     } else {
         text_puts(&text, "about ");
         display_duration(&text, rounded(left));

@@ -73,7 +73,11 @@ static void put_gain(const writer *w) {
     bool sure = g->interval.low > 0 || g->interval.high < 0;
     const char *colour = !sure ? "33" : g->difference > 0 ? "1;32" : "1;31";
     if (w->display->colour) text_printf(w->out, "\x1b[%sm", colour);
-    text_printf(w->out, "%s: %+.1f points", g->difference < 0 ? "Loss" : "Gain", points(g->difference));
+    text_printf(w->out, "%s: %+.1f points",
+                !sure               ? "Change"
+                : g->difference < 0 ? "Loss"
+                                    : "Gain",
+                points(g->difference));
     if (w->display->colour) text_puts(w->out, "\x1b[0m");
     text_printf(w->out, " [%.1f, %.1f], ", points(g->interval.low), points(g->interval.high));
     put_p(w->out, g->p);
@@ -120,23 +124,24 @@ static void put_totals(const writer *w) {
     text_puts(w->out, "\n");
     if (t->trees > 0) {
         put_counted(w->out, t->trees, "tree", "trees", ", ");
-        put_counted(w->out, t->pairs, "pair", "pairs", "; in search ");
-        put_counted(w->out, t->tokens_sampled, "token", "tokens", " sampled, ");
-        if (t->tokens_judged > 0) display_count(w->out, t->tokens_judged), text_puts(w->out, " judged, ");
-        display_count(w->out, t->tokens_computed);
-        text_puts(w->out, " computed.\n");
+        put_counted(w->out, t->pairs, "pair", "pairs", ", ");
     }
-    if (t->updates > 0) put_counted(w->out, t->updates, "update", "updates", " of the policy. ");
-    text_puts(w->out, "Time: ");
+    put_counted(w->out, t->updates, "update", "updates", " of the policy, in ");
     display_duration(w->out, w->in->seconds);
     text_puts(w->out, w->in->resumed ? " since it was resumed.\n" : ".\n");
+    if (t->trees == 0) return;
+    text_puts(w->out, "Search: ");
+    put_counted(w->out, t->tokens_sampled, "token", "tokens", " sampled, ");
+    if (t->tokens_judged > 0) display_count(w->out, t->tokens_judged), text_puts(w->out, " judged, ");
+    display_count(w->out, t->tokens_computed);
+    text_puts(w->out, " computed.\n");
 }
 
 static void put_next(const writer *w, const char *before, const char *path, const char *behind,
                      const char *why) {
     text_printf(w->out, "  %s", before);
     put_word(w, path);
-    text_printf(w->out, "%s   (%s)\n", behind, why);
+    text_printf(w->out, "%s   # %s\n", behind, why);
 }
 
 static void put_places(const writer *w) {
@@ -168,10 +173,32 @@ static void put_places(const writer *w) {
     }
 }
 
+/* Lines of prose wrapped to the width; commands, which are indented, and coloured lines stay whole. */
+static void put_wrapped(const char *text, int width, text_buffer *out) {
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+        char *one = mem_strndup(line, n);
+        const char *at = one;
+        bool whole = one[0] == ' ' || strchr(one, '\x1b');
+        for (int indent = 0; !whole && *at; indent = 2) {
+            size_t skip, bytes = display_wrap(at, width - indent, &skip);
+            text_printf(out, "%s%*s%.*s", indent ? "\n" : "", indent, "", (int)bytes, at);
+            at += bytes + skip;
+        }
+        text_puts(out, at);
+        text_puts(out, "\n");
+        mem_free(one);
+        line += n + (line[n] == '\n');
+    }
+}
+
 void summary_text(const summary_input *input, const display *d, text_buffer *out) {
-    writer w = {input, d, out};
-    text_puts(out, "\n");
+    text_buffer text = {0};
+    writer w = {input, d, &text};
+    text_puts(&text, "\n");
     put_scores(&w);
     put_totals(&w);
     put_places(&w);
+    put_wrapped(text.at, d->width, out);
+    text_free(&text);
 }

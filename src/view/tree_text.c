@@ -16,7 +16,7 @@ typedef struct {
 static const glyphs unicode_glyphs = {"├─", "└─", "┝━", "┕━", "│ ", "  ", "⋯ ", " · ",
                                       "−",  "●",  "▲",  "▼",  "✓",  "✗",  "✂"};
 static const glyphs ascii_glyphs = {"|-", "`-", "|=", "`=", "| ", "  ", "~ ", ", ",
-                                    "-",  "*",  "+",  "-",  "R",  "W",  "~"};
+                                    "-",  "*",  "+",  "x",  "R",  "W",  "~"};
 
 typedef struct {
     text_buffer *out;
