@@ -66,7 +66,7 @@ static esp_status prepare(lm_policy *p, esp_error *error) {
     esp_status status = make_suffix(p, close.at ? close.at : "", error);
     text_free(&close);
     ESP_TRY(status);
-    return kv_new(&p->kv, p->m, p->set.kv_tokens, error);
+    return lm_sides_new(p, error);
 }
 
 esp_status lm_new(lm_policy **out, model *m, const tokenizer *tokens, const task *t, chat_kind chat,
@@ -91,7 +91,7 @@ void lm_free(lm_policy *p) {
     if (!p) return;
     MEM_LIST_FREE(&p->suffix);
     text_free(&p->judge_open);
-    kv_free(p->kv);
+    lm_sides_free(p);
     mem_free(p);
 }
 

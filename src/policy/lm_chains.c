@@ -121,26 +121,35 @@ static void begin_output(lm_chain_job *job) {
     text_append(&job->text, "", 0);
 }
 
-esp_status lm_chains(lm_policy *p, lm_chain_job *jobs, int64_t n, lm_counts *counts, lm_progress *progress,
-                     void *user, esp_error *error) {
+static esp_status chains_part(lm_policy *p, void *all, int64_t first, int64_t n, lm_counts *counts,
+                              lm_progress *progress, void *user, esp_error *error) {
+    lm_chain_job *jobs = (lm_chain_job *)all + first;
     wave w = {.p = p, .kind = &chaining, .shared_run = {-1, -1}};
     w.groves = MEM_ARRAY(grove, n);
     esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n; i++) begin_output(&jobs[i]);
     for (int64_t i = 0, next; i < n && status == ESP_OK; i = next) {
         for (next = i + 1; next < n && same_prompt(&jobs[i], &jobs[next]);) next++;
-        status = prepare_grove(p, &w.groves[w.count++], &jobs[i], next - i, i, error);
+        status = prepare_grove(p, &w.groves[w.count++], &jobs[i], next - i, first + i, error);
     }
     if (status == ESP_OK) {
         wave_share(&w);
         status = wave_run(&w, progress, user, error);
     }
-    if (counts) {
-        *counts = w.counts;
-        for (int64_t i = 0; i < w.count; i++) counts_add(counts, &w.groves[i].counts);
-    }
+    counts_add(counts, &w.counts);
+    for (int64_t i = 0; i < w.count; i++) counts_add(counts, &w.groves[i].counts);
     wave_free(&w);
     return status;
+}
+
+static bool together(const void *all, int64_t i) {
+    const lm_chain_job *jobs = all;
+    return same_prompt(&jobs[i - 1], &jobs[i]);
+}
+
+esp_status lm_chains(lm_policy *p, lm_chain_job *jobs, int64_t n, lm_counts *counts, lm_progress *progress,
+                     void *user, esp_error *error) {
+    for (int64_t i = 0; i < n; i++) begin_output(&jobs[i]);
+    return lm_deal(p, jobs, n, chains_part, together, counts, progress, user, error);
 }
 
 void lm_chain_free(lm_chain_job *job) {

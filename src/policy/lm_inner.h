@@ -110,6 +110,8 @@ struct lm_policy {
     text_buffer judge_open; /* the template's words before the user's text, */
     bool judge_bos;         /* behind the beginning-of-sequence token */
     kv_cache *kv;
+    struct lm_policy *side; /* [sides]: the same policy over other workers of a small model */
+    int sides;
 };
 
 typedef struct wave wave;
@@ -154,6 +156,20 @@ struct wave {
 static inline int64_t pages_of(int64_t n) {
     return (n + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
 }
+
+/* lm_sides.c: jobs dealt out to the workers of a small model, each a policy with a KV cache of its own. */
+enum { LM_SIDES = 64 }; /* at most, the policy itself among them */
+/* Runs jobs first .. first + n - 1 of `jobs` on one of the policies. */
+typedef esp_status lm_part(lm_policy *p, void *jobs, int64_t first, int64_t n, lm_counts *counts,
+                           lm_progress *progress, void *user, esp_error *error);
+/* Whether jobs i - 1 and i must stay together; may be NULL. */
+typedef bool lm_bound(const void *jobs, int64_t i);
+esp_status lm_sides_new(lm_policy *p, esp_error *error);
+void lm_sides_free(lm_policy *p);
+/* All n jobs, on as many policies as are of use; counts (may be NULL) is their sum. progress is called by the
+ * calling thread only. */
+esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, lm_counts *counts,
+                   lm_progress *progress, void *user, esp_error *error);
 
 /* lm_keys.c: holds on the keys of nodes */
 lm_node node_empty(void);

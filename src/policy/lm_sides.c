@@ -1,0 +1,121 @@
+/* Jobs dealt out to the workers of a small model: each part of them is searched by a policy with a model
+ * worker and a KV cache of its own, on a thread of its own, and the parts meet at the end. Who gets which
+ * jobs depends on their number and the number of threads alone. */
+#include "base/parallel.h"
+#include "policy/lm_inner.h"
+
+enum {
+    LEAST_KV = 8192,      /* tokens of cache a policy needs to work well */
+    LEAST_JOBS = 4,       /* fewer are not worth a thread */
+    LEAST_SEQUENCES = 32, /* products of fewer rows are slow */
+};
+
+static esp_status side_new(lm_policy *side, const lm_policy *of, int index, int64_t kv_tokens,
+                           esp_error *error) {
+    *side = *of;
+    side->side = NULL;
+    side->sides = 0;
+    side->kv = NULL;
+    ESP_TRY(model_worker(of->m, index, &side->m, error));
+    return kv_new(&side->kv, side->m, kv_tokens, error);
+}
+
+/* The policy's own cache, and those of the others: together they hold what the settings say. */
+esp_status lm_sides_new(lm_policy *p, esp_error *error) {
+    int64_t most = p->set.kv_tokens / LEAST_KV;
+    int all = model_threads(p->m);
+    if (all > most) all = (int)most;
+    if (all > LM_SIDES) all = LM_SIDES;
+    if (all < 1) all = 1;
+    ESP_TRY(kv_new(&p->kv, p->m, p->set.kv_tokens / all, error));
+    if (all == 1) return ESP_OK;
+    p->side = MEM_ARRAY(lm_policy, all - 1);
+    while (p->sides < all - 1) {
+        lm_policy *side = &p->side[p->sides++];
+        ESP_TRY(side_new(side, p, p->sides, p->set.kv_tokens / all, error));
+    }
+    return ESP_OK;
+}
+
+void lm_sides_free(lm_policy *p) {
+    for (int i = 0; i < p->sides; i++) kv_free(p->side[i].kv);
+    mem_free(p->side);
+    kv_free(p->kv);
+}
+
+typedef struct {
+    lm_policy *p;
+    void *jobs;
+    lm_part *part;
+    lm_progress *progress;
+    void *user;
+    int parts;
+    int64_t cut[LM_SIDES + 1];
+    int64_t done[LM_SIDES], sampled[LM_SIDES]; /* written by one thread each, atomically */
+    lm_counts counts[LM_SIDES];
+    esp_status status[LM_SIDES];
+    esp_error error[LM_SIDES];
+} deal;
+
+typedef struct {
+    deal *d;
+    int part;
+} deal_place;
+
+/* The first part's thread is the caller's, and tells of all. */
+static void note_progress(void *user, int64_t done, int64_t sampled) {
+    const deal_place *at = user;
+    deal *d = at->d;
+    __atomic_store_n(&d->done[at->part], done, __ATOMIC_RELAXED);
+    __atomic_store_n(&d->sampled[at->part], sampled, __ATOMIC_RELAXED);
+    if (at->part > 0 || !d->progress) return;
+    for (int i = 1; i < d->parts; i++) {
+        done += __atomic_load_n(&d->done[i], __ATOMIC_RELAXED);
+        sampled += __atomic_load_n(&d->sampled[i], __ATOMIC_RELAXED);
+    }
+    d->progress(d->user, done, sampled);
+}
+
+static void run_part(void *user, int i) {
+    deal *d = user;
+    lm_policy own = i ? d->p->side[i - 1] : *d->p; /* a copy: fewer sequences each */
+    int32_t share = (own.set.max_sequences + d->parts - 1) / d->parts;
+    if (share < LEAST_SEQUENCES) share = LEAST_SEQUENCES;
+    if (share < own.set.max_sequences) own.set.max_sequences = share;
+    deal_place at = {d, i};
+    d->status[i] = d->part(&own, d->jobs, d->cut[i], d->cut[i + 1] - d->cut[i], &d->counts[i], note_progress,
+                           &at, &d->error[i]);
+}
+
+esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, lm_counts *counts,
+                   lm_progress *progress, void *user, esp_error *error) {
+    lm_counts none;
+    int parts = 1 + p->sides;
+    if (parts > n / LEAST_JOBS) parts = (int)(n / LEAST_JOBS);
+    if (!counts) counts = &none;
+    *counts = (lm_counts){0};
+    if (parts <= 1) return part(p, jobs, 0, n, counts, progress, user, error);
+    deal *d = MEM_NEW(deal);
+    *d = (deal){.p = p, .jobs = jobs, .part = part, .progress = progress, .user = user, .parts = parts};
+    for (int i = 1; i <= parts; i++) {
+        int64_t at = n * i / parts;
+        if (at < d->cut[i - 1]) at = d->cut[i - 1];
+        while (bound && at > 0 && at < n && bound(jobs, at)) at++;
+        d->cut[i] = at;
+    }
+    parallel_run(parts, parts, run_part, d);
+    esp_status status = ESP_OK;
+    for (int i = 0; i < parts; i++) {
+        counts_add(counts, &d->counts[i]);
+        if (status != ESP_OK || d->status[i] == ESP_OK) continue;
+        status = d->status[i];
+        if (error) *error = d->error[i];
+    }
+    if (status == ESP_OK && progress) {
+        int64_t done = 0, sampled = 0;
+        for (int i = 0; i < parts; i++) done += d->done[i], sampled += d->sampled[i];
+        progress(user, done, sampled);
+    }
+    mem_free(d);
+    return status;
+}
