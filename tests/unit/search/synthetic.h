@@ -72,14 +72,15 @@ static inline search_reply synthetic_reply(synthetic *y, const search_request *q
     }
     int32_t depth = search_node_at(y->s, q->node).depth + 1, count = q->count + (q->wants_gold ? 1 : 0);
     for (int32_t i = 0; i < count; i++) {
-        rng_key_t key = rng_mix(synthetic_key(y, q->node), (uint64_t)i);
+        rng_key_t key = rng_mix(synthetic_key(y, q->node), (uint64_t)(q->first_candidate + i));
         y->candidates[i] = synthetic_candidate(y, key, i, depth);
         y->candidates[i].gold = i == q->count;
-        for (int32_t j = 0; j < i; j++)
-            if (y->candidates[j].text_key == y->candidates[i].text_key) {
-                y->duplicates++;
-                break;
-            }
+        bool twin = false;
+        for (int32_t j = 0; j < i; j++) twin = twin || y->candidates[j].text_key == y->candidates[i].text_key;
+        for (int32_t c = search_node_at(y->s, q->node).first_child; c >= 0;
+             c = search_node_at(y->s, c).next_sibling)
+            twin = twin || search_node_at(y->s, c).text_key == y->candidates[i].text_key;
+        y->duplicates += twin;
     }
     return (search_reply){.candidates = y->candidates, .candidate_count = count};
 }
