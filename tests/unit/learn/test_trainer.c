@@ -241,9 +241,238 @@ static void same_bits_and_resume(void **state) {
     free_golden(g);
 }
 
+/* ---- Pairs and right chains in one update ---- */
+
+/* The pairs' chosen steps as chains too, and one that is not in any pair: prefix and rejected step. */
+typedef struct {
+    supervised_row rows[3];
+    mixed_item items[PAIRS + 3];
+} mixed_batch;
+
+static void mix(const golden_pairs *g, mixed_batch *m) {
+    const preference_row *p = g->rows;
+    m->rows[0] = (supervised_row){p[0].prefix, p[0].chosen, p[0].prefix_count, p[0].chosen_count, 1};
+    m->rows[1] = (supervised_row){p[1].prefix, p[1].chosen, p[1].prefix_count, p[1].chosen_count, 1};
+    m->rows[2] = (supervised_row){p[0].prefix, p[0].rejected, p[0].prefix_count, p[0].rejected_count, 1};
+    m->items[0] = (mixed_item){.pair = &p[0]};
+    m->items[1] = (mixed_item){.chain = &m->rows[0]};
+    m->items[2] = (mixed_item){.chain = &m->rows[2]};
+    m->items[3] = (mixed_item){.pair = &p[1]};
+    m->items[4] = (mixed_item){.chain = &m->rows[1]};
+}
+
+static double distance(const trainer *a, const trainer *b, const trainer *plus) {
+    double difference = 0, size = 0;
+    for (int64_t i = 0, n = model_parameter_count(trainer_model(a)); i < n; i++) {
+        double want = (double)trainer_gradient(b)[i] + (plus ? (double)trainer_gradient(plus)[i] : 0);
+        difference += pow((double)trainer_gradient(a)[i] - want, 2);
+        size += pow(want, 2);
+    }
+    assert_true(size > 1e-6);
+    return sqrt(difference / size);
+}
+
+/* The parts add up; preferences left out, it is RFT; in one micro-batch or in several; and packed together it
+ * costs less than apart. */
+static void mixed_is_the_sum_of_its_parts(void **state) {
+    (void)state;
+    golden_pairs *g = read_golden();
+    mixed_batch m;
+    mix(g, &m);
+    loss_options options = golden_loss(g), pairs_only = options, chains_only = options;
+    options.weight = pairs_only.weight = 0.3;
+    options.nll_weight = chains_only.nll_weight = 0.7;
+    chains_only.weight = 0;
+    trainer *all = new_trainer("cpu", DTYPE_F32, 2048), *pairs = new_trainer("cpu", DTYPE_F32, 2048),
+            *chains = new_trainer("cpu", DTYPE_F32, 2048), *apart = new_trainer("cpu", DTYPE_F32, 1);
+    batch_report r, rp, rc, ra;
+    OK(trainer_add_mixed(all, m.items, PAIRS + 3, &options, &r, &error));
+    OK(trainer_add_mixed(apart, m.items, PAIRS + 3, &options, &ra, &error));
+    OK(trainer_add_preferences(pairs, g->rows, PAIRS, &pairs_only, &rp, &error));
+    for (int i = 0; i < 3; i++) m.items[i] = (mixed_item){.chain = &m.rows[i]};
+    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
+    assert_true(distance(all, pairs, chains) < 1e-5);
+    assert_true(distance(all, apart, NULL) < 1e-5);
+    assert_true(fabs(r.loss - rp.loss - rc.loss) < 1e-6 && fabs(r.loss - ra.loss) < 1e-6);
+    assert_true(r.margin == rp.margin && r.accuracy == rp.accuracy && r.kl == rp.kl);
+    assert_true(isnan(rc.margin) && isnan(rc.kl) && !isnan(rc.loss));
+    assert_true(r.tokens_computed == rp.tokens_computed && r.rows == PAIRS + 3);
+    /* RFT's loss and gradient, at any weight of the whole. */
+    batch_report rft;
+    trainer_zero(pairs);
+    OK(trainer_add_supervised(pairs, m.rows, 3, &rft, &error));
+    assert_true(fabs(rc.loss - 0.7 * rft.loss) < 1e-6);
+    trainer_zero(chains);
+    chains_only.nll_weight = 1;
+    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
+    assert_true(distance(chains, pairs, NULL) < 1e-6 && fabs(rc.loss - rft.loss) < 1e-9);
+    /* Without nll_per_token: the mean over chains of their sums. */
+    trainer_zero(chains);
+    chains_only.nll_per_token = false;
+    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
+    int64_t tokens = m.rows[0].completion_count + m.rows[1].completion_count + m.rows[2].completion_count;
+    assert_true(fabs(rc.loss - rft.loss * (double)tokens / 3) < 1e-5);
+    end_trainer(all);
+    end_trainer(pairs);
+    end_trainer(chains);
+    end_trainer(apart);
+    free_golden(g);
+}
+
+static double mixed_loss(trainer *t, const mixed_batch *m, const loss_options *options) {
+    batch_report r;
+    OK(trainer_add_mixed(t, m->items, PAIRS + 3, options, &r, &error));
+    trainer_zero(t);
+    return r.loss;
+}
+
+/* Along its gradient the loss rises as the gradient's norm says: every kind of loss, mixed. */
+static void mixed_slopes(void **state) {
+    (void)state;
+    golden_pairs *g = read_golden();
+    mixed_batch m;
+    mix(g, &m);
+    trainer *t = new_trainer("ref", DTYPE_F32, 2048);
+    int64_t n = model_parameter_count(trainer_model(t));
+    float *w = model_master(trainer_model(t)), *direction = malloc((size_t)n * 4),
+          *kept = malloc((size_t)n * 4);
+    memcpy(kept, w, (size_t)n * 4);
+    for (int kind = LOSS_DPO; kind <= LOSS_DPO_POSITIVE; kind++)
+        for (int per_token = 0; per_token < 2; per_token++) {
+            loss_options options = golden_loss(g);
+            options.kind = (loss_kind)kind;
+            options.lambda = 5;
+            options.weight = 0.4;
+            options.nll_weight = per_token ? 1 : 0.05;
+            options.nll_per_token = per_token != 0;
+            batch_report r;
+            OK(trainer_add_mixed(t, m.items, PAIRS + 3, &options, &r, &error));
+            double square = 0, loss[2];
+            for (int64_t i = 0; i < n; i++) square += pow((double)trainer_gradient(t)[i], 2);
+            memcpy(direction, trainer_gradient(t), (size_t)n * 4);
+            trainer_zero(t);
+            double step = 2e-3 / sqrt(square);
+            for (int side = 0; side < 2; side++) {
+                for (int64_t i = 0; i < n; i++)
+                    w[i] = (float)((double)kept[i] + (side ? step : -step) * (double)direction[i]);
+                OK(model_sync(trainer_model(t), &error));
+                loss[side] = mixed_loss(t, &m, &options);
+            }
+            memcpy(w, kept, (size_t)n * 4);
+            OK(model_sync(trainer_model(t), &error));
+            double slope = (loss[1] - loss[0]) / (2 * step);
+            if (!(fabs(slope - square) < 0.02 * square))
+                fail_msg("%s, per token %d: slope %g, gradient says %g", loss_kind_name(options.kind),
+                         per_token, slope, square);
+        }
+    free(direction);
+    free(kept);
+    end_trainer(t);
+    free_golden(g);
+}
+
+/* ---- The average ---- */
+
+static trainer *averaging_trainer(dtype act, double average) {
+    trainer *plain = new_trainer("cpu", act, 2048), *t;
+    trainer_settings s = trainer_defaults();
+    s.average = average;
+    OK(trainer_new(&t, trainer_model(plain), &s, &error));
+    trainer_free(plain);
+    return t;
+}
+
+static void one_update(trainer *t, const golden_pairs *g) {
+    loss_options options = golden_loss(g);
+    batch_report r;
+    OK(trainer_add_preferences(t, g->rows, PAIRS, &options, &r, &error));
+    OK(trainer_update(t, 1e-3, NULL, &error));
+}
+
+static float *copy_of(trainer *t) {
+    size_t bytes = (size_t)model_parameter_count(trainer_model(t)) * 4;
+    return memcpy(malloc(bytes), model_master(trainer_model(t)), bytes);
+}
+
+/* d (d theta_0 + (1 - d) theta_1) + (1 - d) theta_2, and training goes on from the raw weights as if there
+ * were no average. */
+static void average_by_hand(void **state) {
+    (void)state;
+    golden_pairs *g = read_golden();
+    const double d = 0.8;
+    trainer *raw = new_trainer("cpu", DTYPE_F32, 2048), *averaged = averaging_trainer(DTYPE_F32, d);
+    float *theta[3];
+    for (int step = 0; step < 3; step++) {
+        if (step) one_update(raw, g), one_update(averaged, g);
+        theta[step] = copy_of(raw);
+        /* Showing the average, and showing it twice, changes nothing of what goes on. */
+        if (step == 1) OK(trainer_show_average(averaged, &error));
+        if (step == 1) OK(trainer_show_average(averaged, &error));
+    }
+    int64_t n = model_parameter_count(trainer_model(raw)), moved = 0;
+    assert_memory_equal(model_master(trainer_model(averaged)), theta[2], (size_t)n * 4);
+    OK(trainer_show_average(averaged, &error));
+    const float *got = model_master(trainer_model(averaged));
+    for (int64_t i = 0; i < n; i++) {
+        double want =
+            d * d * (double)theta[0][i] + d * (1 - d) * (double)theta[1][i] + (1 - d) * (double)theta[2][i];
+        if (!(fabs((double)got[i] - want) < 1e-6))
+            fail_msg("weight %lld: %g, not %g", (long long)i, (double)got[i], want);
+        moved += got[i] != theta[2][i];
+    }
+    assert_true(moved > n / 2);
+    /* What the model computes is the average's, too. */
+    double chosen[PAIRS], rejected[PAIRS], raw_chosen[PAIRS];
+    OK(score_preferences(trainer_model(averaged), g->rows, PAIRS, 2048, chosen, rejected, &error));
+    OK(score_preferences(trainer_model(raw), g->rows, PAIRS, 2048, raw_chosen, rejected, &error));
+    assert_true(fabs(chosen[0] - raw_chosen[0]) > 1e-3);
+    for (int i = 0; i < 3; i++) free(theta[i]);
+    end_trainer(raw);
+    end_trainer(averaged);
+    free_golden(g);
+}
+
+/* Saved with the average shown, loaded, gone on: the same bits of raw weights, moments and average. */
+static void average_resumes(void **state) {
+    (void)state;
+    golden_pairs *g = read_golden();
+    dtype types[] = {DTYPE_F32, DTYPE_BF16};
+    for (size_t k = 0; k < 2; k++) {
+        trainer *one = averaging_trainer(types[k], 0.9), *two = averaging_trainer(types[k], 0.9);
+        for (int step = 0; step < 3; step++) {
+            one_update(one, g);
+            one_update(two, g);
+            if (step != 1) continue;
+            char folder[] = "/tmp/espalier-average-XXXXXX";
+            assert_non_null(mkdtemp(folder));
+            OK(trainer_show_average(two, &error));
+            OK(model_save(trainer_model(two), folder, DTYPE_F32, &error));
+            OK(trainer_save(two, folder, &error));
+            end_trainer(two);
+            two = averaging_trainer(types[k], 0.9);
+            OK(model_load_weights(trainer_model(two), folder, &error));
+            OK(trainer_load(two, folder, &error));
+            OK(folder_remove(folder, &error));
+        }
+        size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
+        assert_memory_equal(model_master(trainer_model(one)), model_master(trainer_model(two)), bytes);
+        OK(trainer_show_average(one, &error));
+        OK(trainer_show_average(two, &error));
+        assert_memory_equal(model_master(trainer_model(one)), model_master(trainer_model(two)), bytes);
+        end_trainer(one);
+        end_trainer(two);
+    }
+    free_golden(g);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(packing_keeps_paths), cmocka_unit_test(dpo_golden),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(packing_keeps_paths),
+                                       cmocka_unit_test(dpo_golden),
                                        cmocka_unit_test(tree_equals_paths),
-                                       cmocka_unit_test(same_bits_and_resume)};
+                                       cmocka_unit_test(same_bits_and_resume),
+                                       cmocka_unit_test(mixed_is_the_sum_of_its_parts),
+                                       cmocka_unit_test(mixed_slopes),
+                                       cmocka_unit_test(average_by_hand),
+                                       cmocka_unit_test(average_resumes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
