@@ -113,9 +113,11 @@ static void say_work(const report_run *r, document *d) {
                    count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
                    (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
                    count_of(updates).text, plural(updates).text));
-    if (computed)
+    if (sampled)
         say(d, mem_printf("That took %s tokens sampled, %s judged, and %s computed in all with learning.",
                           about(sampled).text, about(judged).text, about(computed).text));
+    else if (computed)
+        say(d, mem_printf("That took %s tokens computed.", about(computed).text));
 }
 
 static void say_judge(const report_run *r, document *d) {
@@ -178,18 +180,22 @@ static bool fell(const trend *t) {
     return t->last < t->first - 2 * t->error;
 }
 
+static const char *logps_words(const trend *w, const trend *l) {
+    if (fell(w) && fell(l)) return "The log-probs of chosen and of rejected steps fall together";
+    if (fell(w)) return "The log-probs of chosen steps fall";
+    if (fell(l)) return "Rejected steps become less likely, chosen ones do not";
+    return "The log-probs of chosen and rejected steps do not fall together";
+}
+
 static void watch_logps(const report_run *r, document *d) {
     trend w = TREND(r, logp_chosen), l = TREND(r, logp_rejected);
     if (w.count < LEAST || l.count < LEAST) return;
-    bool together = fell(&w) && fell(&l);
-    watch(d, together,
+    watch(d, fell(&w),
           mem_printf("%s: chosen %.2f to %.2f, rejected %.2f to %.2f nats a step (means of the first and the "
                      "last third "
                      "of %s updates).%s",
-                     together ? "The log-probs of chosen and of rejected steps fall together"
-                              : "The log-probs of chosen and rejected steps do not fall together",
-                     w.first, w.last, l.first, l.last, count_of(w.count).text,
-                     together ? " learn.nll holds the chosen ones up." : ""));
+                     logps_words(&w, &l), w.first, w.last, l.first, l.last, count_of(w.count).text,
+                     fell(&w) ? " learn.nll holds the chosen ones up." : ""));
 }
 
 static void watch_kl(const report_run *r, document *d) {
@@ -237,9 +243,12 @@ static void watch_finishing(const report_run *r, document *d) {
     const report_iteration *a = report_first_evaluated(r), *b = report_last_evaluated(r);
     if (!a || a == b || !isfinite(a->finished_share) || !isfinite(b->finished_share)) return;
     bool falls = share_fell(a->finished_share, a->main.problems, b->finished_share, b->main.problems);
-    watch(d, falls,
+    bool few = b->finished_share < 0.5;
+    watch(d, falls || few,
           mem_printf("%s: %.1f%% of evaluated chains at iteration %lld, %.1f%% at iteration %lld.",
-                     falls ? "Fewer chains finish" : "Chains finish as often as before or more often",
+                     falls ? "Fewer chains finish"
+                     : few ? "Few chains finish"
+                           : "Chains finish as often as before or more often",
                      100 * a->finished_share, (long long)a->iteration, 100 * b->finished_share,
                      (long long)b->iteration));
 }
