@@ -6,6 +6,7 @@
 cmake --install "$ESPALIER_BUILD_DIR" --prefix "$WORK/prefix" > install.log || fail "cmake --install"
 export PKG_CONFIG_PATH=$WORK/prefix/lib/pkgconfig:$WORK/prefix/lib64/pkgconfig:$(echo "$WORK"/prefix/lib/*/pkgconfig)
 [ -f "$WORK/prefix/include/espalier.h" ] || fail "the header was not installed"
+[ -s "$WORK/prefix/share/man/man1/espalier.1" ] || fail "the manual page was not installed"
 
 cat > prog.c << 'PROGRAM'
 #include <espalier.h>

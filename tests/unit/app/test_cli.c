@@ -37,6 +37,7 @@ static const cli_verb verbs[] = {
      .recipe_groups = "run model learn"},
     {.name = "sft", .summary = "imitates", .recipe_groups = "run sft", .most = 0},
     {.name = "grade", .summary = "grades", .positionals = "FILE...", .least = 1, .most = -1},
+    {.name = "run", .summary = "all of it", .recipe_groups = "sft learn"},
 };
 
 /* argv from words between single spaces. */
@@ -126,8 +127,14 @@ static void mistakes_are_named(void **state) {
     refused(0, "--pairs p -x", "espalier train: unknown option -x");
     refused(2, "", "espalier grade: an argument is missing: espalier grade FILE...");
     refused(2, "f --set a.b=1", "espalier grade: unknown option --set");
-    const cli_verb *verb;
+    refused(3, "--lr 3", "espalier run: --lr may mean sft.lr or learn.lr"); /* of two of its groups */
+    cli_arguments a;
     esp_error error = {0};
+    assert_int_equal(parse(3, "--batch=8", &a, NULL, &error), ESP_USAGE);
+    assert_string_equal(error.hint, "say which one: --set sft.batch=8 or --set learn.batch=8");
+    assert_int_equal(parse(3, "--beta 1", &a, NULL, &error), ESP_OK);
+    cli_free(&a, &verbs[3], NULL);
+    const cli_verb *verb;
     char *argv[] = {"espalier", "trian"};
     assert_int_equal(cli_find_verb(&verb, verbs, 3, 2, argv, &error), ESP_USAGE);
     assert_string_equal(error.message, "unknown verb trian (did you mean train?)");

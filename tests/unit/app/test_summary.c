@@ -1,0 +1,128 @@
+/* What a run came to, in sentences: a sure gain, a loss, one that may be chance, nothing evaluated; foreign
+ * names. */
+#include "support.h"
+
+#include "app/summary.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+static outcome_score scores[3];
+static run_outcome outcome;
+static recipe settings;
+static summary_input input;
+
+static int prepare(void **state) {
+    (void)state;
+    scores[0] = (outcome_score){0, 1000, 264, 0.264, {0.238, 0.292}};
+    scores[1] = (outcome_score){5, 1000, 700, 0.7, {0.671, 0.728}};
+    scores[2] = (outcome_score){10, 1000, 789, 0.789, {0.763, 0.813}};
+    outcome = (run_outcome){
+        .method = "greedy",
+        .set = "test",
+        .scores = scores,
+        .score_count = 3,
+        .has_gain = true,
+        .gain = {.difference = 0.525, .interval = {0.493, 0.556}, .p = 1e-90, .only_a = 1548, .only_b = 23},
+        .totals = {.trees = 1280,
+                   .pairs = 5301,
+                   .updates = 190,
+                   .tokens_sampled = 1310221,
+                   .tokens_computed = 2410001}};
+    strcpy(outcome.position.checkpoint, "iteration-10");
+    settings = (recipe){.run.iterations = 10};
+    input = (summary_input){.outcome = &outcome,
+                            .recipe = &settings,
+                            .folder = "runs/quick",
+                            .page = "runs/quick/report.html",
+                            .recipe_path = "recipes/quick.yaml",
+                            .seconds = 161};
+    return 0;
+}
+
+static char *text_of(display d) {
+    text_buffer out = {0};
+    summary_text(&input, &d, &out);
+    return out.at;
+}
+
+static void expect(const char *line) {
+    char *text = text_of((display){.unicode = true, .width = 100});
+    if (!strstr(text, line)) fail_msg("no \"%s\" in\n%s", line, text);
+    mem_free(text);
+}
+
+static void a_gain(void **state) {
+    (void)state;
+    char *text = text_of((display){.unicode = true, .width = 100});
+    assert_string_equal(
+        text, "\n"
+              "Before: 26.4% of 1,000 held-out problems [23.8, 29.2].\n"
+              "After 10 iterations: 78.9% [76.3, 81.3].\n"
+              "Gain: +52.5 points [49.3, 55.6], p < 0.001: 1,548 problems newly right, 23 no longer.\n"
+              "\n"
+              "1,280 trees, 5,301 pairs, 190 updates of the policy, in 2:41.\n"
+              "Search: 1,310,221 tokens sampled, 2,410,001 computed.\n"
+              "\n"
+              "Policy: runs/quick/checkpoints/iteration-10\n"
+              "Page: runs/quick/report.html\n"
+              "Next:\n"
+              "  espalier show runs/quick   # its search trees, here\n"
+              "  espalier export runs/quick policy/   # for transformers\n"
+              "  espalier pairs runs/quick --format trl   # for any other trainer\n"
+              "  espalier run recipes/quick.yaml --iterations 20 --out runs/longer   # it was best at its "
+              "end: go further\n");
+    mem_free(text);
+    text = text_of((display){.unicode = true, .width = 50});
+    assert_non_null(strstr(text, "1,548\n  problems newly right, 23 no longer.\n"));
+    mem_free(text);
+}
+
+static void other_ends(void **state) {
+    (void)state;
+    outcome.gain =
+        (evaluation_difference){.difference = -0.1, .interval = {-0.13, -0.07}, .p = 0.0456, .only_a = 1};
+    scores[2].accuracy = 0.164;
+    expect("Loss: -10.0 points [-13.0, -7.0], p = 0.046: 1 problem newly right, 0 no longer.\n");
+    expect("It was best after iteration 5: 70.0%.\n");
+    outcome.gain = (evaluation_difference){.difference = 0.001, .interval = {-0.0004, 0.003}, .p = 0.51};
+    expect("Change: +0.1 points [0.0, 0.3], p = 0.51: 0 problems newly right, 0 no longer.\nThat is within "
+           "what chance");
+    settings.sft.epochs = 1;
+    expect("After the warm-up: 26.4% of");
+    outcome.set = "dev", outcome.method = "sample";
+    expect("of 1,000 development problems [23.8, 29.2], by sample.\n");
+    outcome.score_count = 1;
+    char *text = text_of((display){.unicode = true, .width = 100});
+    assert_null(strstr(text, "Change"));
+    mem_free(text);
+    outcome.score_count = 0;
+    outcome.totals = (store_totals){0};
+    input.page = NULL, input.resumed = true;
+    expect("Nothing was evaluated: name problems by data.test.\n\n0 updates of the policy, in 2:41 since it "
+           "was resumed.\n");
+    expect("espalier report runs/quick");
+}
+
+static void foreign_names(void **state) {
+    (void)state;
+    input.folder = "runs/a b\x1b[2J";
+    input.page = "runs/\x07/report.html";
+    char *text = text_of((display){.unicode = true, .width = 100});
+    for (char *c = text; *c; c++) assert_true(*c == '\n' || (unsigned char)*c >= ' ');
+    assert_non_null(strstr(text, "espalier show 'runs/a b␛[2J'"));
+    mem_free(text);
+    text = text_of((display){.unicode = true, .width = 100, .colour = true});
+    assert_non_null(strstr(text, "\x1b[1;32mGain: +52.5 points\x1b[0m"));
+    mem_free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_gain, prepare),
+        cmocka_unit_test_setup(other_ends, prepare),
+        cmocka_unit_test_setup(foreign_names, prepare),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
