@@ -137,14 +137,14 @@ function chart(o) {
         series.points = series.points.filter((p) => finite(p.x) !== null && (!o.x.log || p.x > 0));
     });
     const plot = el("div", {class: "plot"});
-    const figure = el("figure", {class: "chart" + (o.small ? " small" : "")},
+    const figure = el("figure", {class: "chart" + (o.small ? " small" : ""), "aria-label": o.title},
         el("figcaption", null, el("span", {class: "title"}, o.title), o.caption ? el("span", {class: "caption"}, o.caption) : null),
         o.series.length > 1 ? legendOf(o.series) : el("div"), plot, tableOf(o));
     plot.redraw = (width) => {
         if (width < 40 || Math.abs(width - (plot.drawn || 0)) < 1) return;
         plot.drawn = width;
         const height = o.height || 300;
-        const margin = {top: 24, right: 14, bottom: 42, left: o.small ? 44 : 48};
+        const margin = {top: o.y.label ? 24 : 8, right: 14, bottom: 42, left: o.small ? 44 : 48};
         clear(plot);
         const {x, y} = chartScales(o, width, height, margin);
         const root = d3.select(plot).append("svg").attr("width", width).attr("height", height).attr("role", "img")

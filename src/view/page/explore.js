@@ -260,7 +260,15 @@ function treeSection(data) {
     outline.addEventListener("toggle", () => { if (outline.open && nodes) clear(listHolder, treeAsList(view.nodes)); });
     side.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
     stage.addEventListener("keydown", (event) => { if (event.key === "Escape" && !side.hidden) close(); });
-    addEventListener("resize", () => { cover(); if (view.nodes) view.home(); });
+    let drawnAt = 0;
+    stage.redraw = (width) => {
+        if (Math.abs(width - drawnAt) < 1 || !view.nodes) return;
+        drawnAt = width;
+        cover();
+        if (view.selected.parent) view.reveal(view.selected);
+        else view.home();
+    };
+    sizeWatch.observe(stage);
     const tool = (label, mark, act) => el("button", {type: "button", "aria-label": label, title: label, onclick: act}, mark);
     const tools = el("div", {class: "tools"}, tool("Larger", "+", () => view.scale(1.35)), tool("Smaller", "\u2212", () => view.scale(1 / 1.35)),
         tool("Whole tree", "\u2922", () => view.fit()), tool("Back to the root", "\u21e4", () => view.home()));
