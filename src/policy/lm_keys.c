@@ -10,7 +10,7 @@ void hold_release(wave *w, key_hold *h) {
     h->run = -1;
     h->fed = 0;
     h->sealed = false;
-    h->forked = false;
+    h->hung_on = false;
 }
 
 lm_node node_empty(void) {
@@ -65,7 +65,7 @@ static int64_t plan_node(wave *w, grove *g, int32_t node, int side, lane_way *wa
 }
 
 /* A fork reads behind the last token, so that one is fed once more where it is there already; in a run of the
- * node's own where the candidates of an earlier request hang on the one there is. */
+ * node's own where others hang on the one there is, as after an earlier request. */
 static void uncover_last(wave *w, grove *g, int32_t node, int side) {
     key_hold *h = &g->nodes.at[node].keys[side];
     int64_t n;
@@ -73,7 +73,7 @@ static void uncover_last(wave *w, grove *g, int32_t node, int side) {
     if (h->run < 0 || h->fed < n) return;
     int64_t length = kv_run_length(w->p->kv, h->run);
     h->fed--;
-    if (length == 1 || h->forked)
+    if (length == 1 || h->hung_on)
         hold_release(w, h);
     else
         kv_run_truncate(w->p->kv, h->run, length - 1);

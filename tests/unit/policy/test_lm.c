@@ -264,13 +264,16 @@ static void steps_as_the_model_says(void **state) {
     (void)state;
     bench b = bench_open();
     lm_policy *p;
-    for (int mode = 0; mode < 3; mode++) {
+    for (int mode = 0; mode < 4; mode++) {
         lm_settings set = usual;
         search_config config = small_search();
         config.gold_injection = true;
         if (mode == 1) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
         if (mode == 2) /* siblings that part at the last token of a step, and are gone on from */
             set.max_step_tokens = 2, config.breadth = config.breadth_root = 8, config.simulations = 12;
+        if (mode ==
+            3) /* states that get the candidates they are short of later, behind keys others hang on */
+            config.root_probe = 3, config.simulations = 8;
         outcome o = search_some(&b, &set, &config, problems, mode == 0 ? 3 : 0, 2, true);
         OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
         int64_t nodes = 0, gold = 0;
@@ -332,6 +335,7 @@ static void any_cache_ends(void **state) {
     (void)state;
     bench b = bench_open_on("ref");
     search_config config = small_search();
+    config.root_probe = 2;
     outcome large = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
     int64_t recomputed = 0;
     const int64_t sizes[] = {1100, 900};
