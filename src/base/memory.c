@@ -1,8 +1,12 @@
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static void *checked(void *p, size_t bytes) {
     if (!p && bytes) abort();
@@ -44,12 +48,17 @@ char *mem_printf(const char *format, ...) {
 
 esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error) {
     size_t rounded = (bytes + 63) & ~(size_t)63;
-    void *p = rounded >= bytes ? aligned_alloc(64, rounded ? rounded : 64) : NULL;
-    *out = p;
-    if (!p)
+    bool huge = rounded >= 2 * HUGE_PAGE;
+    if (rounded == 0) rounded = 64;
+    *out = NULL;
+    if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(out, huge ? HUGE_PAGE : 64, rounded) != 0) *out = NULL;
+    if (!*out)
         return error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
                           "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
-    memset(p, 0, rounded ? rounded : 64);
+    /* Rows of a cache of keys lie all over it: with pages of 4 KB most reads would look up a page first. A
+     * wish; whole pages only, so that none is taken beyond the end. */
+    if (huge) madvise(*out, rounded & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
+    memset(*out, 0, rounded);
     return ESP_OK;
 }
 

@@ -14,7 +14,8 @@ typedef struct {
 struct kv_cache {
     model *m;
     int64_t page_count;
-    void **k, **v; /* [layers], act [page_count * KV_PAGE_TOKENS, G E] */
+    void *planes;
+    void **k, **v; /* [layers], act [page_count * KV_PAGE_TOKENS, G E], in planes */
     MEM_LIST(int32_t) free_pages;
     MEM_LIST(kv_run) runs;
     MEM_LIST(int32_t) free_runs;
@@ -35,12 +36,17 @@ esp_status kv_new(kv_cache **out, model *m, int64_t tokens, esp_error *error) {
     kv->k = MEM_ARRAY(void *, m->config.layers);
     kv->v = MEM_ARRAY(void *, m->config.layers);
     size_t bytes = act_bytes(m, kv->page_count * KV_PAGE_TOKENS * m->config.kv_heads * m->config.head_width);
-    for (int l = 0; l < m->config.layers; l++)
-        if (mem_big_alloc(&kv->k[l], bytes, "the KV cache", error) != ESP_OK ||
-            mem_big_alloc(&kv->v[l], bytes, "the KV cache", error) != ESP_OK) {
-            kv_free(kv);
-            return ESP_FAILED;
-        }
+    bytes = (bytes + 63) & ~(size_t)63;
+    size_t planes = 2 * (size_t)m->config.layers;
+    if (bytes > SIZE_MAX / planes ||
+        mem_big_alloc(&kv->planes, planes * bytes, "the KV cache", error) != ESP_OK) {
+        kv_free(kv);
+        return ESP_FAILED;
+    }
+    for (int l = 0; l < m->config.layers; l++) {
+        kv->k[l] = (char *)kv->planes + (size_t)(2 * l) * bytes;
+        kv->v[l] = (char *)kv->planes + (size_t)(2 * l + 1) * bytes;
+    }
     for (int64_t p = kv->page_count; p-- > 0;) MEM_LIST_PUSH(&kv->free_pages, (int32_t)p);
     *out = kv;
     return ESP_OK;
@@ -48,10 +54,7 @@ esp_status kv_new(kv_cache **out, model *m, int64_t tokens, esp_error *error) {
 
 void kv_free(kv_cache *kv) {
     if (!kv) return;
-    for (int l = 0; l < kv->m->config.layers; l++) {
-        mem_big_free(kv->k[l]);
-        mem_big_free(kv->v[l]);
-    }
+    mem_big_free(kv->planes);
     for (int64_t r = 0; r < kv->runs.count; r++) MEM_LIST_FREE(&kv->runs.at[r].pages);
     mem_free(kv->k);
     mem_free(kv->v);

@@ -8,7 +8,9 @@
 #include <string.h>
 
 enum {
-    UNIT_ROWS = 48,     /* queries times heads of the group in a unit, about */
+    UNIT_ROWS = 48,   /* queries times heads of the group in a unit, about */
+    AHEAD_KEYS = 192, /* of the block to come that are fetched while this one is worked on, at most */
+    LINE_BYTES = 64,
     GRADIENT_PARTS = 4, /* private sums of dk and dv */
     PART_QUERIES = 64,  /* fewer parts where they would have fewer queries than this */
 };
@@ -100,6 +102,25 @@ static attention_unit block_unit(const attention_unit *all, const query_block *b
     return unit;
 }
 
+/* A decoding step reads keys once each, in pieces too short for the processor to see a stream in: they are
+ * asked for while the block before is worked on. */
+static void fetch_ahead(const compute *c, const query_block *b, const attention_span *spans,
+                        const attention_segment *segments, int64_t row_width, const void *k, const void *v) {
+    int64_t row = row_width * (int64_t)dtype_size(c->act), left = AHEAD_KEYS;
+    for (int s = 0; s < (b->many_spans ? b->count : 1); s++) {
+        const attention_span *span = &spans[b->span + s];
+        for (int32_t i = s ? b->shared_segments : 0; i < span->segments && left > 0; i++) {
+            const attention_segment *piece = &segments[span->first_segment + i];
+            int64_t keys = piece->count < left ? piece->count : left;
+            for (int64_t at = 0; at < keys * row; at += LINE_BYTES) {
+                __builtin_prefetch((const char *)k + piece->slot * row + at);
+                __builtin_prefetch((const char *)v + piece->slot * row + at);
+            }
+            left -= keys;
+        }
+    }
+}
+
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                    int64_t span_count, const attention_segment *segments, const float *q, const void *k,
                    const void *v, void *out, float *lse) {
@@ -117,13 +138,23 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
     size_t each = kernels->attention_scratch(blocks.rows, head_width, false) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     if (!scratch) return;
+    /* Many blocks: one thread takes all heads of a block, as their keys lie side by side. */
+    bool whole = blocks.count >= 8 * (int64_t)c->threads;
+    int64_t units = whole ? blocks.count : blocks.count * kv_heads;
+    int heads_each = whole ? kv_heads : 1;
 #pragma omp parallel num_threads(c->threads)
     {
         float *own = scratch + each * (size_t)omp_get_thread_num();
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < blocks.count * kv_heads; i++) {
-            attention_unit unit = block_unit(&all, &blocks.at[i / kv_heads], spans, (int)(i % kv_heads), own);
-            kernels->attention(&unit, out, lse);
+#pragma omp for schedule(dynamic, whole ? 4 : 1)
+        for (int64_t i = 0; i < units; i++) {
+            int64_t b = whole ? i : i / kv_heads;
+            if (whole && b + 1 < blocks.count)
+                fetch_ahead(c, &blocks.at[b + 1], spans, segments, (int64_t)kv_heads * head_width, k, v);
+            for (int h = 0; h < heads_each; h++) {
+                attention_unit unit =
+                    block_unit(&all, &blocks.at[b], spans, whole ? h : (int)(i % kv_heads), own);
+                kernels->attention(&unit, out, lse);
+            }
         }
     }
 }
