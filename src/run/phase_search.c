@@ -35,7 +35,7 @@ static uint32_t node_flags(const search *s, const search_node *n, const uint8_t 
     if (committed[index]) flags |= STORE_NODE_COMMITTED;
     if (n->gold) flags |= STORE_NODE_GOLD;
     if (search_config_of(s)->judge && index > 0) flags |= STORE_NODE_JUDGED;
-    return flags;
+    return flags | (uint32_t)n->probed << STORE_NODE_PROBED_SHIFT;
 }
 
 static esp_status step_text(const session *s, const search_node *n, text_buffer *out, esp_error *error) {

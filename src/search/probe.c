@@ -16,7 +16,10 @@ void probe_begin(search *s) {
 /* Chains that end at `node`: each is a visit of all nodes on its way (2.6). */
 static void end_chains(search *s, int32_t node, int32_t chains) {
     if (search_evidence_of(s, node) > 0) s->probe_right += chains;
-    for (int32_t i = 0; i < chains; i++) tree_backup(s, node);
+    for (int32_t i = 0; i < chains; i++) {
+        tree_backup(s, node);
+        tree_tell(s, node);
+    }
 }
 
 bool probe_next(search *s, int32_t *chains) {
@@ -42,6 +45,7 @@ void probe_move(search *s) {
         int32_t here = 0;
         for (int64_t i = 0; i < s->landed.count; i++) here += s->landed.at[i] == c;
         if (here) stand_at(s, c, here);
+        s->steps.at[c].probed += here;
         left -= here;
     }
     end_chains(s, entry.node, left);

@@ -26,6 +26,7 @@ search_node search_node_at(const search *s, int32_t index) {
                          .next_sibling = n->next_sibling,
                          .children = n->children,
                          .candidate = t->candidate,
+                         .probed = t->probed,
                          .n = t->n,
                          .ids = t->ids_at < 0 ? NULL : s->ids.at + t->ids_at,
                          .logprobs = t->logprobs_at < 0 ? NULL : s->logprobs.at + t->logprobs_at,

@@ -81,6 +81,7 @@ esp_status search_new(search **out, const search_config *config, rng_key_t key, 
     s->config = *config;
     s->key = key;
     tree_add_root(s);
+    s->nodes_before = 1;
     if (config->root_probe > 0)
         probe_begin(s);
     else
@@ -151,7 +152,6 @@ static void begin_simulation(search *s) {
     s->stats.simulations++;
     if (s->config.root_counts_twice) s->nodes.at[s->top].N++;
     s->at = s->top;
-    s->nodes_before = (int32_t)s->nodes.count;
     s->phase = PHASE_DESCEND;
 }
 
@@ -160,15 +160,18 @@ void search_watch(search *s, void (*seen)(void *user, const search_simulation *s
     s->seen_user = user;
 }
 
+void tree_tell(search *s, int32_t leaf) {
+    int32_t nodes = (int32_t)s->nodes.count;
+    search_simulation done = {
+        .root = s->top, .leaf = leaf, .first_new = s->nodes_before, .new_count = nodes - s->nodes_before};
+    s->nodes_before = nodes;
+    if (s->seen) s->seen(s->seen_user, &done);
+}
+
 static void end_simulation(search *s) {
     tree_backup(s, s->at);
+    tree_tell(s, s->at);
     s->phase = PHASE_SIMULATION;
-    if (!s->seen) return;
-    search_simulation done = {.root = s->top,
-                              .leaf = s->at,
-                              .first_new = s->nodes_before,
-                              .new_count = (int32_t)s->nodes.count - s->nodes_before};
-    s->seen(s->seen_user, &done);
 }
 
 void search_next(search *s, search_request *out) {

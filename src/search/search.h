@@ -148,7 +148,8 @@ typedef struct {
     int32_t root, leaf;
     int32_t first_new, new_count; /* first_new is the number of nodes so far where there is none */
 } search_simulation;
-/* Tells of each simulation as it ends, in order; for pictures and replays. NULL: nobody. */
+/* Tells of each simulation as it ends, in order, and before them of each chain of the root probe, which is a
+ * visit of its way like theirs; for pictures and replays. NULL: nobody. */
 void search_watch(search *s, void (*seen)(void *user, const search_simulation *simulation), void *user);
 
 /* ---- reading ---- */
@@ -160,6 +161,7 @@ typedef struct {
     int32_t next_sibling; /* -1 at the last; first_child + 1 and so on, but with root_probe */
     int32_t children;
     int32_t candidate;     /* its number in the reply it came with */
+    int32_t probed;        /* chains of the root probe that came through; 0 at the root */
     int32_t n;             /* |a|, 0 at the root */
     const int32_t *ids;    /* [n], or NULL; valid until the next feed */
     const float *logprobs; /* [n], or NULL; valid until the next feed */

@@ -23,7 +23,8 @@ typedef struct {
     uint64_t text_key;
     int64_t ids_at, logprobs_at; /* offsets in the arenas, -1 without */
     int32_t n, candidate;
-    int32_t asked; /* candidates ever asked for below this node, gold ones not counted */
+    int32_t asked;  /* candidates ever asked for below this node, gold ones not counted */
+    int32_t probed; /* chains of the root probe that came here; 0 at the root */
 } tree_step;
 
 typedef struct {
@@ -66,7 +67,7 @@ struct search {
     search_request request;    /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations_left; /* from `top` */
-    int32_t nodes_before;     /* nodes when the simulation in hand began */
+    int32_t nodes_before; /* nodes when the simulation in hand began, or the last chain of the probe ended */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
     bool last_best_right; /* the best-Q child of the last commitment is right */
@@ -101,6 +102,9 @@ void probe_stay(search *s);
 void probe_move(search *s);
 /* All chains are right: there is nothing to search for. */
 bool probe_all_right(const search *s);
+
+/* search.c: tells whoever watches that a simulation, or a chain of the probe, ended at `leaf`. */
+void tree_tell(search *s, int32_t leaf);
 
 /* commit.c: (2.7, 4.1, 4.2) Commits from s->top, whose simulations are done, and moves it on. False at a dead
  * end. */

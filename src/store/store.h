@@ -97,7 +97,8 @@ enum {
     STORE_NODE_CUT = 2,
     STORE_NODE_COMMITTED = 4,
     STORE_NODE_GOLD = 8,
-    STORE_NODE_JUDGED = 16
+    STORE_NODE_JUDGED = 16,
+    STORE_NODE_PROBED_SHIFT = 8 /* flags >> 8: chains of the root probe that came through */
 };
 typedef struct {
     int64_t index, parent, depth; /* root: index 0, parent -1 */

@@ -7,15 +7,32 @@ static void take(void *user, const search_simulation *simulation) {
     MEM_LIST_PUSH(&out->simulations, *simulation);
 }
 
-/* The stored children of a node that are not in the tree yet stand behind all that are. */
-static int32_t children_of(const store_node *nodes, int64_t count, int64_t first, int64_t parent) {
-    int32_t n = 0;
-    while (first + n < count && nodes[first + n].parent == parent && n < INT32_MAX) n++;
+static int64_t probed(const store_node *n) {
+    return n->flags >> STORE_NODE_PROBED_SHIFT;
+}
+
+static bool is_gold(const store_node *n, const search_request *asked) {
+    return asked->wants_gold && (n->flags & STORE_NODE_GOLD);
+}
+
+/* The stored children of a node that are not in the tree yet stand behind all that are: those of one reply.
+ * Chains of the root probe and later candidates are never in one. */
+static int64_t children_of(const store_node *nodes, int64_t count, int64_t first,
+                           const search_request *asked) {
+    int64_t n = 0;
+    while (first + n < count && nodes[first + n].parent == asked->node &&
+           (is_gold(&nodes[first + n], asked) || !probed(&nodes[first + n]) == !probed(&nodes[first])))
+        n++;
     return n;
 }
 
+/* Candidates that became this node: as many as chains of the probe went on to it, and the gold one. */
+static int64_t candidates_of(const store_node *n, const search_request *asked) {
+    return probed(n) ? probed(n) + is_gold(n, asked) : 1;
+}
+
 /* O as it was stored, whatever rule made it (2.4). */
-static search_candidate candidate_of(const store_node *n, bool gold_asked) {
+static search_candidate candidate_of(const store_node *n, bool gold) {
     search_outcome outcome = n->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
                              : n->flags & STORE_NODE_CUT    ? SEARCH_CUT
                                                             : SEARCH_OPEN;
@@ -25,16 +42,24 @@ static search_candidate candidate_of(const store_node *n, bool gold_asked) {
         .text_key = (uint64_t)n->index, /* no two alike: twins were dropped when it was searched */
         .outcome = outcome,
         .reward = n->outcome,
-        .gold = gold_asked && (n->flags & STORE_NODE_GOLD)};
+        .gold = gold};
 }
 
 static esp_status feed_candidates(search *s, const search_request *asked, const store_node *nodes,
                                   int64_t count) {
-    int64_t first = search_node_count(s);
-    int32_t n = children_of(nodes, count, first, asked->node);
-    search_candidate *candidates = MEM_ARRAY(search_candidate, n + 1);
-    for (int32_t i = 0; i < n; i++) candidates[i] = candidate_of(&nodes[first + i], asked->wants_gold);
-    search_reply reply = {.candidates = candidates, .candidate_count = n};
+    int64_t first = search_node_count(s), n = children_of(nodes, count, first, asked), all = 0;
+    int64_t most = (int64_t)asked->count + asked->wants_gold;
+    for (int64_t i = 0; i < n; i++) all += candidates_of(&nodes[first + i], asked);
+    if (all > most) return ESP_FAILED; /* nobody gave more than was asked for */
+    search_candidate *candidates = MEM_ARRAY(search_candidate, all + 1);
+    int32_t filled = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const store_node *v = &nodes[first + i];
+        int64_t copies = candidates_of(v, asked);
+        for (int64_t j = 1; j <= copies; j++)
+            candidates[filled++] = candidate_of(v, j == copies && is_gold(v, asked));
+    }
+    search_reply reply = {.candidates = candidates, .candidate_count = filled};
     esp_status status = search_feed(s, &reply, NULL);
     mem_free(candidates);
     return status;
