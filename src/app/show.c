@@ -169,7 +169,11 @@ static json_t *list_json(const show_work *w, const store_sizes *sizes) {
     return json_pack("{s:o, s:o}", "run", text_or_null(w->run), "trees", list);
 }
 
-enum { NAME_COLUMNS = 16 };
+enum { NAME_COLUMNS = 16, NARROW_NAME_COLUMNS = 10, NARROW = 72, OTHER_COLUMNS = 47 };
+
+static int name_columns(const display *d) {
+    return d->width < NARROW ? NARROW_NAME_COLUMNS : NAME_COLUMNS;
+}
 
 static void put_row(const show_work *w, const display *d, const store_tree *t, const store_size *size,
                     text_buffer *out) {
@@ -177,17 +181,20 @@ static void put_row(const show_work *w, const display *d, const store_tree *t, c
     text_buffer name = {0}, question = {0}, cut = {0};
     const char *n = p && p->name ? p->name : "", *q = p ? p->question : "";
     display_clean(&name, d->unicode, n, strlen(n));
-    display_cut(&cut, d->unicode, name.at, NAME_COLUMNS);
-    int space = NAME_COLUMNS - display_columns(cut.at ? cut.at : "");
+    display_cut(&cut, d->unicode, name.at, name_columns(d));
+    int space = name_columns(d) - display_columns(cut.at ? cut.at : "");
     text_printf(out, "%7lld  %s%*s %4lld  ", (long long)t->problem, cut.at ? cut.at : "", space, "",
                 (long long)t->iteration);
     if (d->colour) text_puts(out, t->outcome > 0 ? "\x1b[32m" : "\x1b[31m");
     text_printf(out, "%-5s", outcome_word(t));
     if (d->colour) text_puts(out, "\x1b[0m");
-    text_printf(out, " %5lld/%-3lld %6lld %6lld  ", (long long)t->right, (long long)t->finished,
+    text_printf(out, " %5lld/%-3lld %6lld %6lld", (long long)t->right, (long long)t->finished,
                 (long long)size->nodes, (long long)size->pairs);
     display_clean(&question, d->unicode, q, strlen(q));
-    display_cut(out, d->unicode, question.at, d->width - 62);
+    if (d->width >= NARROW) {
+        text_puts(out, "  ");
+        display_cut(out, d->unicode, question.at, d->width - name_columns(d) - OTHER_COLUMNS);
+    }
     text_puts(out, "\n");
     text_free(&name);
     text_free(&question);
@@ -197,17 +204,14 @@ static void put_row(const show_work *w, const display *d, const store_tree *t, c
 static void list_text(const show_work *w, const store_sizes *sizes, text_buffer *out) {
     enum { MOST_ROWS = 40 };
     display d = terminal_display(stdout, 100);
-    int64_t n = w->trees.count, rows = w->flags->all || n <= MOST_ROWS ? n : MOST_ROWS, begin = out->length;
-    text_printf(out, "%7s  %-*s %4s  %-5s %9s %6s %6s  %s\n", "problem", NAME_COLUMNS, "name", "iter", "path",
-                "right/end", "nodes", "pairs", d.width >= 72 ? "question" : "");
-    (void)begin;
+    int64_t n = w->trees.count, rows = w->flags->all || n <= MOST_ROWS ? n : MOST_ROWS;
+    text_printf(out, "%7s  %-*s %4s  %-5s %9s %6s %6s%s\n", "problem", name_columns(&d), "name", "iter",
+                "path", "right/end", "nodes", "pairs", d.width >= NARROW ? "  question" : "");
     for (int64_t i = n - 1; i >= n - rows; i--) put_row(w, &d, &w->trees.at[i], &sizes->at[i], out);
     text_buffer run = {0};
     display_clean(&run, d.unicode, w->run, strlen(w->run));
-    if (rows < n)
-        text_printf(out, "%lld more trees: --all lists them, --iteration N those of one iteration\n",
-                    (long long)(n - rows));
-    text_printf(out, "espalier show %s %lld draws the tree of a problem, by its number or its name\n", run.at,
+    if (rows < n) text_printf(out, "%lld more: --all, or --iteration N\n", (long long)(n - rows));
+    text_printf(out, "espalier show %s %lld   # draws one: by number or name\n", run.at,
                 (long long)w->trees.at[n - 1].problem);
     text_free(&run);
 }

@@ -16,7 +16,7 @@ expect_in out ' N +Q +C$'
 expect_exit 0 "$ESPALIER" show run "$name"
 expect_same out by-number
 expect_exit 0 "$ESPALIER" show run --iteration 1
-expect_in out '^espalier show run [0-9]+ draws'
+expect_in out '^espalier show run [0-9]+   # draws one'
 expect_exit 1 "$ESPALIER" show run no-such-problem
 expect_in err 'no tree of a problem "no-such-problem"'
 expect_exit 1 "$ESPALIER" show run --iteration 9
@@ -85,6 +85,7 @@ for line in text.replace('\r\n', '\n').split('\n'):
 PYTHON
 for width in 60 80 120; do
     LC_ALL=C.UTF-8 python3 terminal.py $width "$ESPALIER" show run "$problem" || fail "a tree at $width columns"
+    LC_ALL=C.UTF-8 python3 terminal.py $width "$ESPALIER" show run || fail "the list at $width columns"
 done
 
 # The same in messages.
