@@ -272,5 +272,6 @@ void cli_overview(const cli_verb *verbs, int n, text_buffer *out) {
     text_puts(out, "espalier VERB [options]\n\n");
     for (int i = 0; i < n; i++) text_printf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     text_puts(out, "\nespalier VERB --help says more about one. --json on every verb prints JSON.\n"
+                   "espalier help --man prints the manual page.\n"
                    "Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 stopped on request.\n");
 }

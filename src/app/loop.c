@@ -94,7 +94,8 @@ static esp_status run_parts(const recipe *r, const char *path, int parts, bool r
                              .page = page,
                              .recipe_path = path,
                              .seconds = clock_seconds() - began,
-                             .resumed = resume};
+                             .resumed = resume,
+                             .evaluates = (parts & RUN_EVALUATE) != 0};
     if (status == ESP_OK) status = print_summary(&summary, json, error);
     mem_free(page);
     mem_free(folder);

@@ -99,7 +99,7 @@ static const outcome_score *best_of(const run_outcome *o) {
 static void put_scores(const writer *w) {
     const run_outcome *o = w->in->outcome;
     if (o->score_count == 0) {
-        text_puts(w->out, "Nothing was evaluated: name problems by data.test.\n");
+        if (w->in->evaluates) text_puts(w->out, "Nothing was evaluated: name problems by data.test.\n");
         return;
     }
     put_score(w, &o->scores[0], true);

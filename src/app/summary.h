@@ -13,6 +13,7 @@ typedef struct {
     const char *recipe_path; /* as given on the command line; may be NULL */
     double seconds;          /* of this call */
     bool resumed;
+    bool evaluates; /* it was a whole run: without an evaluation that is said */
 } summary_input;
 
 void summary_text(const summary_input *input, const display *d, text_buffer *out);

@@ -99,7 +99,7 @@ static void other_ends(void **state) {
     mem_free(text);
     outcome.score_count = 0;
     outcome.totals = (store_totals){0};
-    input.page = NULL, input.resumed = true;
+    input.page = NULL, input.resumed = input.evaluates = true;
     expect("Nothing was evaluated: name problems by data.test.\n\n0 updates of the policy, in 2:41 since it "
            "was resumed.\n");
     expect("espalier report runs/quick");
