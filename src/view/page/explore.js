@@ -265,8 +265,7 @@ function treeSection(data) {
         if (Math.abs(width - drawnAt) < 1 || !view.nodes) return;
         drawnAt = width;
         cover();
-        if (view.selected.parent) view.reveal(view.selected);
-        else view.home();
+        view.resized();
     };
     sizeWatch.observe(stage);
     const tool = (label, mark, act) => el("button", {type: "button", "aria-label": label, title: label, onclick: act}, mark);

@@ -68,6 +68,7 @@ class TreeView {
     }
 
     zoomed() {
+        if (d3.event.sourceEvent) this.kept = null;
         this.scene.attr("transform", d3.event.transform);
         this.root.classed("far", d3.event.transform.k < 0.42);
     }
@@ -223,26 +224,39 @@ class TreeView {
 
     /* The whole tree. */
     fit() {
+        this.kept = "fit";
         const [width, height] = this.size(), b = this.bounds();
         const k = Math.min(1.1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0));
         this.go(d3.zoomIdentity.translate(width / 2 - k * (b.x0 + b.x1) / 2, height / 2 - k * (b.y0 + b.y1) / 2).scale(k), true);
     }
 
-    /* The root and what follows it, large enough to read. */
+    /* The root and what follows it: large enough to read, unless the first steps would then lie out of sight. */
     home() {
+        this.kept = "home";
         const [width, height] = this.size(), b = this.bounds();
-        const k = Math.max(width < 500 ? 0.8 : 0.84, Math.min(1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0)));
+        const first = d3.extent(this.nodes.filter((node) => node.depth === 1), (node) => node.y - this.nodes[0].y);
+        const reach = 2 * Math.max(40, -first[0] || 0, first[1] || 0) + 80;
+        const whole = Math.min(1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0));
+        const k = Math.max(whole, Math.min(width < 500 ? 0.8 : 0.84, Math.max(0.2, height / reach)));
         const tall = k * (b.y1 - b.y0) > height - 32;
         const y = tall ? height / 2 - k * this.nodes[0].y : height / 2 - k * (b.y0 + b.y1) / 2;
         this.go(d3.zoomIdentity.translate(16, y).scale(k), false);
     }
 
+    /* The stage has another size now. */
+    resized() {
+        if (this.kept) this[this.kept]();
+        else this.reveal(this.selected);
+    }
+
     scale(factor) {
+        this.kept = null;
         this.zoom.scaleBy(this.root, factor);
     }
 
     /* Brings a card into view, by the shortest way. */
     reveal(node) {
+        this.kept = null;
         const t = d3.zoomTransform(this.root.node()), [width, height] = this.size();
         const x = t.applyX(node.x), y = t.applyY(node.y), w = t.k * CARD, h = t.k * node.card.height, room = 24;
         const dx = x < room ? room - x : x + w > width - room ? width - room - x - w : 0;
