@@ -19,6 +19,7 @@ static void put_search(const recipe *r, document *d) {
     document_put_integer(d, "simulations", r->search.simulations);
     document_put_integer(d, "root_multiplier", r->search.root_multiplier);
     document_put_integer(d, "breadth_root", r->search.breadth_root);
+    document_put_integer(d, "root_probe", r->search.root_probe);
     document_put_integer(d, "breadth", r->search.breadth);
     document_put_integer(d, "horizon", r->search.horizon);
     document_put_integer(d, "max_steps", r->search.max_steps);
