@@ -5,6 +5,7 @@
 #include "app/verbs.h"
 #include "base/file.h"
 #include "run/checkpoint.h"
+#include "run/origin.h"
 #include "run/pairs.h"
 #include "run/recipe.h"
 
@@ -43,12 +44,10 @@ static esp_status run_tokenizer(store *s, const char *run, tokenizer **out, esp_
         mem_free(path);
         return status;
     }
-    char *path = path_join(run, "recipe.yaml");
     recipe *r = NULL;
-    esp_status status = recipe_load(&r, path, NULL, 0, error);
+    esp_status status = origin_read_recipe(run, &r, error);
     if (status == ESP_OK) status = tokenizer_open(out, r->model.path, error);
     recipe_free(r);
-    mem_free(path);
     return status;
 }
 

@@ -2,26 +2,12 @@
 
 #include "base/file.h"
 #include "run/judge_auc.h"
+#include "run/origin.h"
 #include "run/plan.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* The recipe that the run directory was made with, held against the one at hand. */
-static esp_status check_recipe(const recipe *r, const char *folder, esp_error *error) {
-    char *path = path_join(folder, "recipe.yaml");
-    recipe *there = NULL;
-    esp_status status = recipe_load(&there, path, NULL, 0, error);
-    text_buffer differences = {0};
-    if (status == ESP_OK && recipe_diff(there, r, &differences) > 0)
-        status = error_fail(error, "resume with the recipe that the run was made with, or give another --out",
-                            "%s: the recipe has changed: %.600s", folder, differences.at);
-    text_free(&differences);
-    recipe_free(there);
-    mem_free(path);
-    return status;
-}
 
 /* The verb that began a run goes on with it: another one would take its finished phases for its own. */
 static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
@@ -60,16 +46,16 @@ static esp_status open_run(run_state *run, const recipe *r, const run_options *o
          *checkpoints = path_join(options->folder, "checkpoints");
     store_position at = {0};
     bool fresh = !options->resume || !file_exists(path);
-    esp_status status = fresh ? ESP_OK : check_recipe(r, options->folder, error);
-    if (status == ESP_OK)
-        status =
-            store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error);
+    esp_status status =
+        store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error);
     if (status == ESP_OK) status = store_position_get(run->store, &at, error);
     if (status == ESP_OK && fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
         status = error_fail(error, "put the recipe that the run was made with there",
                             "%s: is gone, and work was done by it", path);
     if (status == ESP_OK) status = check_parts(run, fresh, error);
     if (status == ESP_OK) status = note_machine(run, fresh, error);
+    if (status == ESP_OK && fresh) status = origin_record_folder(run->store, error);
+    if (status == ESP_OK) status = origin_check_contents(&run->session, run->store, error);
     if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
     if (status == ESP_OK && fresh)
         status = recipe_write(r, path, error); /* the last: it ends the beginning */
@@ -142,7 +128,7 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
     return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
 }
 
-esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
+static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
     run_state run = {.folder = options->folder, .parts = options->parts};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
@@ -171,6 +157,14 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     store_close(run.store);
     session_close(&run.session);
     return began ? say_resume(options->folder, status, error) : status;
+}
+
+esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
+    recipe *own;
+    ESP_TRY(origin_recipe(r, options->folder, options->resume, &own, error));
+    esp_status status = run_by(own, options, error);
+    recipe_free(own);
+    return status;
 }
 
 /* --- Summary
