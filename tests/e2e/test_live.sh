@@ -1,6 +1,7 @@
 #!/bin/bash
 # The live view of a run: on a terminal a panel that is wiped at the end and by Ctrl-C, plain lines elsewhere; and the
 # summary behind it.
+# timeout: 600
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
 
