@@ -149,7 +149,7 @@ static bool together(const void *all, int64_t i) {
 esp_status lm_chains(lm_policy *p, lm_chain_job *jobs, int64_t n, lm_counts *counts, lm_progress *progress,
                      void *user, esp_error *error) {
     for (int64_t i = 0; i < n; i++) begin_output(&jobs[i]);
-    return lm_deal(p, jobs, n, chains_part, together, counts, progress, user, error);
+    return lm_deal(p, jobs, n, chains_part, together, 64, counts, progress, user, error);
 }
 
 void lm_chain_free(lm_chain_job *job) {

@@ -166,10 +166,11 @@ typedef esp_status lm_part(lm_policy *p, void *jobs, int64_t first, int64_t n, l
 typedef bool lm_bound(const void *jobs, int64_t i);
 esp_status lm_sides_new(lm_policy *p, esp_error *error);
 void lm_sides_free(lm_policy *p);
-/* All n jobs, on as many policies as are of use; counts (may be NULL) is their sum. progress is called by the
+/* All n jobs, on as many policies as are of use; keys: tokens that a sequence has of its own, about.
+ * counts (may be NULL) is their sum. progress is called by the
  * calling thread only. */
-esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, lm_counts *counts,
-                   lm_progress *progress, void *user, esp_error *error);
+esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, int64_t keys,
+                   lm_counts *counts, lm_progress *progress, void *user, esp_error *error);
 
 /* lm_keys.c: holds on the keys of nodes */
 lm_node node_empty(void);

@@ -332,5 +332,5 @@ static esp_status search_part(lm_policy *p, void *all, int64_t first, int64_t n,
 
 esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
                      esp_error *error) {
-    return lm_deal(p, jobs, n, search_part, NULL, NULL, progress, user, error);
+    return lm_deal(p, jobs, n, search_part, NULL, 16, NULL, progress, user, error);
 }

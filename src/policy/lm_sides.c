@@ -7,7 +7,8 @@
 enum {
     LEAST_KV = 8192,      /* tokens of cache a policy needs to work well */
     LEAST_JOBS = 4,       /* fewer are not worth a thread */
-    LEAST_SEQUENCES = 32, /* products of fewer rows are slow */
+    LEAST_SEQUENCES = 16, /* products of fewer rows are slow */
+    CORE_CACHE = 1 << 20, /* bytes of keys and values in use that a core's own cache holds, about */
 };
 
 static esp_status side_new(lm_policy *side, const lm_policy *of, int index, int64_t kv_tokens,
@@ -50,6 +51,7 @@ typedef struct {
     lm_progress *progress;
     void *user;
     int parts;
+    int64_t keys;
     int64_t cut[LM_SIDES + 1];
     int64_t done[LM_SIDES], sampled[LM_SIDES]; /* written by one thread each, atomically */
     lm_counts counts[LM_SIDES];
@@ -76,19 +78,29 @@ static void note_progress(void *user, int64_t done, int64_t sampled) {
     d->progress(d->user, done, sampled);
 }
 
+/* A small model's sequences in flight on one thread: so many that their keys stay in the core's cache. More
+ * would help large matrices only. */
+static int32_t sequences_of(const lm_policy *p, int parts, int64_t keys) {
+    const model_config *c = model_configuration(p->m);
+    int64_t token =
+        2 * (int64_t)c->layers * c->kv_heads * c->head_width * (int64_t)dtype_size(model_compute(p->m)->act);
+    int64_t most = CORE_CACHE / (token * keys), share = (p->set.max_sequences + parts - 1) / parts;
+    if (share > most) share = most;
+    if (share < LEAST_SEQUENCES) share = LEAST_SEQUENCES;
+    return share < p->set.max_sequences ? (int32_t)share : p->set.max_sequences;
+}
+
 static void run_part(void *user, int i) {
     deal *d = user;
     lm_policy own = i ? d->p->side[i - 1] : *d->p; /* a copy: fewer sequences each */
-    int32_t share = (own.set.max_sequences + d->parts - 1) / d->parts;
-    if (share < LEAST_SEQUENCES) share = LEAST_SEQUENCES;
-    if (share < own.set.max_sequences) own.set.max_sequences = share;
+    own.set.max_sequences = sequences_of(&own, d->parts, d->keys);
     deal_place at = {d, i};
     d->status[i] = d->part(&own, d->jobs, d->cut[i], d->cut[i + 1] - d->cut[i], &d->counts[i], note_progress,
                            &at, &d->error[i]);
 }
 
-esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, lm_counts *counts,
-                   lm_progress *progress, void *user, esp_error *error) {
+esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, int64_t keys,
+                   lm_counts *counts, lm_progress *progress, void *user, esp_error *error) {
     lm_counts none;
     int parts = 1 + p->sides;
     if (parts > n / LEAST_JOBS) parts = (int)(n / LEAST_JOBS);
@@ -96,7 +108,8 @@ esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound 
     *counts = (lm_counts){0};
     if (parts <= 1) return part(p, jobs, 0, n, counts, progress, user, error);
     deal *d = MEM_NEW(deal);
-    *d = (deal){.p = p, .jobs = jobs, .part = part, .progress = progress, .user = user, .parts = parts};
+    *d = (deal){
+        .p = p, .jobs = jobs, .part = part, .progress = progress, .user = user, .parts = parts, .keys = keys};
     for (int i = 1; i <= parts; i++) {
         int64_t at = n * i / parts;
         if (at < d->cut[i - 1]) at = d->cut[i - 1];
