@@ -254,5 +254,5 @@ import json, sys
 one, two = (json.load(open(path)) for path in sys.argv[1:])
 assert one.pop("run") != two.pop("run")
 assert one["digest"] == two["digest"] and len(one["evaluations"]) == 2, (one["digest"], two["digest"])
-assert one == two
+assert {key: one[key] for key in two} == two  # the program adds what it makes of it, and the page
 CHECK
