@@ -1,6 +1,6 @@
 /* The picture of a tree: cards in columns by depth, laid out by d3.tree; zoom and pan, keys, replay. */
 
-const CARD = 240, GAP = 76, LINE = 16, TEXT_FONT = "12.5px system-ui, sans-serif";
+const CARD = {least: 150, most: 240}, GAP = 66, LINE = 16, TEXT_FONT = "12.5px system-ui, sans-serif";
 
 const measure = (() => {
     let context = null;
@@ -34,10 +34,10 @@ function wrap(text, width, most) {
 }
 
 /* How a card looks: lines of text and height. A step that no simulation walked is a single quiet line. */
-function cardOf(node) {
+function cardOf(node, wide) {
     const quiet = node.parent && node.N === 0 && !node.chosen && !node.rejected;
     const text = node.parent ? excerpt(node.text, 160) || "(empty step)" : "Problem: " + excerpt(node.question, 110);
-    const lines = wrap(text, CARD - 52, quiet ? 1 : 3);
+    const lines = wrap(text, wide - 52, quiet ? 1 : 3);
     const tags = node.chosen || node.rejected;
     return {quiet, lines, height: quiet ? 22 : Math.max(34, 14 + LINE * lines.length), above: tags ? 9 : 0};
 }
@@ -77,8 +77,10 @@ class TreeView {
         this.nodes = nodes.filter((node) => !node.lost);
         if (this.nodes.length) this.nodes[0].question = stored.question;
         this.most_N = d3.max(this.nodes.slice(1), (node) => node.N) || 1;
-        this.nodes.forEach((node) => { node.card = cardOf(node); });
-        const tree = d3.tree().nodeSize([1, CARD + GAP]).separation((a, b) => {
+        const longest = d3.max(this.nodes.slice(1), (node) => measure(excerpt(node.text, 80))) || 0;
+        this.wide = Math.round(Math.max(CARD.least, Math.min(CARD.most, longest + 56)));
+        this.nodes.forEach((node) => { node.card = cardOf(node, this.wide); });
+        const tree = d3.tree().nodeSize([1, this.wide + GAP]).separation((a, b) => {
             const [p, q] = [a.data.card, b.data.card];
             return (p.height + q.height) / 2 + Math.max(p.above, q.above) + (p.quiet && q.quiet ? 5 : a.parent === b.parent ? 11 : 20);
         });
@@ -97,7 +99,7 @@ class TreeView {
 
     draw() {
         const steps = this.nodes.slice(1);
-        const bend = (node) => d3.linkHorizontal()({source: [node.parent.x + CARD, node.parent.y], target: [node.x, node.y]});
+        const bend = (node) => d3.linkHorizontal()({source: [node.parent.x + this.wide, node.parent.y], target: [node.x, node.y]});
         const fresh = (group, data, tag) => {
             group.selectAll("*").remove();
             return group.selectAll(tag).data(data).enter().append(tag);
@@ -115,7 +117,7 @@ class TreeView {
             .on("click", (node) => this.select(node))
             .on("dblclick", (node) => this.heard.open(node));
         const box = (name, inset) => this.card.append("rect").attr("class", name).attr("rx", 6).attr("x", -inset).attr("y", -inset)
-            .attr("width", CARD + 2 * inset).attr("height", (node) => node.card.height + 2 * inset);
+            .attr("width", this.wide + 2 * inset).attr("height", (node) => node.card.height + 2 * inset);
         box("halo", 4);
         box("paper", 0);
         box("wash", 0);
@@ -131,9 +133,9 @@ class TreeView {
             .selectAll("tspan").data(lines).enter().append("tspan")
             .attr("x", 16).attr("y", (line, index) => middle + index * LINE).text((line) => line);
         const end = fate(node);
-        g.append("text").attr("class", "visits").attr("x", CARD - 9).attr("y", end.mark && !quiet ? height / 2 - 4 : height / 2 + 4);
+        g.append("text").attr("class", "visits").attr("x", this.wide - 9).attr("y", end.mark && !quiet ? height / 2 - 4 : height / 2 + 4);
         if (end.mark)
-            g.append("text").attr("class", "mark").attr("x", quiet ? CARD - 24 : CARD - 9).attr("y", quiet ? height / 2 + 4 : height / 2 + 12).text(end.mark);
+            g.append("text").attr("class", "mark").attr("x", quiet ? this.wide - 24 : this.wide - 9).attr("y", quiet ? height / 2 + 4 : height / 2 + 12).text(end.mark);
         const tags = [];
         if (node.chosen) tags.push(["chosen", "\u25b2 chosen"]);
         if (node.rejected) tags.push(["rejected", "\u25bd rejected"]);
@@ -217,7 +219,7 @@ class TreeView {
     }
 
     bounds() {
-        const x1 = d3.max(this.nodes, (node) => node.x) + CARD;
+        const x1 = d3.max(this.nodes, (node) => node.x) + this.wide;
         return {x0: 0, x1, y0: d3.min(this.nodes, (node) => node.y - node.card.height / 2) - 14,
                 y1: d3.max(this.nodes, (node) => node.y + node.card.height / 2) + 8};
     }
@@ -258,7 +260,7 @@ class TreeView {
     reveal(node) {
         this.kept = null;
         const t = d3.zoomTransform(this.root.node()), [width, height] = this.size();
-        const x = t.applyX(node.x), y = t.applyY(node.y), w = t.k * CARD, h = t.k * node.card.height, room = 24;
+        const x = t.applyX(node.x), y = t.applyY(node.y), w = t.k * this.wide, h = t.k * node.card.height, room = 24;
         const dx = x < room ? room - x : x + w > width - room ? width - room - x - w : 0;
         const dy = y - h / 2 < room ? room - y + h / 2 : y + h / 2 > height - room ? height - room - y - h / 2 : 0;
         if (dx || dy) this.go(d3.zoomIdentity.translate(t.x + dx, t.y + dy).scale(t.k), true);
