@@ -112,6 +112,9 @@ void kv_run_release(kv_cache *kv, int32_t run) {
 int64_t kv_run_end(const kv_cache *kv, int32_t run) {
     return kv->runs.at[run].start + kv->runs.at[run].length;
 }
+int64_t kv_run_children(const kv_cache *kv, int32_t run) {
+    return kv->runs.at[run].children;
+}
 int64_t kv_run_length(const kv_cache *kv, int32_t run) {
     return kv->runs.at[run].length;
 }

@@ -100,6 +100,7 @@ int32_t kv_run_new(kv_cache *kv, int32_t parent);
 void kv_run_retain(kv_cache *kv, int32_t run);
 void kv_run_release(kv_cache *kv, int32_t run); /* the last release frees its pages, then its parent's hold */
 int64_t kv_run_end(const kv_cache *kv, int32_t run);             /* tokens from the root through the run */
+int64_t kv_run_children(const kv_cache *kv, int32_t run);        /* runs that hang on it now */
 int64_t kv_run_length(const kv_cache *kv, int32_t run);          /* tokens of the run itself */
 void kv_run_truncate(kv_cache *kv, int32_t run, int64_t length); /* drops the tail; the run has no children */
 int64_t kv_pages_free(const kv_cache *kv);

@@ -19,7 +19,6 @@ typedef struct {
     int32_t run;  /* -1: none */
     int32_t fed;  /* how many of the node's own ids are in the run or above it */
     bool sealed;  /* runs hang on this one: what follows needs a run of its own */
-    bool hung_on; /* it was on a request's way: other runs may hang on it */
     bool pinned;  /* an open request stands on it */
     int32_t ever; /* the most that was ever fed: what is fed below that is computed again */
     int64_t used; /* the tick of its last use */

@@ -10,7 +10,6 @@ void hold_release(wave *w, key_hold *h) {
     h->run = -1;
     h->fed = 0;
     h->sealed = false;
-    h->hung_on = false;
 }
 
 lm_node node_empty(void) {
@@ -73,7 +72,7 @@ static void uncover_last(wave *w, grove *g, int32_t node, int side) {
     if (h->run < 0 || h->fed < n) return;
     int64_t length = kv_run_length(w->p->kv, h->run);
     h->fed--;
-    if (length == 1 || h->hung_on)
+    if (length == 1 || kv_run_children(w->p->kv, h->run) > 0)
         hold_release(w, h);
     else
         kv_run_truncate(w->p->kv, h->run, length - 1);

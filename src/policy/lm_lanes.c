@@ -268,7 +268,6 @@ static void keep_path(wave *w, grove *g, const lane *l) {
     }
     h->fed = l->from + (int32_t)l->n;
     h->sealed = false;
-    h->hung_on = true;
     if (h->ever < h->fed) h->ever = h->fed;
 }
 
