@@ -146,7 +146,10 @@ static const option options[] = {
 };
 
 /* What METHOD.md section 6 says of the update. Keys that a preset leaves out keep their defaults. */
-static const recipe_preset_value ours[] = {{0}};
+static const recipe_preset_value ours[] = {
+    {"learn.nll", "1"}, {"learn.nll_on", "right_chains"}, {"learn.weight", "0.1"}, {"learn.average", "0.95"},
+    {"learn.batch", "16"}, {"learn.epochs", "4"}, {0},
+};
 static const recipe_preset_value paper[] = {
     {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "32"}, {"learn.lr", "1e-6"},
     {"learn.max_length", "512"}, {0},
