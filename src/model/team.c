@@ -9,7 +9,6 @@
 enum {
     SMALL_PARAMETERS = 8 << 20, /* 16 MB in bf16: cores share them in their last cache */
     PART_TOKENS = 384,          /* fewer are not worth a thread */
-    MANY_TOKENS = 6144, /* in more than two parts from here on: each reads and writes gradients of its own */
 };
 
 bool team_is_small(int64_t parameters) {
@@ -130,7 +129,7 @@ bool team_cut(model *m, const token_tree *tree, const uint8_t *wanted) {
     team->parts = 0;
     int64_t tokens = tree->start[tree->runs], parts = tokens / PART_TOKENS;
     if (team->threads == 0 || parts < 2) return false;
-    parts = tokens < MANY_TOKENS ? 2 : TEAM_PARTS;
+    if (parts > TEAM_PARTS) parts = TEAM_PARTS;
     int32_t cut[TEAM_PARTS + 1] = {0};
     int64_t copies = 0;
     int n = 1;
