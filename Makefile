@@ -32,10 +32,13 @@ build:
 		{ cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j$(JOBS)
 
-# Without a network the tests that need the model skip, by name; in CI they must run.
-test: deps
+# Without a network the tests that need what is not there skip, by name; in CI they must run.
+test:
+	@tools/deps build test transformers
 	@$(MAKE) --no-print-directory build
 	@tools/get-smollm2 --gguf-only || { test -z "$$CI" && echo 'The tests on SmolLM2 will be skipped.'; }
+	@tools/setup-transformers build/transformers > /dev/null || \
+		{ test -z "$$CI" && echo 'The test on transformers will be skipped.'; }
 	@$(CTEST) --test-dir $(BUILD)
 
 check: format layers lint sanitize
@@ -51,7 +54,7 @@ lint: build
 	@tools/lint $(BUILD)
 
 sanitize:
-	@tools/deps build
+	@tools/deps build test
 	@$(MAKE) --no-print-directory build BUILD=build-sanitize CMAKE_FLAGS=-DESPALIER_SANITIZE=ON
 	@$(CTEST) --test-dir build-sanitize
 

@@ -58,6 +58,8 @@ cc -std=c99 -x c -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$WORK/prefix/i
 if command -v c++ > /dev/null; then
     c++ -std=c++11 -x c++ -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$WORK/prefix/include" alone ||
         fail "espalier.h does not stand alone in C++"
+elif [ -n "${CI:-}" ]; then
+    fail "c++ is absent in CI; run tools/deps test"
 fi
 
 # Programs against the whole interface. build NAME: NAME.c to NAME-shared and NAME-static.
