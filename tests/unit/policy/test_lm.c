@@ -81,6 +81,10 @@ static const lm_settings usual = {.temperature = 1,
 
 static search_config small_search(void) {
     search_config c = search_preset_named("default")->config;
+    c.root_probe = 0;
+    c.pairs_at = SEARCH_PAIRS_AT_COMMITMENTS;
+    c.smoothing = SEARCH_SMOOTHING_VISITS;
+    c.min_q_gap = 0;
     c.simulations = 4;
     c.root_multiplier = 2;
     c.breadth_root = 4;

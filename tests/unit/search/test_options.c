@@ -4,7 +4,7 @@
 #define SEEDS 200
 
 static search_config plain(void) {
-    search_config c = search_preset_named("default")->config;
+    search_config c = plain_config();
     c.simulations = 16;
     c.max_steps = 6;
     return c;

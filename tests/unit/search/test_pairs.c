@@ -192,7 +192,7 @@ static void evidence_at_commitments(void **state) {
 
 static void what_does_not_go_together(void **state) {
     (void)state;
-    search_config config = search_preset_named("default")->config;
+    search_config config = plain_config();
     esp_error error = {0};
     config.pairs_at = SEARCH_PAIRS_AT_ALL;
     assert_int_equal(search_config_check(&config, &error), ESP_OK);

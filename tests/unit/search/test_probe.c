@@ -123,7 +123,7 @@ static void all_right_needs_no_search(void **state) {
     (void)state;
     for (int pairs_at = 0; pairs_at < 2; pairs_at++)
         for (int wrong = 0; wrong < 2; wrong++) {
-            search_config config = search_preset_named("default")->config;
+            search_config config = plain_config();
             config.root_probe = 4;
             config.breadth = 2;
             config.judge = false;
@@ -231,7 +231,7 @@ static void short_replies(void **state) {
 /* rest_from_depth 0: b_1 whole chains in one request, nothing sampled twice or for nothing. */
 static void whole_chains_without_a_tree(void **state) {
     (void)state;
-    search_config config = search_preset_named("default")->config;
+    search_config config = plain_config();
     config.rest_from_depth = 0;
     config.breadth_root = 8;
     config.simulations = 8;

@@ -226,7 +226,7 @@ static void requests_respect_the_limits(void **state) {
 /* What the policy sent comes back: ids, log-probs, and the ids of a whole path. */
 static void steps_are_kept(void **state) {
     (void)state;
-    search_config config = search_preset_named("default")->config;
+    search_config config = plain_config();
     synthetic *y = synthetic_run(&config, 11);
     for (int32_t i = 1; i < search_node_count(y->s); i++) {
         search_node n = search_node_at(y->s, i);

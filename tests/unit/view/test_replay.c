@@ -92,7 +92,7 @@ static void every_preset_is_replayed(void **state) {
 
 static void what_does_not_fit_is_not_told(void **state) {
     (void)state;
-    search_config config = search_preset_named("default")->config;
+    search_config config = plain_config();
     config.simulations = 12;
     config.breadth_root = 5;
     stored s = search_and_store(&config, 6);
@@ -121,7 +121,7 @@ static void what_does_not_fit_is_not_told(void **state) {
 /* What a damaged store may hold. */
 static void damage_is_survived(void **state) {
     (void)state;
-    search_config config = search_preset_named("default")->config;
+    search_config config = plain_config();
     replay r = {0};
     for (uint64_t seed = 0; seed < 300; seed++) {
         stored s = search_and_store(&config, seed % 7);
