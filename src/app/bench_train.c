@@ -193,7 +193,13 @@ esp_status bench_search(model *m, const tokenizer *t, int64_t problems, json_t *
     search_bench b = {.problems = MEM_ARRAY(problem, problems), .jobs = MEM_ARRAY(lm_search_job, problems)};
     b.count = problems;
     *out = NULL;
-    esp_status status = recipe_load(&r, NULL, NULL, 0, error);
+    /* A search with some of everything, and the same from one version to the next. */
+    static const recipe_override shape[] = {
+        {"search.root_probe", "0", "bench"},    {"search.simulations", "5", "bench"},
+        {"search.breadth_root", "4", "bench"},  {"search.breadth", "3", "bench"},
+        {"search.horizon", "4", "bench"},       {"search.pairs_at", "commitments", "bench"},
+        {"search.smoothing", "visits", "bench"}};
+    esp_status status = recipe_load(&r, NULL, shape, (int)(sizeof shape / sizeof *shape), error);
     if (status == ESP_OK) {
         status = open_search(&b, r, m, t, error);
         double began = clock_seconds();

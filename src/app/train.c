@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct {
@@ -270,12 +271,30 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     return stop_check(error);
 }
 
+/* Without a recipe this is plain DPO (METHOD.md 5.2): what the default preset puts beside it comes from
+ * trees, which a file of pairs has not. Flags and --set stand above. */
+static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_error *error) {
+    static const recipe_override plain[] = {
+        {"learn.weight", "1", "train"},  {"learn.nll", "0", "train"},    {"learn.nll_on", "chosen", "train"},
+        {"learn.average", "0", "train"}, {"learn.batch", "32", "train"}, {"learn.epochs", "1", "train"}};
+    enum { PLAIN = sizeof plain / sizeof *plain };
+    if (arguments->positional_count)
+        return recipe_load(out, arguments->positionals[0], arguments->overrides, arguments->override_count,
+                           error);
+    int given = arguments->override_count;
+    recipe_override *all = MEM_ARRAY(recipe_override, PLAIN + given);
+    memcpy(all, plain, sizeof plain);
+    for (int i = 0; i < given; i++) all[PLAIN + i] = arguments->overrides[i];
+    esp_status status = recipe_load(out, NULL, all, PLAIN + given, error);
+    mem_free(all);
+    return status;
+}
+
 static esp_status train_run(const cli_arguments *arguments, void *own, esp_error *error) {
     training t = {.flags = own};
     recipe *r;
     out_folder out = {0};
-    ESP_TRY(recipe_load(&r, arguments->positional_count ? arguments->positionals[0] : NULL,
-                        arguments->overrides, arguments->override_count, error));
+    ESP_TRY(load_recipe(&r, arguments, error));
     t.recipe = r;
     stop_install();
     esp_status status = check_recipe(r, error);
