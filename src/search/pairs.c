@@ -20,10 +20,14 @@ static double log_add(double a, double b) {
  * so that no count is too large. */
 double search_order_doubt(int64_t right_chosen, int64_t wrong_chosen, int64_t right_rejected,
                           int64_t wrong_rejected) {
-    double a = 1 + (double)right_chosen, b = 1 + (double)wrong_chosen, c = 1 + (double)right_rejected,
-           d = 1 + (double)wrong_rejected, term = 0, sum = -INFINITY;
-    for (double j = 0; j < d; j++) term += log((b + j) / (a + b + j));
-    for (double i = 0; i < c; i++) {
+    double a = 1 + (double)right_chosen, b = 1 + (double)wrong_chosen, d = 1 + (double)wrong_rejected,
+           term = 0, sum = -INFINITY;
+    for (int64_t n = 0; n <= wrong_rejected; n++) {
+        double j = (double)n;
+        term += log((b + j) / (a + b + j));
+    }
+    for (int64_t n = 0; n <= right_rejected; n++) {
+        double i = (double)n;
         sum = log_add(sum, term);
         term += log((a + i) / (a + b + d + i)) + log((d + i) / (1 + i));
     }

@@ -391,9 +391,8 @@ esp_status store_digest(store *s, uint64_t *out, esp_error *error) {
         "SELECT * FROM pairs ORDER BY pair",
         "SELECT * FROM updates ORDER BY iteration, phase, step",
         /* The columns of version 1: the digest of a run does not change with the program that reads it. */
-        "SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
-        "maj_at_k, "
-        "tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set",
+        ("SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
+         "maj_at_k, tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set"),
         "SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample",
     };
     XXH3_state_t *state = XXH3_createState();
