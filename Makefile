@@ -4,14 +4,16 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CTEST = ctest --output-on-failure -j$(JOBS)
 FUZZ_SECONDS ?= 60
-RECIPE ?= recipes/gsm8k-smollm2-quick.yaml
+RECIPE ?= recipes/quickstart.yaml
+OUT ?= runs/$(basename $(notdir $(RECIPE)))
 
 .PHONY: all help deps build test check format layers lint sanitize bench fuzz model transformers run install clean
 all: build
 
 help:
 	@echo 'make                build the program and the libraries in $(BUILD)/'
-	@echo 'make run            get what is missing (packages, model), build, run $(RECIPE)'
+	@echo 'make run            get what is missing, build, run $(RECIPE) into $(OUT), or go on with it'
+	@echo '                    (RECIPE=recipes/gsm8k-smollm2-quick.yaml: a real model, which is fetched; OUT=runs/again: anew)'
 	@echo 'make test           get what is missing, build, run every test'
 	@echo 'make check          format, layering, lint, then the tests under ASan and UBSan'
 	@echo 'make bench          own speeds as JSON'
@@ -76,8 +78,13 @@ transformers:
 
 run: deps
 	@$(MAKE) --no-print-directory build
-	@tools/get-smollm2
-	@$(BUILD)/espalier run $(RECIPE)
+	@! grep -q 'models/smollm2' $(RECIPE) || tools/get-smollm2
+	@if [ -e $(OUT)/run.db ]; then \
+		echo '$(OUT) is there: going on with it (make run OUT=runs/again begins anew beside it).'; \
+		$(BUILD)/espalier run $(RECIPE) --out $(OUT) --resume; \
+	else \
+		$(BUILD)/espalier run $(RECIPE) --out $(OUT); \
+	fi
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)

@@ -252,13 +252,15 @@ static esp_status store_tree_of(run_state *run, const lm_policy *policy, const l
 
 typedef struct {
     const observer *observer;
-    int64_t before; /* trees of the waves before */
+    int64_t before;  /* trees of the waves before */
+    int64_t sampled; /* tokens sampled in them */
+    int64_t spent;   /* tokens sampled and judged in them */
 } progress;
 
 static void show(void *user, int64_t done, int64_t sampled) {
     progress *p = user;
     observer_tokens(p->observer, sampled);
-    observer_step(p->observer, p->before + done, "%lld tokens sampled", (long long)sampled);
+    observer_step(p->observer, p->before + done, "%lld tokens sampled", (long long)(p->sampled + sampled));
 }
 
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
@@ -274,12 +276,14 @@ static esp_status step_limit(const session *s, const lm_policy *policy, const pr
     return status;
 }
 
-/* Tokens sampled and judged in the iteration's finished waves. */
-static esp_status tokens_spent(run_state *run, int64_t iteration, int64_t *out, esp_error *error) {
+/* Adds what the iteration's finished waves took. */
+static esp_status tokens_spent(run_state *run, int64_t iteration, progress *p, esp_error *error) {
     store_trees trees;
-    *out = 0;
     ESP_TRY(store_read_trees(run->store, iteration, &trees, error));
-    for (int64_t i = 0; i < trees.count; i++) *out += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
+    for (int64_t i = 0; i < trees.count; i++) {
+        p->sampled += trees.at[i].tokens_sampled;
+        p->spent += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
+    }
     STORE_LIST_FREE(&trees);
     return ESP_OK;
 }
@@ -352,7 +356,7 @@ static esp_status store_wave(run_state *run, const lm_policy *policy, const stor
     return status;
 }
 
-static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, int64_t *spent,
+static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, progress *p,
                               esp_error *error) {
     const session *s = &run->session;
     const recipe *r = s->recipe;
@@ -360,10 +364,13 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
             n = left < r->run.wave ? left : r->run.wave;
     wave_jobs w;
     esp_status status = make_wave(s, policy, at->iteration, first, n, &w, error);
-    progress p = {&s->observer, first};
-    if (status == ESP_OK && w.count > 0) status = lm_search(policy, w.jobs, w.count, show, &p, error);
-    for (int64_t i = 0; i < w.count; i++) *spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
-    bool enough = r->run.tokens_per_iteration > 0 && *spent >= r->run.tokens_per_iteration;
+    p->before = first;
+    if (status == ESP_OK && w.count > 0) status = lm_search(policy, w.jobs, w.count, show, p, error);
+    for (int64_t i = 0; i < w.count; i++) {
+        p->sampled += w.jobs[i].counts.sampled;
+        p->spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
+    }
+    bool enough = r->run.tokens_per_iteration > 0 && p->spent >= r->run.tokens_per_iteration;
     store_position next = *at;
     next.wave++;
     if (n == left || enough) next = run_after(run, at, at->checkpoint);
@@ -389,7 +396,7 @@ static esp_status open_sampler(run_state *run, const store_position *at, model *
 esp_status phase_search(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
     lm_settings settings = session_lm_settings(&run->session);
-    int64_t spent = 0;
+    progress p = {.observer = &run->session.observer};
     model *sampler;
     lm_policy *policy = NULL;
     ESP_TRY(open_sampler(run, position, &sampler, error));
@@ -399,9 +406,9 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");
     store_position at = *position;
-    if (status == ESP_OK && at.wave > 0) status = tokens_spent(run, at.iteration, &spent, error);
+    if (status == ESP_OK && at.wave > 0) status = tokens_spent(run, at.iteration, &p, error);
     while (status == ESP_OK && at.phase == STORE_PHASE_SEARCH && at.iteration == position->iteration)
-        status = search_wave(run, policy, &at, &spent, error);
+        status = search_wave(run, policy, &at, &p, error);
     observer_end(&run->session.observer);
     lm_free(policy);
     model_free(sampler);

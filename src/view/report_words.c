@@ -3,6 +3,7 @@
  * so. */
 #include "view/report_inner.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,14 +48,6 @@ static const char *method_words(const report_run *r) {
                                               : "accuracy of the searched path";
 }
 
-static const char *p_words(double p, char *out, size_t n) {
-    if (p < 0.0001)
-        snprintf(out, n, "p < 0.0001");
-    else
-        snprintf(out, n, "p = %.2g", p);
-    return out;
-}
-
 static void say(document *d, char *text) {
     document_text(d, text);
     mem_free(text);
@@ -62,7 +55,6 @@ static void say(document *d, char *text) {
 
 static void say_accuracy(const report_run *r, const report_gain *g, document *d) {
     const report_iteration *first = report_first_evaluated(r), *last = report_last_evaluated(r);
-    char p[32];
     if (!last) {
         say(d, mem_printf("No evaluation has been made yet."));
     } else if (first == last) {
@@ -80,15 +72,14 @@ static void say_accuracy(const report_run *r, const report_gain *g, document *d)
     } else {
         const char *verb = g->d.interval.low > 0    ? "rose"
                            : g->d.interval.high < 0 ? "fell"
-                                                    : "did not change beyond chance";
-        say(d,
-            mem_printf(
-                "From iteration %lld to %lld %s on %s problem%s %s: %.1f%% to %.1f%%, a difference of %+.1f "
-                "points (paired 95%% interval %+.1f to %+.1f, McNemar %s).",
-                (long long)g->from, (long long)g->to, method_words(r), count_of(g->d.problems).text,
-                plural(g->d.problems).text, verb, 100 * first->main.accuracy, 100 * last->main.accuracy,
-                100 * g->d.difference, 100 * g->d.interval.low, 100 * g->d.interval.high,
-                p_words(g->d.p, p, sizeof p)));
+                                                    : "did not change beyond chance:";
+        int64_t rounds = g->to - g->from;
+        char *words = mem_printf("%s %s from %.1f%% to %.1f%% of %s held-out problem%s in %lld iteration%s.",
+                                 method_words(r), verb, 100 * first->main.accuracy, 100 * last->main.accuracy,
+                                 count_of(g->d.problems).text, plural(g->d.problems).text, (long long)rounds,
+                                 plural(rounds).text);
+        words[0] = (char)toupper((unsigned char)words[0]);
+        say(d, words);
     }
 }
 
@@ -107,12 +98,12 @@ static void say_work(const report_run *r, document *d) {
         say(d, mem_printf("Before the search the model was fine-tuned on worked solutions in %s update%s.",
                           count_of(sft).text, plural(sft).text));
     if (trees)
-        say(d, mem_printf(
-                   "In %s iteration%s it searched %s tree%s of %.0f steps on average and read %s preference "
-                   "pair%s off them, which gave %s update%s.",
-                   count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
-                   (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
-                   count_of(updates).text, plural(updates).text));
+        say(d,
+            mem_printf("In %s iteration%s it searched %s tree%s of %.0f steps on average, read %s preference "
+                       "pair%s off them, and learned from its trees in %s update%s.",
+                       count_of(searched).text, plural(searched).text, count_of(trees).text,
+                       plural(trees).text, (double)nodes / (double)trees, count_of(pairs).text,
+                       plural(pairs).text, count_of(updates).text, plural(updates).text));
     if (sampled)
         say(d, mem_printf("That took %s tokens sampled, %s judged, and %s computed in all with learning.",
                           about(sampled).text, about(judged).text, about(computed).text));
@@ -204,7 +195,9 @@ static void watch_kl(const report_run *r, document *d) {
     bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
     watch(d, grows,
           mem_printf("%s: %.3f to %.3f nats a step (first and last third of %s updates).%s",
-                     grows ? "The KL to the reference grows" : "The KL to the reference is not running away",
+                     grows                            ? "The KL to the reference grows"
+                     : t.last > t.first + 2 * t.error ? "The KL to the reference grows, less than twofold"
+                                                      : "The KL to the reference does not grow",
                      t.first, t.last, count_of(t.count).text,
                      grows ? " A larger learn.beta or a smaller learn.lr holds it." : ""));
 }
@@ -338,12 +331,18 @@ static void watch_pairs(const report_run *r, document *d) {
     }
     if (!last || (r->recipe && r->recipe->learn.loss == RECIPE_RFT)) return;
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
-    bool few = last->pairs < batch;
-    watch(d, few,
+    double solved = (double)last->trees_right / (double)last->trees;
+    bool few = last->pairs < batch, used_up = few && solved >= 0.9;
+    char *why = used_up ? mem_printf(": the committed path is right in %.1f%%.", 100 * solved)
+                        : mem_strdup(few ? ", not enough for one batch." : ".");
+    watch(d, few && !used_up,
           mem_printf("%s: iteration %lld gave %s pair%s from %s tree%s%s",
-                     few ? "Few pairs" : "There are pairs enough", (long long)last->iteration,
-                     count_of(last->pairs).text, plural(last->pairs).text, count_of(last->trees).text,
-                     plural(last->trees).text, few ? ", not enough for one batch." : "."));
+                     used_up ? "Few pairs are left, because few problems are wrong"
+                     : few   ? "Few pairs"
+                             : "There are pairs enough",
+                     (long long)last->iteration, count_of(last->pairs).text, plural(last->pairs).text,
+                     count_of(last->trees).text, plural(last->trees).text, why));
+    mem_free(why);
 }
 
 static void watch_replays(const report_run *r, document *d) {

@@ -153,8 +153,6 @@ function chart(o) {
         for (const line of o.lines || []) {
             root.append("line").attr("class", "rule").attr("x1", margin.left).attr("x2", width - margin.right)
                 .attr("y1", y(line.y)).attr("y2", y(line.y));
-            root.append("text").attr("class", "rule-text").attr("x", width - margin.right).attr("y", y(line.y) - 5)
-                .attr("text-anchor", "end").text(line.text);
         }
         for (const mark of o.marks || [])
             root.append("line").attr("class", "rule faint").attr("x1", x(mark.x)).attr("x2", x(mark.x))
@@ -162,6 +160,9 @@ function chart(o) {
         if (o.diagonal)
             root.append("line").attr("class", "rule").attr("x1", x(0)).attr("x2", x(1)).attr("y1", y(0)).attr("y2", y(1));
         o.series.slice().reverse().forEach((series) => drawSeries(root, series, o, x, y));
+        for (const line of o.lines || [])
+            root.append("text").attr("class", "rule-text").attr("x", width - margin.right).attr("y", y(line.y) - 5)
+                .attr("text-anchor", "end").text(line.text);
         addTip(figure, plot, root, o, x, y, width);
     };
     sizeWatch.observe(plot);

@@ -58,7 +58,7 @@ function headline(data) {
 function computeSection(data) {
     const train = accuracySeries(data, "cumulative_tokens_computed").map((s) => ({...s, points: s.points.filter((p) => finite(p.x) !== null)})).filter((s) => s.points.length);
     const parts = [];
-    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "All tokens that the model computed for it: warm-up, search, self-evaluation, learning.",
+    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "All tokens that the model computed for it: warm-up, search, self-evaluation, learning. What texts have in common is computed once.",
         series: train, x: {label: "Tokens computed", format: short}, y: PERCENT_AXIS}) : emptyWords("Accuracy against training compute needs at least two evaluations."));
     const rows = (Array.isArray(data.inference) ? data.inference : []).filter(Boolean);
     const series = [];
@@ -78,7 +78,24 @@ function computeSection(data) {
     parts.push(known.length ? chart({title: "Inference compute: what more tokens a problem buy", caption: "pass@k: any of k samples is right; maj@k: the most frequent answer is; search: a tree without gold answers.",
         series: known, x: {label: "Tokens sampled a problem", format: short, log: true}, y: PERCENT_AXIS})
         : emptyWords("Sampling k answers or searching at inference was not evaluated in this run."));
-    return el("div", {class: "pair"}, parts);
+    return [el("div", {class: "pair"}, parts), methodsTable(rows)];
+}
+
+/* Ways to answer, from one chain to a tree, with what they cost; `rows` of data.inference. */
+const WAYS = [
+    ["Greedy, one chain", (row) => row.greedy && {y: row.greedy.accuracy, ...row.greedy}],
+    ["Majority of the samples", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.majority, low: s.majority_low, high: s.majority_high, tokens: s.tokens, k: s.k}; }],
+    ["Any of the samples (told which is right)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k}; }],
+    ["Search with self-evaluation", (row) => row.search && {y: row.search.committed, ...row.search}],
+    ["Search without self-evaluation", (row) => row.search_unjudged && {y: row.search_unjudged.committed, ...row.search_unjudged}],
+];
+function methodsTable(rows) {
+    const ways = WAYS.flatMap(([name, of]) => rows.map((row) => ({name, when: row.label || "iteration " + row.iteration, at: of(row)}))).filter((w) => w.at && finite(w.at.y) !== null);
+    if (ways.length < 2) return null;
+    return el("div", {class: "scroll ways", tabindex: "0", role: "region", "aria-label": "Table: ways to answer"}, el("table", null,
+        el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled a problem", "Tokens judged a problem"].map((name) => el("th", {scope: "col"}, name)))),
+        el("tbody", null, ways.map((w) => el("tr", null, el("th", {scope: "row"}, w.name + (w.at.k ? ", k = " + w.at.k : "")), el("td", null, w.when), el("td", null, percent(w.at.y)),
+            el("td", null, interval(w.at.low, w.at.high, percent)), el("td", null, short(w.at.tokens)), el("td", null, finite(w.at.judged) === null || !w.at.judged ? "\u2013" : short(w.at.judged)))))));
 }
 
 const WATCHED = [
@@ -93,6 +110,17 @@ const WATCHED = [
     ["Chains that finish", [["finished_share", "share"]], "of those sampled in search", percent],
 ];
 
+const MOST_POINTS = 120;
+
+/* The updates, or where there are many the means of so many at a time; `at` is the place of an update among all. */
+function meansOf(updates, together, keys) {
+    return d3.range(0, updates.length, together).map((from) => {
+        const group = updates.slice(from, from + together), row = {...group[0], at: from + (group.length + 1) / 2};
+        keys.forEach((key) => { const known = group.map((u) => finite(u[key])).filter((v) => v !== null); row[key] = known.length ? d3.mean(known) : null; });
+        return row;
+    });
+}
+
 /* The small charts: by update where updates are recorded, else by iteration. */
 function watchCharts(data) {
     const updates = (Array.isArray(data.updates) ? data.updates : []).filter((u) => u && u.phase !== "sft");
@@ -101,14 +129,15 @@ function watchCharts(data) {
     updates.forEach((u, index) => { if (index > 0 && u.iteration !== updates[index - 1].iteration) starts.push({x: index + 0.5}); });
     return WATCHED.map(([title, keys, caption, format]) => {
         const byUpdate = keys.some(([key]) => updates.filter((u) => finite(u[key]) !== null).length > 1);
-        const rows = byUpdate ? updates : rounds;
-        const series = keys.map(([key, name], slot) => ({name, slot, bare: rows.length > 40, points: rows.map((row, index) => ({x: byUpdate ? index + 1 : row.iteration, y: finite(row[key]),
-            name: byUpdate ? `Update ${row.update}, iteration ${row.iteration}` : "Iteration " + row.iteration}))}))
+        const together = byUpdate ? Math.ceil(updates.length / MOST_POINTS) : 1;
+        const rows = byUpdate ? meansOf(updates, together, keys.map(([key]) => key)) : rounds;
+        const series = keys.map(([key, name], slot) => ({name, slot, bare: rows.length > 40, points: rows.map((row, index) => ({x: byUpdate ? row.at : row.iteration, y: finite(row[key]),
+            name: byUpdate ? `${together > 1 ? "From update" : "Update"} ${row.update}, iteration ${row.iteration}` : "Iteration " + row.iteration}))}))
             .filter((s) => s.points.some((p) => p.y !== null));
         series.forEach((s, slot) => { s.slot = slot; s.points = s.points.filter((p) => p.y !== null || byUpdate); });
         if (!series.length) return null;
-        return chart({title, caption, series, small: true, height: 170, marks: byUpdate ? starts : [],
-            x: byUpdate ? {label: "Update", format: count, integer: true} : {label: "Iteration", format: count, integer: true, values: rounds.map((r) => r.iteration)},
+        return chart({title, caption: together > 1 ? `${caption}; means of ${together} updates` : caption, series, small: true, height: 170, marks: byUpdate ? starts : [],
+            x: byUpdate ? {label: "Update", format: count, integer: true} : {label: "Iteration", format: count, integer: true, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))},
             y: {label: "", format, include: format === percent ? [0, 1] : / length$/.test(title) ? [0] : []}});
     }).filter(Boolean);
 }

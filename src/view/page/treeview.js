@@ -1,6 +1,6 @@
 /* The picture of a tree: cards in columns by depth, laid out by d3.tree; zoom and pan, keys, replay. */
 
-const CARD = {least: 150, most: 240}, GAP = 66, LINE = 16, TEXT_FONT = "12.5px system-ui, sans-serif";
+const CARD = {least: 150, most: 240}, GAP = 44, LINE = 16, TEXT_FONT = "12.5px system-ui, sans-serif";
 
 const measure = (() => {
     let context = null;
@@ -239,7 +239,8 @@ class TreeView {
         const first = d3.extent(this.nodes.filter((node) => node.depth === 1), (node) => node.y - this.nodes[0].y);
         const reach = 2 * Math.max(40, -first[0] || 0, first[1] || 0) + 80;
         const whole = Math.min(1, (width - 32) / (b.x1 - b.x0), (height - 32) / (b.y1 - b.y0));
-        const k = Math.max(whole, Math.min(width < 500 ? 0.8 : 0.84, Math.max(0.2, height / reach)));
+        const legible = width < 500 ? 0.8 : whole > 0.68 ? whole : 0.84;
+        const k = Math.max(whole, Math.min(legible, Math.max(0.2, height / reach)));
         const tall = k * (b.y1 - b.y0) > height - 32;
         const y = tall ? height / 2 - k * this.nodes[0].y : height / 2 - k * (b.y0 + b.y1) / 2;
         this.go(d3.zoomIdentity.translate(16, y).scale(k), false);
