@@ -12,8 +12,9 @@ run: {iterations: 2, problems_per_iteration: 4, wave: 1, threads: 1, seed: 3}
 model: {path: $TINY, chat_template: plain, dtype: f32}
 data: {task: gsm8k, train: train.jsonl, test: test.jsonl}
 sft: {epochs: 1, limit: 12, batch: 4, lr: 1e-4, max_length: 448}
-search: {max_steps: 3, max_step_tokens: 12, max_chain_tokens: 36}
-learn: {batch: 4, lr: 1e-4}
+search: {root_probe: 0, simulations: 5, breadth_root: 4, breadth: 3, horizon: 4, max_steps: 3, max_step_tokens: 12,
+    max_chain_tokens: 36, min_q_gap: 0}
+learn: {batch: 4, epochs: 1, lr: 1e-4}
 eval: {max_tokens: 16}
 YAML
 

@@ -25,6 +25,12 @@ static const plan_data data = {.train_problems = 1000,
 static const plan_rates rates = {
     .prefill = 1000, .decode = 100, .decode_width = 8, .train = 200, .update = 2};
 
+/* A search and updates that are easy to count by hand, whatever the default preset is. */
+static const char plain[] =
+    "search: {root_probe: 0, simulations: 5, breadth_root: 4, breadth: 3, horizon: 4, "
+    "pairs_at: commitments, smoothing: visits, min_q_gap: 0}\n"
+    "learn: {epochs: 1, average: 0, weight: 1, nll: 0, nll_on: chosen}\n";
+
 static recipe *with(const char *key, const char *value, const char *key2, const char *value2) {
     recipe_override set[] = {{"model.path", "m", "test"},     {"sft.epochs", "2", "test"},
                              {"sft.batch", "10", "test"},     {"sft.judge_examples", "0.5", "test"},
@@ -32,7 +38,8 @@ static recipe *with(const char *key, const char *value, const char *key2, const 
                              {"learn.batch", "4", "test"},    {key, value, "test"},
                              {key2, value2, "test"}};
     recipe *r;
-    OK(recipe_load(&r, NULL, set, key2 ? 9 : key ? 8 : 7, &error));
+    bool preset = key && strcmp(key, "search.preset") == 0; /* what plain says would beat it */
+    OK(recipe_parse(&r, "plain", plain, preset ? 0 : strlen(plain), set, key2 ? 9 : key ? 8 : 7, &error));
     return r;
 }
 
@@ -59,7 +66,7 @@ static void test_phases(void **state) {
     assert_int_equal(sft->updates, 2 * 150);
     near(sft->seconds, sft->trained / 200 + 300 * 2);
     assert_int_equal(search->times, 3);
-    /* The default preset: at least the root's candidates, at most a few hundred nodes. */
+    /* At least the root's candidates, at most a few hundred nodes. */
     assert_true(p.nodes > 20 && p.nodes < 400 && p.pairs > 0.5 && p.pairs <= 10);
     assert_true(search->sampled > 10 * 15 * (p.nodes - 1) && search->sampled < 10 * 45 * p.nodes);
     near(search->prefilled, 10 * (100 + 200.0) + search->sampled + 10 * (p.nodes - 1) * 15);
@@ -99,6 +106,20 @@ static void test_recipe_matters(void **state) {
     assert_true(p.memory.masters == 0 && p.memory.optimizer == 0);
 }
 
+/* The default preset is cheap a tree, goes over its pairs again, and holds raw weights beside their average.
+ */
+static void test_default_preset(void **state) {
+    (void)state;
+    plan base = planned(NULL, NULL, NULL, NULL);
+    plan p = planned("search.preset", "default", NULL, NULL);
+    assert_true(p.nodes > 4 && p.nodes < base.nodes / 2);
+    assert_true(p.phases[1].seconds < base.phases[1].seconds / 2);
+    near(p.phases[2].trained, 4 * 10 * p.pairs * (100 + 60 + 60.0));
+    assert_int_equal(p.phases[2].updates, 4 * (int64_t)ceil(10 * p.pairs / 4));
+    near(p.memory.optimizer, 4 * p.memory.masters);
+    near(base.memory.optimizer, 3 * base.memory.masters);
+}
+
 /* What a search over SmolLM2-135M asked for (16 trees, 1% of the chains right): 104 nodes, 6.7 pairs, 2432
  * tokens a tree. The made-up steps come within a third of it. */
 static void test_like_a_real_search(void **state) {
@@ -108,7 +129,7 @@ static void test_like_a_real_search(void **state) {
                              {"search.max_step_tokens", "48", "test"},
                              {"search.max_chain_tokens", "192", "test"}};
     recipe *r;
-    OK(recipe_load(&r, NULL, set, 4, &error));
+    OK(recipe_parse(&r, "plain", plain, strlen(plain), set, 4, &error));
     model_config c;
     OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
     plan_data like = data;
@@ -233,11 +254,9 @@ static void test_session(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_phases),
-        cmocka_unit_test(test_recipe_matters),
-        cmocka_unit_test(test_like_a_real_search),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_phases),         cmocka_unit_test(test_recipe_matters),
+        cmocka_unit_test(test_default_preset), cmocka_unit_test(test_like_a_real_search),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_measure),
         cmocka_unit_test(test_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
