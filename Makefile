@@ -32,7 +32,7 @@ build:
 	@mkdir -p $(BUILD)
 	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS) > $(BUILD)/configure.log 2>&1 || \
 		{ cat $(BUILD)/configure.log; exit 1; }
-	@cmake --build $(BUILD) -j$(JOBS)
+	@cmake --build $(BUILD) -j$(JOBS) $(addprefix --target ,$(TARGET))
 
 # Without a network the tests that need what is not there skip, by name; in CI they must run.
 test:
@@ -77,7 +77,7 @@ transformers:
 	@tools/setup-transformers build/transformers
 
 run: deps
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build TARGET=espalier # the tests are not waited for
 	@! grep -q 'models/smollm2' $(RECIPE) || tools/get-smollm2
 	@if [ -e $(OUT)/run.db ]; then \
 		echo '$(OUT) is there: going on with it (make run OUT=runs/again begins anew beside it).'; \
