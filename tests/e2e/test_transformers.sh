@@ -1,20 +1,17 @@
 #!/bin/bash
-# A policy that this program wrote loads in transformers and gives the same log-probs, tokens and text.
+# A policy that this program wrote, and the one it comes with, load in transformers and give the same log-probs and tokens.
 # timeout: 600
 . "$(dirname "$0")/../lib.sh"
 need_program
 need_transformers
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
-
 cat > compare.py << 'PYTHON'
-"""compare.py FOLDER SCORED: transformers' log-probs of the same texts, within 1e-3; and its tokens, the same."""
+"""compare.py FOLDER SCORED TEXTS: transformers' log-probs of the same texts, within 1e-3; and its tokens, the same."""
 import json, os, sys
 os.environ['HF_HUB_OFFLINE'] = '1'
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 folder, rows = sys.argv[1], [json.loads(line) for line in open(sys.argv[2])]
-texts = [json.loads(line)['text'] for line in open('texts.jsonl')]
+texts = [json.loads(line)['text'] for line in open(sys.argv[3])]
 model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 worst = 0
@@ -27,17 +24,46 @@ for text, row in zip(texts, rows):
 print(f'{folder}: largest difference {worst:.2e}')
 sys.exit(0 if worst < 1e-3 else 1)
 PYTHON
+check() { # FOLDER TEXTS
+    expect_exit 0 "$ESPALIER" score --model "$1" --dtype f32 "${2:-texts.jsonl}"
+    cp out scored
+    "$TRANSFORMERS_PYTHON" compare.py "$1" scored "${2:-texts.jsonl}" || fail "transformers and espalier differ on $1"
+}
+
+# The embedded default, on 50 made problems and their solutions, right and flawed; and what it was started from.
+ARITH=$ESPALIER_SOURCE_DIR/data/arith
+expect_exit 0 "$ESPALIER" problems generate:level=mixed,split=test,count=50,flaws=1.4
+python3 - << 'PYTHON' > arith.jsonl
+import json
+for row in map(json.loads, open('out')):
+    print(json.dumps({'text': row['question'] + '\n' + row['answer']}))
+PYTHON
+[ "$(wc -l < arith.jsonl)" = 50 ] || fail "not 50 problems"
+check "$ARITH/policy" arith.jsonl
+cat > start.py << 'PYTHON'
+"""A model of the starting configuration has the policy's tensors, and its tokenizer the policy's tokens."""
+import json, os, sys
+os.environ['HF_HUB_OFFLINE'] = '1'
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+shapes = [{name: tuple(t.shape) for name, t in model.state_dict().items()} for model in
+          (AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(f'{sys.argv[1]}/start')),
+           AutoModelForCausalLM.from_pretrained(f'{sys.argv[1]}/policy'))]
+assert shapes[0] == shapes[1], set(shapes[0].items()) ^ set(shapes[1].items())
+tokenizer = AutoTokenizer.from_pretrained(f'{sys.argv[1]}/start')
+for line, scored in zip(open('arith.jsonl'), open('scored')):
+    text, ids = json.loads(line)['text'], json.loads(scored)['ids']
+    assert tokenizer(text, add_special_tokens=False)['input_ids'] == ids, text
+    assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text, text
+PYTHON
+"$TRANSFORMERS_PYTHON" start.py "$ARITH" || fail "data/arith/start in transformers"
+
+need_shared data/models/TinyStories-656K/model.safetensors
+TINY=$SHARED/data/models/TinyStories-656K
 cat > texts.jsonl << 'JSONL'
 {"text": "Once upon a time, there was a little dog who liked to run."}
 {"text": "Tom has 3 apples and buys 12 more. How many apples does he have?"}
 {"text": "One day, a girl named Lily saw a big, red ball."}
 JSONL
-check() { # FOLDER
-    expect_exit 0 "$ESPALIER" score --model "$1" --dtype f32 texts.jsonl
-    cp out scored
-    "$TRANSFORMERS_PYTHON" compare.py "$1" scored || fail "transformers and espalier differ on $1"
-}
-
 cat > pairs.jsonl << 'JSONL'
 {"prompt": "Once upon a time", "chosen": ", there was a dog.", "rejected": " zebra zebra"}
 {"prompt": "The boy", "chosen": " was happy.", "rejected": " was were."}
