@@ -50,6 +50,39 @@ cat > wanted << 'JSONL'
 JSONL
 expect_same out wanted
 
+# Made problems: the same again, read back from a file as they were, their own answers right, and each word, digit and
+# sign of them one token of the policy they were made for.
+expect_exit 0 "$ESPALIER" problems generate:level=rare,split=dev,count=20,seed=4
+cp out made.jsonl
+expect_exit 0 "$ESPALIER" problems --json generate:seed=4,count=20,split=dev,level=rare
+expect_same made.jsonl out
+expect_exit 0 "$ESPALIER" problems made.jsonl
+expect_same made.jsonl out
+expect_exit 0 "$ESPALIER" problems --task gsm8k made.jsonl
+expect_same made.jsonl out
+expect_exit 0 "$ESPALIER" grade --task arith made.jsonl
+[ "$(grep -c '"correct":true' out)" = 20 ] || fail "the answers of made problems are not all right"
+python3 -c "
+import json
+for row in map(json.loads, open('made.jsonl')): print(json.dumps({'text': row['question'] + '\n' + row['answer']}))" > texts.jsonl
+expect_exit 0 "$ESPALIER" tokenize --model "$ESPALIER_SOURCE_DIR/data/arith/start" texts.jsonl
+python3 - << 'PYTHON' || fail "tokens of made problems"
+import json, re
+for text, row in zip(open('texts.jsonl'), open('out')):
+    pieces = re.findall(r' ?[A-Za-z]+| ?[0-9]|#+| ?[^\sA-Za-z0-9#]|\s', json.loads(text)['text'])
+    assert len(json.loads(row)['ids']) == len(pieces) > 60, (text, row)
+PYTHON
+expect_exit 1 "$ESPALIER" problems generate:level=hard,count=3
+expect_in err '"level=hard" is not understood'
+expect_in err '^  hint: .*easy, rare, mixed'
+expect_exit 1 "$ESPALIER" problems --task gsm8k generate:count=3
+expect_in err 'generate:count=3: task gsm8k has no generator'
+expect_exit 1 "$ESPALIER" problems absent.jsonl
+expect_in err 'absent.jsonl'
+expect_exit 2 "$ESPALIER" problems
+expect_exit 1 "$ESPALIER" eval --model "$TINY" --task arith --data generate:count=0
+expect_in err '"count=0" is not understood'
+
 # Import of a Hugging Face folder: the same weights and the same cuts.
 expect_exit 0 "$ESPALIER" import --json "$TINY" copy
 expect_in out '"folder": ?"copy"'
