@@ -84,18 +84,20 @@ function computeSection(data) {
 /* Ways to answer, from one chain to a tree, with what they cost; `rows` of data.inference. */
 const WAYS = [
     ["Greedy, one chain", (row) => row.greedy && {y: row.greedy.accuracy, ...row.greedy}],
-    ["Majority of the samples", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.majority, low: s.majority_low, high: s.majority_high, tokens: s.tokens, k: s.k}; }],
-    ["Any of the samples (told which is right)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k}; }],
+    ["Majority of the samples", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.majority, low: s.majority_low, high: s.majority_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
+    ["Any of the samples (told which is right)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
     ["Search with self-evaluation", (row) => row.search && {y: row.search.committed, ...row.search}],
     ["Search without self-evaluation", (row) => row.search_unjudged && {y: row.search_unjudged.committed, ...row.search_unjudged}],
 ];
 function methodsTable(rows) {
     const ways = WAYS.flatMap(([name, of]) => rows.map((row) => ({name, when: row.label || "iteration " + row.iteration, at: of(row)}))).filter((w) => w.at && finite(w.at.y) !== null);
     if (ways.length < 2) return null;
-    return el("div", {class: "scroll ways", tabindex: "0", role: "region", "aria-label": "Table: ways to answer"}, el("table", null,
+    const asked = new Set(ways.map((w) => w.at.problems).filter((n) => n > 0));
+    return [asked.size === 1 ? el("p", {class: "muted of-ways"}, `All on the same ${plural([...asked][0], "problem")}, the first ones of the evaluation.`) : null,
+        el("div", {class: "scroll ways", tabindex: "0", role: "region", "aria-label": "Table: ways to answer"}, el("table", null,
         el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled a problem", "Tokens judged a problem"].map((name) => el("th", {scope: "col"}, name)))),
         el("tbody", null, ways.map((w) => el("tr", null, el("th", {scope: "row"}, w.name + (w.at.k ? ", k = " + w.at.k : "")), el("td", null, w.when), el("td", null, percent(w.at.y)),
-            el("td", null, interval(w.at.low, w.at.high, percent)), el("td", null, short(w.at.tokens)), el("td", null, finite(w.at.judged) === null || !w.at.judged ? "\u2013" : short(w.at.judged)))))));
+            el("td", null, interval(w.at.low, w.at.high, percent)), el("td", null, short(w.at.tokens)), el("td", null, finite(w.at.judged) === null || !w.at.judged ? "\u2013" : short(w.at.judged)))))))];
 }
 
 const WATCHED = [
