@@ -1,6 +1,7 @@
 /* The language-model policy on a tiny model: what it says of steps equals what the model says of whole paths,
  * a tree does not depend on its company, nothing is computed twice, no cache is too small to end, and no gold
- * reaches a search that must not know it. */
+ * reaches a search that must not know it. Two tests are on the plain loops, slow under sanitizers.
+ * timeout: 600 */
 #include "policy/lm_inner.h"
 #include "support.h"
 
