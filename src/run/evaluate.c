@@ -315,6 +315,11 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
                    search ? out->problems : out->result_count,
                    out->result_count == out->problems || search ? "problems" : "chains");
     esp_status status = run_all(&w, error);
+    if (status == ESP_OK && out->too_long == out->problems)
+        status = error_fail(error, "use a model with a longer context, or shorter problems",
+                            "no problem's prompt leaves room for an answer in the context of %lld tokens "
+                            "(%lld problems)",
+                            (long long)model_context(m), (long long)out->problems);
     observer_end(&s->observer);
     out->seconds = clock_seconds() - started;
     out->search.finished_judged = judge_class_figures(&w.scores.finished);

@@ -63,7 +63,7 @@ typedef struct {
     bool unjudged; /* search without self-evaluation though the recipe has it */
     int64_t k, problems;
     int64_t too_long; /* problems whose prompt leaves no room for an answer in the model's context: wrong,
-                         unfinished, of no tokens. 0 when read from the store */
+                         unfinished, of no tokens; all of them: an error. 0 when read from the store */
     int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
                         committed   path's */
     double accuracy;  /* right / problems; for samples that is maj@k */
