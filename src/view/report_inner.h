@@ -41,7 +41,6 @@ typedef struct {
     int64_t iteration_count;
     store_trees trees;
     MEM_LIST(report_pair) pairs; /* by tree, then in the order of adding */
-    bool *paired;                /* [trees.count]: the tree gave pairs */
     store_evals evals;
     store_updates updates;
     judge_figures finished, unfinished; /* self-evaluation over all trees */
@@ -51,6 +50,8 @@ typedef struct {
 esp_status report_run_open(report_run *out, const char *folder, esp_error *error);
 void report_run_close(report_run *r);
 report_iteration *report_iteration_of(const report_run *r, int64_t iteration); /* NULL: none such */
+/* Place in r->pairs of the tree's first pair, the others right behind it; -1: it gave none. */
+int64_t report_first_pair(const report_run *r, int64_t tree);
 /* The first (last) iteration that was evaluated; NULL: none. */
 const report_iteration *report_first_evaluated(const report_run *r);
 const report_iteration *report_last_evaluated(const report_run *r);

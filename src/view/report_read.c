@@ -131,7 +131,7 @@ static int by_tree(const void *a, const void *b) {
                               : (x->tree > y->tree) - (x->tree < y->tree);
 }
 
-static bool gave_pairs(const report_run *r, int64_t tree) {
+int64_t report_first_pair(const report_run *r, int64_t tree) {
     int64_t low = 0, high = r->pairs.count;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -140,7 +140,7 @@ static bool gave_pairs(const report_run *r, int64_t tree) {
         else
             high = middle;
     }
-    return low < r->pairs.count && r->pairs.at[low].tree == tree;
+    return low < r->pairs.count && r->pairs.at[low].tree == tree ? low : -1;
 }
 
 /* An iteration's at a time: their prefixes are long, and not wanted here. */
@@ -157,8 +157,6 @@ static esp_status add_pairs(report_run *r, esp_error *error) {
         STORE_LIST_FREE(&pairs);
     }
     if (r->pairs.count) qsort(r->pairs.at, (size_t)r->pairs.count, sizeof *r->pairs.at, by_tree);
-    r->paired = MEM_ARRAY(bool, r->trees.count + 1);
-    for (int64_t i = 0; i < r->trees.count; i++) r->paired[i] = gave_pairs(r, r->trees.at[i].tree);
     return ESP_OK;
 }
 
@@ -325,7 +323,6 @@ void report_run_close(report_run *r) {
     STORE_LIST_FREE(&r->updates);
     STORE_LIST_FREE(&r->evals);
     mem_free(r->iterations);
-    mem_free(r->paired);
     MEM_LIST_FREE(&r->pairs);
     recipe_free(r->recipe);
     mem_free(r->recipe_text);

@@ -29,7 +29,7 @@ static void spread(int64_t *out, int64_t n) {
 static int worth(const report_run *r, int64_t at) {
     const store_tree *t = &r->trees.at[at];
     bool both = t->right > 0 && t->right < t->finished;
-    return r->paired[at] ? (both ? 0 : 1) : (both ? 2 : 3);
+    return report_first_pair(r, t->tree) >= 0 ? (both ? 0 : 1) : (both ? 2 : 3);
 }
 
 typedef struct {
@@ -130,18 +130,11 @@ static void put_replay(work *w, const store_nodes *nodes, document *d) {
 }
 
 static void put_pairs(const report_run *r, int64_t tree, document *d) {
-    int64_t low = 0, high = r->pairs.count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (r->pairs.at[middle].tree < tree)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     document_key(d, "pairs");
     document_begin(d, '[');
-    for (; low < r->pairs.count && r->pairs.at[low].tree == tree; low++) {
-        const report_pair *p = &r->pairs.at[low];
+    int64_t first = report_first_pair(r, tree);
+    for (int64_t i = first; i >= 0 && i < r->pairs.count && r->pairs.at[i].tree == tree; i++) {
+        const report_pair *p = &r->pairs.at[i];
         put_row(d, (int64_t[]){p->state, p->chosen, p->rejected}, 3);
     }
     document_end(d, ']');
