@@ -13,7 +13,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 typedef struct {
@@ -271,22 +270,20 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     return stop_check(error);
 }
 
-/* Without a recipe this is plain DPO (METHOD.md 5.2): what the default preset puts beside it comes from
- * trees, which a file of pairs has not. Flags and --set stand above. */
+/* Without a recipe this is plain DPO (METHOD.md 5.2), the table's initial values: what the default preset
+ * puts in their place comes from trees, which a file of pairs has not. Flags and --set stand above. */
 static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_error *error) {
-    static const recipe_override plain[] = {
-        {"learn.weight", "1", "train"},  {"learn.nll", "0", "train"},    {"learn.nll_on", "chosen", "train"},
-        {"learn.average", "0", "train"}, {"learn.batch", "32", "train"}, {"learn.epochs", "1", "train"}};
-    enum { PLAIN = sizeof plain / sizeof *plain };
-    if (arguments->positional_count)
-        return recipe_load(out, arguments->positionals[0], arguments->overrides, arguments->override_count,
-                           error);
-    int given = arguments->override_count;
-    recipe_override *all = MEM_ARRAY(recipe_override, PLAIN + given);
-    memcpy(all, plain, sizeof plain);
-    for (int i = 0; i < given; i++) all[PLAIN + i] = arguments->overrides[i];
-    esp_status status = recipe_load(out, NULL, all, PLAIN + given, error);
-    mem_free(all);
+    MEM_LIST(recipe_override) all = {0};
+    const recipe_preset_value *preset = recipe_learn_preset(RECIPE_DEFAULT);
+    bool file = arguments->positional_count > 0;
+    for (; !file && preset->key; preset++) {
+        const option *o = option_by_key(recipe_options(), preset->key);
+        MEM_LIST_PUSH(&all, ((recipe_override){o->key, o->initial, "train"}));
+    }
+    for (int i = 0; i < arguments->override_count; i++) MEM_LIST_PUSH(&all, arguments->overrides[i]);
+    esp_status status =
+        recipe_load(out, file ? arguments->positionals[0] : NULL, all.at, (int)all.count, error);
+    MEM_LIST_FREE(&all);
     return status;
 }
 
