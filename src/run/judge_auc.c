@@ -99,15 +99,6 @@ esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out,
     return status;
 }
 
-esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error) {
-    judge_scores scores;
-    *out = judge_scores_auc(&(judge_scores){0});
-    ESP_TRY(judge_scores_of_trees(s, iteration, &scores, error));
-    *out = judge_scores_auc(&scores);
-    judge_scores_free(&scores);
-    return ESP_OK;
-}
-
 /* ---- calibration ---- */
 
 static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {

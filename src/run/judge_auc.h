@@ -83,8 +83,6 @@ esp_status judge_record(const judge_figures *finished, const judge_figures *unfi
 /* A stored row as figures: the same numbers. Fails where its bins are not what judge_record writes. */
 esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error);
 
-/* The AUC of the stored trees of one iteration (STORE_ALL: all). */
-esp_status judge_auc_of_trees(store *s, int64_t iteration, judge_auc *out, esp_error *error);
 /* {"area", "low", "high", "positives", "negatives"}; NAN becomes null. New reference. */
 json_t *judge_auc_json(metrics_auc a);
 

@@ -293,25 +293,24 @@ static void note_updates(run_state *run, const learn_work *w, const store_update
                       (long long)w->iteration);
 }
 
-/* How well C told right from wrong in the iteration's trees. */
+/* How well C told right from wrong in the iteration's trees, as it was kept when they were all there. */
 static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
-    if (!run->session.recipe->self_eval.enabled) return ESP_OK;
-    judge_auc auc;
-    ESP_TRY(judge_auc_of_trees(run->store, iteration, &auc, error));
-    if (auc.finished.area == auc.finished.area)
-        observer_note(&run->session.observer,
-                      "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on finished chains (%lld right, "
-                      "%lld wrong)",
-                      (long long)iteration, auc.finished.area, auc.finished.interval.low,
-                      auc.finished.interval.high, (long long)auc.finished.positives,
-                      (long long)auc.finished.negatives);
-    if (auc.unfinished.area == auc.unfinished.area)
-        observer_note(&run->session.observer,
-                      "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on unfinished steps",
-                      (long long)iteration, auc.unfinished.area, auc.unfinished.interval.low,
-                      auc.unfinished.interval.high);
-    ESP_TRY(store_metric(run->store, iteration, "auc_finished", auc.finished.area, error));
-    return store_metric(run->store, iteration, "auc_unfinished", auc.unfinished.area, error);
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(run->store, &rows, error));
+    for (int64_t i = 0; i < rows.count; i++) {
+        const store_judgement *j = &rows.at[i];
+        bool finished = strcmp(j->kind, "finished") == 0;
+        if (j->iteration != iteration || strcmp(j->source, JUDGE_TRAIN) != 0 || isnan(j->area)) continue;
+        char counts[64] = "";
+        if (finished)
+            snprintf(counts, sizeof counts, " (%lld right, %lld wrong)", (long long)j->positives,
+                     (long long)j->negatives);
+        observer_note(&run->session.observer, "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on %s%s",
+                      (long long)iteration, j->area, j->low, j->high,
+                      finished ? "finished chains" : "unfinished steps", counts);
+    }
+    STORE_LIST_FREE(&rows);
+    return ESP_OK;
 }
 
 static esp_status watch(run_state *run, const learn_work *w, esp_error *error) {
