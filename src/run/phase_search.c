@@ -288,8 +288,6 @@ static esp_status tokens_spent(run_state *run, int64_t iteration, progress *p, e
     return ESP_OK;
 }
 
-/* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
- * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
 /* Problems of one wave that can be searched; those whose prompt leaves no room for an answer are left out. */
 typedef struct {
     lm_search_job *jobs; /* [count], searches made */
@@ -306,19 +304,19 @@ static void free_wave(wave_jobs *w) {
     text_free(&w->left_out);
 }
 
-static esp_status add_job(const session *s, const lm_policy *policy, const problem *p, int64_t iteration,
-                          int64_t ordinal, wave_jobs *w, esp_error *error) {
-    search_config config = recipe_search_config(s->recipe);
+static esp_status add_job(const session *s, const lm_policy *policy, const search_config *config,
+                          const problem *p, int64_t iteration, int64_t ordinal, wave_jobs *w,
+                          esp_error *error) {
     lm_search_job *job = &w->jobs[w->count];
     int64_t room;
-    ESP_TRY(lm_room(policy, p, true, config.judge, &room, error));
+    ESP_TRY(lm_room(policy, p, true, config->judge, &room, error));
     if (room < 1) {
         text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
     }
     *job = (lm_search_job){.problem = p, .gold_known = true};
     ESP_TRY(step_limit(s, policy, p, &job->max_step_tokens, error));
-    ESP_TRY(search_new(&job->search, &config, tree_key(s, iteration, ordinal, p), error));
+    ESP_TRY(search_new(&job->search, config, tree_key(s, iteration, ordinal, p), error));
     w->ordinals[w->count++] = ordinal;
     return ESP_OK;
 }
@@ -327,10 +325,11 @@ static esp_status make_wave(const session *s, const lm_policy *policy, int64_t i
                             int64_t n, wave_jobs *w, esp_error *error) {
     int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
     *w = (wave_jobs){.jobs = MEM_ARRAY(lm_search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
+    search_config config = recipe_search_config(s->recipe);
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
         const problem *p = &s->train.at[problem_at(s, iteration, first + i, order, &order_epoch)];
-        status = add_job(s, policy, p, iteration, first + i, w, error);
+        status = add_job(s, policy, &config, p, iteration, first + i, w, error);
     }
     mem_free(order);
     return status;
@@ -356,6 +355,8 @@ static esp_status store_wave(run_state *run, const lm_policy *policy, const stor
     return status;
 }
 
+/* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
+ * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
 static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, progress *p,
                               esp_error *error) {
     const session *s = &run->session;
