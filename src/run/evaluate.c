@@ -50,6 +50,10 @@ const char *evaluation_method_name(recipe_method method) {
     return names[method];
 }
 
+const char *evaluation_set_name(recipe_set set) {
+    return set == RECIPE_SET_DEV ? "dev" : "test";
+}
+
 const char *evaluation_name(const evaluation *e) {
     return e->unjudged ? "search-unjudged" : evaluation_method_name(e->method);
 }

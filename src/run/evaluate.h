@@ -99,6 +99,7 @@ void evaluation_free(evaluation *e);
 void evaluation_figures(evaluation *e);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
+const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
 /* As it stands in the store: "search-unjudged" too. */
 const char *evaluation_name(const evaluation *e);
 /* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
@@ -109,6 +110,8 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
  * nodes and finished chains. method: as evaluation_name. It is an error when there is none. */
 esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
                            esp_error *error);
+/* The evaluations in the store that the run is judged by: of eval.method on eval.set, by iteration. */
+esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error);
 /* One document; with_results adds a row a chain. New reference. */
 json_t *evaluation_json(const evaluation *e, bool with_results);
 

@@ -146,6 +146,18 @@ esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const c
     return status;
 }
 
+esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error) {
+    const char *method = evaluation_method_name(r->eval.method), *set = evaluation_set_name(r->eval.set);
+    ESP_TRY(store_read_evals(s, out, error));
+    int64_t n = 0;
+    for (int64_t i = 0; i < out->count; i++) {
+        const store_eval *e = &out->at[i];
+        if (strcmp(e->method, method) == 0 && strcmp(e->set, set) == 0) out->at[n++] = *e;
+    }
+    out->count = n;
+    return ESP_OK;
+}
+
 /* ---- JSON ---- */
 
 static json_t *number(double x) {

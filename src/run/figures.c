@@ -5,7 +5,6 @@
 #include "run/phases.h"
 
 #include <math.h>
-#include <string.h>
 
 /* ---- times ---- */
 
@@ -89,22 +88,17 @@ void figures_close(figures_state *f) {
 /* The recipe's own evaluations so far. */
 static esp_status read_scores(run_state *run, esp_error *error) {
     figures_state *f = &run->figures;
-    const recipe *r = run->session.recipe;
-    const char *method = evaluation_method_name(r->eval.method),
-               *set = r->eval.set == RECIPE_SET_DEV ? "dev" : "test";
     store_evals evals;
-    ESP_TRY(store_read_evals(run->store, &evals, error));
+    ESP_TRY(evaluations_of_recipe(run->store, run->session.recipe, &evals, error));
     mem_free(f->scores);
     f->scores = MEM_ARRAY(run_score, evals.count + 1);
-    int64_t n = 0;
     for (int64_t i = 0; i < evals.count; i++) {
         const store_eval *e = &evals.at[i];
-        if (strcmp(e->method, method) == 0 && strcmp(e->set, set) == 0)
-            f->scores[n++] = (run_score){e->iteration, e->accuracy, e->low, e->high};
+        f->scores[i] = (run_score){e->iteration, e->accuracy, e->low, e->high};
     }
-    STORE_LIST_FREE(&evals);
     f->shown.scores = f->scores;
-    f->shown.score_count = n;
+    f->shown.score_count = evals.count;
+    STORE_LIST_FREE(&evals);
     return ESP_OK;
 }
 

@@ -1,16 +1,13 @@
 #include "run/outcome.h"
 
-#include <string.h>
-
-static esp_status read_scores(run_outcome *o, store *s, esp_error *error) {
+static esp_status read_scores(run_outcome *o, store *s, const recipe *r, esp_error *error) {
     store_evals evals;
-    ESP_TRY(store_read_evals(s, &evals, error));
+    ESP_TRY(evaluations_of_recipe(s, r, &evals, error));
     o->scores = MEM_ARRAY(outcome_score, evals.count + 1);
+    o->score_count = evals.count;
     for (int64_t i = 0; i < evals.count; i++) {
         const store_eval *e = &evals.at[i];
-        if (strcmp(e->method, o->method) != 0 || strcmp(e->set, o->set) != 0) continue;
-        o->scores[o->score_count++] =
-            (outcome_score){e->iteration, e->problems, e->right, e->accuracy, {e->low, e->high}};
+        o->scores[i] = (outcome_score){e->iteration, e->problems, e->right, e->accuracy, {e->low, e->high}};
     }
     STORE_LIST_FREE(&evals);
     return ESP_OK;
@@ -33,10 +30,10 @@ static esp_status read_gain(run_outcome *o, store *s, uint64_t seed, esp_error *
 
 esp_status outcome_read(run_outcome *out, store *s, const recipe *r, esp_error *error) {
     *out = (run_outcome){.method = evaluation_method_name(r->eval.method),
-                         .set = r->eval.set == RECIPE_SET_DEV ? "dev" : "test"};
+                         .set = evaluation_set_name(r->eval.set)};
     esp_status status = store_position_get(s, &out->position, error);
     if (status == ESP_OK) status = store_read_totals(s, &out->totals, error);
-    if (status == ESP_OK) status = read_scores(out, s, error);
+    if (status == ESP_OK) status = read_scores(out, s, r, error);
     if (status == ESP_OK) status = read_gain(out, s, (uint64_t)r->run.seed, error);
     if (status != ESP_OK) outcome_free(out);
     return status;

@@ -45,9 +45,8 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
 static esp_status evaluate(run_state *run, const store_position *at, const evaluate_options *options,
                            const char *metric, esp_error *error) {
     session *s = &run->session;
-    bool dev = s->recipe->eval.set == RECIPE_SET_DEV;
-    const problem_set *problems = dev ? &s->dev : &s->test;
-    const char *set = dev ? "dev" : "test";
+    const problem_set *problems = s->recipe->eval.set == RECIPE_SET_DEV ? &s->dev : &s->test;
+    const char *set = evaluation_set_name(s->recipe->eval.set);
     evaluation e;
     ESP_TRY(evaluate_policy(s, run->model, problems, options, &e, error));
     note(run, at, &e, set);
