@@ -2,10 +2,10 @@
 #include "app/output.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
+#include "formats/json.h"
 #include "view/tree_text.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,22 +60,19 @@ static json_t *text_or_null(const char *text) {
     return text ? json_from_text(text, strlen(text)) : json_null();
 }
 
-static json_t *real_or_null(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* ---- one tree ---- */
 
 static json_t *node_json(const store_node *n) {
     bool judged = n->flags & STORE_NODE_JUDGED;
     return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o}",
                      "node", (json_int_t)n->index, "parent", (json_int_t)n->parent, "depth",
-                     (json_int_t)n->depth, "N", (json_int_t)n->visits, "Q", real_or_null(n->q), "V",
-                     real_or_null(n->v), "r", real_or_null(n->r), "prior", real_or_null(n->prior), "logprob",
-                     real_or_null(n->logprob), "C", judged ? real_or_null(n->confidence) : json_null(), "O",
-                     real_or_null(n->outcome), "committed", !!(n->flags & STORE_NODE_COMMITTED), "finished",
-                     !!(n->flags & STORE_NODE_FINISHED), "cut", !!(n->flags & STORE_NODE_CUT), "gold",
-                     !!(n->flags & STORE_NODE_GOLD), "text", text_or_null(n->text));
+                     (json_int_t)n->depth, "N", (json_int_t)n->visits, "Q", json_real_or_null(n->q), "V",
+                     json_real_or_null(n->v), "r", json_real_or_null(n->r), "prior",
+                     json_real_or_null(n->prior), "logprob", json_real_or_null(n->logprob), "C",
+                     judged ? json_real_or_null(n->confidence) : json_null(), "O",
+                     json_real_or_null(n->outcome), "committed", !!(n->flags & STORE_NODE_COMMITTED),
+                     "finished", !!(n->flags & STORE_NODE_FINISHED), "cut", !!(n->flags & STORE_NODE_CUT),
+                     "gold", !!(n->flags & STORE_NODE_GOLD), "text", text_or_null(n->text));
 }
 
 static json_t *tree_json(const show_work *w, const tree_text_input *in) {
@@ -93,7 +90,7 @@ static json_t *tree_json(const show_work *w, const tree_text_input *in) {
                      text_or_null(w->run), "tree", (json_int_t)t->tree, "iteration", (json_int_t)t->iteration,
                      "problem", (json_int_t)t->problem, "name", text_or_null(p ? p->name : NULL), "question",
                      text_or_null(p ? p->question : NULL), "gold", text_or_null(p ? p->answer : NULL),
-                     "outcome", real_or_null(t->outcome), "simulations", (json_int_t)t->simulations,
+                     "outcome", json_real_or_null(t->outcome), "simulations", (json_int_t)t->simulations,
                      "final_node", (json_int_t)t->final_node, "nodes", nodes, "pairs", pairs);
 }
 
@@ -161,7 +158,7 @@ static json_t *list_json(const show_work *w, const store_sizes *sizes) {
             list,
             json_pack("{s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "tree", (json_int_t)t->tree,
                       "iteration", (json_int_t)t->iteration, "problem", (json_int_t)t->problem, "name",
-                      text_or_null(p ? p->name : NULL), "outcome", real_or_null(t->outcome), "nodes",
+                      text_or_null(p ? p->name : NULL), "outcome", json_real_or_null(t->outcome), "nodes",
                       (json_int_t)sizes->at[i].nodes, "pairs", (json_int_t)sizes->at[i].pairs, "finished",
                       (json_int_t)t->finished, "right", (json_int_t)t->right, "simulations",
                       (json_int_t)t->simulations, "question", text_or_null(p ? p->question : NULL)));

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -151,6 +152,10 @@ esp_status json_need_integer(const json_t *object, const char *key, const char *
         return wrong_type(value, key, where, "an integer", error);
     *out = (int64_t)x;
     return ESP_OK;
+}
+
+json_t *json_real_or_null(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
 }
 
 struct jsonl_reader {

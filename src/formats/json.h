@@ -19,6 +19,9 @@ esp_status json_need_number(const json_t *object, const char *key, const char *w
 esp_status json_need_integer(const json_t *object, const char *key, const char *where, int64_t *out,
                              esp_error *error);
 
+/* A number, or null where it is not finite: JSON has no such numbers. New reference. */
+json_t *json_real_or_null(double x);
+
 /* JSONL: one JSON value a line, blank lines skipped. path "-" is standard input; a name ending in .gz is
  * unpacked. Each row comes as a borrowed reference that lives until the next call. *row is NULL at the end.
  */

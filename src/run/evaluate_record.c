@@ -1,6 +1,8 @@
 /* Evaluations in the store and as JSON. */
 #include "run/evaluate.h"
 
+#include "formats/json.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -160,33 +162,30 @@ esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, es
 
 /* ---- JSON ---- */
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *interval(metrics_interval i) {
-    return json_pack("[o, o]", number(i.low), number(i.high));
+    return json_pack("[o, o]", json_real_or_null(i.low), json_real_or_null(i.high));
 }
 
 static json_t *points_json(const evaluation *e) {
     json_t *list = json_array();
     for (int64_t i = 0; i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
-        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
-                                              number(p->pass), "pass_interval", interval(p->pass_interval),
-                                              "majority", number(p->majority), "majority_interval",
-                                              interval(p->majority_interval), "tokens", number(p->tokens)));
+        json_array_append_new(
+            list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
+                            json_real_or_null(p->pass), "pass_interval", interval(p->pass_interval),
+                            "majority", json_real_or_null(p->majority), "majority_interval",
+                            interval(p->majority_interval), "tokens", json_real_or_null(p->tokens)));
     }
     return list;
 }
 
 static json_t *search_json(const evaluation *e) {
     return json_pack("{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "vote_right",
-                     (json_int_t)e->search.vote_right, "vote", number(e->search.vote), "vote_interval",
-                     interval(e->search.vote_interval), "any_right", (json_int_t)e->search.any_right, "any",
-                     number(e->search.any), "nodes", (json_int_t)e->search.nodes, "finished_chains",
-                     (json_int_t)e->search.finished_chains, "auc_finished",
-                     judge_auc_json(e->search.auc.finished), "auc_unfinished",
+                     (json_int_t)e->search.vote_right, "vote", json_real_or_null(e->search.vote),
+                     "vote_interval", interval(e->search.vote_interval), "any_right",
+                     (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
+                     (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains,
+                     "auc_finished", judge_auc_json(e->search.auc.finished), "auc_unfinished",
                      judge_auc_json(e->search.auc.unfinished), "finished",
                      judge_figures_json(&e->search.finished_judged), "unfinished",
                      judge_figures_json(&e->search.unfinished_judged));
@@ -232,22 +231,22 @@ json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
         json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e), "k", (json_int_t)e->k,
                   "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
-                  number(e->accuracy), "interval", interval(e->interval));
+                  json_real_or_null(e->accuracy), "interval", interval(e->interval));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
-        json_object_set_new(o, "pass_at_1", number(e->points[0].pass));
-        json_object_set_new(o, "pass_at_k", number(last->pass));
-        json_object_set_new(o, "maj_at_k", number(last->majority));
+        json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));
+        json_object_set_new(o, "pass_at_k", json_real_or_null(last->pass));
+        json_object_set_new(o, "maj_at_k", json_real_or_null(last->majority));
         json_object_set_new(o, "points", points_json(e));
     }
     if (e->method == RECIPE_SEARCH) json_object_set_new(o, "search", search_json(e));
     if (e->too_long > 0) json_object_set_new(o, "too_long", json_integer(e->too_long));
-    json_object_set_new(o, "mean_tokens", number(e->mean_tokens));
-    json_object_set_new(o, "finished_share", number(e->finished_share));
+    json_object_set_new(o, "mean_tokens", json_real_or_null(e->mean_tokens));
+    json_object_set_new(o, "finished_share", json_real_or_null(e->finished_share));
     json_object_set_new(o, "tokens_sampled", json_integer(e->tokens_sampled));
     json_object_set_new(o, "tokens_computed", json_integer(e->tokens_computed));
     json_object_set_new(o, "tokens_judged", json_integer(e->tokens_judged));
-    json_object_set_new(o, "seconds", number(e->seconds));
+    json_object_set_new(o, "seconds", json_real_or_null(e->seconds));
     if (with_results) json_object_set_new(o, "results", results_json(e));
     return o;
 }
@@ -255,7 +254,7 @@ json_t *evaluation_json(const evaluation *e, bool with_results) {
 json_t *evaluation_difference_json(const evaluation_difference *d) {
     return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "problems", (json_int_t)d->problems,
                      "only_a", (json_int_t)d->only_a, "only_b", (json_int_t)d->only_b, "difference",
-                     number(d->difference), "interval", interval(d->interval), "p", number(d->p),
-                     "pass_difference", number(d->pass_difference), "pass_interval",
-                     interval(d->pass_interval));
+                     json_real_or_null(d->difference), "interval", interval(d->interval), "p",
+                     json_real_or_null(d->p), "pass_difference", json_real_or_null(d->pass_difference),
+                     "pass_interval", interval(d->pass_interval));
 }

@@ -1,5 +1,7 @@
 #include "run/judge_auc.h"
 
+#include "formats/json.h"
+
 #include <math.h>
 
 static void class_add(judge_class *c, double confidence, bool positive) {
@@ -195,14 +197,10 @@ esp_status judge_figures_read(const store_judgement *row, judge_figures *out, es
 
 /* ---- JSON ---- */
 
-static json_t *number_or_null(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 json_t *judge_auc_json(metrics_auc a) {
-    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", number_or_null(a.area), "low",
-                     number_or_null(a.interval.low), "high", number_or_null(a.interval.high), "positives",
-                     (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
+    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", json_real_or_null(a.area), "low",
+                     json_real_or_null(a.interval.low), "high", json_real_or_null(a.interval.high),
+                     "positives", (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
 }
 
 json_t *judge_figures_json(const judge_figures *f) {
@@ -212,11 +210,11 @@ json_t *judge_figures_json(const judge_figures *f) {
         json_array_append_new(
             bins, json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:[o, o]}", "low", (double)i / JUDGE_BINS, "high",
                             (double)(i + 1) / JUDGE_BINS, "nodes", (json_int_t)b->nodes, "positives",
-                            (json_int_t)b->positives, "confidence", number_or_null(b->confidence), "share",
-                            number_or_null(b->share), "interval", number_or_null(b->interval.low),
-                            number_or_null(b->interval.high)));
+                            (json_int_t)b->positives, "confidence", json_real_or_null(b->confidence), "share",
+                            json_real_or_null(b->share), "interval", json_real_or_null(b->interval.low),
+                            json_real_or_null(b->interval.high)));
     }
     return json_pack("{s:o, s:I, s:o, s:o}", "auc", judge_auc_json(f->auc), "nodes",
                      (json_int_t)f->calibration.nodes, "calibration_error",
-                     number_or_null(f->calibration.error), "bins", bins);
+                     json_real_or_null(f->calibration.error), "bins", bins);
 }

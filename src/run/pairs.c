@@ -24,19 +24,15 @@ static json_t *ids_json(const int32_t *ids, int64_t n) {
     return list;
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *native_row(const store_pair *p) {
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "problem",
-                     (json_int_t)p->problem, "iteration", (json_int_t)p->iteration, "prompt_ids",
-                     ids_json(p->prefix_ids, p->prefix_count), "chosen_ids",
-                     ids_json(p->chosen_ids, p->chosen_count), "rejected_ids",
-                     ids_json(p->rejected_ids, p->rejected_count), "q_chosen", number(p->q_chosen),
-                     "q_rejected", number(p->q_rejected), "n_chosen", (json_int_t)p->n_chosen, "n_rejected",
-                     (json_int_t)p->n_rejected, "alpha", number(p->alpha), "ref_logp_chosen",
-                     number(p->ref_logp_chosen), "ref_logp_rejected", number(p->ref_logp_rejected));
+    return json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:o}", "problem", (json_int_t)p->problem,
+        "iteration", (json_int_t)p->iteration, "prompt_ids", ids_json(p->prefix_ids, p->prefix_count),
+        "chosen_ids", ids_json(p->chosen_ids, p->chosen_count), "rejected_ids",
+        ids_json(p->rejected_ids, p->rejected_count), "q_chosen", json_real_or_null(p->q_chosen),
+        "q_rejected", json_real_or_null(p->q_rejected), "n_chosen", (json_int_t)p->n_chosen, "n_rejected",
+        (json_int_t)p->n_rejected, "alpha", json_real_or_null(p->alpha), "ref_logp_chosen",
+        json_real_or_null(p->ref_logp_chosen), "ref_logp_rejected", json_real_or_null(p->ref_logp_rejected));
 }
 
 /* Text of ids as JSON; bytes that are no UTF-8 (half a character at a step's end) become U+FFFD. */

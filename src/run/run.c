@@ -1,11 +1,11 @@
 #include "run/phases.h"
 
 #include "base/file.h"
+#include "formats/json.h"
 #include "run/judge_auc.h"
 #include "run/origin.h"
 #include "run/plan.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -170,10 +170,6 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
 /* --- Summary
  * ------------------------------------------------------------------------------------------------------- */
 
-static json_t *number_or_null(double v) {
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
 static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
     store_updates updates;
     ESP_TRY(store_read_updates(s, STORE_ALL, &updates, error));
@@ -183,12 +179,12 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
         json_array_append_new(
             list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "phase",
                             u->phase, "iteration", (json_int_t)u->iteration, "update", (json_int_t)u->update,
-                            "rows", (json_int_t)u->rows, "loss", number_or_null(u->loss), "lr",
-                            number_or_null(u->lr), "grad_norm", number_or_null(u->grad_norm), "margin",
-                            number_or_null(u->margin), "accuracy", number_or_null(u->accuracy), "logp_chosen",
-                            number_or_null(u->logp_chosen), "logp_rejected", number_or_null(u->logp_rejected),
-                            "kl", number_or_null(u->kl), "tokens", (json_int_t)u->tokens, "tokens_computed",
-                            (json_int_t)u->tokens_computed));
+                            "rows", (json_int_t)u->rows, "loss", json_real_or_null(u->loss), "lr",
+                            json_real_or_null(u->lr), "grad_norm", json_real_or_null(u->grad_norm), "margin",
+                            json_real_or_null(u->margin), "accuracy", json_real_or_null(u->accuracy),
+                            "logp_chosen", json_real_or_null(u->logp_chosen), "logp_rejected",
+                            json_real_or_null(u->logp_rejected), "kl", json_real_or_null(u->kl), "tokens",
+                            (json_int_t)u->tokens, "tokens_computed", (json_int_t)u->tokens_computed));
     }
     STORE_LIST_FREE(&updates);
     json_object_set_new(summary, "updates", list);
@@ -205,9 +201,9 @@ static esp_status add_evaluations(store *s, json_t *summary, esp_error *error) {
             list, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}",
                             "iteration", (json_int_t)e->iteration, "method", e->method, "set", e->set, "k",
                             (json_int_t)e->k, "problems", (json_int_t)e->problems, "right",
-                            (json_int_t)e->right, "accuracy", number_or_null(e->accuracy), "interval",
-                            number_or_null(e->low), number_or_null(e->high), "pass_at_k",
-                            number_or_null(e->pass_at_k), "maj_at_k", number_or_null(e->maj_at_k),
+                            (json_int_t)e->right, "accuracy", json_real_or_null(e->accuracy), "interval",
+                            json_real_or_null(e->low), json_real_or_null(e->high), "pass_at_k",
+                            json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
                             "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed",
                             (json_int_t)e->tokens_computed, "tokens_judged", (json_int_t)e->tokens_judged));
     }

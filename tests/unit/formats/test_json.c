@@ -127,6 +127,16 @@ static void files_round_trip(void **state) {
     ASSERT_FAILED(json_read_file(scratch_path("broken.json"), &back, &e), &e, "broken.json:2:");
 }
 
+static void no_json_number_is_null(void **state) {
+    (void)state;
+    json_t *list = json_pack("[o, o, o, o]", json_real_or_null(NAN), json_real_or_null(INFINITY),
+                             json_real_or_null(-INFINITY), json_real_or_null(-0.25));
+    char *text = json_dumps(list, JSON_COMPACT);
+    assert_string_equal(text, "[null,null,null,-0.25]");
+    free(text);
+    json_decref(list);
+}
+
 static void integers_beyond_64_bits(void **state) {
     (void)state;
     const char *text =
@@ -152,7 +162,7 @@ int main(void) {
         cmocka_unit_test(a_line_at_a_time),        cmocka_unit_test(a_bad_line_is_named),
         cmocka_unit_test(a_cut_packed_file_fails), cmocka_unit_test(absent_files_and_folders),
         cmocka_unit_test(members_by_type),         cmocka_unit_test(files_round_trip),
-        cmocka_unit_test(integers_beyond_64_bits),
+        cmocka_unit_test(integers_beyond_64_bits), cmocka_unit_test(no_json_number_is_null),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
