@@ -34,6 +34,7 @@ typedef struct {
     int32_t max_batch_tokens; /* tokens of one call of model_extend; 0: 512 */
     int32_t max_sequences;    /* sequences in flight; 0: 64 */
     const volatile sig_atomic_t *stop; /* looked at between calls; not zero: ESP_INTERRUPTED. May be NULL */
+    int64_t *tree_nanoseconds; /* the time in search_next and search_feed is added to it; NULL: no clock */
 } lm_settings;
 
 /* model, tokenizer and task are borrowed. chat: the resolved template, CHAT_PLAIN for a model without one.

@@ -1,10 +1,32 @@
 /* Searches: their requests become lanes, and what the lanes brought becomes replies. */
+#include "base/clock.h"
 #include "policy/lm_inner.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
+
+/* ---- The tree's own arithmetic, clocked where the settings ask for it ---- */
+
+static void note_tree_time(const lm_policy *p, double began) {
+    if (p->set.tree_nanoseconds)
+        __atomic_fetch_add(p->set.tree_nanoseconds, (int64_t)((clock_seconds() - began) * 1e9),
+                           __ATOMIC_RELAXED);
+}
+
+static void ask(const lm_policy *p, search *s, search_request *out) {
+    double began = p->set.tree_nanoseconds ? clock_seconds() : 0;
+    search_next(s, out);
+    note_tree_time(p, began);
+}
+
+static esp_status feed(const wave *w, search *s, const search_reply *reply, esp_error *error) {
+    double began = w->p->set.tree_nanoseconds ? clock_seconds() : 0;
+    esp_status status = search_feed(s, reply, error);
+    note_tree_time(w->p, began);
+    return status;
+}
 
 /* ---- Planning ---- */
 
@@ -201,7 +223,7 @@ static esp_status finish_candidates(wave *w, grove *g, esp_error *error) {
     }
     int32_t before = search_node_count(s);
     if (status == ESP_OK)
-        status = search_feed(s, &(search_reply){.candidates = list, .candidate_count = (int32_t)n}, error);
+        status = feed(w, s, &(search_reply){.candidates = list, .candidate_count = (int32_t)n}, error);
     mem_free(list);
     ESP_TRY(status);
     for (int32_t v = before; v < search_node_count(s); v++) {
@@ -229,14 +251,13 @@ static esp_status finish_judge(wave *w, grove *g, esp_error *error) {
         if (!search_outcome_is_ended(node.outcome))
             hold_node(w, g, r->node + i, SIDE_JUDGE, g->child_lanes.at[i], node.n);
     }
-    esp_status status =
-        search_feed(s, &(search_reply){.confidences = c, .confidence_count = r->count}, error);
+    esp_status status = feed(w, s, &(search_reply){.confidences = c, .confidence_count = r->count}, error);
     mem_free(c);
     return status;
 }
 
 static void next_request(wave *w, grove *g) {
-    search_next(g->job->search, &g->request);
+    ask(w->p, g->job->search, &g->request);
     g->over = g->request.kind == SEARCH_DONE;
     if (g->over)
         g->job->counts = g->counts;
@@ -304,7 +325,7 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_
     if (job->max_step_tokens > 0 && job->max_step_tokens < g->step_limit)
         g->step_limit = job->max_step_tokens;
     g->rules.max_step_tokens = g->step_limit;
-    search_next(job->search, &g->request);
+    ask(p, job->search, &g->request);
     return ESP_OK;
 }
 
