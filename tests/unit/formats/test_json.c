@@ -1,6 +1,7 @@
 #include "formats/json.h"
 #include "scratch.h"
 
+#include <math.h>
 #include <zlib.h>
 
 static void a_line_at_a_time(void **state) {
