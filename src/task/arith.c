@@ -31,6 +31,14 @@ static bool whole_number(const char *text, int64_t low, int64_t high, int64_t *o
     return !*end && *out >= low && *out <= high;
 }
 
+/* The key's place among those that a source may have; -1: there is none such. */
+static int place_of_key(const char *key) {
+    static const char *const keys[] = {"count", "seed", "level", "flaws", "split"};
+    for (int k = 0; k < (int)(sizeof keys / sizeof *keys); k++)
+        if (strcmp(key, keys[k]) == 0) return k;
+    return -1;
+}
+
 static bool set_word(order *o, const char *key, const char *value) {
     char *end;
     if (strcmp(key, "count") == 0) return whole_number(value, 1, 100000000, &o->count);
@@ -51,13 +59,19 @@ static bool set_word(order *o, const char *key, const char *value) {
 static esp_status read_order(const char *words, order *out, esp_error *error) {
     *out = (order){.level = arith_level_find("easy"), .seed = 1};
     char *copy = mem_strdup(words), *rest = copy;
+    unsigned given = 0; /* a bit a key */
     esp_status status = ESP_OK;
     for (char *word; status == ESP_OK && (word = strsep(&rest, ","));) {
         char *value = strchr(word, '=');
         if (value) *value++ = 0;
-        if (!value || !set_word(out, word, value))
+        int key = place_of_key(word);
+        if (key >= 0 && given >> key & 1)
+            status = error_fail(error, hint_words, "generate:%s: \"%s\" is given twice", words, word);
+        else if (key < 0 || !value || !set_word(out, word, value))
             status = error_fail(error, hint_words, "generate:%s: \"%s%s%s\" is not understood", words, word,
                                 value ? "=" : "", value ? value : "");
+        else
+            given |= 1U << key;
     }
     if (status == ESP_OK && out->count == 0)
         status = error_fail(error, hint_words, "generate:%s: count is missing", words);

@@ -381,6 +381,8 @@ static void test_bad_words(void **state) {
         {"level=hard", "\"level=hard\""},
         {"count=10,level=", "\"level=\""},
         {"level=easy", "count is missing"},
+        {"count=10,seed=1,count=20", "\"count\" is given twice"},
+        {"split=dev,count=10,split=dev", "\"split\" is given twice"},
         {"count=0", "\"count=0\""},
         {"count=-3", "\"count=-3\""},
         {"count=1e3", "\"count=1e3\""},
