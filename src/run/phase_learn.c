@@ -1,6 +1,7 @@
 /* Learning: one iteration's preferences, its right chains (RFT), or both into the policy. */
 #include "run/judge_auc.h"
 #include "run/phases.h"
+#include "run/recipe_parts.h"
 #include "run/right_chains.h"
 
 #include <math.h>
@@ -21,15 +22,6 @@ typedef struct {
     int64_t pairs_too_long;
     double step_tokens;
 } learn_work;
-
-static bool learns_from_pairs(const recipe *r) {
-    return r->learn.loss != RECIPE_RFT &&
-           (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
-}
-
-static bool learns_from_chains(const recipe *r) {
-    return r->learn.loss == RECIPE_RFT || (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
-}
 
 /* A seeded pass: trees in a shuffled order, what belongs to one tree stays together and shares its prefix
  * when it is packed. */
@@ -75,7 +67,7 @@ static esp_status add_batch(void *context, trainer *t, int64_t update, batch_rep
         for (int64_t i = 0; i < n; i++) rows[i] = *items[i].chain;
         status = trainer_add_supervised(t, rows, n, report, error);
         mem_free(rows);
-    } else if (learns_from_chains(w->run->session.recipe)) {
+    } else if (recipe_learns_from_chains(w->run->session.recipe)) {
         status = trainer_add_mixed(t, items, n, &w->loss, report, error);
     } else {
         preference_row *rows = MEM_ARRAY(preference_row, n);
@@ -190,8 +182,8 @@ static void join_items(learn_work *w) {
 
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
-    if (learns_from_pairs(r)) ESP_TRY(gather_pairs(w, error));
-    if (learns_from_chains(r))
+    if (recipe_learns_from_pairs(r)) ESP_TRY(gather_pairs(w, error));
+    if (recipe_learns_from_chains(r))
         ESP_TRY(right_chains_gather(w->run->store, w->iteration, r->learn.max_chains, r->learn.max_length,
                                     &w->chains, error));
     join_items(w);
@@ -274,7 +266,7 @@ static void note_updates(run_state *run, const learn_work *w, const store_update
     const observer *o = &run->session.observer;
     update_means m = means_of(updates);
     if (m.updates == 0) return;
-    if (w->chains.count > 0 || learns_from_chains(run->session.recipe))
+    if (w->chains.count > 0 || recipe_learns_from_chains(run->session.recipe))
         observer_note(o, "iteration %lld: %lld right chains, %lld updates, loss %.4f, gradient %.3f",
                       (long long)w->iteration, (long long)w->chains.count, (long long)m.updates, m.loss,
                       m.norm);

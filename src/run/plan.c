@@ -142,6 +142,7 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
 
 typedef struct {
     double sampled, fed, judged_nodes, nodes, pairs; /* a tree; fed: tokens of steps fed to the judge */
+    double chains, chain_tokens; /* right ones that learning takes, tokens in all of them */
 } tree_cost;
 
 /* A whole number around the mean, between half and one and a half of it, at least 1. */
@@ -189,6 +190,18 @@ static esp_status answer(search *s, const search_request *q, const recipe *r, co
     return status;
 }
 
+/* Made-up chains are all distinct. */
+static void count_right_chains(const recipe *r, const search *s, tree_cost *cost) {
+    int64_t limit = r->learn.max_chains, n = 0;
+    for (int32_t i = 0; i < search_node_count(s); i++) {
+        if (search_node_at(s, i).outcome != SEARCH_RIGHT || (limit > 0 && n == limit)) continue;
+        n++;
+        for (int32_t a = i; a > 0; a = search_node_at(s, a).parent)
+            cost->chain_tokens += search_node_at(s, a).n;
+    }
+    cost->chains += (double)n;
+}
+
 static esp_status search_made_up(const recipe *r, const search_config *config, const plan_data *d,
                                  uint64_t tree, tree_cost *cost, esp_error *error) {
     search *s;
@@ -202,6 +215,7 @@ static esp_status search_made_up(const recipe *r, const search_config *config, c
     cost->sampled += (double)search_stats_of(s).tokens;
     cost->nodes += search_node_count(s);
     cost->pairs += search_pair_count(s);
+    count_right_chains(r, s, cost);
     search_free(s);
     return status;
 }
@@ -223,8 +237,13 @@ static tree_cost cost_of_tree(const recipe *r, const search_config *config, cons
     tree_cost sum = {0};
     for (uint64_t i = 0; i < SAMPLE_TREES; i++)
         if (search_made_up(r, config, d, i, &sum, NULL) != ESP_OK) return (tree_cost){0};
-    return (tree_cost){sum.sampled / SAMPLE_TREES, sum.fed / SAMPLE_TREES, sum.judged_nodes / SAMPLE_TREES,
-                       sum.nodes / SAMPLE_TREES, sum.pairs / SAMPLE_TREES};
+    return (tree_cost){.sampled = sum.sampled / SAMPLE_TREES,
+                       .fed = sum.fed / SAMPLE_TREES,
+                       .judged_nodes = sum.judged_nodes / SAMPLE_TREES,
+                       .nodes = sum.nodes / SAMPLE_TREES,
+                       .pairs = sum.pairs / SAMPLE_TREES,
+                       .chains = sum.chains / SAMPLE_TREES,
+                       .chain_tokens = sum.chain_tokens / SAMPLE_TREES};
 }
 
 /* ---- phases ---- */
@@ -266,16 +285,21 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
     return p;
 }
 
+/* Pairs and right chains side by side: the longer list gives the number of updates, the shorter one is spread
+ * over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
     double problems = (double)r->run.problems_per_iteration, epochs = (double)r->learn.epochs;
-    double pairs = problems * cost->pairs, chain = d->steps * d->step_tokens;
-    double row =
-        d->prompt_tokens + chain / 2 + 2 * d->step_tokens; /* a state half way, two steps behind it */
-    double updates = ceil(pairs / (double)r->learn.batch) * epochs;
+    double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
+    double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
+    double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
+                 2 * d->step_tokens; /* a state half way, two steps behind it */
+    double longer = most(pairs, chains), updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
     plan_phase p = {
         .name = "learn", .times = epochs > 0 ? r->run.iterations : 0, .updates = (int64_t)updates};
-    p.trained = least(pairs * epochs, updates * (double)r->learn.batch) * row;
+    double passes = longer > 0 ? least(epochs, updates * (double)r->learn.batch / longer) : 0;
+    p.trained = passes * pairs * row;
+    if (chains > 0) p.trained += passes * (chains * d->prompt_tokens + problems * cost->chain_tokens);
     if (r->learn.reference == RECIPE_SFT) p.prefilled = pairs * row;
     return p;
 }
@@ -331,6 +355,7 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
     plan p = {.memory = plan_memory_of(r, config, data->longest),
               .nodes = cost.nodes,
               .pairs = cost.pairs,
+              .right_chains = cost.chains,
               .data = *data,
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
@@ -393,9 +418,9 @@ json_t *plan_json(const plan *p) {
     json_t *speeds = json_pack("{s:f, s:f, s:I, s:f, s:f}", "prefill", p->rates.prefill, "decode",
                                p->rates.decode, "decode_width", (json_int_t)p->rates.decode_width, "train",
                                p->rates.train, "update", p->rates.update);
-    return json_pack("{s:o, s:o, s:f, s:f, s:f, s:o, s:o}", "memory", memory, "phases", phases_json(p),
-                     "nodes", p->nodes, "pairs", p->pairs, "seconds", p->seconds, "data", data_json(&p->data),
-                     "rates", speeds);
+    return json_pack("{s:o, s:o, s:f, s:f, s:f, s:f, s:o, s:o}", "memory", memory, "phases", phases_json(p),
+                     "nodes", p->nodes, "pairs", p->pairs, "right_chains", p->right_chains, "seconds",
+                     p->seconds, "data", data_json(&p->data), "rates", speeds);
 }
 
 static void put_time(text_buffer *out, double seconds) {
@@ -437,8 +462,10 @@ void plan_table(const plan *p, text_buffer *out) {
     put_time(out, p->seconds);
     text_printf(
         out,
-        "\n\na tree: about %.0f nodes, %.1f pairs; a rationale: %.1f steps of %.0f tokens; a prompt: %.0f\n"
+        "\n\na tree: about %.0f nodes, %.1f pairs, %.1f right chains, were %.0f%% of all chains right\n"
+        "a rationale: %.1f steps of %.0f tokens; a prompt: %.0f\n"
         "speeds: prefill %.0f, decode %.0f (%lld side by side), training %.0f tokens/s, an update %.2f s\n",
-        p->nodes, p->pairs, p->data.steps, p->data.step_tokens, p->data.prompt_tokens, p->rates.prefill,
-        p->rates.decode, (long long)p->rates.decode_width, p->rates.train, p->rates.update);
+        p->nodes, p->pairs, p->right_chains, 100 * p->data.right, p->data.steps, p->data.step_tokens,
+        p->data.prompt_tokens, p->rates.prefill, p->rates.decode, (long long)p->rates.decode_width,
+        p->rates.train, p->rates.update);
 }

@@ -52,8 +52,8 @@ enum { PLAN_PHASES = 5 };
 typedef struct {
     plan_memory memory;
     plan_phase phases[PLAN_PHASES];
-    double nodes, pairs; /* a tree */
-    double seconds;      /* of all */
+    double nodes, pairs, right_chains; /* a tree */
+    double seconds;                    /* of all */
     plan_data data;
     plan_rates rates;
 } plan;

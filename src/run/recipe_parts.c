@@ -102,6 +102,15 @@ loss_options recipe_loss_options(const recipe *r) {
                           .nll_per_token = r->learn.nll_per_token};
 }
 
+bool recipe_learns_from_pairs(const recipe *r) {
+    return r->learn.loss != RECIPE_RFT &&
+           (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
+}
+
+bool recipe_learns_from_chains(const recipe *r) {
+    return r->learn.loss == RECIPE_RFT || (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
+}
+
 trainer_settings recipe_sft_settings(const recipe *r) {
     return (trainer_settings){.beta1 = r->sft.beta1,
                               .beta2 = r->sft.beta2,

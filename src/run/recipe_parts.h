@@ -14,6 +14,9 @@ search_config recipe_inference_config(const recipe *r);
 
 /* learn.loss and its numbers; kind is LOSS_DPO for rft, which has no pairs. */
 loss_options recipe_loss_options(const recipe *r);
+/* Whether an update learns from the trees' pairs, and from their right chains. */
+bool recipe_learns_from_pairs(const recipe *r);
+bool recipe_learns_from_chains(const recipe *r);
 
 trainer_settings recipe_sft_settings(const recipe *r);
 trainer_settings recipe_learn_settings(const recipe *r);

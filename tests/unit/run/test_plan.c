@@ -114,10 +114,53 @@ static void test_default_preset(void **state) {
     plan p = planned("search.preset", "default", NULL, NULL);
     assert_true(p.nodes > 4 && p.nodes < base.nodes / 2);
     assert_true(p.phases[1].seconds < base.phases[1].seconds / 2);
-    near(p.phases[2].trained, 4 * 10 * p.pairs * (100 + 60 + 60.0));
-    assert_int_equal(p.phases[2].updates, 4 * (int64_t)ceil(10 * p.pairs / 4));
     near(p.memory.optimizer, 4 * p.memory.masters);
     near(base.memory.optimizer, 3 * base.memory.masters);
+}
+
+/* The default preset learns from pairs and from right chains, rft from the chains alone: each as often as
+ * there are epochs, in as many updates as the longer list fills. */
+static void test_right_chains(void **state) {
+    (void)state;
+    plan both = planned("search.preset", "default", NULL, NULL),
+         pairs = planned("search.preset", "default", "learn.nll", "0"),
+         chains = planned("search.preset", "default", "learn.loss", "rft"), p;
+    near(pairs.phases[2].trained, 4 * 10 * both.pairs * (100 + 60 + 60.0));
+    near(both.phases[2].trained, pairs.phases[2].trained + chains.phases[2].trained);
+    double chain = chains.phases[2].trained / (4 * 10 * both.right_chains) - 100;
+    assert_true(both.right_chains > 0.2 && chain > 30 && chain < 240); /* four steps of 30 on the mean */
+    assert_int_equal(pairs.phases[2].updates, 4 * (int64_t)ceil(10 * both.pairs / 4));
+    assert_int_equal(chains.phases[2].updates, 4 * (int64_t)ceil(10 * both.right_chains / 4));
+    assert_int_equal(both.phases[2].updates, 4 * (int64_t)ceil(10 * fmax(both.pairs, both.right_chains) / 4));
+    p = planned("search.preset", "default", "learn.max_chains", "1");
+    assert_true(p.right_chains > 0 && p.right_chains <= 1 && p.right_chains < both.right_chains);
+    p = planned("search.preset", "default", "learn.steps", "2");
+    assert_int_equal(p.phases[2].updates, 2);
+    near(p.phases[2].trained,
+         both.phases[2].trained * 2 * 4 / (4 * 10 * fmax(both.pairs, both.right_chains)));
+}
+
+/* What the quickstart's policy asked for at first (96 trees, 43% of the chains right): 6.5 nodes and 0.58
+ * distinct right chains a tree. Made-up steps never come twice, so that theirs are half as many again. */
+static void test_like_the_quickstart(void **state) {
+    (void)state;
+    recipe_override set[] = {{"model.path", "m", "test"},
+                             {"search.max_steps", "16", "test"},
+                             {"search.max_step_tokens", "16", "test"},
+                             {"search.max_chain_tokens", "200", "test"}};
+    recipe *r;
+    OK(recipe_load(&r, NULL, set, 4, &error));
+    model_config c;
+    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    plan_data like = data;
+    like.steps = 4.6;
+    like.step_tokens = 7;
+    like.prompt_tokens = 36;
+    like.right = 0.43;
+    plan p = plan_make(r, &c, &like, &rates);
+    assert_true(p.nodes > 5 && p.nodes < 13);
+    assert_true(p.right_chains > 0.4 && p.right_chains < 1.2);
+    recipe_free(r);
 }
 
 /* What a search over SmolLM2-135M asked for (16 trees, 1% of the chains right): 104 nodes, 6.7 pairs, 2432
@@ -256,6 +299,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_phases),         cmocka_unit_test(test_recipe_matters),
         cmocka_unit_test(test_default_preset), cmocka_unit_test(test_like_a_real_search),
+        cmocka_unit_test(test_right_chains),   cmocka_unit_test(test_like_the_quickstart),
         cmocka_unit_test(test_memory),         cmocka_unit_test(test_measure),
         cmocka_unit_test(test_session),
     };
