@@ -33,6 +33,7 @@ typedef struct {
     int64_t kv_tokens;        /* size of the KV cache */
     int32_t max_batch_tokens; /* tokens of one call of model_extend; 0: 512 */
     int32_t max_sequences;    /* sequences in flight; 0: 64 */
+    bool plain; /* lm_search, to compare with: one tree and one candidate at a time, all computed anew */
     const volatile sig_atomic_t *stop; /* looked at between calls; not zero: ESP_INTERRUPTED. May be NULL */
     int64_t *tree_nanoseconds; /* the time in search_next and search_feed is added to it; NULL: no clock */
 } lm_settings;

@@ -207,11 +207,20 @@ void lane_ask(wave *w, grove *g, int32_t index, int32_t feed);
 void lane_deliver(wave *w, grove *g, int32_t index, const kv_read *reads);
 
 /* lm_wave.c: the scheduler */
-/* Sets what all groves begin with apart from their prefixes. */
+/* Sets the ids that all groves begin with apart from their prefixes. */
 void wave_share(wave *w);
 esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error);
+/* Gives up all that a grove holds. */
+void grove_clear(wave *w, grove *g);
 /* Frees everything; all pages are free again. */
 void wave_free(wave *w);
+
+/* lm_search.c */
+/* (3.1) A step's ids as the judge sees them: without end-of-sequence. */
+int32_t grove_judged_length(const grove *g, const search_node *node);
+
+/* lm_plain.c: in wave_run's place, with nothing shared */
+esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error);
 
 /* lm.c */
 /* Appends the text of ids, without control tokens, as the continuation of a text. */

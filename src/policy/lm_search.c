@@ -34,8 +34,7 @@ static int64_t path_tokens(const grove *g, int32_t node) {
     return search_path_ids(g->job->search, node, NULL);
 }
 
-/* (3.1) A step's ids as the judge sees them: without end-of-sequence. */
-static int32_t judged_length(const grove *g, const search_node *node) {
+int32_t grove_judged_length(const grove *g, const search_node *node) {
     if (!search_outcome_is_finished(node->outcome) || node->n == 0) return node->n;
     for (int i = 0; i < g->rules.end_count; i++)
         if (node->ids[node->n - 1] == g->rules.ends[i]) return node->n - 1;
@@ -52,7 +51,7 @@ static int64_t plan_judge(wave *w, grove *g) {
     for (int32_t i = 0; i < r->count; i++) {
         search_node node = search_node_at(g->job->search, r->node + i);
         ids[i] = node.ids;
-        n[i] = judged_length(g, &node);
+        n[i] = grove_judged_length(g, &node);
     }
     pages += lanes_plan_judge(g, w->p, ids, n, r->count, way);
     mem_free(ids);
@@ -148,8 +147,8 @@ static esp_status begin_search(wave *w, grove *g, esp_error *error) {
     g->rules.max_step_tokens = r->to_end ? INT32_MAX : g->step_limit;
     g->rules.size = r->to_end ? STEP_LINE : lm_rules(w->p).size;
     step_machine machine = machine_at(w, g, r->node);
-    int32_t fork = (int32_t)g->lanes.count - 1;
-    assert(g->lanes.at[fork].fork);
+    int32_t fork = (int32_t)g->lanes.count - 1; /* -1: the plain way has no lanes */
+    assert(fork < 0 || g->lanes.at[fork].fork);
     for (int32_t i = 0; i < r->count; i++) {
         candidate c = {.lane = fork,
                        .key = rng_mix(r->key, (uint64_t)(r->first_candidate + i)),
@@ -343,7 +342,7 @@ static esp_status search_part(lm_policy *p, void *all, int64_t first, int64_t n,
     }
     if (status == ESP_OK) {
         wave_share(&w);
-        status = wave_run(&w, progress, user, error);
+        status = p->set.plain ? plain_run(&w, progress, user, error) : wave_run(&w, progress, user, error);
     }
     if (status == ESP_OK && n > 0) counts_add(&jobs[0].counts, &w.counts);
     counts_add(counts, &w.counts);

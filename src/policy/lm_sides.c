@@ -27,7 +27,7 @@ esp_status lm_sides_new(lm_policy *p, esp_error *error) {
     int all = model_threads(p->m);
     if (all > most) all = (int)most;
     if (all > LM_SIDES) all = LM_SIDES;
-    if (all < 1) all = 1;
+    if (all < 1 || p->set.plain) all = 1;
     ESP_TRY(kv_new(&p->kv, p->m, p->set.kv_tokens / all, error));
     if (all == 1) return ESP_OK;
     p->side = MEM_ARRAY(lm_policy, all - 1);

@@ -12,7 +12,6 @@ enum { LEAST_SHARED = 8 };
 
 void wave_share(wave *w) {
     for (int side = 0; side < SIDES; side++) {
-        w->shared_run[side] = -1;
         if (w->count < 2 || w->groves[0].prefix[side].count == 0) continue;
         const token_list *first = &w->groves[0].prefix[side];
         int64_t same = first->count;
@@ -30,8 +29,14 @@ void wave_share(wave *w) {
             own->count -= same;
             memmove(own->at, own->at + same, (size_t)own->count * sizeof *own->at);
         }
+    }
+}
+
+static void open_shared(wave *w) {
+    for (int side = 0; side < SIDES; side++) {
+        if (w->shared[side].count == 0) continue;
         w->shared_run[side] = kv_run_new(w->p->kv, -1);
-        w->promised += pages_of(same);
+        w->promised += pages_of(w->shared[side].count);
     }
 }
 
@@ -192,7 +197,7 @@ static void deliver(wave *w) {
 
 /* ---- Until all is done ---- */
 
-static void grove_clear(wave *w, grove *g) {
+void grove_clear(wave *w, grove *g) {
     release_lanes(w, g);
     grove_release(w, g);
     for (int64_t i = 0; i < g->candidates.count; i++) candidate_free(&g->candidates.at[i]);
@@ -235,6 +240,7 @@ static esp_status finish_requests(wave *w, esp_error *error) {
 }
 
 esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error) {
+    open_shared(w);
     while (w->done < w->count) {
         if (w->p->set.stop && *w->p->set.stop)
             return error_set(error, ESP_INTERRUPTED, NULL, "stopped on request");
