@@ -1,19 +1,25 @@
 /* espalier bench: own speeds as one JSON document, beside the machine's own limit measured in the same run.
- */
+ * Each part runs in a process of its own, so that its peak memory is its own. */
 #include "app/bench_measure.h"
-#include "base/clock.h"
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/progress.h"
 #include "app/verbs.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 typedef struct {
     policy_flags policy;
     int64_t repeats, problems;
-    bool train, search;
+    double plain_seconds;
+    char *only, *pairs;
 } bench_flags;
+
+#define PART_NAMES "limit, load, prefill, decode, judge, search, plain, sft, dpo, arith"
 
 /* As POLICY_FLAGS, but the model may be left out. */
 static const option bench_options[] = {
@@ -26,9 +32,9 @@ static const option bench_options[] = {
      .type = OPTION_INT,
      .initial = "3",
      .low = 1,
-     .high = 1000,
+     .high = 100,
      .offset = offsetof(bench_flags, repeats),
-     .help = "repeats of each measurement; the fastest counts"},
+     .help = "laps of each measurement; the best and the median are given"},
     {.flag = "--problems",
      .type = OPTION_INT,
      .initial = "16",
@@ -36,28 +42,73 @@ static const option bench_options[] = {
      .high = 4096,
      .offset = offsetof(bench_flags, problems),
      .help = "trees side by side in the search"},
-    {.flag = "--training",
-     .type = OPTION_BOOL,
-     .initial = "true",
-     .offset = offsetof(bench_flags, train),
-     .help = "measure the DPO and SFT steps too"},
-    {.flag = "--search",
-     .type = OPTION_BOOL,
-     .initial = "true",
-     .offset = offsetof(bench_flags, search),
-     .help = "measure the search too, where there is a model"},
+    {.flag = "--plain-seconds",
+     .type = OPTION_FLOAT,
+     .initial = "60",
+     .low = 0,
+     .high = 1e6,
+     .offset = offsetof(bench_flags, plain_seconds),
+     .help = "how long the same problems are searched the plain way, two of them at least"},
+    {.flag = "--pairs",
+     .type = OPTION_PATH,
+     .offset = offsetof(bench_flags, pairs),
+     .help = "JSONL with the pairs of the DPO step; without it 32 made-up ones in the shape of a search's"},
+    {.flag = "--only",
+     .type = OPTION_STRING,
+     .offset = offsetof(bench_flags, only),
+     .help = "parts to measure, commas between them: " PART_NAMES},
 };
 
-typedef struct {
-    const bench_flags *flags;
-    compute *compute;
-    model *model;
-    tokenizer *tokenizer;
-    json_t *result;
-    progress *bar;
-} bench;
+/* ---- The parts ---- */
 
-/* ---- the model ---- */
+enum { NEEDS_MODEL = 1, NEEDS_TOKENIZER = 2, NEEDS_LIMIT = 4, NEEDS_MASTERS = 8 };
+
+typedef struct {
+    const char *name, *key; /* as --only and as the document have it */
+    bench_measure *measure;
+    unsigned needs;
+} bench_part;
+
+static const bench_part parts[] = {
+    {"limit", "gemm_limit", bench_gemm_limit, 0},
+    {"load", "load", bench_load, 0},
+    {"prefill", "prefill", bench_prefill, NEEDS_MODEL | NEEDS_LIMIT},
+    {"decode", "decode", bench_decode, NEEDS_MODEL | NEEDS_LIMIT},
+    {"judge", "judge", bench_judge, NEEDS_MODEL | NEEDS_LIMIT},
+    {"search", "search", bench_search, NEEDS_MODEL | NEEDS_TOKENIZER | NEEDS_LIMIT},
+    {"plain", "plain", bench_plain, NEEDS_MODEL | NEEDS_TOKENIZER | NEEDS_LIMIT},
+    {"sft", "sft_step", bench_sft, NEEDS_MODEL | NEEDS_MASTERS | NEEDS_LIMIT},
+    {"dpo", "dpo_step", bench_dpo, NEEDS_MODEL | NEEDS_MASTERS | NEEDS_LIMIT},
+    {"arith", "search_arithmetic", bench_arithmetic, 0},
+};
+enum { PARTS = sizeof parts / sizeof *parts };
+
+/* Whether the list has the name; an empty list has all. */
+static bool is_wanted(const char *list, const char *name) {
+    size_t n = strlen(name);
+    if (!list[0]) return true;
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == 0)) return true;
+    }
+    return false;
+}
+
+static esp_status check_names(const char *list, esp_error *error) {
+    for (const char *at = list; *at;) {
+        size_t n = strcspn(at, ",");
+        int i = 0;
+        while (i < PARTS && (strlen(parts[i].name) != n || strncmp(at, parts[i].name, n) != 0)) i++;
+        if (i == PARTS)
+            return error_set(error, ESP_USAGE, "the parts are " PART_NAMES,
+                             "--only: there is no part \"%.*s\"", (int)n, at);
+        at += n;
+        at += *at == ',';
+    }
+    return ESP_OK;
+}
+
+/* ---- The model ---- */
 
 /* SmolLM2-135M (HuggingFaceTB/SmolLM2-135M, config.json). */
 static model_config smollm2_shape(void) {
@@ -77,152 +128,191 @@ static model_config smollm2_shape(void) {
                           .eos = 2};
 }
 
-static esp_status open_model(bench *b, bool trainable, esp_error *error) {
-    const policy_flags *flags = &b->flags->policy;
-    model_options options = {.compute = b->compute, .trainable = trainable, .context = flags->context};
-    if (flags->model[0]) return model_open(&b->model, flags->model, &options, error);
-    model_config shape = smollm2_shape();
-    model_memory need = model_memory_plan(&shape, b->compute->act, trainable, 0, 0);
+esp_status bench_open_model(const bench_place *b, bool trainable, model **out, esp_error *error) {
+    model_options options = {.compute = b->compute, .trainable = trainable, .context = b->context};
+    if (b->model_path[0]) return model_open(out, b->model_path, &options, error);
+    model_memory need = model_memory_plan(&b->config, b->type, trainable, 0, 0);
     ESP_TRY(memory_check(need.weights + need.masters + need.optimizer, "the bench's made-up model", error));
-    return model_create(&b->model, &shape, &options, 1, error);
+    return model_create(out, &b->config, &options, 1, error);
 }
 
-/* ---- measuring ---- */
+/* ---- A part, in a process of its own ---- */
 
-static void put(json_t *object, const char *key, double value) {
-    json_object_set_new(object, key, json_real(value));
-}
-
-static esp_status measure_sampling(bench *b, esp_error *error) {
-    static const int64_t widths[] = {1, 8, 32, 64};
-    int repeats = (int)b->flags->repeats;
-    int64_t context = model_context(b->model), prompt = context < 512 ? context : 512;
-    double rate;
-    ESP_TRY(bench_prefill(b->model, prompt, repeats, &rate, error));
-    json_object_set_new(b->result, "prefill",
-                        json_pack("{sI sf}", "tokens", (json_int_t)prompt, "tokens_per_second", rate));
-    json_t *decode = json_array();
-    json_object_set_new(b->result, "decode", decode);
-    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
-        progress_status(b->bar, "decode, %d side by side", (int)widths[i]);
-        ESP_TRY(bench_decode(b->model, widths[i], 128, 32, repeats, &rate, error));
-        json_array_append_new(decode, json_pack("{sI sI sf}", "sequences", (json_int_t)widths[i], "prompt",
-                                                (json_int_t)128, "tokens_per_second", rate));
-    }
-    progress_status(b->bar, "judge");
-    ESP_TRY(bench_judge(b->model, 256, 24, 24, repeats, &rate, error));
-    json_object_set_new(b->result, "judge",
-                        json_pack("{sI sI sI sf sf}", "prefix", (json_int_t)256, "step", (json_int_t)24,
-                                  "suffix", (json_int_t)24, "judgements_per_second", rate,
-                                  "tokens_per_second", 48 * rate));
+static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_part *part,
+                          esp_error *error) {
+    b->config = smollm2_shape();
+    if (b->model_path[0]) ESP_TRY(model_read_config(&b->config, b->model_path, error));
+    ESP_TRY(compute_new(&b->compute, flags->policy.compute ? "ref" : "cpu", b->type,
+                        (int)flags->policy.threads, error));
+    if (part->needs & NEEDS_LIMIT)
+        ESP_TRY(bench_limit_measure(&b->config, b->type, b->compute->threads, 512, b->repeats, &b->limit,
+                                    NULL, error));
+    b->clock = compute_clock_new(b->compute);
+    bool text = part->needs & NEEDS_TOKENIZER || (part->measure == bench_dpo && b->pairs[0]);
+    if (text && b->model_path[0]) ESP_TRY(tokenizer_open(&b->tokenizer, b->model_path, error));
+    if (part->needs & NEEDS_MODEL)
+        ESP_TRY(bench_open_model(b, part->needs & NEEDS_MASTERS, &b->model, error));
     return ESP_OK;
 }
 
-static json_t *step_json(const bench_step *s) {
-    return json_pack("{sI sI sI sf sf}", "rows", (json_int_t)s->rows, "tokens", (json_int_t)s->tokens,
-                     "tokens_computed", (json_int_t)s->tokens_computed, "seconds", s->seconds,
-                     "tokens_per_second", (double)s->tokens_computed / s->seconds);
-}
-
-static esp_status measure_training(bench *b, esp_error *error) {
-    trainer *t;
-    trainer_settings settings = trainer_defaults();
-    settings.microbatch_tokens = 4096; /* as learn.tokens_per_microbatch has it */
-    bench_step step;
-    int repeats = (int)b->flags->repeats;
-    model_free(b->model);
-    b->model = NULL;
-    ESP_TRY(open_model(b, true, error));
-    ESP_TRY(trainer_new(&t, b->model, &settings, error));
-    progress_status(b->bar, "DPO step");
-    esp_status status = bench_dpo(t, repeats, &step, error);
-    if (status == ESP_OK) json_object_set_new(b->result, "dpo_step", step_json(&step));
-    progress_step(b->bar, 1);
-    progress_status(b->bar, "SFT step");
-    if (status == ESP_OK) status = bench_sft(t, repeats, &step, error);
-    if (status == ESP_OK) json_object_set_new(b->result, "sft_step", step_json(&step));
-    trainer_free(t);
-    return status;
-}
-
-static double peak_gigabytes(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss * 1024 / 1e9;
-}
-
-/* How near prefill (one token read) and the widest decode (all read) come to the products alone. */
-static void compare_with_limit(json_t *result) {
-    const json_t *limit = json_object_get(result, "gemm_limit");
-    double layers = json_number_value(json_object_get(limit, "tokens_per_second")),
-           with_head = json_number_value(json_object_get(limit, "tokens_per_second_with_head"));
-    json_t *prefill = json_object_get(result, "prefill"), *decode = json_object_get(result, "decode");
-    json_t *widest = json_array_get(decode, json_array_size(decode) - 1);
-    put(prefill, "share_of_limit", json_number_value(json_object_get(prefill, "tokens_per_second")) / layers);
-    put(widest, "share_of_limit",
-        json_number_value(json_object_get(widest, "tokens_per_second")) / with_head);
-}
-
-static esp_status measure_all(bench *b, esp_error *error) {
-    const bench_flags *flags = b->flags;
-    json_t *limit, *search;
-    double began = clock_seconds();
-    ESP_TRY(open_model(b, false, error));
-    put(b->result, "load_seconds", clock_seconds() - began);
-    json_object_set_new(b->result, "compute", json_string(compute_describe(b->compute)));
-    progress_step(b->bar, 1);
-    progress_status(b->bar, "the machine's limit");
-    ESP_TRY(bench_gemm_limit(model_configuration(b->model), b->compute->act, b->compute->threads, 512,
-                             (int)flags->repeats, &limit, error));
-    json_object_set_new(b->result, "gemm_limit", limit);
-    progress_step(b->bar, 1);
-    ESP_TRY(measure_sampling(b, error));
-    compare_with_limit(b->result);
-    put(b->result, "peak_gigabytes_sampling", peak_gigabytes());
-    progress_step(b->bar, 1);
-    if (flags->search && b->tokenizer) {
-        progress_status(b->bar, "search");
-        ESP_TRY(bench_search(b->model, b->tokenizer, flags->problems, &search, error));
-        json_object_set_new(b->result, "search", search);
-    } else
-        json_object_set_new(b->result, "search", json_null());
-    progress_step(b->bar, 1);
-    if (flags->train) ESP_TRY(measure_training(b, error));
-    put(b->result, "peak_gigabytes", peak_gigabytes());
-    return ESP_OK;
-}
-
-static esp_status bench_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    bench b = {.flags = own, .result = json_object()};
-    const policy_flags *flags = &b.flags->policy;
-    const char *name = flags->model[0] ? flags->model : "made up, in the shape of SmolLM2-135M";
-    (void)arguments; /* the document is JSON with and without --json */
-    json_object_set_new(b.result, "version", json_string(esp_version()));
-    json_object_set_new(b.result, "model", json_string(name));
-    esp_status status = compute_new(&b.compute, flags->compute ? "ref" : "cpu",
-                                    flags->dtype ? DTYPE_F32 : DTYPE_BF16, (int)flags->threads, error);
-    if (status == ESP_OK && flags->model[0] && b.flags->search)
-        status = tokenizer_open(&b.tokenizer, flags->model, error);
+/* {"result", "compute", "limit_gflops"}, or {"code", "message", "hint"}. */
+static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
+    esp_error error = {0};
+    bench_place b = {.repeats = (int)flags->repeats,
+                     .problems = flags->problems,
+                     .plain_seconds = flags->plain_seconds,
+                     .pairs = flags->pairs,
+                     .model_path = flags->policy.model,
+                     .context = flags->policy.context,
+                     .type = flags->policy.dtype ? DTYPE_F32 : DTYPE_BF16};
+    json_t *result = NULL, *answer;
+    esp_status status = prepare(&b, flags, part, &error);
+    if (status == ESP_OK) status = part->measure(&b, &result, &error);
     if (status == ESP_OK) {
-        b.bar = progress_begin("bench", 5, "parts");
-        status = measure_all(&b, error);
-        progress_end(b.bar);
+        answer = json_pack("{so ss}", "result", result, "compute", compute_describe(b.compute));
+        if (part->needs & NEEDS_LIMIT) bench_put(answer, "limit_gflops", b.limit.flops / 1e9);
+    } else {
+        json_decref(result);
+        answer = json_pack("{si so so}", "code", (int)status, "message",
+                           json_from_text(error.message, strlen(error.message)), "hint",
+                           json_from_text(error.hint, strlen(error.hint)));
     }
     tokenizer_close(b.tokenizer);
     model_free(b.model);
     compute_free(b.compute);
-    if (status == ESP_OK) return output_json(b.result, 6, error);
-    json_decref(b.result);
+    compute_clock_free(b.clock);
+    return answer;
+}
+
+/* Starts the part's process; *from is where its answer comes from. */
+static esp_status start_part(const bench_flags *flags, const bench_part *part, pid_t *child, int *from,
+                             esp_error *error) {
+    int ends[2];
+    if (pipe(ends) != 0) return error_fail(error, NULL, "the bench's pipe: %s", strerror(errno));
+    *child = fork();
+    if (*child < 0) {
+        int why = errno;
+        close(ends[0]);
+        close(ends[1]);
+        return error_fail(error, NULL, "a process for the bench's %s: %s", part->name, strerror(why));
+    }
+    if (*child == 0) {
+        close(ends[0]);
+        json_t *answer = measure_part(flags, part);
+        int failed = json_dumpfd(answer, ends[1], JSON_COMPACT);
+        json_decref(answer);
+        _exit(failed ? 1 : 0);
+    }
+    close(ends[1]);
+    *from = ends[0];
+    return ESP_OK;
+}
+
+/* *answer as measure_part has it, with "peak_gigabytes". */
+static esp_status run_part(const bench_flags *flags, const bench_part *part, json_t **answer,
+                           esp_error *error) {
+    pid_t child = -1;
+    int from = -1, state = 0;
+    struct rusage used = {0};
+    json_error_t why;
+    ESP_TRY(start_part(flags, part, &child, &from, error));
+    *answer = json_loadfd(from, 0, &why);
+    close(from);
+    while (wait4(child, &state, 0, &used) < 0 && errno == EINTR) continue;
+    esp_status status = ESP_OK;
+    if (WIFSIGNALED(state))
+        status = error_fail(
+            error, "see whether the machine has enough memory (9 is SIGKILL), or leave it out (--only)",
+            "the bench's %s was ended by signal %d", part->name, WTERMSIG(state));
+    else if (!*answer)
+        status = error_fail(error, NULL, "the bench's %s gave no answer: %s", part->name, why.text);
+    else if (json_object_get(*answer, "code"))
+        status = error_set(error, (esp_status)json_integer_value(json_object_get(*answer, "code")),
+                           json_string_value(json_object_get(*answer, "hint")), "%s",
+                           json_string_value(json_object_get(*answer, "message")));
+    else
+        bench_put(*answer, "peak_gigabytes", (double)used.ru_maxrss * 1024 / 1e9);
+    if (status != ESP_OK) json_decref(*answer);
+    return status;
+}
+
+/* ---- The document ---- */
+
+/* The plain way beside the search: how many trees came out equal, and how many times as long it takes. Where
+ * it was stopped early, or sampled other trees, its time is taken in proportion to the tokens sampled. */
+static void compare_with_plain(json_t *document) {
+    const json_t *search = json_object_get(document, "search");
+    json_t *plain = json_object_get(document, "plain");
+    if (!json_is_object(search) || !json_is_object(plain)) return;
+    const json_t *all = json_object_get(search, "trees"), *own = json_object_get(plain, "trees");
+    int64_t equal = 0;
+    for (size_t i = 0; i < json_array_size(own); i++)
+        equal += json_equal(json_object_get(json_array_get(all, i), "key"),
+                            json_object_get(json_array_get(own, i), "key"));
+    double sampled = json_number_value(json_object_get(search, "tokens_sampled")),
+           sampled_plain = json_number_value(json_object_get(plain, "tokens_sampled")),
+           seconds = json_number_value(json_object_get(plain, "seconds")) * sampled / sampled_plain;
+    json_object_set_new(plain, "trees_equal", json_integer(equal));
+    bench_put(plain, "search_is_times_as_fast",
+              seconds / json_number_value(json_object_get(search, "seconds_median")));
+}
+
+static esp_status measure_all(const bench_flags *flags, progress *bar, json_t *document, esp_error *error) {
+    json_t *each = json_object();
+    double peak = 0;
+    json_object_set_new(document, "parts", each);
+    for (int i = 0; i < PARTS; i++) {
+        const bench_part *part = &parts[i];
+        json_t *answer;
+        if (!is_wanted(flags->only, part->name)) continue;
+        json_object_set_new(document, part->key, json_null());
+        if (part->needs & NEEDS_TOKENIZER && !flags->policy.model[0]) continue;
+        progress_status(bar, "%s", part->name);
+        ESP_TRY(run_part(flags, part, &answer, error));
+        json_object_set(document, part->key, json_object_get(answer, "result"));
+        json_object_set(document, "compute", json_object_get(answer, "compute"));
+        json_object_del(answer, "result");
+        json_object_del(answer, "compute");
+        double own = json_number_value(json_object_get(answer, "peak_gigabytes"));
+        if (own > peak) peak = own;
+        json_object_set_new(each, part->name, answer);
+        progress_step(bar, 1);
+    }
+    bench_put(document, "peak_gigabytes", peak);
+    compare_with_plain(document);
+    return ESP_OK;
+}
+
+static esp_status bench_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    const bench_flags *flags = own;
+    const char *name = flags->policy.model[0] ? flags->policy.model : "made up, in the shape of SmolLM2-135M";
+    (void)arguments; /* the document is JSON with and without --json */
+    ESP_TRY(check_names(flags->only, error));
+    json_t *document =
+        json_pack("{ss so}", "version", esp_version(), "model", json_from_text(name, strlen(name)));
+    int64_t wanted = 0;
+    for (int i = 0; i < PARTS; i++)
+        wanted += is_wanted(flags->only, parts[i].name) &&
+                  !(parts[i].needs & NEEDS_TOKENIZER && !flags->policy.model[0]);
+    progress *bar = progress_begin("bench", wanted, "parts");
+    esp_status status = measure_all(flags, bar, document, error);
+    progress_end(bar);
+    if (status == ESP_OK) return output_json(document, 6, error);
+    json_decref(document);
     return status;
 }
 
 const app_verb verb_bench = {
-    .cli = {.name = "bench",
-            .summary = "own speeds as JSON, beside the machine's limit",
-            .options = {bench_options, sizeof bench_options / sizeof *bench_options},
-            .about = "Prefill, decoding, judging, search, DPO and SFT steps, load time, peak memory, and the "
-                     "rate of\n"
-                     "oneDNN's products at the model's shapes in the same run. One JSON document."},
+    .cli =
+        {.name = "bench",
+         .summary = "own speeds as JSON, beside the machine's limit",
+         .options = {bench_options, sizeof bench_options / sizeof *bench_options},
+         .about =
+             "Loading, prefill, decoding, judging, search, the same search done the plain way, SFT and DPO "
+             "steps,\n"
+             "the search's arithmetic without a model, the peak memory of each by itself, and the rate of "
+             "oneDNN's\n"
+             "products at the model's shapes in the same run (docs/speed.md). One JSON document."},
     .own_size = sizeof(bench_flags),
     .run = bench_run,
 };

@@ -1,9 +1,99 @@
+/* Laps, the machine's limit, sampling and judging of `espalier bench`. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include "compute/cpu/onednn.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+/* ---- Laps ---- */
+
+void bench_lap(bench_laps *laps, double seconds) {
+    if (laps->count < BENCH_LAPS) laps->seconds[laps->count++] = seconds;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+double bench_best(const bench_laps *laps) {
+    double best = laps->seconds[0];
+    for (int i = 1; i < laps->count; i++)
+        if (laps->seconds[i] < best) best = laps->seconds[i];
+    return best;
+}
+
+double bench_median(const bench_laps *laps) {
+    bench_laps sorted = *laps;
+    int n = sorted.count;
+    qsort(sorted.seconds, (size_t)n, sizeof *sorted.seconds, by_size);
+    return (sorted.seconds[(n - 1) / 2] + sorted.seconds[n / 2]) / 2;
+}
+
+void bench_put(json_t *object, const char *key, double value) {
+    json_object_set_new(object, key, json_real(value));
+}
+
+static void put_pair(json_t *object, const char *key, double best, double median) {
+    char name[64];
+    snprintf(name, sizeof name, "%s_median", key);
+    bench_put(object, key, best);
+    bench_put(object, name, median);
+}
+
+void bench_put_seconds(json_t *object, const bench_laps *laps) {
+    put_pair(object, "seconds", bench_best(laps), bench_median(laps));
+}
+
+void bench_put_rate(json_t *object, const char *key, double work, const bench_laps *laps) {
+    put_pair(object, key, work / bench_best(laps), work / bench_median(laps));
+}
+
+/* ---- Where the time goes ---- */
+
+double bench_cpu_seconds(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds, double tree_seconds) {
+    static const char *const names[COMPUTE_GROUPS] = {"products", "attention", "vocabulary",
+                                                      "other_operations"};
+    compute_times t = compute_clock_read(b->clock);
+    double threads = b->compute->threads, all = threads * wall, tree = tree_seconds > 0 ? tree_seconds : 0;
+    double inside = 0, inside_cores = 0, outside, idle;
+    json_t *out = json_object(), *list = json_array();
+    for (int g = 0; g < COMPUTE_GROUPS; g++) {
+        inside += t.seconds[g];
+        inside_cores += t.core_seconds[g];
+        bench_put(out, names[g], t.core_seconds[g] / all);
+    }
+    if (model_threads(b->model) > 1) { /* workers side by side, which sleep when they are done */
+        idle = all > cpu_seconds ? all - cpu_seconds : 0;
+        outside = all - idle - inside_cores - tree;
+    } else {
+        outside = wall - inside - tree;
+        idle = (threads - 1) * (wall - inside);
+    }
+    if (tree_seconds >= 0) bench_put(out, "tree", tree / all);
+    bench_put(out, "outside", outside > 0 ? outside / all : 0);
+    bench_put(out, "idle", idle / all);
+    for (int i = 0; i < t.operations; i++)
+        json_array_append_new(list,
+                              json_pack("{ss sI sf}", "name", t.operation[i].name, "calls",
+                                        (json_int_t)t.operation[i].calls, "seconds", t.operation[i].seconds));
+    json_object_set_new(out, "operations", list);
+    return out;
+}
+
+/* ---- Made-up text ---- */
 
 /* Ids that are no control tokens in any vocabulary of some size: content does not change the speed. */
 static int32_t made_up(uint64_t key, int64_t i, int64_t vocab) {
@@ -15,7 +105,7 @@ static void fill(int32_t *ids, int64_t n, uint64_t key, int64_t vocab) {
     for (int64_t i = 0; i < n; i++) ids[i] = made_up(key, i, vocab);
 }
 
-/* ---- the machine's limit ---- */
+/* ---- The machine's limit ---- */
 
 static const double LEAST_SECONDS = 0.02;
 
@@ -36,8 +126,8 @@ static void small_numbers(void *at, int64_t n, dtype type) {
     }
 }
 
-/* Seconds of one product of `rows` tokens with the matrix. */
-static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repeats, double *best,
+/* Times products of `rows` tokens with the matrix. */
+static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repeats, bench_laps *laps,
                             esp_error *error) {
     dtype type = gemm_input(g);
     void *a = NULL, *b = NULL, *c = NULL;
@@ -53,14 +143,12 @@ static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repe
         small_numbers(b, s->out * s->in, type);
         status = gemm_matrix_set(g, matrix, b, 1, s->in, error); /* stored [out, in] */
     }
-    *best = 1e30;
     double start = clock_seconds(); /* a product of microseconds is repeated for a while */
     for (int i = 0; (i < 4 * repeats + 1 || clock_seconds() - start < LEAST_SECONDS) && status == ESP_OK;
          i++) {
         double began = clock_seconds();
         status = gemm_multiply(g, matrix, rows, a, c, type, false, error);
-        double took = clock_seconds() - began;
-        if (i > 0 && took < *best) *best = took;
+        if (i > 0) bench_lap(laps, clock_seconds() - began);
     }
     gemm_matrix_free(matrix);
     mem_big_free(a);
@@ -69,8 +157,8 @@ static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repe
     return status;
 }
 
-esp_status bench_gemm_limit(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
-                            json_t **out, esp_error *error) {
+esp_status bench_limit_measure(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
+                               bench_limit *out, json_t *matrices, esp_error *error) {
     int64_t D = config->width, HE = (int64_t)config->heads * config->head_width,
             GE = (int64_t)config->kv_heads * config->head_width;
     gemm_shape shapes[] = {{"qkv", HE + 2 * GE, D},
@@ -80,36 +168,85 @@ esp_status bench_gemm_limit(const model_config *config, dtype type, int threads,
                            {"head", config->vocab, D}};
     enum { LAYER = 4 }; /* shapes of a layer; the head comes once */
     gemm *g;
-    char description[96];
+    *out = (bench_limit){0};
     ESP_TRY(gemm_new(&g, type, threads, error));
-    gemm_describe(g, description, sizeof description);
-    json_t *matrices = json_array();
-    double flop = 0, seconds = 0, head = 0, best = 0;
+    double flop = 0, seconds = 0, median = 0, head = 0;
     esp_status status = ESP_OK;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && status == ESP_OK; i++) {
-        double took, work = 2.0 * (double)rows * (double)shapes[i].out * (double)shapes[i].in;
-        status = time_gemm(g, &shapes[i], rows, repeats, &took, error);
+        bench_laps laps = {.count = 0};
+        double work = 2.0 * (double)rows * (double)shapes[i].out * (double)shapes[i].in;
+        status = time_gemm(g, &shapes[i], rows, repeats, &laps, error);
+        if (status != ESP_OK) break;
+        double took = bench_best(&laps);
         flop += work * (i < LAYER ? config->layers : 0);
         seconds += took * (i < LAYER ? config->layers : 0);
+        median += bench_median(&laps) * (i < LAYER ? config->layers : 0);
         if (i == LAYER) head = took;
-        if (work / took > best) best = work / took;
-        json_array_append_new(matrices, json_pack("{ss sI sI sf}", "name", shapes[i].name, "out",
-                                                  (json_int_t)shapes[i].out, "in", (json_int_t)shapes[i].in,
-                                                  "gflops", work / took / 1e9));
+        if (work / took > out->best_flops) out->best_flops = work / took;
+        if (matrices)
+            json_array_append_new(matrices, json_pack("{ss sI sI sf}", "name", shapes[i].name, "out",
+                                                      (json_int_t)shapes[i].out, "in",
+                                                      (json_int_t)shapes[i].in, "gflops", work / took / 1e9));
     }
     gemm_free(g);
-    if (status != ESP_OK) {
-        json_decref(matrices);
-        return status;
-    }
-    *out = json_pack("{ss sI sf sf sf sf so}", "by", description, "rows", (json_int_t)rows, "gflops",
-                     flop / seconds / 1e9, "best_gflops", best / 1e9, "tokens_per_second",
-                     (double)rows / seconds, "tokens_per_second_with_head", (double)rows / (seconds + head),
-                     "matrices", matrices);
+    ESP_TRY(status);
+    out->flops = flop / seconds;
+    out->flops_median = flop / median;
+    out->tokens = (double)rows / seconds;
+    out->tokens_with_head = (double)rows / (seconds + head);
     return ESP_OK;
 }
 
-/* ---- sampling ---- */
+static json_t *limit_json(const bench_limit *l, int64_t rows) {
+    return json_pack("{sI sf sf sf sf sf}", "rows", (json_int_t)rows, "gflops", l->flops / 1e9,
+                     "gflops_median", l->flops_median / 1e9, "best_gflops", l->best_flops / 1e9,
+                     "tokens_per_second", l->tokens, "tokens_per_second_with_head", l->tokens_with_head);
+}
+
+esp_status bench_gemm_limit(bench_place *b, json_t **out, esp_error *error) {
+    static const int64_t heights[] = {1, 8, 32, 64, 512, 2048};
+    bench_limit limit;
+    json_t *matrices = json_array(), *list = json_array();
+    esp_status status = bench_limit_measure(&b->config, b->type, b->compute->threads, 512, b->repeats, &limit,
+                                            matrices, error);
+    *out = json_object();
+    if (status == ESP_OK) json_object_update_new(*out, limit_json(&limit, 512));
+    json_object_set_new(*out, "matrices", matrices);
+    for (size_t i = 0; i < sizeof heights / sizeof *heights && status == ESP_OK; i++) {
+        status = bench_limit_measure(&b->config, b->type, b->compute->threads, heights[i], b->repeats, &limit,
+                                     NULL, error);
+        if (status == ESP_OK) json_array_append_new(list, limit_json(&limit, heights[i]));
+    }
+    json_object_set_new(*out, "by_rows", list);
+    return status;
+}
+
+/* ---- Loading ---- */
+
+esp_status bench_load(bench_place *b, json_t **out, esp_error *error) {
+    bench_laps laps = {.count = 0};
+    for (int i = 0; i < b->repeats; i++) {
+        model *m;
+        double began = clock_seconds();
+        ESP_TRY(bench_open_model(b, false, &m, error));
+        bench_lap(&laps, clock_seconds() - began);
+        model_free(m);
+    }
+    *out = json_object();
+    bench_put_seconds(*out, &laps);
+    return ESP_OK;
+}
+
+/* ---- Sampling ---- */
+
+/* tokens a second beside the limit's, and where the time of a lap of `wall` seconds went. */
+static void put_tokens(const bench_place *b, json_t *object, double tokens, const bench_laps *laps,
+                       double limit, double wall) {
+    bench_put_rate(object, "tokens_per_second", tokens, laps);
+    bench_put(object, "limit_tokens_per_second", limit);
+    bench_put(object, "share_of_limit", tokens / bench_best(laps) / limit);
+    json_object_set_new(object, "time", bench_time_shares(b, wall, wall, -1));
+}
 
 /* Makes runs of their own for n sequences behind prompts of their own. */
 static esp_status feed_prompts(model *m, kv_cache *kv, int32_t *runs, int64_t n, int64_t tokens,
@@ -127,23 +264,31 @@ static esp_status feed_prompts(model *m, kv_cache *kv, int32_t *runs, int64_t n,
     return status;
 }
 
-esp_status bench_prefill(model *m, int64_t tokens, int repeats, double *rate, esp_error *error) {
+esp_status bench_prefill(bench_place *b, json_t **out, esp_error *error) {
+    model *m = b->model;
     kv_cache *kv;
+    int64_t tokens = model_context(m) < 512 ? model_context(m) : 512;
     int32_t *ids = MEM_ARRAY(int32_t, tokens);
-    double best = 1e30;
+    bench_laps laps = {.count = 0};
+    double took = 0;
     fill(ids, tokens, 1, model_configuration(m)->vocab);
     esp_status status = kv_new(&kv, m, tokens + KV_PAGE_TOKENS, error);
-    for (int i = 0; i < repeats + 1 && status == ESP_OK; i++) {
+    for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) { /* warm-up, laps, one with the clock on */
         int32_t run = kv_run_new(kv, -1);
         kv_feed feed = {.run = run, .tokens = ids, .n = tokens};
         kv_read read = {.at = tokens - 1, .kind = READ_GREEDY};
+        if (i > b->repeats) compute_clock_start(b->clock);
         double began = clock_seconds();
         status = model_extend(m, kv, &feed, 1, &read, 1, error);
-        double took = clock_seconds() - began;
-        if (i > 0 && took < best) best = took;
+        took = clock_seconds() - began;
+        if (i > 0 && i <= b->repeats) bench_lap(&laps, took);
         kv_run_release(kv, run);
     }
-    if (status == ESP_OK) *rate = (double)tokens / best;
+    compute_clock_stop(b->clock);
+    if (status == ESP_OK) {
+        *out = json_pack("{sI}", "tokens", (json_int_t)tokens);
+        put_tokens(b, *out, (double)tokens, &laps, b->limit.tokens, took); /* one token is read */
+    }
     kv_free(kv);
     mem_free(ids);
     return status;
@@ -164,28 +309,31 @@ static esp_status decode_step(model *m, kv_cache *kv, const int32_t *runs, int32
     return ESP_OK;
 }
 
-esp_status bench_decode(model *m, int64_t sequences, int64_t prompt, int64_t steps, int repeats, double *rate,
-                        esp_error *error) {
+enum { DECODE_PROMPT = 128, DECODE_STEPS = 64 };
+
+static esp_status decode_laps(bench_place *b, int64_t sequences, int64_t steps, bench_laps *laps,
+                              double *clocked, esp_error *error) {
+    model *m = b->model;
     kv_cache *kv = NULL;
     int32_t *runs = MEM_ARRAY(int32_t, sequences), *next = MEM_ARRAY(int32_t, sequences);
     kv_feed *feeds = MEM_ARRAY(kv_feed, sequences);
     kv_read *reads = MEM_ARRAY(kv_read, sequences);
-    int64_t each = (prompt + steps + KV_PAGE_TOKENS) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
-    double best = 1e30;
+    int64_t each = (DECODE_PROMPT + steps + KV_PAGE_TOKENS) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
     esp_status status = kv_new(&kv, m, sequences * each, error);
-    if (status == ESP_OK) status = feed_prompts(m, kv, runs, sequences, prompt, error);
-    for (int i = 0; i < repeats + 1 && status == ESP_OK; i++) {
+    if (status == ESP_OK) status = feed_prompts(m, kv, runs, sequences, DECODE_PROMPT, error);
+    for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) {
         for (int64_t j = 0; j < sequences; j++) {
-            kv_run_truncate(kv, runs[j], prompt);
+            kv_run_truncate(kv, runs[j], DECODE_PROMPT);
             next[j] = 0;
         }
+        if (i > b->repeats) compute_clock_start(b->clock);
         double began = clock_seconds();
         for (int64_t step = 0; step < steps && status == ESP_OK; step++)
             status = decode_step(m, kv, runs, next, feeds, reads, sequences, step, error);
-        double took = clock_seconds() - began;
-        if (i > 0 && took < best) best = took;
+        *clocked = clock_seconds() - began;
+        if (i > 0 && i <= b->repeats) bench_lap(laps, *clocked);
     }
-    if (status == ESP_OK) *rate = (double)(sequences * steps) / best;
+    compute_clock_stop(b->clock);
     kv_free(kv);
     mem_free(runs);
     mem_free(next);
@@ -194,35 +342,76 @@ esp_status bench_decode(model *m, int64_t sequences, int64_t prompt, int64_t ste
     return status;
 }
 
-/* ---- judging ---- */
-
-enum { JUDGEMENTS = 32 };
-
-esp_status bench_judge(model *m, int64_t prefix, int64_t step, int64_t suffix, int repeats, double *rate,
-                       esp_error *error) {
-    kv_cache *kv = NULL;
-    int64_t n = step + suffix, vocab = model_configuration(m)->vocab;
-    int32_t root = 0, *ids = MEM_ARRAY(int32_t, JUDGEMENTS * n);
-    double best = 1e30;
-    fill(ids, JUDGEMENTS * n, 2, vocab);
-    esp_status status = kv_new(&kv, m, prefix + JUDGEMENTS * (n + KV_PAGE_TOKENS) + KV_PAGE_TOKENS, error);
-    if (status == ESP_OK) status = feed_prompts(m, kv, &root, 1, prefix, error);
-    for (int i = 0; i < repeats + 1 && status == ESP_OK; i++) {
-        kv_feed feeds[JUDGEMENTS];
-        kv_read reads[2 * JUDGEMENTS];
-        for (int32_t j = 0; j < JUDGEMENTS; j++) {
-            feeds[j] = (kv_feed){.run = kv_run_new(kv, root), .tokens = ids + j * n, .n = n};
-            for (int32_t verdict = 0; verdict < 2; verdict++)
-                reads[2 * j + verdict] =
-                    (kv_read){.feed = j, .at = n - 1, .kind = READ_SCORE, .token = verdict};
-        }
-        double began = clock_seconds();
-        status = model_extend(m, kv, feeds, JUDGEMENTS, reads, (int64_t)2 * JUDGEMENTS, error);
-        double took = clock_seconds() - began;
-        if (i > 0 && took < best) best = took;
-        for (int32_t j = 0; j < JUDGEMENTS; j++) kv_run_release(kv, feeds[j].run);
+/* Sequences side by side, each behind a prompt of its own, sampled at temperature 1. */
+esp_status bench_decode(bench_place *b, json_t **out, esp_error *error) {
+    static const int64_t widths[] = {1, 8, 32, 64};
+    int64_t steps = model_context(b->model) - DECODE_PROMPT;
+    if (steps > DECODE_STEPS) steps = DECODE_STEPS;
+    if (steps < 1)
+        return error_fail(error, "leave the part out (--only), or raise --context",
+                          "decoding is measured behind %d tokens, and the context has %lld", DECODE_PROMPT,
+                          (long long)model_context(b->model));
+    *out = json_array();
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        bench_limit own;
+        bench_laps laps = {.count = 0};
+        double clocked = 0;
+        ESP_TRY(bench_limit_measure(&b->config, b->type, b->compute->threads, widths[i], b->repeats, &own,
+                                    NULL, error));
+        ESP_TRY(decode_laps(b, widths[i], steps, &laps, &clocked, error));
+        json_t *row = json_pack("{sI sI sI}", "sequences", (json_int_t)widths[i], "prompt",
+                                (json_int_t)DECODE_PROMPT, "steps", (json_int_t)steps);
+        put_tokens(b, row, (double)(widths[i] * steps), &laps, b->limit.tokens_with_head, clocked);
+        bench_put(row, "limit_at_this_width", own.tokens_with_head);
+        json_array_append_new(*out, row);
     }
-    if (status == ESP_OK) *rate = JUDGEMENTS / best;
+    return ESP_OK;
+}
+
+/* ---- Judging ---- */
+
+enum { JUDGEMENTS = 32, JUDGE_PREFIX = 256, JUDGE_STEP = 24, JUDGE_SUFFIX = 24 };
+
+/* One batch of steps, each with the suffix, behind the shared prefix; both verdicts are read. */
+static esp_status judge_lap(bench_place *b, kv_cache *kv, int32_t root, const int32_t *ids, double *took,
+                            esp_error *error) {
+    enum { N = JUDGE_STEP + JUDGE_SUFFIX };
+    kv_feed feeds[JUDGEMENTS];
+    kv_read reads[2 * JUDGEMENTS];
+    for (int32_t j = 0; j < JUDGEMENTS; j++) {
+        feeds[j] = (kv_feed){.run = kv_run_new(kv, root), .tokens = ids + j * N, .n = N};
+        for (int32_t verdict = 0; verdict < 2; verdict++)
+            reads[2 * j + verdict] = (kv_read){.feed = j, .at = N - 1, .kind = READ_SCORE, .token = verdict};
+    }
+    double began = clock_seconds();
+    esp_status status = model_extend(b->model, kv, feeds, JUDGEMENTS, reads, (int64_t)2 * JUDGEMENTS, error);
+    *took = clock_seconds() - began;
+    for (int32_t j = 0; j < JUDGEMENTS; j++) kv_run_release(kv, feeds[j].run);
+    return status;
+}
+
+esp_status bench_judge(bench_place *b, json_t **out, esp_error *error) {
+    kv_cache *kv = NULL;
+    enum { N = JUDGE_STEP + JUDGE_SUFFIX };
+    int32_t root = 0, *ids = MEM_ARRAY(int32_t, JUDGEMENTS * N);
+    bench_laps laps = {.count = 0};
+    double took = 0;
+    fill(ids, JUDGEMENTS * N, 2, model_configuration(b->model)->vocab);
+    esp_status status =
+        kv_new(&kv, b->model, JUDGE_PREFIX + JUDGEMENTS * (N + KV_PAGE_TOKENS) + KV_PAGE_TOKENS, error);
+    if (status == ESP_OK) status = feed_prompts(b->model, kv, &root, 1, JUDGE_PREFIX, error);
+    for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) {
+        if (i > b->repeats) compute_clock_start(b->clock);
+        status = judge_lap(b, kv, root, ids, &took, error);
+        if (i > 0 && i <= b->repeats) bench_lap(&laps, took);
+    }
+    compute_clock_stop(b->clock);
+    if (status == ESP_OK) {
+        *out = json_pack("{sI sI sI}", "prefix", (json_int_t)JUDGE_PREFIX, "step", (json_int_t)JUDGE_STEP,
+                         "suffix", (json_int_t)JUDGE_SUFFIX);
+        bench_put_rate(*out, "judgements_per_second", JUDGEMENTS, &laps);
+        put_tokens(b, *out, (double)(JUDGEMENTS * N), &laps, b->limit.tokens, took);
+    }
     kv_free(kv);
     mem_free(ids);
     return status;

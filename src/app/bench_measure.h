@@ -1,45 +1,80 @@
-/* What `espalier bench` measures, each figure by itself: a function warms up, repeats, and keeps the fastest
- * repeat, since other load on a machine only ever makes a repeat slower. */
+/* What `espalier bench` measures. A part warms up, repeats, and gives the best lap and the median: other load
+ * on a machine only ever makes a lap slower, and the distance between the two shows how much of it there was.
+ * Every rate stands beside the limit that was measured in the same process just before: the rate of oneDNN's
+ * products at the model's shapes. Parts: bench_measure.c (limit, prefill, decode, judge, load),
+ * bench_search.c, bench_train.c, bench_arith.c. */
 #ifndef ESPALIER_APP_BENCH_MEASURE_H
 #define ESPALIER_APP_BENCH_MEASURE_H
 
-#include "learn/trainer.h"
-#include "task/task.h"
-#include "text/chat.h"
+#include "compute/clock.h"
+#include "model/model.h"
 #include "text/tokenizer.h"
 
 #include <jansson.h>
 
-/* What the machine can do: products of the model's own matrices (rows tokens at a time) in the type of the
- * compute layer, through oneDNN with nothing around them. {"rows", "gflops": of the layers,
- * "tokens_per_second": through all layers, "tokens_per_second_with_head": where every token is read as well,
- * "matrices": [{"name", "out", "in", "gflops"}]}. */
-esp_status bench_gemm_limit(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
-                            json_t **out, esp_error *error);
-/* One prompt of `tokens`, the token behind it read: tokens a second. */
-esp_status bench_prefill(model *m, int64_t tokens, int repeats, double *rate, esp_error *error);
-/* `sequences` side by side, each behind `prompt` tokens of its own, `steps` tokens each: tokens a second. */
-esp_status bench_decode(model *m, int64_t sequences, int64_t prompt, int64_t steps, int repeats, double *rate,
-                        esp_error *error);
-/* Judgements a second: a batch of 32 steps of `step` tokens with a suffix of `suffix`, behind a shared
- * prefix, both verdicts read. */
-esp_status bench_judge(model *m, int64_t prefix, int64_t step, int64_t suffix, int repeats, double *rate,
-                       esp_error *error);
+/* ---- Laps ---- */
 
-/* A training step: seconds, tokens as separate paths, tokens computed. */
+enum { BENCH_LAPS = 512 };
 typedef struct {
-    double seconds;
-    int64_t rows, tokens, tokens_computed;
-} bench_step;
-/* 32 pairs in the shape of a search: 4 problems, 4 steps deep, 2 pairs a depth; prompts of 144 tokens, steps
- * of 24. */
-esp_status bench_dpo(trainer *t, int repeats, bench_step *out, esp_error *error);
-/* 16 rows of 128 tokens of prompt and 96 of answer. */
-esp_status bench_sft(trainer *t, int repeats, bench_step *out, esp_error *error);
+    double seconds[BENCH_LAPS];
+    int count;
+} bench_laps;
+void bench_lap(bench_laps *laps, double seconds); /* what is more than BENCH_LAPS is not kept */
+double bench_best(const bench_laps *laps);
+double bench_median(const bench_laps *laps);
+void bench_put(json_t *object, const char *key, double value);
+/* "seconds" and "seconds_median". */
+void bench_put_seconds(json_t *object, const bench_laps *laps);
+/* `key` and `key`_median: so much work a lap, in a second. */
+void bench_put_rate(json_t *object, const char *key, double work, const bench_laps *laps);
 
-/* Search with self-evaluation over made-up problems, all trees side by side. {"problems", "seconds",
- * "problems_per_minute", "simulations", "nodes", "tokens_sampled", "tokens_judged", "tokens_computed",
- * "computed_over_distinct"}. Needs a model's own tokenizer. */
-esp_status bench_search(model *m, const tokenizer *t, int64_t problems, json_t **out, esp_error *error);
+/* ---- The limit ---- */
+
+/* Products of the model's matrices, so many rows (tokens) at a time, through oneDNN with nothing around them.
+ */
+typedef struct {
+    double flops, flops_median;      /* a second, through the layers' matrices */
+    double tokens, tokens_with_head; /* a second, through the layers; and where every token is read as well */
+    double best_flops;               /* of the fastest matrix */
+} bench_limit;
+
+/* matrices (may be NULL): an array that gets {"name", "out", "in", "gflops"} of each. */
+esp_status bench_limit_measure(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
+                               bench_limit *out, json_t *matrices, esp_error *error);
+
+/* ---- A part ---- */
+
+typedef struct {
+    int repeats;
+    int64_t problems, context;
+    double plain_seconds;
+    const char *pairs, *model_path; /* "": none */
+    dtype type;
+    model_config config;
+    bench_limit limit; /* at 512 rows; of this process */
+    compute *compute;
+    compute_clock *clock;
+    model *model;         /* NULL where the part needs none */
+    tokenizer *tokenizer; /* NULL where there is none */
+} bench_place;
+
+/* Opens another model like the place's own, for parts that take it apart. */
+esp_status bench_open_model(const bench_place *b, bool trainable, model **out, esp_error *error);
+
+/* Where the cores' time went in `wall` seconds of work that the clock ran over, as shares of threads * wall:
+ * {"products", "attention", "vocabulary", "other_operations", "tree" (if tree_seconds >= 0), "outside",
+ * "idle", "operations": [{"name", "calls", "seconds"}]}. An operation counts on all of its threads; outside
+ * is what ran between operations (scheduler, text, the model's own bookkeeping), on one thread a worker; idle
+ * are the threads that had no operation to work on. cpu_seconds: of the process; used for small models alone,
+ * whose workers run side by side and do not spin. */
+json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds, double tree_seconds);
+double bench_cpu_seconds(void); /* user and system time of this process */
+
+/* Each gives its part of the document; bench.c has their names. */
+typedef esp_status bench_measure(bench_place *b, json_t **out, esp_error *error);
+bench_measure bench_gemm_limit, bench_load, bench_prefill, bench_decode, bench_judge;
+bench_measure bench_search, bench_plain;
+bench_measure bench_sft, bench_dpo;
+bench_measure bench_arithmetic;
 
 #endif

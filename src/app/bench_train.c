@@ -1,10 +1,13 @@
-/* The training steps and the search of `espalier bench`. */
+/* The training steps of `espalier bench`. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
-#include "run/recipe_parts.h"
-#include "policy/lm.h"
+#include "learn/trainer.h"
+#include "run/pairs.h"
+#include "text/chat.h"
 
-/* ---- training ---- */
+#include <math.h>
+
+/* ---- Made-up pairs ---- */
 
 enum {
     PROBLEMS = 4,
@@ -41,175 +44,167 @@ static preference_row *made_up_pairs(int32_t *paths, int32_t *steps, int64_t voc
                                            .prefix_count = prefix,
                                            .chosen_count = STEP,
                                            .rejected_count = STEP,
-                                           .ref_chosen = -10.0 * STEP,
-                                           .ref_rejected = -10.0 * STEP};
+                                           .ref_chosen = NAN,
+                                           .ref_rejected = NAN};
             }
         }
     }
     return rows;
 }
 
-/* Times add (gradients) and the update together; the first repeat warms up. */
-typedef esp_status add_call(trainer *t, const void *rows, batch_report *report, esp_error *error);
+/* ---- A step ---- */
 
-static esp_status time_step(trainer *t, add_call *add, const void *rows, int repeats, bench_step *out,
+/* As learn.tokens_per_microbatch has it. */
+enum { MICROBATCH_TOKENS = 4096 };
+
+typedef struct {
+    const preference_row *pairs;
+    const supervised_row *chains;
+    int64_t count;
+} step_rows;
+
+/* Gradients and the update together. */
+static esp_status take_step(trainer *t, const step_rows *rows, batch_report *report, double *took,
                             esp_error *error) {
-    out->seconds = 1e30;
-    for (int i = 0; i < repeats + 1; i++) {
-        batch_report report;
-        double began = clock_seconds();
-        ESP_TRY(add(t, rows, &report, error));
-        ESP_TRY(trainer_update(t, 1e-6, NULL, error));
-        double took = clock_seconds() - began;
-        if (i > 0 && took < out->seconds) out->seconds = took;
-        out->rows = report.rows;
-        out->tokens = report.tokens;
-        out->tokens_computed = report.tokens_computed;
-    }
+    loss_options loss = loss_defaults();
+    double began = clock_seconds();
+    if (rows->pairs)
+        ESP_TRY(trainer_add_preferences(t, rows->pairs, rows->count, &loss, report, error));
+    else
+        ESP_TRY(trainer_add_supervised(t, rows->chains, rows->count, report, error));
+    ESP_TRY(trainer_update(t, 1e-6, NULL, error));
+    *took = clock_seconds() - began;
     return ESP_OK;
 }
 
-static esp_status add_pairs(trainer *t, const void *rows, batch_report *report, esp_error *error) {
-    loss_options loss = loss_defaults();
-    return trainer_add_preferences(t, rows, PAIRS, &loss, report, error);
+/* A step of N parameters and `tokens` is 6 N tokens operations (forward 2, backward 4): the shares are of the
+ * limit in this sense, of the tokens in the rows and of those that were computed. */
+static json_t *step_json(const bench_place *b, const batch_report *r, const bench_laps *laps, double wall,
+                         double cpu) {
+    double seconds = bench_best(laps), parameters = (double)model_parameter_count(b->model),
+           limit = b->limit.flops / (6 * parameters);
+    json_t *out = json_pack("{sI sI sI}", "rows", (json_int_t)r->rows, "tokens", (json_int_t)r->tokens,
+                            "tokens_computed", (json_int_t)r->tokens_computed);
+    bench_put_seconds(out, laps);
+    bench_put_rate(out, "tokens_per_second", (double)r->tokens, laps);
+    bench_put_rate(out, "tokens_computed_per_second", (double)r->tokens_computed, laps);
+    bench_put(out, "limit_tokens_per_second", limit);
+    bench_put(out, "share_of_limit", (double)r->tokens / seconds / limit);
+    bench_put(out, "share_of_limit_computed", (double)r->tokens_computed / seconds / limit);
+    json_object_set_new(out, "time", bench_time_shares(b, wall, cpu, -1));
+    return out;
 }
 
-esp_status bench_dpo(trainer *t, int repeats, bench_step *out, esp_error *error) {
-    int32_t *paths = MEM_ARRAY(int32_t, PROBLEMS * LONGEST), *steps = MEM_ARRAY(int32_t, 2 * PAIRS * STEP);
-    preference_row *rows = made_up_pairs(paths, steps, model_configuration(trainer_model(t))->vocab);
-    esp_status status = time_step(t, add_pairs, rows, repeats, out, error);
-    mem_free(rows);
-    mem_free(steps);
-    mem_free(paths);
+/* A warm-up, the laps, and one with the clock on. */
+static esp_status time_steps(bench_place *b, const step_rows *rows, json_t **out, esp_error *error) {
+    trainer *t;
+    trainer_settings settings = trainer_defaults();
+    settings.microbatch_tokens = MICROBATCH_TOKENS;
+    bench_laps laps = {.count = 0};
+    batch_report report = {0};
+    double took = 0, cpu = 0;
+    ESP_TRY(trainer_new(&t, b->model, &settings, error));
+    esp_status status = ESP_OK;
+    for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) {
+        if (i > b->repeats) compute_clock_start(b->clock);
+        cpu = bench_cpu_seconds();
+        status = take_step(t, rows, &report, &took, error);
+        cpu = bench_cpu_seconds() - cpu;
+        if (i > 0 && i <= b->repeats) bench_lap(&laps, took);
+    }
+    compute_clock_stop(b->clock);
+    if (status == ESP_OK) *out = step_json(b, &report, &laps, took, cpu);
+    trainer_free(t);
     return status;
 }
 
-enum { SFT_ROWS = 16, SFT_PROMPT = 128, SFT_ANSWER = 96 };
+/* ---- DPO ---- */
 
-static esp_status add_rows(trainer *t, const void *rows, batch_report *report, esp_error *error) {
-    return trainer_add_supervised(t, rows, SFT_ROWS, report, error);
+/* Reference log-probs by one tree pass, timed: what a step costs more where nobody knows them. */
+static esp_status score_references(bench_place *b, preference_row *rows, int64_t count, bench_laps *laps,
+                                   esp_error *error) {
+    double *chosen = MEM_ARRAY(double, count), *rejected = MEM_ARRAY(double, count);
+    esp_status status = ESP_OK;
+    for (int i = 0; i < b->repeats + 1 && status == ESP_OK; i++) {
+        double began = clock_seconds();
+        status = score_preferences(b->model, rows, count, MICROBATCH_TOKENS, chosen, rejected, error);
+        if (i > 0) bench_lap(laps, clock_seconds() - began);
+    }
+    for (int64_t i = 0; i < count && status == ESP_OK; i++) {
+        rows[i].ref_chosen = chosen[i];
+        rows[i].ref_rejected = rejected[i];
+    }
+    mem_free(chosen);
+    mem_free(rejected);
+    return status;
 }
 
-esp_status bench_sft(trainer *t, int repeats, bench_step *out, esp_error *error) {
-    int64_t n = SFT_PROMPT + SFT_ANSWER, vocab = model_configuration(trainer_model(t))->vocab;
+static esp_status time_pairs(bench_place *b, preference_row *rows, int64_t count, json_t **out,
+                             esp_error *error) {
+    bench_laps reference = {.count = 0};
+    step_rows step = {.pairs = rows, .count = count};
+    ESP_TRY(score_references(b, rows, count, &reference, error));
+    ESP_TRY(time_steps(b, &step, out, error));
+    json_t *scored = json_object();
+    bench_put_seconds(scored, &reference);
+    json_object_set_new(*out, "reference", scored);
+    return ESP_OK;
+}
+
+/* Rows of text end in end-of-sequence, as in `espalier train` and in TRL. */
+static esp_status time_pairs_of_file(bench_place *b, json_t **out, esp_error *error) {
+    pairs_file file;
+    chat_kind chat = CHAT_PLAIN;
+    if (b->tokenizer) (void)chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL);
+    int32_t end = b->tokenizer ? chat_end_token(chat, b->tokenizer) : -1;
+    pairs_read_options options = {.tokenizer = b->tokenizer,
+                                  .vocab = b->config.vocab,
+                                  .append_end = end >= 0,
+                                  .end = end,
+                                  .max_length = model_context(b->model)};
+    ESP_TRY(pairs_read(&file, b->pairs, &options, error));
+    esp_status status = time_pairs(b, file.rows, file.count, out, error);
+    pairs_file_free(&file);
+    return status;
+}
+
+esp_status bench_dpo(bench_place *b, json_t **out, esp_error *error) {
+    esp_status status;
+    if (b->pairs[0]) {
+        status = time_pairs_of_file(b, out, error);
+    } else {
+        int32_t *paths = MEM_ARRAY(int32_t, PROBLEMS * LONGEST),
+                *steps = MEM_ARRAY(int32_t, 2 * PAIRS * STEP);
+        preference_row *rows = made_up_pairs(paths, steps, b->config.vocab);
+        status = time_pairs(b, rows, PAIRS, out, error);
+        mem_free(rows);
+        mem_free(steps);
+        mem_free(paths);
+    }
+    if (status == ESP_OK)
+        json_object_set_new(*out, "pairs", b->pairs[0] ? json_string(b->pairs) : json_string("made up"));
+    return status;
+}
+
+/* ---- SFT ---- */
+
+enum { SFT_ROWS = 16, SFT_PROMPT = 128, SFT_ANSWER = 96 };
+
+esp_status bench_sft(bench_place *b, json_t **out, esp_error *error) {
+    int64_t n = SFT_PROMPT + SFT_ANSWER;
     int32_t *ids = MEM_ARRAY(int32_t, SFT_ROWS * n);
     supervised_row rows[SFT_ROWS];
     for (int64_t r = 0; r < SFT_ROWS; r++) {
-        for (int64_t i = 0; i < n; i++) ids[r * n + i] = random_id(100, (uint64_t)r, (uint64_t)i, vocab);
+        for (int64_t i = 0; i < n; i++)
+            ids[r * n + i] = random_id(100, (uint64_t)r, (uint64_t)i, b->config.vocab);
         rows[r] = (supervised_row){.prompt = ids + r * n,
                                    .completion = ids + r * n + SFT_PROMPT,
                                    .prompt_count = SFT_PROMPT,
                                    .completion_count = SFT_ANSWER,
                                    .weight = 1};
     }
-    esp_status status = time_step(t, add_rows, rows, repeats, out, error);
+    step_rows step = {.chains = rows, .count = SFT_ROWS};
+    esp_status status = time_steps(b, &step, out, error);
     mem_free(ids);
-    return status;
-}
-
-/* ---- searching ---- */
-
-/* Made up for the bench, in the form of grade-school problems. */
-static const char *const questions[][3] = {
-    {"Mia has 14 stickers and buys 3 packs of 6 stickers. She gives 8 to her brother. How many are left?",
-     "24",
-     "The packs hold 3 * 6 = 18 stickers.\nMia then has 14 + 18 = 32 stickers.\nShe keeps 32 - 8 = 24.\n#### "
-     "24"},
-    {"A train goes 60 miles an hour for 2 hours and 45 miles an hour for 3 hours. How far does it go?", "255",
-     "The first part is 60 * 2 = 120 miles.\nThe second part is 45 * 3 = 135 miles.\nIn all that is 120 + "
-     "135 = "
-     "255 miles.\n#### 255"},
-    {"A baker sells 36 rolls in the morning and half as many in the afternoon. Each costs $2. What does he "
-     "earn?",
-     "108",
-     "In the afternoon he sells 36 / 2 = 18 rolls.\nThat makes 36 + 18 = 54 rolls.\nHe earns 54 * 2 = 108 "
-     "dollars.\n#### 108"},
-    {"Four friends share 52 cards. Each gives 3 of them to a fifth friend. How many cards does each of the "
-     "four have?",
-     "10", "Each of the four gets 52 / 4 = 13 cards.\nEach then has 13 - 3 = 10 cards.\n#### 10"},
-};
-enum { QUESTIONS = sizeof questions / sizeof *questions };
-
-typedef struct {
-    lm_policy *policy;
-    problem *problems;
-    lm_search_job *jobs;
-    int64_t count;
-} search_bench;
-
-static esp_status open_search(search_bench *b, const recipe *r, model *m, const tokenizer *t,
-                              esp_error *error) {
-    const task *task = task_find("gsm8k", error);
-    chat_kind chat;
-    if (!task) return ESP_FAILED;
-    if (chat_template_detect(tokenizer_chat_template(t), &chat, NULL) != ESP_OK) chat = CHAT_PLAIN;
-    lm_settings settings = {.temperature = (float)r->search.temperature,
-                            .step_mode = r->search.step,
-                            .max_step_tokens = (int32_t)r->search.max_step_tokens,
-                            .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
-                            .example = true,
-                            .kv_tokens = 2048 * b->count};
-    ESP_TRY(lm_new(&b->policy, m, t, task, chat, &settings, error));
-    search_config config = recipe_search_config(r);
-    for (int64_t i = 0; i < b->count; i++) {
-        const char *const *q = questions[i % QUESTIONS];
-        b->problems[i] = (problem){.index = i,
-                                   .line = i + 1,
-                                   .id = "bench",
-                                   .question = q[0],
-                                   .gold = q[1],
-                                   .rationale = q[2],
-                                   .raw = q[2]};
-        b->jobs[i] = (lm_search_job){.problem = &b->problems[i], .gold_known = true};
-        ESP_TRY(search_new(&b->jobs[i].search, &config, rng_mix(rng_key(1), (uint64_t)i), error));
-    }
-    return ESP_OK;
-}
-
-static json_t *search_figures(const search_bench *b, double seconds) {
-    lm_counts sum = {0};
-    int64_t nodes = 0, pairs = 0;
-    for (int64_t i = 0; i < b->count; i++) {
-        const lm_counts *c = &b->jobs[i].counts;
-        nodes += search_node_count(b->jobs[i].search);
-        pairs += search_pair_count(b->jobs[i].search);
-        sum.sampled += c->sampled;
-        sum.judged += c->judged;
-        sum.suffixes += c->suffixes;
-        sum.computed += c->computed;
-        sum.recomputed += c->recomputed;
-    }
-    return json_pack("{sI sf sf sI sI sI sI sI sI sI sf}", "problems", (json_int_t)b->count, "seconds",
-                     seconds, "problems_per_minute", 60 * (double)b->count / seconds, "nodes",
-                     (json_int_t)nodes, "pairs", (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled,
-                     "tokens_judged", (json_int_t)sum.judged, "suffix_tokens", (json_int_t)sum.suffixes,
-                     "tokens_computed", (json_int_t)sum.computed, "tokens_recomputed",
-                     (json_int_t)sum.recomputed, "computed_over_distinct",
-                     (double)sum.computed / (double)(sum.computed - sum.recomputed));
-}
-
-esp_status bench_search(model *m, const tokenizer *t, int64_t problems, json_t **out, esp_error *error) {
-    recipe *r;
-    search_bench b = {.problems = MEM_ARRAY(problem, problems), .jobs = MEM_ARRAY(lm_search_job, problems)};
-    b.count = problems;
-    *out = NULL;
-    /* A search with some of everything, and the same from one version to the next. */
-    static const recipe_override shape[] = {
-        {"search.root_probe", "0", "bench"},    {"search.simulations", "5", "bench"},
-        {"search.breadth_root", "4", "bench"},  {"search.breadth", "3", "bench"},
-        {"search.horizon", "4", "bench"},       {"search.pairs_at", "commitments", "bench"},
-        {"search.smoothing", "visits", "bench"}};
-    esp_status status = recipe_load(&r, NULL, shape, (int)(sizeof shape / sizeof *shape), error);
-    if (status == ESP_OK) {
-        status = open_search(&b, r, m, t, error);
-        double began = clock_seconds();
-        if (status == ESP_OK) status = lm_search(b.policy, b.jobs, problems, NULL, NULL, error);
-        if (status == ESP_OK) *out = search_figures(&b, clock_seconds() - began);
-        recipe_free(r);
-    }
-    for (int64_t i = 0; i < problems; i++) search_free(b.jobs[i].search);
-    lm_free(b.policy);
-    mem_free(b.jobs);
-    mem_free(b.problems);
     return status;
 }

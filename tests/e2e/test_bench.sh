@@ -1,21 +1,96 @@
 #!/bin/bash
-# bench on a small model: one JSON document with every figure of the speed table, all of them numbers above 0.
+# bench on a small model: one JSON document with every figure of docs/speed.md, each beside the limit of its run; the
+# parts that are asked for alone; and errors that come from a part's own process.
 . "$(dirname "$0")/../lib.sh"
 need_program
 need_shared data/models/TinyStories-656K/model.safetensors
+MODEL=$SHARED/data/models/TinyStories-656K
 
-expect_exit 0 "$ESPALIER" bench --model "$SHARED/data/models/TinyStories-656K" --repeats 1 --problems 2
+expect_exit 0 "$ESPALIER" bench --model "$MODEL" --repeats 1 --problems 3 --plain-seconds 0
 python3 - << 'PYTHON' || fail "the document is not as described"
-import json
+import json, math
 d = json.load(open('out'))
-assert d['load_seconds'] > 0 and d['peak_gigabytes'] > 0 and d['gemm_limit']['gflops'] > 0
-assert d['gemm_limit']['tokens_per_second'] > d['gemm_limit']['tokens_per_second_with_head'] > 0
-assert d['prefill']['tokens_per_second'] > 0 and d['prefill']['share_of_limit'] > 0
+groups = ['products', 'attention', 'vocabulary', 'other_operations', 'outside', 'idle']
+
+# On a busy machine an operation of a small model counts the time that it was not let run, and so does idle.
+def timed(part, extra=()):
+    shares = [part['time'][name] for name in groups + list(extra)]
+    assert all(0 <= s <= 1.05 for s in shares) and 0.8 < sum(shares) < 2.1, part['time']
+    assert {'linear_forward', 'attention'} <= {o['name'] for o in part['time']['operations']}
+    assert all(o['calls'] > 0 and o['seconds'] > 0 for o in part['time']['operations'])
+
+def rated(part, key='tokens_per_second'):
+    assert part[key] >= part[key + '_median'] > 0 and part['share_of_limit'] > 0
+
+names = ['limit', 'load', 'prefill', 'decode', 'judge', 'search', 'plain', 'sft', 'dpo', 'arith']
+assert list(d['parts']) == names, list(d['parts'])
+peaks = [p['peak_gigabytes'] for p in d['parts'].values()]
+assert min(peaks) > 0.003 and d['peak_gigabytes'] == max(peaks)
+assert 0 < d['load']['seconds'] <= d['load']['seconds_median']
+assert d['gemm_limit']['gflops'] >= d['gemm_limit']['gflops_median'] > 0
+assert [row['rows'] for row in d['gemm_limit']['by_rows']] == [1, 8, 32, 64, 512, 2048]
+for row in d['gemm_limit']['by_rows']:
+    assert row['tokens_per_second'] > row['tokens_per_second_with_head'] > 0
+rated(d['prefill']), timed(d['prefill'])
 assert [row['sequences'] for row in d['decode']] == [1, 8, 32, 64]
-assert all(row['tokens_per_second'] > 0 for row in d['decode']) and d['judge']['judgements_per_second'] > 0
-assert d['search']['problems'] == 2 and d['search']['tokens_sampled'] > 0
+for row in d['decode'] + [d['judge']]:
+    rated(row), timed(row)
+s, p = d['search'], d['plain']
+assert s['problems'] == 3 and s['tokens_sampled'] > 0 and len(s['trees']) == 3
+assert s['tokens_computed'] <= 1.05 * s['tokens_distinct'] + s['suffix_tokens'] + s['tokens_recomputed'], s
+timed(s, ['tree']), rated(s, 'problems_per_minute')
+assert s['time']['tree'] > 0
+# --plain-seconds 0 stops it after the two problems that it always does.
+assert p['problems'] == 2 and 0 <= p['trees_equal'] <= 2 and p['tokens_sampled'] > 0, p
+assert p['tokens_computed'] > 3 * p['tokens_distinct'] and p['search_is_times_as_fast'] > 0
 # 4 problems, a prompt of 144 tokens and 16 steps of 24 each, computed once; 32 pairs of two paths apart.
 step = d['dpo_step']
 assert step['rows'] == 32 and step['tokens_computed'] == 4 * (144 + 16 * 24) and step['tokens'] == 64 * 204, step
+assert step['pairs'] == 'made up' and step['reference']['seconds'] > 0
 assert d['sft_step']['rows'] == 16 and d['sft_step']['tokens'] == 16 * 224
+for step in d['dpo_step'], d['sft_step']:
+    rated(step), timed(step)
+    # A step is 6 N operations a token.
+    assert math.isclose(step['limit_tokens_per_second'] * step['share_of_limit'], step['tokens_per_second'], rel_tol=1e-4)
+sizes = [10**i for i in range(2, 7)]
+for row, size in zip(d['search_arithmetic'], sizes, strict=True):
+    assert size * 0.5 < row['nodes'] <= size and row['visited'] > 0.5 * row['nodes'], row
+    assert 0 < row['ns_per_visit'] < 20000 and 50 < row['bytes_per_node'] < 1000, row
 PYTHON
+
+# Where sums do not depend on a batch's height, the plain way comes to the same tree.
+expect_exit 0 "$ESPALIER" bench --model "$MODEL" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,plain
+python3 - << 'PYTHON' || fail "the plain way's tree is another one"
+import json
+d = json.load(open('out'))
+s, p = d['search'], d['plain']
+assert p['trees_equal'] == 1 and p['tokens_sampled'] == s['tokens_sampled'], (s, p)
+assert p['tokens_distinct'] == s['tokens_distinct'] and p['tokens_computed'] > 3 * s['tokens_computed']
+PYTHON
+
+# Parts alone, and pairs from a file: a prefix of 4 ids, two steps of 3, shared prefix and all.
+for i in 1 2; do
+    echo "{\"prompt_ids\": [5, 6, 7, 8], \"chosen_ids\": [9, 10, 1$i], \"rejected_ids\": [12, 13, 14]}"
+done > pairs.jsonl
+expect_exit 0 "$ESPALIER" bench --model "$MODEL" --repeats 1 --only dpo,load --pairs pairs.jsonl
+python3 - << 'PYTHON' || fail "parts alone are not as described"
+import json
+d = json.load(open('out'))
+assert list(d['parts']) == ['load', 'dpo'] and 'prefill' not in d, d
+step = d['dpo_step']
+# 2 pairs as paths: 4 * 7 tokens; in a tree 4 + 2 + 2 + 3.
+assert (step['rows'], step['tokens'], step['tokens_computed'], step['pairs']) == (2, 28, 11, 'pairs.jsonl'), step
+PYTHON
+
+expect_exit 2 "$ESPALIER" bench --only prefil
+expect_in err 'no part "prefil"'
+expect_in err 'hint: the parts are limit, load, prefill'
+
+echo '{"prompt": "a", "chosen": 3, "rejected": "b"}' > bad.jsonl
+expect_exit 1 "$ESPALIER" bench --model "$MODEL" --only dpo --pairs bad.jsonl
+expect_in err 'bad.jsonl:1'
+[ ! -s out ] || fail "something was printed beside the error"
+expect_exit 1 "$ESPALIER" bench --model "$MODEL" --only dpo --pairs nowhere.jsonl
+expect_in err 'nowhere.jsonl: cannot open'
+expect_exit 1 "$ESPALIER" bench --model nowhere --only prefill
+expect_in err 'nowhere: no such model'

@@ -1,0 +1,344 @@
+/* Whole searches of `espalier bench`: all trees side by side, and the plain way, one after another with
+ * nothing shared. Both search the same problems with the same random numbers. */
+#include "app/bench_measure.h"
+#include "base/clock.h"
+#include "policy/lm.h"
+#include "run/recipe_parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Problems ---- */
+
+static const char *say(arena *memory, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const char *say(arena *memory, const char *format, ...) {
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return arena_strdup(memory, text);
+}
+
+/* Four kinds of grade-school problem, made up for the bench; the numbers differ from one problem to the next.
+ */
+static problem made_up(arena *m, int64_t index) {
+    int a = 14 + (int)(index / 4), b = 3 + (int)(index / 4 % 5), c = a * b, gold;
+    problem p = {.index = index, .line = index + 1, .id = "bench"};
+    switch (index % 4) {
+    case 0:
+        gold = a + 6 * b - 8;
+        p.question = say(m,
+                         "Mia has %d stickers and buys %d packs of 6 stickers. She gives 8 to her brother. "
+                         "How many are left?",
+                         a, b);
+        p.rationale =
+            say(m,
+                "The packs hold %d * 6 = %d stickers.\nMia then has %d + %d = %d stickers.\nShe keeps "
+                "%d - 8 = %d.\n#### %d",
+                b, 6 * b, a, 6 * b, a + 6 * b, a + 6 * b, gold, gold);
+        break;
+    case 1:
+        gold = 2 * (a + 46) + 45 * b;
+        p.question =
+            say(m,
+                "A train goes %d miles an hour for 2 hours and 45 miles an hour for %d hours. How far "
+                "does it go?",
+                a + 46, b);
+        p.rationale =
+            say(m,
+                "The first part is %d * 2 = %d miles.\nThe second part is 45 * %d = %d miles.\nIn all "
+                "that is %d + %d = %d miles.\n#### %d",
+                a + 46, 2 * (a + 46), b, 45 * b, 2 * (a + 46), 45 * b, gold, gold);
+        break;
+    case 2:
+        gold = b * 3 * a;
+        p.question =
+            say(m,
+                "A baker sells %d rolls in the morning and half as many in the afternoon. Each costs "
+                "$%d. What does he earn?",
+                2 * a, b);
+        p.rationale = say(m,
+                          "In the afternoon he sells %d / 2 = %d rolls.\nThat makes %d + %d = %d rolls.\nHe "
+                          "earns %d * %d = %d dollars.\n#### %d",
+                          2 * a, a, 2 * a, a, 3 * a, 3 * a, b, gold, gold);
+        break;
+    default:
+        gold = c - b;
+        p.question = say(m,
+                         "%d friends share %d cards. Each gives %d of them to another friend. How many cards "
+                         "does each of the %d have left?",
+                         a, a * c, b, a);
+        p.rationale =
+            say(m, "Each of them gets %d / %d = %d cards.\nEach then has %d - %d = %d cards.\n#### %d", a * c,
+                a, c, c, b, gold, gold);
+    }
+    p.gold = say(m, "%d", gold);
+    p.raw = p.rationale;
+    return p;
+}
+
+typedef struct {
+    recipe *recipe;
+    lm_policy *policy;
+    arena *memory;
+    problem *problems;
+    lm_search_job *jobs;
+    int64_t count;
+    int64_t tree_nanoseconds;
+} search_bench;
+
+static void close_search(search_bench *s) {
+    for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
+    lm_free(s->policy);
+    recipe_free(s->recipe);
+    mem_free(s->jobs);
+    mem_free(s->problems);
+    arena_free(s->memory);
+}
+
+static esp_status make_policy(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
+    const task *task = task_find("gsm8k", error);
+    const recipe *r = s->recipe;
+    chat_kind chat;
+    if (!task) return ESP_FAILED;
+    if (chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL) != ESP_OK) chat = CHAT_PLAIN;
+    lm_settings settings = {.temperature = (float)r->search.temperature,
+                            .step_mode = r->search.step,
+                            .max_step_tokens = (int32_t)r->search.max_step_tokens,
+                            .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
+                            .example = true,
+                            .plain = plain,
+                            .kv_tokens = plain || s->count < 8 ? 16384 : 2048 * s->count, /* as a run has */
+                            .tree_nanoseconds = &s->tree_nanoseconds};
+    return lm_new(&s->policy, b->model, b->tokenizer, task, chat, &settings, error);
+}
+
+static esp_status make_jobs(search_bench *s, esp_error *error) {
+    search_config config = recipe_search_config(s->recipe);
+    for (int64_t i = 0; i < s->count; i++) {
+        s->problems[i] = made_up(s->memory, i);
+        s->jobs[i] = (lm_search_job){.problem = &s->problems[i], .gold_known = true};
+        ESP_TRY(search_new(&s->jobs[i].search, &config, rng_mix(rng_key(1), (uint64_t)i), error));
+    }
+    return ESP_OK;
+}
+
+/* A search with some of everything, and the same from one version to the next. */
+static esp_status open_search(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
+    static const recipe_override shape[] = {{"search.root_probe", "0", "bench"},
+                                            {"search.simulations", "3", "bench"},
+                                            {"search.breadth_root", "4", "bench"},
+                                            {"search.breadth", "3", "bench"},
+                                            {"search.horizon", "3", "bench"},
+                                            {"search.max_steps", "3", "bench"},
+                                            {"search.pairs_at", "commitments", "bench"},
+                                            {"search.smoothing", "visits", "bench"}};
+    int64_t n = b->problems;
+    *s = (search_bench){.count = n};
+    ESP_TRY(recipe_load(&s->recipe, NULL, shape, (int)(sizeof shape / sizeof *shape), error));
+    s->memory = arena_new();
+    s->problems = MEM_ARRAY(problem, n);
+    s->jobs = MEM_ARRAY(lm_search_job, n);
+    esp_status status = make_policy(s, b, plain, error);
+    if (status == ESP_OK) status = make_jobs(s, error);
+    if (status != ESP_OK) close_search(s);
+    return status;
+}
+
+/* ---- Counting what had to be computed ---- */
+
+typedef struct {
+    const int32_t *ids;
+    int64_t n;
+} id_run;
+
+static int by_ids(const void *a, const void *b) {
+    const id_run *x = a, *y = b;
+    int64_t n = x->n < y->n ? x->n : y->n;
+    for (int64_t i = 0; i < n; i++)
+        if (x->ids[i] != y->ids[i]) return x->ids[i] < y->ids[i] ? -1 : 1;
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* Tokens of the runs, what they have in common at their beginning counted once. Sorts them. */
+static int64_t distinct_tokens(id_run *runs, int64_t count) {
+    int64_t sum = 0;
+    qsort(runs, (size_t)count, sizeof *runs, by_ids);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t same = 0;
+        while (i > 0 && same < runs[i].n && same < runs[i - 1].n &&
+               runs[i].ids[same] == runs[i - 1].ids[same])
+            same++;
+        sum += runs[i].n - same;
+    }
+    return sum;
+}
+
+/* Tokens that the steps of a tree cost at least, whoever computes them: for sampling, all but the last of a
+ * step that nothing goes on from; for judging, all but an end-of-sequence; siblings share what they begin
+ * with. */
+static int64_t distinct_steps(const search *s, int32_t eos) {
+    int64_t sum = 0;
+    bool judge = search_config_of(s)->judge;
+    id_run *sampled = MEM_ARRAY(id_run, search_node_count(s)),
+           *judged = MEM_ARRAY(id_run, search_node_count(s));
+    for (int32_t v = 0; v < search_node_count(s); v++) {
+        int64_t n = 0;
+        search_node child;
+        for (int32_t c = search_node_at(s, v).first_child; c >= 0; c = child.next_sibling) {
+            child = search_node_at(s, c);
+            bool ends = child.n > 0 && child.ids[child.n - 1] == eos;
+            sampled[n] = (id_run){child.ids, child.n - (child.expanded || child.n == 0 ? 0 : 1)};
+            judged[n++] = (id_run){child.ids, child.n - (ends ? 1 : 0)};
+        }
+        sum += distinct_tokens(sampled, n) + (judge ? distinct_tokens(judged, n) : 0);
+    }
+    mem_free(sampled);
+    mem_free(judged);
+    return sum;
+}
+
+/* Tokens of the first n jobs' prompts and judge prefixes. */
+static esp_status distinct_prompts(const search_bench *s, int64_t n, int64_t *out, esp_error *error) {
+    token_list *list = MEM_ARRAY(token_list, n);
+    id_run *runs = MEM_ARRAY(id_run, n);
+    esp_status status = ESP_OK;
+    *out = 0;
+    for (int judge = 0; judge < 2 && status == ESP_OK; judge++) {
+        if (judge && !search_config_of(s->jobs[0].search)->judge) break;
+        for (int64_t i = 0; i < n && status == ESP_OK; i++) {
+            list[i].count = 0;
+            status = judge ? lm_judge_prefix_ids(s->policy, &s->problems[i], true, &list[i], error)
+                           : lm_prompt_ids(s->policy, &s->problems[i], &list[i], error);
+            runs[i] = (id_run){list[i].at, list[i].count};
+        }
+        if (status == ESP_OK) *out += distinct_tokens(runs, n);
+    }
+    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&list[i]);
+    mem_free(list);
+    mem_free(runs);
+    return status;
+}
+
+/* Of everything that a tree is: equal keys, equal trees. */
+static uint64_t tree_key(const search *s) {
+    rng_key_t key = rng_key(0);
+    for (int32_t v = 0; v < search_node_count(s); v++) {
+        search_node node = search_node_at(s, v);
+        key = rng_mix(key, (uint64_t)node.parent);
+        key = rng_mix(key, (uint64_t)node.N);
+        key = rng_mix(key, (uint64_t)node.outcome);
+        for (int32_t i = 0; i < node.n; i++) key = rng_mix(key, (uint64_t)node.ids[i]);
+    }
+    return rng_bits(key, 0);
+}
+
+/* ---- Figures ---- */
+
+/* What the first n jobs came to: tokens, and of each tree its key and the tokens that were sampled for it. */
+static esp_status search_figures(const search_bench *s, int64_t n, json_t *out, esp_error *error) {
+    lm_counts sum = {0};
+    int64_t nodes = 0, pairs = 0, distinct;
+    ESP_TRY(distinct_prompts(s, n, &distinct, error));
+    json_t *trees = json_array();
+    for (int64_t i = 0; i < n; i++) {
+        const lm_counts *c = &s->jobs[i].counts;
+        const search *tree = s->jobs[i].search;
+        char key[20];
+        snprintf(key, sizeof key, "%016llx", (unsigned long long)tree_key(tree));
+        json_array_append_new(trees, json_pack("{ss sI}", "key", key, "tokens", (json_int_t)c->sampled));
+        nodes += search_node_count(tree);
+        pairs += search_pair_count(tree);
+        distinct += distinct_steps(tree, lm_eos(s->policy));
+        sum.sampled += c->sampled;
+        sum.judged += c->judged;
+        sum.suffixes += c->suffixes;
+        sum.computed += c->computed;
+        sum.recomputed += c->recomputed;
+    }
+    json_t *figures = json_pack(
+        "{sI sI sI sI sI sI sI sI sI sf so}", "problems", (json_int_t)n, "nodes", (json_int_t)nodes, "pairs",
+        (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled, "tokens_judged", (json_int_t)sum.judged,
+        "suffix_tokens", (json_int_t)sum.suffixes, "tokens_computed", (json_int_t)sum.computed,
+        "tokens_recomputed", (json_int_t)sum.recomputed, "tokens_distinct", (json_int_t)distinct,
+        "computed_over_distinct", (double)(sum.computed - sum.suffixes) / (double)distinct, "trees", trees);
+    json_object_update_new(out, figures);
+    return ESP_OK;
+}
+
+/* ---- All trees side by side ---- */
+
+/* However many repeats are asked for, none begins when this long has been searched. */
+static const double ENOUGH_SECONDS = 60;
+
+static esp_status search_lap(bench_place *b, bench_laps *laps, json_t *out, esp_error *error) {
+    search_bench s;
+    ESP_TRY(open_search(&s, b, false, error));
+    compute_clock_start(b->clock);
+    double cpu = bench_cpu_seconds(), began = clock_seconds();
+    esp_status status = lm_search(s.policy, s.jobs, s.count, NULL, NULL, error);
+    double wall = clock_seconds() - began;
+    cpu = bench_cpu_seconds() - cpu;
+    compute_clock_stop(b->clock);
+    if (status == ESP_OK) {
+        bench_lap(laps, wall);
+        if (wall <= bench_best(laps)) /* the fastest lap's, the figures of whose trees are every lap's */
+            json_object_set_new(out, "time",
+                                bench_time_shares(b, wall, cpu, 1e-9 * (double)s.tree_nanoseconds));
+        if (laps->count == 1) status = search_figures(&s, s.count, out, error);
+    }
+    close_search(&s);
+    return status;
+}
+
+esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
+    bench_laps laps = {.count = 0};
+    double began = clock_seconds();
+    *out = json_object();
+    for (int i = 0; i < b->repeats && (i == 0 || clock_seconds() - began < ENOUGH_SECONDS); i++)
+        ESP_TRY(search_lap(b, &laps, *out, error));
+    bench_put_seconds(*out, &laps);
+    bench_put_rate(*out, "problems_per_minute", 60 * (double)b->problems, &laps);
+    double computed = json_number_value(json_object_get(*out, "tokens_computed"));
+    bench_put_rate(*out, "tokens_computed_per_second", computed, &laps);
+    bench_put(*out, "share_of_limit", computed / bench_best(&laps) / b->limit.tokens_with_head);
+    return ESP_OK;
+}
+
+/* ---- The plain way ---- */
+
+enum { LEAST_PLAIN = 2 };
+
+/* Problem after problem, until all are done or the time is up. */
+esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
+    search_bench s;
+    int64_t n = 0;
+    double seconds = 0;
+    *out = json_object();
+    ESP_TRY(open_search(&s, b, true, error));
+    esp_status status = ESP_OK;
+    json_t *each = json_array();
+    compute_clock_start(b->clock);
+    double cpu = bench_cpu_seconds();
+    while (n < s.count && (n < LEAST_PLAIN || seconds < b->plain_seconds) && status == ESP_OK) {
+        double began = clock_seconds();
+        status = lm_search(s.policy, &s.jobs[n++], 1, NULL, NULL, error);
+        seconds += clock_seconds() - began;
+        json_array_append_new(each, json_real(clock_seconds() - began));
+    }
+    compute_clock_stop(b->clock);
+    if (status == ESP_OK) {
+        json_object_set_new(
+            *out, "time",
+            bench_time_shares(b, seconds, bench_cpu_seconds() - cpu, 1e-9 * (double)s.tree_nanoseconds));
+        status = search_figures(&s, n, *out, error);
+        bench_put(*out, "seconds", seconds);
+        bench_put(*out, "problems_per_minute", 60 * (double)n / seconds);
+    }
+    json_object_set_new(*out, "seconds_each", each);
+    close_search(&s);
+    return status;
+}
