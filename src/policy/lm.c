@@ -180,5 +180,6 @@ void counts_add(lm_counts *sum, const lm_counts *c) {
     sum->prompts += c->prompts;
     sum->gold += c->gold;
     sum->computed += c->computed;
+    sum->distinct += c->distinct;
     sum->recomputed += c->recomputed;
 }

@@ -69,14 +69,23 @@ esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, 
 
 /* ---- Counting ---- */
 
+/* Of a token, what counts is the id and all that stands before it: computed = distinct + suffixes +
+ * recomputed. Distinct are those that no way of sharing could leave out: of both prompts, the prompt itself;
+ * of the steps, each token behind which the policy was asked for another one (a step's last only where its
+ * node was expanded; also of a step that was dropped as a duplicate, and of a step's dropped end) or that the
+ * judge had to read; and so of gold steps. Each is counted once in its prompt, however many candidates,
+ * children or requests begin with it. Workers of a small model share nothing, so that what all jobs begin
+ * with counts once for each of them. */
 typedef struct {
     int64_t sampled;    /* tokens of candidates and chains, as sampled or appended */
-    int64_t judged;     /* tokens of steps fed to the judge */
+    int64_t judged;     /* tokens of the steps that were judged; where siblings share, once */
     int64_t suffixes;   /* tokens of judge suffixes */
     int64_t prompts;    /* tokens of prompts and judge prefixes, what jobs share counted once */
     int64_t gold;       /* tokens of gold steps that were scored */
     int64_t computed;   /* tokens that went through the model */
-    int64_t recomputed; /* of those, tokens computed before whose keys were given up for want of room */
+    int64_t distinct;   /* of those, the different ones, suffixes aside: the tree's own tokens */
+    int64_t recomputed; /* of those, tokens computed before, suffixes aside: keys that were given up for want
+                           of room or were not shared */
 } lm_counts;
 
 /* Called between calls of the model: jobs done, tokens sampled so far. */

@@ -40,6 +40,7 @@ static esp_status begin_chains(wave *w, grove *g, esp_error *error) {
     (void)w, (void)error;
     int32_t fork = (int32_t)g->lanes.count - 1;
     assert(g->lanes.at[fork].fork);
+    rng_key_t behind = grove_count_path(g, SIDE_POLICY, 0);
     for (int32_t i = 0; i < g->width; i++) {
         const lm_chain_job *job = &g->chains[g->chain_next + i];
         candidate c = {.lane = fork,
@@ -47,6 +48,7 @@ static esp_status begin_chains(wave *w, grove *g, esp_error *error) {
                        .temperature = job->temperature,
                        .max_tokens = chain_length(g, g->chain_next + i),
                        .whole_chain = true,
+                       .behind = behind,
                        .hold_lane = -1};
         step_chain_begin(&c.steps, &g->rules);
         MEM_LIST_PUSH(&g->candidates, c);
@@ -136,7 +138,10 @@ static esp_status chains_part(lm_policy *p, void *all, int64_t first, int64_t n,
         status = wave_run(&w, progress, user, error);
     }
     counts_add(counts, &w.counts);
-    for (int64_t i = 0; i < w.count; i++) counts_add(counts, &w.groves[i].counts);
+    for (int64_t i = 0; i < w.count; i++) {
+        counts_close(&w.groves[i].counts);
+        counts_add(counts, &w.groves[i].counts);
+    }
     wave_free(&w);
     return status;
 }

@@ -20,7 +20,6 @@ typedef struct {
     int32_t fed;  /* how many of the node's own ids are in the run or above it */
     bool sealed;  /* runs hang on this one: what follows needs a run of its own */
     bool pinned;  /* an open request stands on it */
-    int32_t ever; /* the most that was ever fed: what is fed below that is computed again */
     int64_t used; /* the tick of its last use */
 } key_hold;
 
@@ -66,13 +65,20 @@ typedef struct {
     bool gold;
     bool wants_eos; /* the answer's line has ended: end-of-sequence is scored next */
     bool finished, cut;
-    int32_t dropped; /* tokens sampled and not kept */
+    int32_t dropped;  /* tokens sampled and not kept */
+    rng_key_t behind; /* stands for the ids that were fed, for grove_count */
     token_list ids;
     MEM_LIST(float) logprobs;
     MEM_LIST(int32_t) ends; /* of steps, in ids */
     step_machine steps;
     int32_t hold_lane, hold_fed; /* once ended: the lane that has its first hold_fed ids; -1: none */
 } candidate;
+
+/* lm_distinct.c: open addressing, 0 is an empty slot. */
+typedef struct {
+    uint64_t *at; /* [slots], a power of two */
+    int64_t slots, count;
+} key_set;
 
 typedef struct {
     lm_search_job *job;  /* NULL for chains */
@@ -96,6 +102,7 @@ typedef struct {
     MEM_LIST(double) verdicts;     /* log P("A"), log P("B") of each child */
     MEM_LIST(int32_t) child_lanes; /* the STEP lane where each child ends; -1: none */
     lm_counts counts;
+    key_set computed; /* each token that was wanted of the model so far, with what stands before it */
 } grove;
 
 struct lm_policy {
@@ -221,6 +228,17 @@ int32_t grove_judged_length(const grove *g, const search_node *node);
 
 /* lm_plain.c: in wave_run's place, with nothing shared */
 esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error);
+
+/* lm_distinct.c: what had to be computed, counted once */
+void key_set_free(key_set *s);
+/* Counts ids behind `behind` that were not counted before; returns what stands for their end. */
+rng_key_t grove_count(grove *g, rng_key_t behind, const int32_t *ids, int64_t n);
+/* The same of a side's prompt and the steps down to `node`. */
+rng_key_t grove_count_path(grove *g, int side, int32_t node);
+/* candidate_take for a candidate whose ids were all fed, which is counted. */
+bool grove_take(const lm_policy *p, grove *g, candidate *c, const kv_read *reads);
+/* Sets recomputed from the others. */
+void counts_close(lm_counts *c);
 
 /* lm.c */
 /* Appends the text of ids, without control tokens, as the continuation of a text. */

@@ -236,7 +236,7 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
         }
         kv_read asked[2];
         int n = candidate_reads(w->p, c, asked);
-        bool more = candidate_take(w->p, c, reads);
+        bool more = grove_take(w->p, g, c, reads);
         reads += n;
         w->sampled++;
         if (more) continue;
@@ -258,7 +258,7 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
     complete(g);
 }
 
-/* A node's keys are there now. What had been there before counts as computed again. */
+/* A node's keys are there now. */
 static void keep_path(wave *w, grove *g, const lane *l) {
     key_hold *h = &g->nodes.at[l->node].keys[l->side];
     if (h->run != l->run) {
@@ -268,19 +268,12 @@ static void keep_path(wave *w, grove *g, const lane *l) {
     }
     h->fed = l->from + (int32_t)l->n;
     h->sealed = false;
-    if (h->ever < h->fed) h->ever = h->fed;
 }
 
 static void count_lane(grove *g, const lane *l) {
     g->counts.computed += l->take;
     if (l->kind == LANE_SUFFIX) g->counts.suffixes += l->take;
     if (l->kind == LANE_STEP) g->counts.judged += l->take;
-    if (l->kind == LANE_PATH) {
-        int64_t again = g->nodes.at[l->node].keys[l->side].ever - (l->from + l->done);
-        again = again < 0 ? 0 : again < l->take ? again : l->take;
-        g->counts.recomputed += again;
-        if (l->node == 0) g->counts.prompts += l->take - again;
-    }
 }
 
 void lane_deliver(wave *w, grove *g, int32_t index, const kv_read *reads) {

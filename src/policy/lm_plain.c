@@ -72,7 +72,7 @@ static esp_status sample(const plain_way *way, grove *g, const token_list *state
         for (int r = 0; r < asked; r++) reads[r].at = n - 1;
         status = feed(way, g, run, next, n, reads, asked, error);
         if (status != ESP_OK) break;
-        more = candidate_take(w->p, c, reads);
+        more = grove_take(w->p, g, c, reads);
         w->sampled++;
         said = c->ids.at[c->ids.count - 1];
     }
@@ -159,6 +159,11 @@ static esp_status answer(const plain_way *way, grove *g, esp_error *error) {
 
 esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error) {
     plain_way way = {w, progress, user};
+    /* What all prompts begin with is counted once, for the first. */
+    for (int side = 0; w->count > 0 && side < SIDES; side++) {
+        w->groves[0].counts.prompts += w->shared[side].count;
+        w->groves[0].counts.distinct += w->shared[side].count;
+    }
     for (; w->done < w->count; w->done++) {
         grove *g = &w->groves[w->done];
         MEM_LIST_PUSH(&g->nodes, node_empty());

@@ -78,6 +78,16 @@ static int64_t plan_search(wave *w, grove *g) {
 
 /* ---- Beginning: the candidates ---- */
 
+static void count_judged(grove *g) {
+    const search_request *r = &g->request;
+    int32_t parent = search_node_at(g->job->search, r->node).parent;
+    rng_key_t behind = grove_count_path(g, SIDE_JUDGE, parent);
+    for (int32_t i = 0; i < r->count; i++) {
+        search_node node = search_node_at(g->job->search, r->node + i);
+        grove_count(g, behind, node.ids, grove_judged_length(g, &node));
+    }
+}
+
 /* The machine as it stands behind `node`. */
 static step_machine machine_at(const wave *w, const grove *g, int32_t node) {
     step_machine m;
@@ -113,7 +123,8 @@ static const char *gold_rest(const char *rationale, const text_buffer *path) {
 
 /* (2.8) The gold rationale's next step joins the candidates: tokenized on its own, ended by the same rules as
  * a sampled one. */
-static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32_t fork, esp_error *error) {
+static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32_t fork, rng_key_t behind,
+                           esp_error *error) {
     lm_policy *p = w->p;
     text_buffer path = {0};
     token_list ids = {0};
@@ -134,32 +145,39 @@ static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32
     }
     text_free(&path);
     MEM_LIST_FREE(&ids);
-    if (status == ESP_OK && c.ids.count > 0)
+    if (status == ESP_OK && c.ids.count > 0) {
+        grove_count(g, behind, c.ids.at, c.ids.count - 1);
         MEM_LIST_PUSH(&g->candidates, c);
-    else
+    } else {
         candidate_free(&c);
+    }
     return status;
 }
 
 static esp_status begin_search(wave *w, grove *g, esp_error *error) {
     const search_request *r = &g->request;
-    if (r->kind == SEARCH_JUDGE) return ESP_OK;
+    if (r->kind == SEARCH_JUDGE) {
+        count_judged(g);
+        return ESP_OK;
+    }
     g->rules.max_step_tokens = r->to_end ? INT32_MAX : g->step_limit;
     g->rules.size = r->to_end ? STEP_LINE : lm_rules(w->p).size;
     step_machine machine = machine_at(w, g, r->node);
     int32_t fork = (int32_t)g->lanes.count - 1; /* -1: the plain way has no lanes */
     assert(fork < 0 || g->lanes.at[fork].fork);
+    rng_key_t behind = grove_count_path(g, SIDE_POLICY, r->node);
     for (int32_t i = 0; i < r->count; i++) {
         candidate c = {.lane = fork,
                        .key = rng_mix(r->key, (uint64_t)(r->first_candidate + i)),
                        .temperature = w->p->set.temperature,
                        .whole_chain = r->to_end,
                        .steps = machine,
+                       .behind = behind,
                        .hold_lane = -1};
         MEM_LIST_PUSH(&g->candidates, c);
     }
     bool gold = r->wants_gold && g->gold && g->gold->rationale;
-    return gold ? add_gold(w, g, &machine, fork, error) : ESP_OK;
+    return gold ? add_gold(w, g, &machine, fork, behind, error) : ESP_OK;
 }
 
 /* ---- Finishing: the reply ---- */
@@ -203,8 +221,7 @@ static void hold_node(wave *w, grove *g, int32_t node, int side, int32_t lane_in
     if (lane_index < 0) return;
     const lane *l = &g->lanes.at[lane_index];
     kv_run_retain(w->p->kv, l->run);
-    g->nodes.at[node].keys[side] =
-        (key_hold){.run = l->run, .fed = fed, .ever = fed, .sealed = l->split, .used = w->tick};
+    g->nodes.at[node].keys[side] = (key_hold){.run = l->run, .fed = fed, .sealed = l->split, .used = w->tick};
 }
 
 static esp_status finish_candidates(wave *w, grove *g, esp_error *error) {
@@ -258,10 +275,12 @@ static esp_status finish_judge(wave *w, grove *g, esp_error *error) {
 static void next_request(wave *w, grove *g) {
     ask(w->p, g->job->search, &g->request);
     g->over = g->request.kind == SEARCH_DONE;
-    if (g->over)
-        g->job->counts = g->counts;
-    else
+    if (!g->over) {
         grove_leave_behind(w, g);
+        return;
+    }
+    counts_close(&g->counts);
+    g->job->counts = g->counts;
 }
 
 static esp_status finish_search(wave *w, grove *g, esp_error *error) {

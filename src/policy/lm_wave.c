@@ -191,6 +191,7 @@ static void deliver(wave *w) {
             w->shared_done[o.lane] += w->feeds.at[f].n;
             w->counts.computed += w->feeds.at[f].n;
             w->counts.prompts += w->feeds.at[f].n;
+            w->counts.distinct += w->feeds.at[f].n;
         }
     }
 }
@@ -206,6 +207,7 @@ void grove_clear(wave *w, grove *g) {
     MEM_LIST_FREE(&g->nodes);
     MEM_LIST_FREE(&g->verdicts);
     MEM_LIST_FREE(&g->child_lanes);
+    key_set_free(&g->computed);
     for (int side = 0; side < SIDES; side++) MEM_LIST_FREE(&g->prefix[side]);
 }
 
