@@ -77,50 +77,53 @@ static esp_status print_summary(const summary_input *input, bool json, esp_error
     return status;
 }
 
-static esp_status run_parts(const recipe *r, const char *path, int parts, bool resume, bool json,
-                            esp_error *error) {
+static esp_status run_parts(const recipe *r, const char *path, loop_way way, bool json, esp_error *error) {
     char *folder = run_folder(r, path);
     double began = clock_seconds();
     observe_context context = {0};
     stop_install();
     observer watcher = observe_run(&context, folder, stop_flag());
-    run_options options = {
-        .folder = folder, .resume = resume, .parts = parts, .observer = &watcher, .stop = stop_flag()};
+    run_options options = {.folder = folder,
+                           .resume = way.resume,
+                           .plain = way.plain,
+                           .parts = way.parts,
+                           .observer = &watcher,
+                           .stop = stop_flag()};
     esp_status status = run_recipe(r, &options, error);
     observe_end(&context);
-    char *page = status == ESP_OK && parts == RUN_ALL ? write_report(folder) : NULL;
+    char *page = status == ESP_OK && way.parts == RUN_ALL ? write_report(folder) : NULL;
     summary_input summary = {.recipe = r,
                              .folder = folder,
                              .page = page,
                              .recipe_path = path,
                              .seconds = clock_seconds() - began,
-                             .resumed = resume,
-                             .evaluates = (parts & RUN_EVALUATE) != 0};
+                             .resumed = way.resume,
+                             .evaluates = (way.parts & RUN_EVALUATE) != 0};
     if (status == ESP_OK) status = print_summary(&summary, json, error);
     mem_free(page);
     mem_free(folder);
     return status;
 }
 
-esp_status loop_run(const cli_arguments *arguments, int parts, bool resume, esp_error *error) {
+esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error) {
     const char *path = arguments->positional_count ? arguments->positionals[0] : NULL;
     recipe *r;
     ESP_TRY(recipe_load(&r, path, arguments->overrides, arguments->override_count, error));
     esp_status status = ESP_OK;
-    if (parts == RUN_SFT && r->sft.epochs == 0)
+    if (way.parts == RUN_SFT && r->sft.epochs == 0)
         status = error_set(error, ESP_USAGE, "give --epochs 1, or set sft.epochs in the recipe",
                            "espalier sft: sft.epochs is 0, so there is nothing to do");
-    if (status == ESP_OK) status = run_parts(r, path, parts, resume, arguments->json, error);
+    if (status == ESP_OK) status = run_parts(r, path, way, arguments->json, error);
     recipe_free(r);
     return status;
 }
 
 static esp_status run_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, RUN_ALL, ((loop_flags *)own)->resume, error);
+    return loop_run(arguments, (loop_way){.parts = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, RUN_SFT, ((loop_flags *)own)->resume, error);
+    return loop_run(arguments, (loop_way){.parts = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 const app_verb verb_run = {

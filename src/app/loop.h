@@ -4,8 +4,13 @@
 
 #include "app/cli.h"
 
-/* Carries out the parts (run/run.h) of the recipe that the arguments name, and prints what the run came to.
- */
-esp_status loop_run(const cli_arguments *arguments, int parts, bool resume, esp_error *error);
+typedef struct {
+    int parts; /* run/run.h */
+    bool resume;
+    bool plain; /* the search computes everything anew (lm_settings) */
+} loop_way;
+
+/* Carries out the parts of the recipe that the arguments name, and prints what the run came to. */
+esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error);
 
 #endif

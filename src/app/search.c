@@ -12,6 +12,7 @@ typedef enum { SEARCH_LM, SEARCH_SCRIPTED } search_policy;
 typedef struct {
     int policy; /* search_policy */
     bool resume;
+    bool plain;
 } search_flags;
 
 static const option search_options[] = {
@@ -25,6 +26,10 @@ static const option search_options[] = {
      .type = OPTION_BOOL,
      .offset = offsetof(search_flags, resume),
      .help = "go on with a run that was stopped or killed"},
+    {.flag = "--plain",
+     .type = OPTION_BOOL,
+     .offset = offsetof(search_flags, plain),
+     .help = "compute everything anew, one candidate at a time (slow; to compare)"},
 };
 
 static esp_status search_scripted(const char *path, esp_error *error) {
@@ -37,7 +42,13 @@ static esp_status search_scripted(const char *path, esp_error *error) {
 
 static esp_status search_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const search_flags *flags = own;
-    if (flags->policy == SEARCH_LM) return loop_run(arguments, RUN_SEARCH, flags->resume, error);
+    if (flags->policy == SEARCH_LM)
+        return loop_run(arguments,
+                        (loop_way){.parts = RUN_SEARCH, .resume = flags->resume, .plain = flags->plain},
+                        error);
+    if (flags->plain)
+        return error_set(error, ESP_USAGE, "leave --plain out, or search with a model",
+                         "espalier search: --plain has no meaning for a scripted policy");
     if (arguments->positional_count == 0)
         return error_set(error, ESP_USAGE, "espalier search --policy scripted CASE.json",
                          "espalier search: --policy scripted wants a case");

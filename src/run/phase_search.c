@@ -397,6 +397,7 @@ static esp_status open_sampler(run_state *run, const store_position *at, model *
 esp_status phase_search(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
     lm_settings settings = session_lm_settings(&run->session);
+    settings.plain = run->plain;
     progress p = {.observer = &run->session.observer};
     model *sampler;
     lm_policy *policy = NULL;

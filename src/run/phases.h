@@ -13,6 +13,7 @@ typedef struct run_state {
     store *store;
     const char *folder;
     int parts;
+    bool plain;
     model *model;     /* the policy, trainable */
     trainer *trainer; /* of the phase at hand, NULL between */
     char *in_model;   /* name of the checkpoint whose weights `model` holds; "" for the model as given; NULL:

@@ -11,15 +11,16 @@
 
 /* The verb that began a run goes on with it: another one would take its finished phases for its own. */
 static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
-    char mine[16], *there;
-    snprintf(mine, sizeof mine, "%d", run->parts);
+    char mine[24], *there;
+    snprintf(mine, sizeof mine, "%d%s", run->parts, run->plain ? " plain" : "");
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
     if (there && strcmp(there, mine) != 0)
-        status =
-            error_fail(error, "resume by the verb that began it (run, sft or search), or give another --out",
-                       "%s: another verb made this run", run->folder);
+        status = error_fail(error,
+                            "resume by what began it (run, sft or search, with or without --plain), or give "
+                            "another --out",
+                            "%s: another verb, or another way to search, made this run", run->folder);
     mem_free(there);
     return status;
 }
@@ -129,7 +130,7 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
 }
 
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
-    run_state run = {.folder = options->folder, .parts = options->parts};
+    run_state run = {.folder = options->folder, .parts = options->parts, .plain = options->plain};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};

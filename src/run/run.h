@@ -13,6 +13,7 @@ typedef struct {
     const char *folder; /* the run directory */
     bool resume; /* it exists: go on; refused where the recipe has changed in a key that decides results */
     int parts;
+    bool plain; /* the search computes everything anew (policy/lm.h) */
     const observer *observer;
     const volatile sig_atomic_t *stop;
 } run_options;
