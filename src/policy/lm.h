@@ -78,7 +78,7 @@ esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, 
  * with counts once for each of them. */
 typedef struct {
     int64_t sampled;    /* tokens of candidates and chains, as sampled or appended */
-    int64_t judged;     /* tokens of the steps that were judged; where siblings share, once */
+    int64_t judged;     /* tokens of the steps that were judged; what siblings agree in, once */
     int64_t suffixes;   /* tokens of judge suffixes */
     int64_t prompts;    /* tokens of prompts and judge prefixes, what jobs share counted once */
     int64_t gold;       /* tokens of gold steps that were scored */

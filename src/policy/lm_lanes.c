@@ -273,7 +273,6 @@ static void keep_path(wave *w, grove *g, const lane *l) {
 static void count_lane(grove *g, const lane *l) {
     g->counts.computed += l->take;
     if (l->kind == LANE_SUFFIX) g->counts.suffixes += l->take;
-    if (l->kind == LANE_STEP) g->counts.judged += l->take;
 }
 
 void lane_deliver(wave *w, grove *g, int32_t index, const kv_read *reads) {

@@ -128,7 +128,6 @@ static esp_status judge_child(const plain_way *way, grove *g, int32_t node, esp_
     for (int v = 0; v < 2 && status == ESP_OK; v++) MEM_LIST_PUSH(&g->verdicts, (double)reads[v].logprob);
     kv_run_release(p->kv, run);
     MEM_LIST_FREE(&whole);
-    g->counts.judged += judged;
     g->counts.suffixes += p->suffix.count;
     return status;
 }

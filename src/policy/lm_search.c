@@ -78,13 +78,27 @@ static int64_t plan_search(wave *w, grove *g) {
 
 /* ---- Beginning: the candidates ---- */
 
+/* How many of a child's judged ids a child before it in the request begins with too. */
+static int32_t agreed_before(const grove *g, int32_t child, int32_t length, const int32_t *ids) {
+    int32_t most = 0;
+    for (int32_t v = g->request.node; v < child; v++) {
+        search_node other = search_node_at(g->job->search, v);
+        int32_t n = grove_judged_length(g, &other), same = 0;
+        while (same < n && same < length && other.ids[same] == ids[same]) same++;
+        if (same > most) most = same;
+    }
+    return most;
+}
+
 static void count_judged(grove *g) {
     const search_request *r = &g->request;
     int32_t parent = search_node_at(g->job->search, r->node).parent;
     rng_key_t behind = grove_count_path(g, SIDE_JUDGE, parent);
     for (int32_t i = 0; i < r->count; i++) {
         search_node node = search_node_at(g->job->search, r->node + i);
-        grove_count(g, behind, node.ids, grove_judged_length(g, &node));
+        int32_t n = grove_judged_length(g, &node);
+        grove_count(g, behind, node.ids, n);
+        g->counts.judged += n - agreed_before(g, r->node + i, n, node.ids);
     }
 }
 

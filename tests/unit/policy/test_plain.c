@@ -207,6 +207,7 @@ static void finds_the_same_trees(void **state) {
         assert_true(nodes > 12);
         assert_int_equal(plain.sum.sampled, shared.sum.sampled);
         assert_int_equal(plain.sum.gold, shared.sum.gold);
+        assert_int_equal(plain.sum.judged, shared.sum.judged);
         assert_int_equal(plain.sum.suffixes, shared.sum.suffixes);
         assert_int_equal(plain.sum.prompts, shared.sum.prompts);
         assert_int_equal(plain.sum.distinct, shared.sum.distinct);
