@@ -7,7 +7,9 @@
 #include "app/verbs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -197,6 +199,7 @@ static esp_status start_part(const bench_flags *flags, const bench_part *part, p
         return error_fail(error, NULL, "a process for the bench's %s: %s", part->name, strerror(why));
     }
     if (*child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing goes on measuring for nobody */
         close(ends[0]);
         json_t *answer = measure_part(flags, part);
         int failed = json_dumpfd(answer, ends[1], JSON_COMPACT);

@@ -94,3 +94,43 @@ expect_exit 1 "$ESPALIER" bench --model "$MODEL" --only dpo --pairs nowhere.json
 expect_in err 'nowhere.jsonl: cannot open'
 expect_exit 1 "$ESPALIER" bench --model nowhere --only prefill
 expect_in err 'nowhere: no such model'
+
+# bench/compare, with peers that only say figures: the ratios, the better way round for rates and for seconds alike.
+mkdir -p peers/venv/bin peers/llama/bin scripts
+touch peers/llama/bin/llama-bench peers/llama/bin/llama-batched-bench peers/smollm2-bf16.gguf scripts/trl_dpo.py
+cp pairs.jsonl scripts/dpo-32-pairs.jsonl
+cat > scripts/llama.sh << 'SH'
+echo '{"peer": "llama.cpp", "prefill_tok_s": 0.5}'
+echo '{"peer": "llama.cpp", "sequences": 8, "decode_tok_s": 1000000000}'
+SH
+cat > peers/venv/bin/python << 'SH'
+#!/bin/sh
+echo noise
+echo "{'loss': 0.69}"
+echo '{"step_s": [9e9, 7200], "peak_gb": 1000}'
+SH
+chmod +x peers/venv/bin/python
+COMPARE="$ESPALIER_SOURCE_DIR/bench/compare"
+expect_exit 0 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --repeats 1 \
+    --rounds 2 --part llama --part dpo --json
+python3 - << 'PYTHON' || fail "the comparison is not as described"
+import json, math
+d = json.load(open('out'))
+rows = {r['figure']: r for r in d['rows']}
+assert list(rows) == ['prefill', 'decode 8', 'DPO step, reference known', 'DPO step and reference', 'DPO peak memory']
+assert len(rows['prefill']['espalier_rounds']) == 2 and len(rows['DPO peak memory']['espalier_rounds']) == 1
+for row in d['rows']:
+    own, other = row['espalier'], row['peer_value']
+    assert own > 0 and math.isclose(row['ratio'], own / other if row['unit'] == 'tokens/s' else other / own), row
+assert rows['prefill']['ratio'] > 1 > rows['decode 8']['ratio'] and rows['DPO peak memory']['ratio'] > 1
+assert rows['DPO step and reference']['peer_value'] == 7200
+PYTHON
+rm peers/llama/bin/llama-bench
+expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --part llama
+expect_in err 'llama-bench is missing'
+expect_in err 'setup.sh'
+echo 'echo broken >&2; exit 3' > scripts/llama.sh
+touch peers/llama/bin/llama-bench
+expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --part llama --repeats 1
+expect_in err 'ended with 3'
+expect_in err '^broken'
