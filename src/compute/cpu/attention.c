@@ -9,6 +9,7 @@
 
 enum {
     UNIT_ROWS = 48,   /* queries times heads of the group in a unit, about */
+    WIDE_ROWS = 96,   /* the same for wide heads' forward pass */
     AHEAD_KEYS = 192, /* of the block to come that are fetched while this one is worked on, at most */
     LINE_BYTES = 64,
     GRADIENT_PARTS = 4, /* private sums of dk and dv */
@@ -63,8 +64,8 @@ static void join_spans(const attention_span *spans, int64_t span_count, const at
 
 /* The spans' queries in blocks. `join`: also blocks of many spans. */
 static bool cut_queries(compute *c, int group, const attention_span *spans, int64_t span_count,
-                        const attention_segment *segments, bool join, query_blocks *blocks) {
-    int size = UNIT_ROWS / group > 0 ? UNIT_ROWS / group : 1;
+                        const attention_segment *segments, int rows, bool join, query_blocks *blocks) {
+    int size = rows / group > 0 ? rows / group : 1;
     int64_t most = 0;
     for (int64_t s = 0; s < span_count; s++) most += (spans[s].queries + size - 1) / size;
     blocks->count = 0;
@@ -93,6 +94,7 @@ static attention_unit block_unit(const attention_unit *all, const query_block *b
     attention_unit unit = *all;
     unit.span = &spans[b->span];
     unit.kv_head = kv_head;
+    unit.kv_head_count = 1;
     unit.first = b->first;
     unit.count = b->count;
     unit.many_spans = b->many_spans;
@@ -133,9 +135,12 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
                                 .q = q,
                                 .k = k,
                                 .v = v};
+    bool wide = head_width % WIDE_HEAD == 0;
     query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, true, &blocks)) return;
-    size_t each = kernels->attention_scratch(blocks.rows, head_width, false) + 64;
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, wide ? WIDE_ROWS : UNIT_ROWS, true,
+                     &blocks))
+        return;
+    size_t each = kernels->attention_scratch(blocks.rows, kv_heads, head_width, false) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     if (!scratch) return;
     /* Many blocks: one thread takes all heads of a block, as their keys lie side by side. */
@@ -148,6 +153,14 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
 #pragma omp for schedule(dynamic, whole ? 4 : 1)
         for (int64_t i = 0; i < units; i++) {
             int64_t b = whole ? i : i / kv_heads;
+            if (wide) {
+                attention_unit unit =
+                    block_unit(&all, &blocks.at[b], spans, whole ? 0 : (int)(i % kv_heads), own);
+                unit.kv_head_count = heads_each;
+                if (whole && b + 1 < blocks.count) unit.then = &spans[blocks.at[b + 1].span];
+                kernels->attention(&unit, out, lse);
+                continue;
+            }
             if (whole && b + 1 < blocks.count)
                 fetch_ahead(c, &blocks.at[b + 1], spans, segments, (int64_t)kv_heads * head_width, k, v);
             for (int h = 0; h < heads_each; h++) {
@@ -203,7 +216,8 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                                 .k = k,
                                 .v = v};
     query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, false, &blocks) || blocks.count == 0)
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, UNIT_ROWS, false, &blocks) ||
+        blocks.count == 0)
         return;
     int64_t first, last, queries = 0;
     touched_rows(spans, span_count, segments, &first, &last);
@@ -212,7 +226,7 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
     if (parts > GRADIENT_PARTS) parts = GRADIENT_PARTS;
     if (parts < 1) parts = 1;
     int64_t plane = (last - first) * head_width;
-    size_t each = kernels->attention_scratch(blocks.rows, head_width, true) + 64;
+    size_t each = kernels->attention_scratch(blocks.rows, 1, head_width, true) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     float *sums = cpu_scratch(c, SCRATCH_GRADIENT, (size_t)(parts * kv_heads * 2 * plane) * sizeof(float));
     if (!scratch || !sums) return;

@@ -6,9 +6,12 @@
 
 #include "compute/compute.h"
 
-enum { ATTENTION_KEYS = 64 }; /* keys in a tile */
+enum {
+    ATTENTION_KEYS = 64, /* keys in a tile */
+    WIDE_HEAD = 64,      /* heads whose width is a multiple of it have kernels of their own */
+};
 
-/* What a part of an attention reads: one key/value head, and either `count` consecutive queries of one span,
+/* What a part of an attention reads: some key/value heads, and either `count` consecutive queries of one span,
  * or the only queries of `count` spans, one behind the other, whose first `shared_segments` are the same and
  * hold `shared` keys (the forward pass reads those once for all). Rows are (query, head of the group), `count
  * * group` of them. */
@@ -19,10 +22,12 @@ typedef struct {
     const attention_segment *segments;
     const float *q;
     const void *k, *v;
-    int kv_head, first, count; /* queries first .. first + count - 1 of the span */
+    int kv_head, kv_head_count; /* the heads of keys and values; only wide heads are taken several at a time */
+    int first, count;           /* queries first .. first + count - 1 of the span */
     bool many_spans;
     int32_t shared_segments, shared;
-    float *scratch; /* attention_scratch floats */
+    const attention_span *then; /* what this thread will most likely be given next, or NULL */
+    float *scratch;             /* attention_scratch floats */
 } attention_unit;
 
 typedef struct {
@@ -55,7 +60,8 @@ typedef struct {
     void (*swiglu)(dtype act, int64_t rows, int64_t width, const void *gate_up, void *h);
     void (*swiglu_backward)(dtype act, int64_t rows, int64_t width, const float *dh, const void *gate_up,
                             void *dgate_up);
-    size_t (*attention_scratch)(int rows, int head_width, bool backward); /* in floats */
+    /* For units of `rows` rows of `kv_heads` heads, in floats. */
+    size_t (*attention_scratch)(int rows, int kv_heads, int head_width, bool backward);
     void (*attention)(const attention_unit *u, void *out, float *lse);
     void (*attention_backward)(const attention_unit *u, const attention_gradients *d);
     /* Over n logits. */
@@ -69,7 +75,7 @@ typedef struct {
 
 extern const cpu_kernels kernels_base;
 #if defined(__x86_64__)
-extern const cpu_kernels kernels_avx2, kernels_avx512;
+extern const cpu_kernels kernels_avx2, kernels_avx512, kernels_avx512bf16;
 #endif
 
 #endif

@@ -216,7 +216,7 @@ static const compute_ops cpu_ops = {
 
 /* The widest kernels the processor runs, or those that ESPALIER_ISA names. */
 static esp_status choose_kernels(const cpu_kernels **out, esp_error *error) {
-    const cpu_kernels *tables[3] = {&kernels_base};
+    const cpu_kernels *tables[4] = {&kernels_base};
     int count = 1;
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -226,6 +226,8 @@ static esp_status choose_kernels(const cpu_kernels **out, esp_error *error) {
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         tables[count++] = &kernels_avx512;
+    if (tables[count - 1] == &kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
+        tables[count++] = &kernels_avx512bf16;
 #endif
     *out = tables[count - 1];
     const char *named = getenv("ESPALIER_ISA");
@@ -235,7 +237,7 @@ static esp_status choose_kernels(const cpu_kernels **out, esp_error *error) {
             *out = tables[i];
             return ESP_OK;
         }
-    return error_fail(error, "unset ESPALIER_ISA, or set it to base, avx2 or avx512",
+    return error_fail(error, "unset ESPALIER_ISA, or set it to base, avx2, avx512 or avx512bf16",
                       "ESPALIER_ISA=%s names no kernels that this processor runs", named);
 }
 

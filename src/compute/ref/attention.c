@@ -1,4 +1,5 @@
 /* Attention of the reference backend: one query and one head at a time. */
+#include "base/half.h"
 #include "base/memory.h"
 #include "compute/ref/ref.h"
 
@@ -11,6 +12,13 @@ static int64_t *span_slots(const attention_span *s, const attention_segment *seg
         for (int32_t j = 0; j < segments[s->first_segment + i].count; j++)
             slots[n++] = segments[s->first_segment + i].slot + j;
     return slots;
+}
+
+/* A query as it is multiplied with keys: heads of a width that is a multiple of 64 take it rounded to act, as
+ * the keys are; others as it is. */
+static void query_taken(compute *c, int head_width, const float *q, float *taken) {
+    for (int i = 0; i < head_width; i++)
+        taken[i] = c->act == DTYPE_BF16 && head_width % 64 == 0 ? bf16_to_f32(bf16_from_f32(q[i])) : q[i];
 }
 
 /* Scaled scores of one query against the first n rows; returns their log-sum-exp. */
@@ -35,11 +43,13 @@ void ref_attention(compute *c, int heads, int kv_heads, int head_width, const at
     for (int64_t s = 0; s < span_count; s++) {
         int64_t *slots = span_slots(&spans[s], segments);
         double *score = MEM_ARRAY(double, spans[s].context);
+        float *query = MEM_ARRAY(float, E);
         for (int64_t j = 0; j < spans[s].queries; j++)
             for (int64_t h = 0; h < heads; h++) {
                 int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
                 int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
-                double total = query_scores(c, head_width, stride, kv_offset, q + at, k, slots, n, score);
+                query_taken(c, head_width, q + at, query);
+                double total = query_scores(c, head_width, stride, kv_offset, query, k, slots, n, score);
                 for (int64_t i = 0; i < E; i++) {
                     double sum = 0;
                     for (int64_t p = 0; p < n; p++)
@@ -51,6 +61,7 @@ void ref_attention(compute *c, int heads, int kv_heads, int head_width, const at
             }
         mem_free(slots);
         mem_free(score);
+        mem_free(query);
     }
 }
 
@@ -63,11 +74,13 @@ void ref_attention_backward(compute *c, int heads, int kv_heads, int head_width,
     for (int64_t s = 0; s < span_count; s++) {
         int64_t *slots = span_slots(&spans[s], segments);
         double *score = MEM_ARRAY(double, spans[s].context);
+        float *query = MEM_ARRAY(float, E);
         for (int64_t j = 0; j < spans[s].queries; j++)
             for (int64_t h = 0; h < heads; h++) {
                 int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
                 int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
-                query_scores(c, head_width, stride, kv_offset, q + at, k, slots, n, score);
+                query_taken(c, head_width, q + at, query);
+                query_scores(c, head_width, stride, kv_offset, query, k, slots, n, score);
                 double through_out = 0; /* sum over positions of weight * dweight = out . dout */
                 for (int64_t i = 0; i < E; i++) {
                     through_out += (double)act_get(c, out, at + i) * (double)dout[at + i];
@@ -81,12 +94,13 @@ void ref_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                     double dscore = weight * (dweight - through_out) * scale;
                     for (int64_t i = 0; i < E; i++) {
                         dq[at + i] += (float)(dscore * (double)act_get(c, k, row + i));
-                        dk[row + i] += (float)(dscore * (double)q[at + i]);
+                        dk[row + i] += (float)(dscore * (double)query[i]);
                         dv[row + i] += (float)(weight * (double)dout[at + i]);
                     }
                 }
             }
         mem_free(slots);
         mem_free(score);
+        mem_free(query);
     }
 }

@@ -89,14 +89,15 @@ static void end(pair *p) {
 
 /* Runs a check for both types and all kernels. */
 static void everywhere(void (*check)(pair *)) {
-    const char *isas[] = {"base", "avx2", "avx512"};
+    const char *isas[] = {"base", "avx2", "avx512", "avx512bf16"};
     for (int act = 0; act < 2; act++)
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 4; i++) {
 #if defined(__x86_64__)
             if (i == 1 && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) continue;
-            if (i == 2 && !(__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+            if (i >= 2 && !(__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vl")))
                 continue;
+            if (i == 3 && !__builtin_cpu_supports("avx512bf16")) continue;
 #else
             if (i > 0) continue;
 #endif

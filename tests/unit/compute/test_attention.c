@@ -1,0 +1,177 @@
+/* Attention over many shapes: widths and groups of heads, spans of one and of many queries, contexts from one
+ * key to a thousand, in pages scattered through the pool, siblings; against the plain loops of ref. A query's
+ * result does not depend on the number of threads, nor on the spans beside its own unless they share its
+ * keys. timeout: 240 */
+#include "support.h"
+
+#include "base/half.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "compute/compute.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PAGE = 16, SPANS = 40, SEGMENTS = 1000, POOL_PAGES = 400, ALONE = 16 };
+
+typedef struct {
+    int heads, kv_heads, width;
+} shape;
+
+typedef struct {
+    attention_span spans[SPANS];
+    attention_segment segments[SEGMENTS];
+    int count;
+    int64_t tokens, segment, page;
+    int64_t order[POOL_PAGES];
+} layout;
+
+/* Pages for `keys` tokens behind those the span has. */
+static void add_keys(layout *l, attention_span *s, int keys) {
+    for (; keys > 0; keys -= PAGE) {
+        assert_true(l->page < POOL_PAGES && l->segment < SEGMENTS);
+        l->segments[l->segment++] =
+            (attention_segment){.slot = l->order[l->page++] * PAGE, .count = keys < PAGE ? keys : PAGE};
+        s->segments++;
+        s->context += keys < PAGE ? keys : PAGE;
+    }
+}
+
+static attention_span *add_span(layout *l, int queries) {
+    attention_span *s = &l->spans[l->count++];
+    *s = (attention_span){.first_query = l->tokens, .queries = queries, .first_segment = l->segment};
+    l->tokens += queries;
+    return s;
+}
+
+/* The first ALONE spans share nothing; then come two families of siblings. */
+static void lay_out(layout *l) {
+    const int queries[ALONE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 7, 70, 33, 16, 1, 5};
+    const int contexts[ALONE] = {1, 15, 16, 17, 64, 65, 144, 1000, 49, 2, 300, 70, 133, 80, 128, 64};
+    memset(l, 0, sizeof *l);
+    rng_key_t key = rng_key(3);
+    for (int i = 0; i < POOL_PAGES; i++) l->order[i] = i;
+    for (int i = POOL_PAGES - 1; i > 0; i--) {
+        int64_t j = (int64_t)rng_below(key, (uint64_t)i, (uint64_t)i + 1), keep = l->order[i];
+        l->order[i] = l->order[j];
+        l->order[j] = keep;
+    }
+    for (int i = 0; i < ALONE; i++) add_keys(l, add_span(l, queries[i]), contexts[i]);
+    for (int family = 0; family < 2; family++) {
+        attention_segment shared[8];
+        int n = family ? 8 : 5;
+        for (int i = 0; i < n; i++)
+            shared[i] = (attention_segment){l->order[l->page++] * PAGE, i == n - 1 ? 9 : PAGE};
+        for (int i = 0; i < (family ? 3 : 20); i++) {
+            attention_span *s = add_span(l, 1);
+            memcpy(&l->segments[l->segment], shared, (size_t)n * sizeof shared[0]);
+            l->segment += n;
+            s->segments = n;
+            s->context = (n - 1) * PAGE + 9;
+            add_keys(l, s, 1 + i * 3);
+        }
+    }
+}
+
+static float *normal(int64_t n, uint64_t seed) {
+    float *x = MEM_ARRAY(float, n);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(1.5 * rng_normal(rng_key(seed), (uint64_t)i));
+    return x;
+}
+
+static void *act_of(dtype act, float *x, int64_t n) {
+    uint16_t *y = MEM_ARRAY(uint16_t, n);
+    if (act == DTYPE_F32) {
+        mem_free(y);
+        return x;
+    }
+    for (int64_t i = 0; i < n; i++) y[i] = bf16_from_f32(x[i]);
+    mem_free(x);
+    return y;
+}
+
+static double element(dtype t, const void *x, int64_t i) {
+    return t == DTYPE_F32 ? (double)((const float *)x)[i] : (double)bf16_to_f32(((const uint16_t *)x)[i]);
+}
+
+/* Every row of `width` elements to within the tolerance of the greatest expected one. */
+static void close_to(const char *what, shape s, dtype t, const void *expected, const void *got, int64_t rows,
+                     int64_t width, double tolerance) {
+    double scale = 0;
+    for (int64_t i = 0; i < rows * width; i++) scale = fmax(scale, fabs(element(t, expected, i)));
+    for (int64_t i = 0; i < rows * width; i++)
+        if (!(fabs(element(t, expected, i) - element(t, got, i)) <= tolerance * scale))
+            fail_msg("%s with %d heads on %d of width %d: row %lld, column %lld is %g where %g is right",
+                     what, s.heads, s.kv_heads, s.width, (long long)(i / width), (long long)(i % width),
+                     element(t, got, i), element(t, expected, i));
+}
+
+static compute *made(const char *kind, const char *isa, dtype act, int threads) {
+    compute *c;
+    esp_error error = {0};
+    if (isa)
+        setenv("ESPALIER_ISA", isa, 1);
+    else
+        unsetenv("ESPALIER_ISA");
+    return compute_new(&c, kind, act, threads, &error) == ESP_OK ? c : NULL;
+}
+
+static void check_shape(shape s, dtype act) {
+    layout *l = MEM_NEW(layout);
+    lay_out(l);
+    int64_t row = s.heads * s.width, nq = l->tokens * row,
+            nk = (int64_t)POOL_PAGES * PAGE * s.kv_heads * s.width;
+    int64_t rows = l->tokens * s.heads;
+    float *q = normal(nq, 1), *lse = MEM_ARRAY(float, rows), *lse1 = MEM_ARRAY(float, rows),
+          *lse2 = MEM_ARRAY(float, rows);
+    void *k = act_of(act, normal(nk, 2), nk), *v = act_of(act, normal(nk, 3), nk);
+    size_t size = (size_t)nq * dtype_size(act), token = (size_t)row * dtype_size(act);
+    char *out = mem_alloc(size), *one = mem_alloc(size), *two = mem_alloc(size), *alone = mem_alloc(size);
+    compute *ref = made("ref", NULL, act, 1);
+    assert_non_null(ref);
+    ref->ops->attention(ref, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, out,
+                        lse);
+    const char *isas[] = {"base", "avx2", "avx512", "avx512bf16"};
+    for (int i = 0; i < 4; i++) {
+        compute *c = made("cpu", isas[i], act, 1), *d = made("cpu", isas[i], act, 2);
+        if (!c || !d) {
+            assert_true(i > 0);
+            print_message("no %s on this processor: skipped\n", isas[i]);
+            continue;
+        }
+        c->ops->attention(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, one,
+                          lse1);
+        d->ops->attention(d, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, two,
+                          lse2);
+        close_to("attention", s, act, out, one, rows, s.width, act == DTYPE_F32 ? 1e-5 : 0x1p-7);
+        close_to("its log-sum-exp", s, DTYPE_F32, lse, lse1, rows, 1, 1e-5);
+        assert_memory_equal(one, two, size);
+        assert_memory_equal(lse1, lse2, (size_t)rows * sizeof(float));
+        for (int j = 0; j < ALONE; j++) {
+            const attention_span *span = &l->spans[j];
+            c->ops->attention(c, s.heads, s.kv_heads, s.width, span, 1, l->segments, q, k, v, alone, NULL);
+            size_t at = (size_t)span->first_query * token;
+            assert_memory_equal(alone + at, one + at, (size_t)span->queries * token);
+        }
+        compute_free(c), compute_free(d);
+    }
+    unsetenv("ESPALIER_ISA");
+    compute_free(ref);
+    void *all[] = {l, q, lse, lse1, lse2, k, v, out, one, two, alone};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    const shape shapes[] = {{9, 3, 64}, {4, 4, 64}, {8, 1, 64}, {4, 1, 128},
+                            {5, 1, 64}, {4, 2, 32}, {3, 1, 80}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        check_shape(shapes[i], DTYPE_F32);
+        check_shape(shapes[i], DTYPE_BF16);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
