@@ -5,6 +5,7 @@
 
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/onednn.h"
+#include "compute/cpu/panels.h"
 
 enum cpu_scratch_use {
     SCRATCH_WIDE_X, /* inputs of a product widened to f32, where there are no bf16 products */
@@ -17,12 +18,14 @@ enum cpu_scratch_use {
     SCRATCH_LOGITS,
     SCRATCH_DLOGITS,
     SCRATCH_SUMS,
+    SCRATCH_PAIRS, /* activations packed for the gradient of a weight */
     SCRATCH_USES
 };
 
 typedef struct {
     gemm *gemm;
     const cpu_kernels *kernels;
+    const panel_products *panels; /* for large bf16 matrices; NULL: oneDNN has all */
     void *scratch[SCRATCH_USES];
     size_t scratch_bytes[SCRATCH_USES];
 } cpu_state;
@@ -32,9 +35,9 @@ typedef struct {
 struct linear {
     int64_t out, in, block; /* block: columns of the result (rows of the weight) in each but the last */
     int blocks;
-    gemm_matrix **forward;
-    gemm_matrix *backward; /* NULL without LINEAR_BACKWARD */
-    void *rows;            /* act, [out, in]; NULL without LINEAR_ROWS */
+    gemm_matrix **forward, *backward;       /* by oneDNN, or */
+    panel_matrix *panels, *backward_panels; /* by panels: then the others are NULL */
+    void *rows;                             /* act, [out, in]; NULL without LINEAR_ROWS */
 };
 
 static inline cpu_state *state_of(compute *c) {
@@ -50,6 +53,10 @@ void cpu_part(int64_t n, int64_t grain, int64_t part, int64_t parts, int64_t *be
 
 /* Rows as products take them: x itself, or a widened copy where there are no bf16 products. */
 const void *cpu_product_input(compute *c, enum cpu_scratch_use use, int64_t n, const void *x);
+
+/* c[m, n] += a[k, m]^T b[k, n]: a and b act. */
+void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
+                             float *to);
 
 linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags);
 void cpu_linear_set(compute *c, linear *l, const float *w);

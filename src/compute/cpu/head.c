@@ -19,7 +19,8 @@ enum {
 typedef struct {
     const linear *head;
     int64_t rows, padded;     /* rows; and with those of zeros behind them */
-    const void *x;            /* as products take it, [padded, in] */
+    const void *gathered;     /* act, [padded, in] */
+    const void *x;            /* the same as products take it */
     const float *temperature; /* [rows], or NULL */
     float *logits;            /* a tile [padded, block] for each block, the last one narrower */
     logit_sums *sums;         /* [rows, blocks] */
@@ -44,17 +45,22 @@ static int64_t padded_rows(int64_t rows) {
 static bool compute_logits(compute *c, logit_chunk *k) {
     cpu_state *s = state_of(c);
     const linear *l = k->head;
-    gemm_plan *plan, *last;
-    if (gemm_plan_get(s->gemm, l->forward[0], k->padded, &plan, &c->failure) != ESP_OK ||
-        gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, &last, &c->failure) != ESP_OK)
+    gemm_plan *plan = NULL, *last = NULL;
+    if (l->panels) {
+        /* nothing to plan */
+    } else if (gemm_plan_get(s->gemm, l->forward[0], k->padded, &plan, &c->failure) != ESP_OK ||
+               gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, &last, &c->failure) != ESP_OK)
         return false;
     bool failed = false;
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic) reduction(|| : failed)
     for (int b = 0; b < l->blocks; b++) {
         float *logits = tile_row(k, 0, b);
         const gemm_plan *p = b + 1 < l->blocks ? plan : last;
-        failed =
-            failed || gemm_plan_run(s->gemm, p, l->forward[b], omp_get_thread_num(), k->x, logits) != ESP_OK;
+        if (l->panels)
+            s->panels->multiply_columns(l->panels, b * l->block, block_size(l, b), k->rows, k->x, logits);
+        else
+            failed = failed ||
+                     gemm_plan_run(s->gemm, p, l->forward[b], omp_get_thread_num(), k->x, logits) != ESP_OK;
         for (int64_t r = 0; r < k->rows; r++) {
             float temperature = k->temperature ? k->temperature[r] : 1.0f;
             k->sums[r * l->blocks + b] = s->kernels->logits(block_size(l, b), logits + r * block_size(l, b),
@@ -81,6 +87,7 @@ static bool begin_chunk(compute *c, logit_chunk *k, const linear *head, const vo
     for (int64_t r = 0; r < rows; r++)
         memcpy(gathered + (size_t)r * row, (const char *)x + (size_t)index[r] * row, row);
     memset(gathered + (size_t)rows * row, 0, (size_t)(k->padded - rows) * row);
+    k->gathered = gathered;
     k->x = cpu_product_input(c, SCRATCH_WIDE_X, k->padded * head->in, gathered);
     return k->x != NULL;
 }
@@ -209,7 +216,6 @@ static void logit_gradients(compute *c, const logit_chunk *k, const int64_t *ind
 
 void cpu_head_backward(compute *c, const linear *head, int64_t rows, const void *x, const int32_t *targets,
                        const float *dlogprob, float *dx, float *dw) {
-    cpu_state *s = state_of(c);
     int64_t D = head->in, V = head->out;
     memset(dx, 0, (size_t)(rows * D) * sizeof(float));
     for (int64_t done = 0; done < rows && c->failure.code == ESP_OK;) {
@@ -221,13 +227,10 @@ void cpu_head_backward(compute *c, const linear *head, int64_t rows, const void 
         void *dlogits = cpu_scratch(c, SCRATCH_DLOGITS, (size_t)(n * V) * dtype_size(c->act));
         if (!dlogits) return;
         logit_gradients(c, &k, index, targets, dlogprob, dlogits);
-        const void *dy = cpu_product_input(c, SCRATCH_WIDE_Y, n * V, dlogits);
         float *dx_chunk = k.logits; /* done with */
-        if (!dy ||
-            gemm_multiply(s->gemm, head->backward, n, dy, dx_chunk, DTYPE_F32, false, &c->failure) !=
-                ESP_OK ||
-            gemm_multiply_transposed(s->gemm, n, V, D, dy, k.x, dw, &c->failure) != ESP_OK)
-            return;
+        cpu_linear_backward_input(c, head, n, dlogits, dx_chunk);
+        cpu_multiply_transposed(c, n, V, D, dlogits, k.gathered, dw);
+        if (c->failure.code != ESP_OK) return;
         for (int64_t r = 0; r < n; r++)
             memcpy(dx + index[r] * D, dx_chunk + r * D, (size_t)D * sizeof(float));
     }

@@ -23,6 +23,28 @@ const void *cpu_product_input(compute *c, enum cpu_scratch_use use, int64_t n, c
     return wide;
 }
 
+static esp_status panel_matrix_new(panel_matrix **out, int64_t k, int64_t n, esp_error *error) {
+    panel_matrix *b = MEM_NEW(panel_matrix);
+    int64_t panels = (n + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
+    b->k = k;
+    b->n = n;
+    *out = b;
+    return mem_big_alloc((void **)&b->words, (size_t)(panels * PANEL_COLUMNS * (k / 2)) * 4,
+                         "a packed weight matrix", error);
+}
+
+static void panel_matrix_free(panel_matrix *b) {
+    if (b) mem_big_free(b->words);
+    mem_free(b);
+}
+
+static linear *rows_new(compute *c, linear *l, int flags) {
+    if (flags & LINEAR_ROWS)
+        mem_big_alloc(&l->rows, (size_t)(l->out * l->in) * dtype_size(c->act), "an embedding table",
+                      &c->failure);
+    return l;
+}
+
 linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     cpu_state *s = state_of(c);
     linear *l = MEM_NEW(linear);
@@ -30,6 +52,11 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     l->in = in;
     l->block = out >= VOCABULARY ? VOCABULARY_BLOCK : out;
     l->blocks = (int)((out + l->block - 1) / l->block);
+    if (s->panels && out * in >= PANEL_LEAST && in % 2 == 0 && out % 2 == 0) {
+        if (panel_matrix_new(&l->panels, in, out, &c->failure) != ESP_OK) return l;
+        if (flags & LINEAR_BACKWARD) panel_matrix_new(&l->backward_panels, out, in, &c->failure);
+        return rows_new(c, l, flags);
+    }
     l->forward = MEM_ARRAY(gemm_matrix *, l->blocks);
     for (int i = 0; i < l->blocks; i++) {
         int64_t rows = i + 1 < l->blocks ? l->block : out - i * l->block;
@@ -37,54 +64,23 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     }
     if ((flags & LINEAR_BACKWARD) && gemm_matrix_new(s->gemm, &l->backward, out, in, &c->failure) != ESP_OK)
         return l;
-    if (flags & LINEAR_ROWS)
-        mem_big_alloc(&l->rows, (size_t)(out * in) * dtype_size(c->act), "an embedding table", &c->failure);
-    return l;
+    return rows_new(c, l, flags);
 }
 
 void cpu_linear_free(compute *c, linear *l) {
     (void)c;
     if (!l) return;
-    for (int i = 0; i < l->blocks; i++) gemm_matrix_free(l->forward[i]);
+    for (int i = 0; l->forward && i < l->blocks; i++) gemm_matrix_free(l->forward[i]);
     mem_free(l->forward);
     gemm_matrix_free(l->backward);
+    panel_matrix_free(l->panels);
+    panel_matrix_free(l->backward_panels);
     mem_big_free(l->rows);
     mem_free(l);
 }
 
-/* w rounded to act, and widened again where there are no bf16 products: what is packed. */
-static const void *rounded(compute *c, linear *l, const float *w) {
-    cpu_state *s = state_of(c);
-    int64_t n = l->out * l->in;
-    if (c->act == DTYPE_F32) {
-        if (l->rows) memcpy(l->rows, w, (size_t)n * sizeof(float));
-        return w;
-    }
-    void *narrow = l->rows ? l->rows : cpu_scratch(c, SCRATCH_WEIGHT, (size_t)n * sizeof(uint16_t));
-    if (!narrow) return NULL;
-#pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int part = 0; part < c->threads; part++) {
-        int64_t begin, end;
-        cpu_part(n, 64, part, c->threads, &begin, &end);
-        s->kernels->to_act(c->act, end - begin, w + begin, (uint16_t *)narrow + begin);
-    }
-    return cpu_product_input(c, SCRATCH_WIDE_X, n, narrow);
-}
-
-void cpu_linear_set(compute *c, linear *l, const float *w) {
-    cpu_state *s = state_of(c);
-    if (c->failure.code != ESP_OK) return;
-    const char *source = rounded(c, l, w);
-    if (!source) return;
-    for (int i = 0; i < l->blocks; i++) {
-        const char *block = source + (size_t)(i * l->block * l->in) * dtype_size(gemm_input(s->gemm));
-        if (gemm_matrix_set(s->gemm, l->forward[i], block, 1, l->in, &c->failure) != ESP_OK) return;
-    }
-    if (l->backward) gemm_matrix_set(s->gemm, l->backward, source, l->in, 1, &c->failure);
-}
-
-/* f32 results to bf16 ones. */
-static void narrow_rows(compute *c, int64_t n, const float *wide, void *y) {
+/* f32 to bf16. */
+static void narrow(compute *c, int64_t n, const float *wide, void *y) {
     cpu_state *s = state_of(c);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int part = 0; part < c->threads; part++) {
@@ -92,6 +88,37 @@ static void narrow_rows(compute *c, int64_t n, const float *wide, void *y) {
         cpu_part(n, 64, part, c->threads, &begin, &end);
         s->kernels->to_act(DTYPE_BF16, end - begin, wide + begin, (uint16_t *)y + begin);
     }
+}
+
+/* w rounded to act, and widened again where there are no bf16 products: what is packed. */
+static const void *rounded(compute *c, linear *l, const float *w) {
+    int64_t n = l->out * l->in;
+    if (c->act == DTYPE_F32) {
+        if (l->rows) memcpy(l->rows, w, (size_t)n * sizeof(float));
+        return w;
+    }
+    void *to = l->rows ? l->rows : cpu_scratch(c, SCRATCH_WEIGHT, (size_t)n * sizeof(uint16_t));
+    if (!to) return NULL;
+    narrow(c, n, w, to);
+    return cpu_product_input(c, SCRATCH_WIDE_X, n, to);
+}
+
+void cpu_linear_set(compute *c, linear *l, const float *w) {
+    cpu_state *s = state_of(c);
+    if (c->failure.code != ESP_OK) return;
+    if (l->panels) {
+        s->panels->pack(l->panels, w, false, c->threads);
+        if (l->backward_panels) s->panels->pack(l->backward_panels, w, true, c->threads);
+        if (l->rows) narrow(c, l->out * l->in, w, l->rows);
+        return;
+    }
+    const char *source = rounded(c, l, w);
+    if (!source) return;
+    for (int i = 0; i < l->blocks; i++) {
+        const char *block = source + (size_t)(i * l->block * l->in) * dtype_size(gemm_input(s->gemm));
+        if (gemm_matrix_set(s->gemm, l->forward[i], block, 1, l->in, &c->failure) != ESP_OK) return;
+    }
+    if (l->backward) gemm_matrix_set(s->gemm, l->backward, source, l->in, 1, &c->failure);
 }
 
 /* A product with a matrix in blocks: each block's columns through scratch. */
@@ -117,6 +144,11 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
                         bool accumulate) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
+    if (l->panels) {
+        panel_result result = y_type == DTYPE_BF16 ? PANEL_NARROW : accumulate ? PANEL_ADD : PANEL_STORE;
+        s->panels->multiply(l->panels, m, x, y, result, c->threads);
+        return;
+    }
     x = cpu_product_input(c, SCRATCH_WIDE_X, m * l->in, x);
     if (!x) return;
     if (l->blocks > 1) {
@@ -125,7 +157,7 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
         float *wide = cpu_scratch(c, SCRATCH_WIDE_Y, (size_t)(m * l->out) * sizeof(float));
         if (wide &&
             gemm_multiply(s->gemm, l->forward[0], m, x, wide, DTYPE_F32, false, &c->failure) == ESP_OK)
-            narrow_rows(c, m * l->out, wide, y);
+            narrow(c, m * l->out, wide, y);
     } else {
         gemm_multiply(s->gemm, l->forward[0], m, x, y, y_type, accumulate, &c->failure);
     }
@@ -134,17 +166,31 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
+    if (l->backward_panels) {
+        s->panels->multiply(l->backward_panels, m, dy, dx, PANEL_STORE, c->threads);
+        return;
+    }
     dy = cpu_product_input(c, SCRATCH_WIDE_X, m * l->out, dy);
     if (dy) gemm_multiply(s->gemm, l->backward, m, dy, dx, DTYPE_F32, false, &c->failure);
 }
 
+void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
+                             float *to) {
+    cpu_state *s = state_of(c);
+    if (s->panels && m * n >= PANEL_LEAST && m % 2 == 0 && n % 2 == 0) {
+        void *packed = cpu_scratch(c, SCRATCH_PAIRS, s->panels->transposed_room(k, m, n));
+        if (packed) s->panels->multiply_transposed(k, m, n, a, b, to, packed, c->threads);
+        return;
+    }
+    a = cpu_product_input(c, SCRATCH_WIDE_Y, k * m, a);
+    b = cpu_product_input(c, SCRATCH_WIDE_X, k * n, b);
+    if (a && b) gemm_multiply_transposed(s->gemm, k, m, n, a, b, to, &c->failure);
+}
+
 void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,
                                 float *dw) {
-    cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
-    dy = cpu_product_input(c, SCRATCH_WIDE_Y, m * out, dy);
-    x = cpu_product_input(c, SCRATCH_WIDE_X, m * in, x);
-    if (dy && x) gemm_multiply_transposed(s->gemm, m, out, in, dy, x, dw, &c->failure);
+    cpu_multiply_transposed(c, m, out, in, dy, x, dw);
 }
 
 void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x) {

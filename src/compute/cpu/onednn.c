@@ -219,6 +219,11 @@ dtype gemm_input(const gemm *g) {
     return g->input;
 }
 
+bool gemm_has_tiles(const gemm *g) {
+    (void)g;
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+}
+
 void gemm_describe(const gemm *g, char *text, size_t size) {
     (void)g;
     static const struct {

@@ -24,6 +24,8 @@ esp_status gemm_share(gemm **out, gemm *of, int threads, esp_error *error);
 void gemm_free(gemm *g);
 /* The type of the matrices that go into products: that of the instance, or f32 in its place. */
 dtype gemm_input(const gemm *g);
+/* Whether the processor has units for products of whole tiles (AMX) that may be used. */
+bool gemm_has_tiles(const gemm *g);
 /* "avx512_core_bf16, oneDNN 2.6.3" */
 void gemm_describe(const gemm *g, char *text, size_t size);
 

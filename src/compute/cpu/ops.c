@@ -182,6 +182,7 @@ static esp_status cpu_share(compute *c, esp_error *error) {
     cpu_state *s = MEM_NEW(cpu_state);
     s->gemm = g;
     s->kernels = state_of(c->of)->kernels;
+    s->panels = state_of(c->of)->panels;
     c->state = s;
     c->ops = c->of->ops;
     return ESP_OK;
@@ -241,6 +242,17 @@ static esp_status choose_kernels(const cpu_kernels **out, esp_error *error) {
                       "ESPALIER_ISA=%s names no kernels that this processor runs", named);
 }
 
+/* NULL where oneDNN's own are better, or where the processor or the environment has no bf16 products. */
+static const panel_products *choose_panels(const cpu_kernels *kernels, const gemm *g) {
+#if defined(__x86_64__)
+    if (kernels == &kernels_avx512bf16 && gemm_input(g) == DTYPE_BF16 && !gemm_has_tiles(g))
+        return &panels_avx512bf16;
+#else
+    (void)kernels, (void)g;
+#endif
+    return NULL;
+}
+
 esp_status compute_cpu_init(compute *c, esp_error *error) {
     const cpu_kernels *kernels;
     ESP_TRY(choose_kernels(&kernels, error));
@@ -249,12 +261,13 @@ esp_status compute_cpu_init(compute *c, esp_error *error) {
     cpu_state *s = MEM_NEW(cpu_state);
     s->gemm = g;
     s->kernels = kernels;
+    s->panels = choose_panels(kernels, g);
     c->state = s;
     c->ops = &cpu_ops;
     char products[64];
     gemm_describe(g, products, sizeof products);
-    snprintf(c->description, sizeof c->description, "cpu %s, %d thread%s, kernels %s, products %s%s",
+    snprintf(c->description, sizeof c->description, "cpu %s, %d thread%s, kernels %s, products %s%s%s",
              c->act == DTYPE_F32 ? "f32" : "bf16", c->threads, c->threads == 1 ? "" : "s", kernels->name,
-             products, gemm_input(g) == c->act ? "" : " in f32 on bf16 values");
+             products, gemm_input(g) == c->act ? "" : " in f32 on bf16 values", s->panels ? ", panels" : "");
     return ESP_OK;
 }

@@ -115,13 +115,17 @@ static linear *make_linear(compute *c, int64_t out, int64_t in, int flags, const
 }
 
 static void check_linear(pair *p) {
-    const int64_t shapes[][2] = {{96, 64}, {65, 37}, {8200, 24}}, rows[] = {1, 3, 17, 64, 200};
-    for (int s = 0; s < 3; s++) {
+    /* The last three are large enough for panels, with and without whole ones, and with k in more than one
+     * go. */
+    const int64_t shapes[][2] = {{96, 64}, {65, 37}, {8200, 24}, {362, 378}, {24, 9002}};
+    const int64_t rows[] = {1, 13, 17, 64, 200, 523};
+    bool panels = strstr(compute_describe(p->cpu), "panels") != NULL;
+    for (int s = 0; s < 5; s++) {
         int64_t out = shapes[s][0], in = shapes[s][1];
         float *w = normal(out * in, 0.1);
         linear *a = make_linear(p->ref, out, in, LINEAR_BACKWARD | LINEAR_ROWS, w);
         linear *b = make_linear(p->cpu, out, in, LINEAR_BACKWARD | LINEAR_ROWS, w);
-        for (int i = 0; i < (s == 2 ? 3 : 5); i++) {
+        for (int i = 0; i < (s < 2 ? 5 : s == 3 && panels ? 6 : 3); i++) {
             int64_t m = rows[i], n = m * out;
             void *x = act_normal(p->act, m * in, 1), *dy = act_normal(p->act, n, 1);
             float *y1 = normal(n, 1), *y2 = MEM_ARRAY(float, n);
@@ -147,7 +151,7 @@ static void check_linear(pair *p) {
             void *all[] = {x, dy, y1, y2, dx1, dx2, dw1, dw2};
             for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
         }
-        const int32_t ids[] = {3, 0, 64, 3, 7};
+        const int32_t ids[] = {3, 0, 23, 3, 7};
         float *e1 = MEM_ARRAY(float, 5 * in), *e2 = MEM_ARRAY(float, 5 * in);
         p->ref->ops->embed_gather(p->ref, a, 5, ids, e1);
         p->cpu->ops->embed_gather(p->cpu, b, 5, ids, e2);
@@ -162,6 +166,36 @@ static void check_linear(pair *p) {
         void *all[] = {w, e1, e2, d1, d2};
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
     }
+}
+
+/* Sums in panels are taken in one order: a row has the same bits alone and among others, on one thread and on
+ * two. */
+static void check_panels(pair *p) {
+    enum { OUT = 450, IN = 602, ROWS = 77 };
+    if (!strstr(compute_describe(p->cpu), "panels")) return;
+    esp_error error = {0};
+    compute *one;
+    if (compute_new(&one, "cpu", p->act, 1, &error) != ESP_OK) fail_msg("%s", error.message);
+    float *w = normal((int64_t)OUT * IN, 0.1), *all = MEM_ARRAY(float, ROWS *OUT),
+          *few = MEM_ARRAY(float, ROWS *OUT);
+    linear *a = make_linear(p->cpu, OUT, IN, 0, w), *b = make_linear(one, OUT, IN, 0, w);
+    char *x = act_normal(p->act, (int64_t)ROWS * IN, 1);
+    p->cpu->ops->linear_forward(p->cpu, a, ROWS, x, all, DTYPE_F32, false);
+    for (int64_t first = 0, n = 1; first < ROWS; first += n, n++) {
+        if (n > ROWS - first) n = ROWS - first;
+        one->ops->linear_forward(one, b, n, x + first * IN * 2, few + first * OUT, DTYPE_F32, false);
+    }
+    assert_memory_equal(all, few, sizeof(float) * ROWS * OUT);
+    head_read_request reads[2][ROWS];
+    for (int r = 0; r < ROWS; r++)
+        reads[0][r] = reads[1][r] = (head_read_request){.row = r, .kind = READ_SCORE, .token = 5 * r};
+    p->cpu->ops->head_read(p->cpu, a, ROWS, x, reads[0], ROWS);
+    one->ops->head_read(one, b, ROWS, x, reads[1] + ROWS - 9, 9);
+    for (int r = ROWS - 9; r < ROWS; r++) assert_true(reads[0][r].logprob == reads[1][r].logprob);
+    one->ops->linear_free(one, b);
+    p->cpu->ops->linear_free(p->cpu, a);
+    compute_free(one);
+    mem_free(w), mem_free(all), mem_free(few), mem_free(x);
 }
 
 static void check_rows(pair *p) {
@@ -377,6 +411,10 @@ static void check_optimizer(pair *p) {
     for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
 }
 
+static void test_panels(void **state) {
+    (void)state;
+    everywhere(check_panels);
+}
 static void test_linear(void **state) {
     (void)state;
     everywhere(check_linear);
@@ -439,12 +477,13 @@ int main(int argc, char **argv) {
     const struct CMUnitTest products[] = {
         cmocka_unit_test(test_falls_back),
         cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_panels),
         cmocka_unit_test(test_head),
     };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear), cmocka_unit_test(test_rows),      cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_head),   cmocka_unit_test(test_optimizer), cmocka_unit_test(test_without_bf16),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_panels), cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_attention),    cmocka_unit_test(test_head),   cmocka_unit_test(test_optimizer),
+        cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),
     };
     if (argc > 1 && strcmp(argv[1], "products") == 0) return cmocka_run_group_tests(products, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,331 @@
+/* The kernels of panels.h for processors with AVX-512-bf16, and the walk over panels and rows. */
+#include "base/memory.h"
+#include "compute/cpu/panels.h"
+
+#include <immintrin.h>
+#include <omp.h>
+#include <string.h>
+
+enum {
+    WORDS = 16, /* in a vector */
+    VECTORS = PANEL_COLUMNS / WORDS,
+    PANEL_LINE = PANEL_COLUMNS * 4, /* bytes of a panel's row */
+    CACHE = 640 << 10,              /* bytes of a core's cache that one operand may take */
+    LONGEST = 8192,                 /* of k in one go, where the result can be taken up again */
+    LEFT_WIDTH = 48,                /* words: groups of rows of a left matrix that are packed side by side */
+    TOKENS = 512,                   /* of a transposed product in one go, at most */
+};
+
+typedef uint32_t word __attribute__((may_alias, aligned(2)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+static int64_t round_up(int64_t n, int64_t grain) {
+    return (n + grain - 1) / grain * grain;
+}
+
+/* The first n lanes. */
+INLINE __mmask16 first_lanes(int64_t n) {
+    return (__mmask16)(n >= WORDS ? 0xffffu : n > 0 ? (1u << n) - 1 : 0u);
+}
+
+/* ---- One tile: some rows times a panel ---- */
+
+/* Rows of the left matrix, a pair of elements a word: row r, pair i at at[r * row + i * step]. */
+typedef struct {
+    const word *at;
+    int64_t row, step;
+} left_rows;
+
+/* Where the sums go: `columns` of them a row. */
+typedef struct {
+    void *at;
+    int64_t row; /* elements */
+    int columns;
+    panel_result result;
+} sums_out;
+
+INLINE __mmask16 lanes_of(const sums_out *c, int vector) {
+    return first_lanes(c->columns - vector * WORDS);
+}
+
+INLINE void put_sums(const sums_out *c, int r, int vector, __m512 sum) {
+    __mmask16 lanes = lanes_of(c, vector);
+    int64_t at = r * c->row + vector * WORDS;
+    if (c->result == PANEL_NARROW) {
+        _mm256_mask_storeu_epi16((uint16_t *)c->at + at, lanes, (__m256i)_mm512_cvtneps_pbh(sum));
+        return;
+    }
+    float *to = (float *)c->at + at;
+    if (c->result == PANEL_ADD) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, to), sum);
+    _mm512_mask_storeu_ps(to, lanes, sum);
+}
+
+/* `lines` cache lines from `ahead` on are asked for with each pair. */
+INLINE void tile(const int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const char *ahead,
+                 const int lines, const sums_out *c) {
+    __m512 sum[PANEL_ROWS][VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++)
+            sum[r][v] =
+                c->result == PANEL_GO_ON
+                    ? _mm512_maskz_loadu_ps(lanes_of(c, v), (const float *)c->at + r * c->row + v * WORDS)
+                    : _mm512_setzero_ps();
+    const word *left = a->at;
+    for (int64_t i = 0; i < pairs; i++, left += a->step, panel += PANEL_COLUMNS) {
+        __m512bh right[VECTORS];
+        for (int v = 0; v < VECTORS; v++) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
+        for (int l = 0; l < lines; l++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
+        for (int r = 0; r < rows; r++) {
+            __m512bh pair = (__m512bh)_mm512_set1_epi32((int)left[r * a->row]);
+            for (int v = 0; v < VECTORS; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++) put_sums(c, r, v, sum[r][v]);
+}
+
+#define ROWS_AHEAD(R)                                                                                        \
+    case R:                                                                                                  \
+        if (lines == 0)                                                                                      \
+            tile(R, pairs, a, panel, ahead, 0, c);                                                           \
+        else if (lines == 1)                                                                                 \
+            tile(R, pairs, a, panel, ahead, 1, c);                                                           \
+        else                                                                                                 \
+            tile(R, pairs, a, panel, ahead, 2, c);                                                           \
+        break;
+
+static void any_tile(int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const char *ahead,
+                     int lines, const sums_out *c) {
+    switch (rows) {
+        ROWS_AHEAD(1)
+        ROWS_AHEAD(2)
+        ROWS_AHEAD(3)
+        ROWS_AHEAD(4)
+        ROWS_AHEAD(5)
+        ROWS_AHEAD(6)
+        ROWS_AHEAD(7)
+        ROWS_AHEAD(8)
+        ROWS_AHEAD(9)
+        ROWS_AHEAD(10)
+        ROWS_AHEAD(11)
+        ROWS_AHEAD(12)
+    }
+}
+
+/* ---- All tiles of a product ---- */
+
+/* Rows of `a` in groups of PANEL_ROWS, `group_step` words apart, times panels that begin `panel_step` words
+ * apart; c is [m, row]. Units of work count groups first, then panels. */
+typedef struct {
+    int64_t m, n, pairs;
+    left_rows a;
+    int64_t group_step;
+    const uint32_t *panels;
+    int64_t panel_step;
+    sums_out c;
+    int64_t groups;
+    bool fetch; /* panels come from memory */
+} tile_walk;
+
+static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
+    size_t size = w->c.result == PANEL_NARROW ? 2 : 4;
+    for (int64_t u = begin; u < end; u++) {
+        int64_t p = u / w->groups, g = u % w->groups, first = p * PANEL_COLUMNS, row = g * PANEL_ROWS;
+        left_rows a = w->a;
+        a.at += g * w->group_step;
+        sums_out c = w->c;
+        c.at = (char *)c.at + (size_t)(row * c.row + first) * size;
+        c.columns = (int)smaller(PANEL_COLUMNS, w->n - first);
+        const uint32_t *panel = w->panels + p * w->panel_step;
+        /* The next panel comes while the first groups are at work on this one. */
+        int lines = !w->fetch ? 0 : w->groups == 1 ? 2 : g < 2 ? 1 : 0;
+        for (int64_t r = 0; r < smaller(PANEL_ROWS, w->m - row);
+             r++) /* they are needed when the sums are there */
+            for (size_t byte = 0; byte < PANEL_COLUMNS * size; byte += 64)
+                __builtin_prefetch((char *)c.at + (size_t)(r * c.row) * size + byte, 1);
+        const char *ahead = (const char *)(panel + w->panel_step) + (lines == 1 ? g * w->pairs * 64 : 0);
+        any_tile((int)smaller(PANEL_ROWS, w->m - row), w->pairs, &a, panel, ahead, lines, &c);
+    }
+}
+
+/* A thread's part: as many units as every other's. */
+static void walk_part(const tile_walk *w, int thread, int threads) {
+    int64_t units = (w->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS * w->groups;
+    walk_units(w, units * thread / threads, units * (thread + 1) / threads);
+}
+
+/* Rows in a block whose left rows stay in a core's cache. */
+static int64_t block_rows(int64_t m, int64_t k) {
+    int64_t blocks = (m * k * 2 + CACHE - 1) / CACHE;
+    return round_up((m + blocks - 1) / blocks, PANEL_ROWS);
+}
+
+static tile_walk walk_of(const panel_matrix *b, int64_t from, int64_t pairs, int64_t m, const void *a,
+                         void *c, int64_t c_row, panel_result result) {
+    return (tile_walk){.m = m,
+                       .n = b->n,
+                       .pairs = pairs,
+                       .a = {(const word *)a + from, b->k / 2, 1},
+                       .group_step = b->k / 2 * PANEL_ROWS,
+                       .panels = b->words + from * PANEL_COLUMNS,
+                       .panel_step = b->k / 2 * PANEL_COLUMNS,
+                       .c = {c, c_row, 0, result},
+                       .groups = (m + PANEL_ROWS - 1) / PANEL_ROWS,
+                       .fetch = true};
+}
+
+static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
+                     int threads) {
+    int64_t most = result == PANEL_NARROW ? b->k : LONGEST, block = block_rows(m, smaller(b->k, most));
+    size_t size = result == PANEL_NARROW ? 2 : 4;
+#pragma omp parallel num_threads(threads)
+    for (int64_t from = 0; from < b->k; from += most)
+        for (int64_t row = 0; row < m; row += block) {
+            tile_walk w = walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, m - row),
+                                  (const uint16_t *)a + row * b->k, (char *)c + (size_t)(row * b->n) * size,
+                                  b->n, from == 0 ? result : PANEL_GO_ON);
+            walk_part(&w, omp_get_thread_num(), omp_get_num_threads());
+        }
+}
+
+static void multiply_columns(const panel_matrix *b, int64_t first, int64_t n, int64_t m, const void *a,
+                             float *c) {
+    tile_walk w = walk_of(b, 0, b->k / 2, m, a, c, n, PANEL_STORE);
+    w.n = n;
+    w.panels += first / PANEL_COLUMNS * w.panel_step;
+    walk_part(&w, 0, 1);
+}
+
+/* ---- Packing weights ---- */
+
+INLINE __m512i low_words(void) {
+    return _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5,
+                            36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+}
+INLINE __m512i high_words(void) {
+    return _mm512_add_epi16(low_words(), _mm512_set1_epi16(16));
+}
+
+/* 16 columns from `column` on, where they exist, of the pair of rows from `row` on: w is [k, n]. */
+static void pack_plain(const panel_matrix *b, const float *w, int64_t pair, int64_t column, uint32_t *to) {
+    __mmask16 lanes = first_lanes(b->n - column);
+    const float *from = w + 2 * pair * b->n + column;
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(lanes, from + b->n),
+                                                _mm512_maskz_loadu_ps(lanes, from));
+    __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22,
+                                     6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi16(order, both));
+}
+
+/* 16 columns and 16 pairs, where they exist: w is [n, k], a row of it a column here. */
+static void pack_turned(const panel_matrix *b, const float *w, int64_t pair, int64_t column, uint32_t *to) {
+    uint32_t turned[WORDS][WORDS] = {0};
+    int64_t pairs = smaller(WORDS, b->k / 2 - pair);
+    for (int64_t j = 0; j < smaller(WORDS, b->n - column); j++) {
+        const float *from = w + (column + j) * b->k + 2 * pair;
+        __mmask32 lanes = (__mmask32)((1ull << (2 * pairs)) - 1);
+        _mm512_storeu_si512(turned[j], (__m512i)_mm512_cvtne2ps_pbh(
+                                           _mm512_maskz_loadu_ps((__mmask16)(lanes >> 16), from + WORDS),
+                                           _mm512_maskz_loadu_ps((__mmask16)lanes, from)));
+    }
+    for (int64_t i = 0; i < pairs; i++)
+        for (int64_t j = 0; j < WORDS; j++) to[i * PANEL_COLUMNS + j] = turned[j][i];
+}
+
+static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
+    int64_t panels = (b->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS, pairs = b->k / 2;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t p = 0; p < panels; p++)
+        for (int64_t i = 0; i < pairs; i += plain ? 1 : WORDS)
+            for (int v = 0; v < VECTORS; v++) {
+                uint32_t *to = b->words + (p * pairs + i) * PANEL_COLUMNS + v * WORDS;
+                (plain ? pack_plain : pack_turned)(b, w, i, p * PANEL_COLUMNS + v * WORDS, to);
+            }
+}
+
+/* ---- Products of activations: gradients of weights ---- */
+
+/* Of x [k, n], pairs of rows as panels of `width` columns, [panels, pairs, width]; zeros behind the last row
+ * and column. A block of some pairs and columns at a time: both sides are read and written in whole lines. */
+INLINE void pack_pairs(int64_t k, int64_t n, const uint16_t *x, const int width, uint32_t *to) {
+    enum { BLOCK_PAIRS = 16, BLOCK_COLUMNS = 96 };
+    int64_t pairs = (k + 1) / 2, down = (pairs + BLOCK_PAIRS - 1) / BLOCK_PAIRS;
+    int64_t across = (n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS;
+#pragma omp for schedule(static)
+    for (int64_t block = 0; block < down * across; block++) {
+        int64_t first = block / down * BLOCK_COLUMNS, columns = smaller(BLOCK_COLUMNS, n - first);
+        int64_t pair = block % down * BLOCK_PAIRS, last = smaller(pair + BLOCK_PAIRS, pairs);
+        for (; pair < last; pair++) {
+            const uint16_t *row = x + 2 * pair * n + first;
+            uint32_t *panel = to + first * pairs + pair * width;
+            __mmask32 second = 2 * pair + 1 < k ? 0xffffffffu : 0; /* the last row may have no partner */
+            for (int64_t j = 0; j < columns; j += 32) {
+                __mmask32 lanes = columns - j >= 32 ? 0xffffffffu : (__mmask32)((1u << (columns - j)) - 1);
+                __m512i a = _mm512_maskz_loadu_epi16(lanes, row + j);
+                __m512i b = _mm512_maskz_loadu_epi16(lanes & second, row + n + j);
+                int64_t upper = j + WORDS;
+                _mm512_storeu_si512(panel + j / width * width * pairs + j % width,
+                                    _mm512_permutex2var_epi16(a, low_words(), b));
+                if (upper < round_up(columns, width))
+                    _mm512_storeu_si512(panel + upper / width * width * pairs + upper % width,
+                                        _mm512_permutex2var_epi16(a, high_words(), b));
+            }
+        }
+    }
+}
+
+static int64_t tokens_at_once(int64_t k, int64_t n) {
+    int64_t most = CACHE / (2 * n) / 16 * 16;
+    if (most < 64) most = 64;
+    if (most > TOKENS) most = TOKENS;
+    return smaller(most, k);
+}
+
+static size_t packed_words(int64_t k, int64_t columns, int64_t width) {
+    return (size_t)round_up(round_up(columns, width) * ((k + 1) / 2), WORDS);
+}
+
+static size_t transposed_room(int64_t k, int64_t m, int64_t n) {
+    int64_t tokens = tokens_at_once(k, n);
+    return 4 * (packed_words(tokens, m, LEFT_WIDTH) + packed_words(tokens, n, PANEL_COLUMNS)) + 64;
+}
+
+static void multiply_transposed(int64_t k, int64_t m, int64_t n, const void *a, const void *b, float *c,
+                                void *packed, int threads) {
+    enum { SIDE_BY_SIDE = LEFT_WIDTH / PANEL_ROWS };
+    int64_t tokens = tokens_at_once(k, n), groups = (m + PANEL_ROWS - 1) / PANEL_ROWS;
+    uint32_t *left = packed, *right = left + packed_words(tokens, m, LEFT_WIDTH);
+#pragma omp parallel num_threads(threads)
+    for (int64_t done = 0; done < k; done += tokens) {
+        int64_t rows = smaller(tokens, k - done), pairs = (rows + 1) / 2;
+        pack_pairs(rows, m, (const uint16_t *)a + done * m, LEFT_WIDTH, left);
+        pack_pairs(rows, n, (const uint16_t *)b + done * n, PANEL_COLUMNS, right);
+        int thread = omp_get_thread_num(), all = omp_get_num_threads();
+        /* Groups go to threads; each walks all panels, so rows of c are written from end to end. */
+        for (int64_t g = groups * thread / all; g < groups * (thread + 1) / all; g++) {
+            tile_walk w = {.m = smaller(PANEL_ROWS, m - g * PANEL_ROWS),
+                           .n = n,
+                           .pairs = pairs,
+                           .a = {left + g / SIDE_BY_SIDE * pairs * LEFT_WIDTH + g % SIDE_BY_SIDE * PANEL_ROWS,
+                                 1, LEFT_WIDTH},
+                           .panels = right,
+                           .panel_step = pairs * PANEL_COLUMNS,
+                           .c = {c + g * PANEL_ROWS * n, n, 0, PANEL_ADD},
+                           .groups = 1};
+            walk_part(&w, 0, 1);
+        }
+#pragma omp barrier
+    }
+}
+
+const panel_products panels_avx512bf16 = {
+    .pack = pack,
+    .multiply = multiply,
+    .multiply_columns = multiply_columns,
+    .transposed_room = transposed_room,
+    .multiply_transposed = multiply_transposed,
+};
