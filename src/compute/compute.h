@@ -112,10 +112,10 @@ typedef struct compute_ops {
                                 const float *dq, const float *dk, const float *dv, const int32_t *positions,
                                 const int64_t *slots, const float *cosine, const float *sine, void *dqkv);
 
-    /* out (act, [T, H E]) = softmax(q k^T / sqrt(E)) v over each query's span, with q rounded to act, as k and v
-     * are, where E is a multiple of 64; lse (f32, [T, H], natural log
-     * of the sum of exponentials of the scaled scores) may be NULL. Head h uses key/value head h / (H / G).
-     * Backward: dq = ..., dk += ..., dv += ... (dk, dv pool-shaped, f32). Spans cover the queries once each.
+    /* out (act, [T, H E]) = softmax(q k^T / sqrt(E)) v over each query's span, with q rounded to act, as k
+     * and v are, where E is a multiple of 64; lse (f32, [T, H], natural log of the sum of exponentials of the
+     * scaled scores) may be NULL. Head h uses key/value head h / (H / G). Backward: dq = ..., dk += ..., dv
+     * += ... (dk, dv pool-shaped, f32). Spans cover the queries once each.
      */
     void (*attention)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                       int64_t span_count, const attention_segment *segments, const float *q, const void *k,
@@ -161,8 +161,8 @@ struct compute {
 
 /* kind: "ref" or "cpu". threads 0: one a core. bf16 on a machine without bf16 matrix units still works
  * (oneDNN or plain loops emulate it) and gives the same rounding of inputs. The environment's ESPALIER_ISA
- * (base, avx2, avx512, avx512bf16) makes `cpu` use those kernels in place of the widest that the processor runs; oneDNN
- * has ONEDNN_MAX_CPU_ISA for the same. */
+ * (base, avx2, avx512, avx512bf16) makes `cpu` use those kernels in place of the widest that the processor
+ * runs; oneDNN has ONEDNN_MAX_CPU_ISA for the same. */
 esp_status compute_new(compute **out, const char *kind, dtype act, int threads, esp_error *error);
 /* Another instance of the same kind and type, with `threads` threads and scratch of its own, that takes the
  * matrices of `of` and can be used at the same time as it, by another thread. No matrix may be set meanwhile.
