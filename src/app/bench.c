@@ -140,6 +140,11 @@ esp_status bench_open_model(const bench_place *b, bool trainable, model **out, e
 
 /* ---- A part, in a process of its own ---- */
 
+static esp_status measure_limit(const bench_place *b, bench_limit *out, esp_error *error) {
+    return bench_limit_measure(&b->config, b->type, b->compute->threads, BENCH_LIMIT_ROWS, b->repeats, out,
+                               NULL, error);
+}
+
 static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_part *part,
                           esp_error *error) {
     b->config = smollm2_shape();
@@ -157,7 +162,7 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
     return ESP_OK;
 }
 
-/* {"result", "compute", "limit_gflops"}, or {"code", "message", "hint"}. */
+/* {"result", "compute", "limit", "limit_after"}, or {"code", "message", "hint"}. */
 static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
     esp_error error = {0};
     bench_place b = {.repeats = (int)flags->repeats,
@@ -167,20 +172,25 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
                      .model_path = flags->policy.model,
                      .context = flags->policy.context,
                      .type = flags->policy.dtype ? DTYPE_F32 : DTYPE_BF16};
+    bench_limit after = {0};
     json_t *result = NULL, *answer;
     esp_status status = prepare(&b, flags, part, &error);
     if (status == ESP_OK) status = part->measure(&b, &result, &error);
+    tokenizer_close(b.tokenizer);
+    model_free(b.model); /* before the limit's matrices, so that they add nothing to the part's peak */
+    if (status == ESP_OK && part->needs & NEEDS_LIMIT) status = measure_limit(&b, &after, &error);
     if (status == ESP_OK) {
         answer = json_pack("{so ss}", "result", result, "compute", compute_describe(b.compute));
-        if (part->needs & NEEDS_LIMIT) bench_put(answer, "limit_gflops", b.limit.flops / 1e9);
+        if (part->needs & NEEDS_LIMIT)
+            json_object_update_new(answer,
+                                   json_pack("{so so}", "limit", bench_limit_json(&b.limit, BENCH_LIMIT_ROWS),
+                                             "limit_after", bench_limit_json(&after, BENCH_LIMIT_ROWS)));
     } else {
         json_decref(result);
         answer = json_pack("{si so so}", "code", (int)status, "message",
                            json_from_text(error.message, strlen(error.message)), "hint",
                            json_from_text(error.hint, strlen(error.hint)));
     }
-    tokenizer_close(b.tokenizer);
-    model_free(b.model);
     compute_free(b.compute);
     compute_clock_free(b.clock);
     return answer;
@@ -241,6 +251,48 @@ static esp_status run_part(const bench_flags *flags, const bench_part *part, jso
 
 /* ---- The document ---- */
 
+static void keep_best(json_t *best, const json_t *limit) {
+    static const bench_limit_kind kinds[] = {BENCH_LAYERS, BENCH_HEAD, BENCH_STEP};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *key = bench_limit_key(kinds[i]);
+        double value = json_number_value(json_object_get(limit, key));
+        if (value > json_number_value(json_object_get(best, key))) bench_put(best, key, value);
+    }
+}
+
+/* Holds a part's figures (an object, or an array of them) against the best limit of the run, in place of that
+ * of its own process. */
+static void use_best(json_t *figures, const json_t *own, const json_t *best) {
+    json_t *row;
+    size_t i;
+    json_array_foreach(figures, i, row) use_best(row, own, best);
+    const char *key = json_string_value(json_object_get(figures, "limit_is"));
+    if (!key) return;
+    double times =
+               json_number_value(json_object_get(best, key)) / json_number_value(json_object_get(own, key)),
+           limit = json_number_value(json_object_get(figures, "limit_tokens_per_second")),
+           share = json_number_value(json_object_get(figures, "share_of_limit"));
+    bench_put(figures, "limit_tokens_per_second", limit * times);
+    bench_put(figures, "share_of_limit", share / times);
+}
+
+/* The machine's limit is the best that was seen of it anywhere in the run: before and after each part, since
+ * the parts' own laps are the best of several moments too. */
+static void compare_with_limit(json_t *document) {
+    json_t *best = json_object();
+    const json_t *each = json_object_get(document, "parts");
+    keep_best(best, json_object_get(document, "gemm_limit"));
+    for (int i = 0; i < PARTS; i++) {
+        const json_t *part = json_object_get(each, parts[i].name);
+        keep_best(best, json_object_get(part, "limit"));
+        keep_best(best, json_object_get(part, "limit_after"));
+    }
+    for (int i = 0; i < PARTS; i++)
+        use_best(json_object_get(document, parts[i].key),
+                 json_object_get(json_object_get(each, parts[i].name), "limit"), best);
+    json_object_set_new(document, "limit", best);
+}
+
 /* The plain way beside the search: how many trees came out equal, and how many times as long it takes. Where
  * it was stopped early, or sampled other trees, its time is taken in proportion to the tokens sampled. */
 static void compare_with_plain(json_t *document) {
@@ -282,6 +334,7 @@ static esp_status measure_all(const bench_flags *flags, progress *bar, json_t *d
         progress_step(bar, 1);
     }
     bench_put(document, "peak_gigabytes", peak);
+    compare_with_limit(document);
     compare_with_plain(document);
     return ESP_OK;
 }

@@ -197,10 +197,25 @@ esp_status bench_limit_measure(const model_config *config, dtype type, int threa
     return ESP_OK;
 }
 
-static json_t *limit_json(const bench_limit *l, int64_t rows) {
+json_t *bench_limit_json(const bench_limit *l, int64_t rows) {
     return json_pack("{sI sf sf sf sf sf}", "rows", (json_int_t)rows, "gflops", l->flops / 1e9,
                      "gflops_median", l->flops_median / 1e9, "best_gflops", l->best_flops / 1e9,
                      "tokens_per_second", l->tokens, "tokens_per_second_with_head", l->tokens_with_head);
+}
+
+const char *bench_limit_key(bench_limit_kind kind) {
+    return kind == BENCH_LAYERS ? "tokens_per_second"
+           : kind == BENCH_HEAD ? "tokens_per_second_with_head"
+                                : "gflops";
+}
+
+void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double tokens_per_second) {
+    double limit = b->limit.tokens;
+    if (kind == BENCH_HEAD) limit = b->limit.tokens_with_head;
+    if (kind == BENCH_STEP) limit = b->limit.flops / (6 * (double)model_parameter_count(b->model));
+    json_object_set_new(object, "limit_is", json_string(bench_limit_key(kind)));
+    bench_put(object, "limit_tokens_per_second", limit);
+    bench_put(object, "share_of_limit", tokens_per_second / limit);
 }
 
 esp_status bench_gemm_limit(bench_place *b, json_t **out, esp_error *error) {
@@ -210,12 +225,12 @@ esp_status bench_gemm_limit(bench_place *b, json_t **out, esp_error *error) {
     esp_status status = bench_limit_measure(&b->config, b->type, b->compute->threads, 512, b->repeats, &limit,
                                             matrices, error);
     *out = json_object();
-    if (status == ESP_OK) json_object_update_new(*out, limit_json(&limit, 512));
+    if (status == ESP_OK) json_object_update_new(*out, bench_limit_json(&limit, BENCH_LIMIT_ROWS));
     json_object_set_new(*out, "matrices", matrices);
     for (size_t i = 0; i < sizeof heights / sizeof *heights && status == ESP_OK; i++) {
         status = bench_limit_measure(&b->config, b->type, b->compute->threads, heights[i], b->repeats, &limit,
                                      NULL, error);
-        if (status == ESP_OK) json_array_append_new(list, limit_json(&limit, heights[i]));
+        if (status == ESP_OK) json_array_append_new(list, bench_limit_json(&limit, heights[i]));
     }
     json_object_set_new(*out, "by_rows", list);
     return status;
@@ -241,10 +256,9 @@ esp_status bench_load(bench_place *b, json_t **out, esp_error *error) {
 
 /* tokens a second beside the limit's, and where the time of a lap of `wall` seconds went. */
 static void put_tokens(const bench_place *b, json_t *object, double tokens, const bench_laps *laps,
-                       double limit, double wall) {
+                       bench_limit_kind kind, double wall) {
     bench_put_rate(object, "tokens_per_second", tokens, laps);
-    bench_put(object, "limit_tokens_per_second", limit);
-    bench_put(object, "share_of_limit", tokens / bench_best(laps) / limit);
+    bench_put_limit(b, object, kind, tokens / bench_best(laps));
     json_object_set_new(object, "time", bench_time_shares(b, wall, wall, -1));
 }
 
@@ -287,7 +301,7 @@ esp_status bench_prefill(bench_place *b, json_t **out, esp_error *error) {
     compute_clock_stop(b->clock);
     if (status == ESP_OK) {
         *out = json_pack("{sI}", "tokens", (json_int_t)tokens);
-        put_tokens(b, *out, (double)tokens, &laps, b->limit.tokens, took); /* one token is read */
+        put_tokens(b, *out, (double)tokens, &laps, BENCH_LAYERS, took);
     }
     kv_free(kv);
     mem_free(ids);
@@ -361,7 +375,7 @@ esp_status bench_decode(bench_place *b, json_t **out, esp_error *error) {
         ESP_TRY(decode_laps(b, widths[i], steps, &laps, &clocked, error));
         json_t *row = json_pack("{sI sI sI}", "sequences", (json_int_t)widths[i], "prompt",
                                 (json_int_t)DECODE_PROMPT, "steps", (json_int_t)steps);
-        put_tokens(b, row, (double)(widths[i] * steps), &laps, b->limit.tokens_with_head, clocked);
+        put_tokens(b, row, (double)(widths[i] * steps), &laps, BENCH_HEAD, clocked);
         bench_put(row, "limit_at_this_width", own.tokens_with_head);
         json_array_append_new(*out, row);
     }
@@ -410,7 +424,7 @@ esp_status bench_judge(bench_place *b, json_t **out, esp_error *error) {
         *out = json_pack("{sI sI sI}", "prefix", (json_int_t)JUDGE_PREFIX, "step", (json_int_t)JUDGE_STEP,
                          "suffix", (json_int_t)JUDGE_SUFFIX);
         bench_put_rate(*out, "judgements_per_second", JUDGEMENTS, &laps);
-        put_tokens(b, *out, (double)(JUDGEMENTS * N), &laps, b->limit.tokens, took);
+        put_tokens(b, *out, (double)(JUDGEMENTS * N), &laps, BENCH_LAYERS, took);
     }
     kv_free(kv);
     mem_free(ids);

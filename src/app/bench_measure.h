@@ -1,6 +1,6 @@
 /* What `espalier bench` measures. A part warms up, repeats, and gives the best lap and the median: other load
  * on a machine only ever makes a lap slower, and the distance between the two shows how much of it there was.
- * Every rate stands beside the limit that was measured in the same process just before: the rate of oneDNN's
+ * Every rate stands beside the limit of the same run, the rate of oneDNN's
  * products at the model's shapes. Parts: bench_measure.c (limit, prefill, decode, judge, load),
  * bench_search.c, bench_train.c, bench_arith.c. */
 #ifndef ESPALIER_APP_BENCH_MEASURE_H
@@ -30,6 +30,8 @@ void bench_put_rate(json_t *object, const char *key, double work, const bench_la
 
 /* ---- The limit ---- */
 
+enum { BENCH_LIMIT_ROWS = 512 };
+
 /* Products of the model's matrices, so many rows (tokens) at a time, through oneDNN with nothing around them.
  */
 typedef struct {
@@ -42,6 +44,13 @@ typedef struct {
 esp_status bench_limit_measure(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
                                bench_limit *out, json_t *matrices, esp_error *error);
 
+/* Which of the limit's figures a rate of tokens is held against. */
+typedef enum {
+    BENCH_LAYERS, /* few of the tokens are read */
+    BENCH_HEAD,   /* nearly all are read */
+    BENCH_STEP,   /* a training step: 6 operations a parameter and token */
+} bench_limit_kind;
+
 /* ---- A part ---- */
 
 typedef struct {
@@ -51,7 +60,7 @@ typedef struct {
     const char *pairs, *model_path; /* "": none */
     dtype type;
     model_config config;
-    bench_limit limit; /* at 512 rows; of this process */
+    bench_limit limit; /* of this process, before the part */
     compute *compute;
     compute_clock *clock;
     model *model;         /* NULL where the part needs none */
@@ -69,6 +78,13 @@ esp_status bench_open_model(const bench_place *b, bool trainable, model **out, e
  * whose workers run side by side and do not spin. */
 json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds, double tree_seconds);
 double bench_cpu_seconds(void); /* user and system time of this process */
+
+/* "limit_is", "limit_tokens_per_second" and "share_of_limit" of so many tokens a second, by the limit of this
+ * process; bench.c puts the best limit of the run in its place. */
+void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double tokens_per_second);
+/* What "limit_is" says: a key of the limit. */
+const char *bench_limit_key(bench_limit_kind kind);
+json_t *bench_limit_json(const bench_limit *l, int64_t rows);
 
 /* Each gives its part of the document; bench.c has their names. */
 typedef esp_status bench_measure(bench_place *b, json_t **out, esp_error *error);

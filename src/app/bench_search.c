@@ -129,11 +129,11 @@ static esp_status make_jobs(search_bench *s, esp_error *error) {
 /* A search with some of everything, and the same from one version to the next. */
 static esp_status open_search(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
     static const recipe_override shape[] = {{"search.root_probe", "0", "bench"},
-                                            {"search.simulations", "3", "bench"},
+                                            {"search.simulations", "5", "bench"},
                                             {"search.breadth_root", "4", "bench"},
                                             {"search.breadth", "3", "bench"},
-                                            {"search.horizon", "3", "bench"},
-                                            {"search.max_steps", "3", "bench"},
+                                            {"search.horizon", "4", "bench"},
+                                            {"search.max_steps", "4", "bench"},
                                             {"search.pairs_at", "commitments", "bench"},
                                             {"search.smoothing", "visits", "bench"}};
     int64_t n = b->problems;
@@ -304,7 +304,7 @@ esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
     bench_put_rate(*out, "problems_per_minute", 60 * (double)b->problems, &laps);
     double computed = json_number_value(json_object_get(*out, "tokens_computed"));
     bench_put_rate(*out, "tokens_computed_per_second", computed, &laps);
-    bench_put(*out, "share_of_limit", computed / bench_best(&laps) / b->limit.tokens_with_head);
+    bench_put_limit(b, *out, BENCH_HEAD, computed / bench_best(&laps));
     return ESP_OK;
 }
 

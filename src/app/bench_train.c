@@ -77,20 +77,16 @@ static esp_status take_step(trainer *t, const step_rows *rows, batch_report *rep
     return ESP_OK;
 }
 
-/* A step of N parameters and `tokens` is 6 N tokens operations (forward 2, backward 4): the shares are of the
- * limit in this sense, of the tokens in the rows and of those that were computed. */
+/* A step of N parameters and `tokens` is 6 N tokens operations (forward 2, backward 4), of the tokens in the
+ * rows. */
 static json_t *step_json(const bench_place *b, const batch_report *r, const bench_laps *laps, double wall,
                          double cpu) {
-    double seconds = bench_best(laps), parameters = (double)model_parameter_count(b->model),
-           limit = b->limit.flops / (6 * parameters);
     json_t *out = json_pack("{sI sI sI}", "rows", (json_int_t)r->rows, "tokens", (json_int_t)r->tokens,
                             "tokens_computed", (json_int_t)r->tokens_computed);
     bench_put_seconds(out, laps);
     bench_put_rate(out, "tokens_per_second", (double)r->tokens, laps);
     bench_put_rate(out, "tokens_computed_per_second", (double)r->tokens_computed, laps);
-    bench_put(out, "limit_tokens_per_second", limit);
-    bench_put(out, "share_of_limit", (double)r->tokens / seconds / limit);
-    bench_put(out, "share_of_limit_computed", (double)r->tokens_computed / seconds / limit);
+    bench_put_limit(b, out, BENCH_STEP, (double)r->tokens / bench_best(laps));
     json_object_set_new(out, "time", bench_time_shares(b, wall, cpu, -1));
     return out;
 }

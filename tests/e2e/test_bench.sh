@@ -31,6 +31,13 @@ assert d['gemm_limit']['gflops'] >= d['gemm_limit']['gflops_median'] > 0
 assert [row['rows'] for row in d['gemm_limit']['by_rows']] == [1, 8, 32, 64, 512, 2048]
 for row in d['gemm_limit']['by_rows']:
     assert row['tokens_per_second'] > row['tokens_per_second_with_head'] > 0
+# Shares are of the best limit of the run, whichever part it was measured beside.
+seen = [part[when] for part in d['parts'].values() for when in ('limit', 'limit_after') if when in part] + [d['gemm_limit']]
+assert len(seen) == 15 and d['limit'] == {key: max(l[key] for l in seen) for key in d['limit']} and len(d['limit']) == 3
+assert math.isclose(d['prefill']['limit_tokens_per_second'], d['limit']['tokens_per_second'], rel_tol=1e-4)
+assert math.isclose(d['search']['limit_tokens_per_second'], d['limit']['tokens_per_second_with_head'], rel_tol=1e-4)
+assert math.isclose(d['prefill']['share_of_limit'] * d['limit']['tokens_per_second'], d['prefill']['tokens_per_second'],
+                    rel_tol=1e-4)
 rated(d['prefill']), timed(d['prefill'])
 assert [row['sequences'] for row in d['decode']] == [1, 8, 32, 64]
 for row in d['decode'] + [d['judge']]:
