@@ -9,11 +9,12 @@
 enum {
     WORDS = 16, /* in a vector */
     VECTORS = PANEL_COLUMNS / WORDS,
-    PANEL_LINE = PANEL_COLUMNS * 4, /* bytes of a panel's row */
-    CACHE = 640 << 10,              /* bytes of a core's cache that one operand may take */
-    LONGEST = 8192,                 /* of k in one go, where the result can be taken up again */
-    LEFT_WIDTH = 48,                /* words: groups of rows of a left matrix that are packed side by side */
-    TOKENS = 512,                   /* of a transposed product in one go, at most */
+    LINE = 64,         /* bytes fetched together */
+    CACHE = 640 << 10, /* bytes of a core's cache that one operand may take */
+    LONGEST = 8192,    /* of k in one go, where the result can be taken up again */
+    OWN_ROWS = 96,     /* at least so many are worth a thread's reading all panels */
+    LEFT_WIDTH = 48,   /* words: groups of rows of a left matrix that are packed side by side */
+    TOKENS = 512,      /* of a transposed product in one go, at most */
 };
 
 typedef uint32_t word __attribute__((may_alias, aligned(2)));
@@ -78,7 +79,7 @@ INLINE void tile(const int rows, int64_t pairs, const left_rows *a, const uint32
     for (int64_t i = 0; i < pairs; i++, left += a->step, panel += PANEL_COLUMNS) {
         __m512bh right[VECTORS];
         for (int v = 0; v < VECTORS; v++) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
-        for (int l = 0; l < lines; l++, ahead += 64) _mm_prefetch(ahead, _MM_HINT_T0);
+        for (int l = 0; l < lines; l++, ahead += LINE) _mm_prefetch(ahead, _MM_HINT_T0);
         for (int r = 0; r < rows; r++) {
             __m512bh pair = (__m512bh)_mm512_set1_epi32((int)left[r * a->row]);
             for (int v = 0; v < VECTORS; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
@@ -118,12 +119,11 @@ static void any_tile(int rows, int64_t pairs, const left_rows *a, const uint32_t
 
 /* ---- All tiles of a product ---- */
 
-/* Rows of `a` in groups of PANEL_ROWS, `group_step` words apart, times panels that begin `panel_step` words
- * apart; c is [m, row]. Units of work count groups first, then panels. */
+/* Rows of `a`, in groups as even as can be of at most PANEL_ROWS, times panels that begin `panel_step` words
+ * apart. Units of work count groups first, then panels. */
 typedef struct {
     int64_t m, n, pairs;
     left_rows a;
-    int64_t group_step;
     const uint32_t *panels;
     int64_t panel_step;
     sums_out c;
@@ -131,29 +131,34 @@ typedef struct {
     bool fetch; /* panels come from memory */
 } tile_walk;
 
+/* The places of the sums are needed when they are there. */
+INLINE void fetch_sums(const sums_out *c, int64_t rows, size_t size) {
+    for (int64_t r = 0; r < rows; r++)
+        for (size_t byte = 0; byte < PANEL_COLUMNS * size; byte += LINE)
+            __builtin_prefetch((char *)c->at + (size_t)(r * c->row) * size + byte, 1);
+}
+
 static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
     size_t size = w->c.result == PANEL_NARROW ? 2 : 4;
     for (int64_t u = begin; u < end; u++) {
-        int64_t p = u / w->groups, g = u % w->groups, first = p * PANEL_COLUMNS, row = g * PANEL_ROWS;
+        int64_t p = u / w->groups, g = u % w->groups, first = p * PANEL_COLUMNS;
+        int64_t row = w->m * g / w->groups, rows = w->m * (g + 1) / w->groups - row;
         left_rows a = w->a;
-        a.at += g * w->group_step;
+        a.at += row * a.row;
         sums_out c = w->c;
         c.at = (char *)c.at + (size_t)(row * c.row + first) * size;
         c.columns = (int)smaller(PANEL_COLUMNS, w->n - first);
+        fetch_sums(&c, rows, size);
         const uint32_t *panel = w->panels + p * w->panel_step;
         /* The next panel comes while the first groups are at work on this one. */
         int lines = !w->fetch ? 0 : w->groups == 1 ? 2 : g < 2 ? 1 : 0;
-        for (int64_t r = 0; r < smaller(PANEL_ROWS, w->m - row);
-             r++) /* they are needed when the sums are there */
-            for (size_t byte = 0; byte < PANEL_COLUMNS * size; byte += 64)
-                __builtin_prefetch((char *)c.at + (size_t)(r * c.row) * size + byte, 1);
-        const char *ahead = (const char *)(panel + w->panel_step) + (lines == 1 ? g * w->pairs * 64 : 0);
-        any_tile((int)smaller(PANEL_ROWS, w->m - row), w->pairs, &a, panel, ahead, lines, &c);
+        const char *ahead = (const char *)(panel + w->panel_step) + (lines == 1 ? g * w->pairs * LINE : 0);
+        any_tile((int)rows, w->pairs, &a, panel, ahead, lines, &c);
     }
 }
 
 /* A thread's part: as many units as every other's. */
-static void walk_part(const tile_walk *w, int thread, int threads) {
+static void walk_part(const tile_walk *w, int64_t thread, int64_t threads) {
     int64_t units = (w->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS * w->groups;
     walk_units(w, units * thread / threads, units * (thread + 1) / threads);
 }
@@ -170,7 +175,6 @@ static tile_walk walk_of(const panel_matrix *b, int64_t from, int64_t pairs, int
                        .n = b->n,
                        .pairs = pairs,
                        .a = {(const word *)a + from, b->k / 2, 1},
-                       .group_step = b->k / 2 * PANEL_ROWS,
                        .panels = b->words + from * PANEL_COLUMNS,
                        .panel_step = b->k / 2 * PANEL_COLUMNS,
                        .c = {c, c_row, 0, result},
@@ -178,18 +182,27 @@ static tile_walk walk_of(const panel_matrix *b, int64_t from, int64_t pairs, int
                        .fetch = true};
 }
 
+/* Many rows: a thread takes its part of them, which its core wrote before and will read again. Few: it takes
+ * its part of the panels, so that each comes from memory once. */
 static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
                      int threads) {
-    int64_t most = result == PANEL_NARROW ? b->k : LONGEST, block = block_rows(m, smaller(b->k, most));
+    int64_t most = result == PANEL_NARROW ? b->k : LONGEST;
     size_t size = result == PANEL_NARROW ? 2 : 4;
 #pragma omp parallel num_threads(threads)
-    for (int64_t from = 0; from < b->k; from += most)
-        for (int64_t row = 0; row < m; row += block) {
-            tile_walk w = walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, m - row),
-                                  (const uint16_t *)a + row * b->k, (char *)c + (size_t)(row * b->n) * size,
-                                  b->n, from == 0 ? result : PANEL_GO_ON);
-            walk_part(&w, omp_get_thread_num(), omp_get_num_threads());
-        }
+    {
+        int64_t all = omp_get_num_threads(), thread = omp_get_thread_num();
+        bool own_rows = m >= OWN_ROWS * all;
+        int64_t begin = own_rows ? m * thread / all : 0, end = own_rows ? m * (thread + 1) / all : m;
+        int64_t block = block_rows(end - begin, smaller(b->k, most));
+        for (int64_t from = 0; from < b->k; from += most)
+            for (int64_t row = begin; row < end; row += block) {
+                tile_walk w =
+                    walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, end - row),
+                            (const uint16_t *)a + row * b->k, (char *)c + (size_t)(row * b->n) * size, b->n,
+                            from == 0 ? result : PANEL_GO_ON);
+                walk_part(&w, own_rows ? 0 : thread, own_rows ? 1 : all);
+            }
+    }
 }
 
 static void multiply_columns(const panel_matrix *b, int64_t first, int64_t n, int64_t m, const void *a,
