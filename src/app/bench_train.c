@@ -55,7 +55,7 @@ static preference_row *made_up_pairs(int32_t *paths, int32_t *steps, int64_t voc
 /* ---- A step ---- */
 
 /* As learn.tokens_per_microbatch has it. */
-enum { MICROBATCH_TOKENS = 4096 };
+enum { MICROBATCH_TOKENS = 1024 };
 
 typedef struct {
     const preference_row *pairs;

@@ -101,17 +101,20 @@ static void paths_add(row_paths *p, const scored_path *path, int64_t n) {
     p->first[++p->count] = at + n;
 }
 
-/* How many rows from `first` fit in one micro-batch: at least one. */
+/* How many rows from `first` fit in one micro-batch: at least one. Rows that hang on one tree stay together
+ * where that leaves others: what they share is then computed once. */
 static int64_t microbatch_extent(microbatch *b, pack *paths, const row_paths *p, int64_t first,
                                  int64_t limit) {
     pack_clear(paths);
-    int64_t row = first;
+    int64_t row = first, tree = first; /* tree: the last row that shared less than half of its path */
     for (; row < p->count; row++) {
+        int64_t before = pack_tokens(paths);
         for (int64_t i = p->first[row]; i < p->first[row + 1]; i++) {
             join(b, &p->at[i]);
             pack_add(paths, b->ids.at, b->ids.count);
+            if (i == p->first[row] && 2 * (pack_tokens(paths) - before) > b->ids.count) tree = row;
         }
-        if (row > first && pack_tokens(paths) > limit) break;
+        if (row > first && pack_tokens(paths) > limit) return (tree > first ? tree : row) - first;
     }
     return row - first;
 }

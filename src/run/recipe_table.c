@@ -57,7 +57,7 @@ static const option options[] = {
     {FLOAT(sft, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "AdamW's second moment"},
     {FLOAT(sft, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "AdamW's epsilon"},
     {FLOAT(sft, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
-    {INT(sft, tokens_per_microbatch), .initial = "4096", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory, does not change the result's meaning"},
+    {INT(sft, tokens_per_microbatch), .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory, does not change the result's meaning"},
     {FLOAT(sft, judge_examples), .initial = "0", .low = 0, .high = 10, .help = "judge rows for each problem: right and wrong chains that teach self-evaluation"},
     {ENUM(sft, judge_source, recipe_judge_source, "corrupted|own"), .initial = "corrupted", .help = "wrong chains of the judge rows: gold rationales with a mistake put in, or right and wrong chains that the model at model.path samples itself"},
     {INT(sft, judge_chains), .initial = "4", .low = 1, .high = 4096, .help = "own: chains sampled a problem, at search.temperature"},
@@ -129,7 +129,7 @@ static const option options[] = {
     {FLOAT(learn, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "AdamW's epsilon"},
     {FLOAT(learn, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
     {INT(learn, max_length), .flag = "--max-length", .initial = "1024", .low = 8, .high = 1e7, .help = "tokens of a pair's longer path; longer pairs are left out and counted"},
-    {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "4096", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory"},
+    {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory"},
     {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "all trees come from the policy after SFT (a baseline)"},
     {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or of a tree's best and worst whole chains (a baseline)"},
 

@@ -169,6 +169,38 @@ static void tree_equals_paths(void **state) {
     free_golden(g);
 }
 
+/* Two problems of three pairs each: a micro-batch that has room for four pairs takes three and leaves the
+ * second problem whole, so no prefix is computed twice; one without room for a problem cuts it. */
+static void trees_stay_whole(void **state) {
+    (void)state;
+    enum { PREFIX = 40, EACH = 3, STEP = 4 };
+    int32_t prefix[2][PREFIX], steps[2 * EACH][2][STEP];
+    preference_row rows[2 * EACH];
+    for (int p = 0; p < 2; p++)
+        for (int i = 0; i < PREFIX; i++) prefix[p][i] = 100 + 200 * p + i;
+    for (int r = 0; r < 2 * EACH; r++) {
+        for (int side = 0; side < 2; side++)
+            for (int i = 0; i < STEP; i++) steps[r][side][i] = 500 + 10 * (2 * r + side) + i;
+        rows[r] = (preference_row){.prefix = prefix[r / EACH],
+                                   .prefix_count = PREFIX,
+                                   .chosen = steps[r][0],
+                                   .chosen_count = STEP,
+                                   .rejected = steps[r][1],
+                                   .rejected_count = STEP,
+                                   .alpha = 0.1};
+    }
+    const int64_t tree = PREFIX + EACH * 2 * STEP, limits[] = {2048, tree + PREFIX + 2 * STEP, tree, PREFIX};
+    const int64_t computed[] = {2 * tree, 2 * tree, 2 * tree, 2 * EACH * (PREFIX + 2 * STEP)};
+    for (int i = 0; i < 4; i++) {
+        trainer *t = new_trainer("cpu", DTYPE_F32, limits[i]);
+        loss_options options = loss_defaults();
+        batch_report report;
+        OK(trainer_add_preferences(t, rows, 2 * EACH, &options, &report, &error));
+        assert_int_equal(report.tokens_computed, computed[i]);
+        end_trainer(t);
+    }
+}
+
 /* Every path of a random set, and every token of it, stands in the tree with the right ancestors. */
 static void packing_keeps_paths(void **state) {
     (void)state;
@@ -466,13 +498,11 @@ static void average_resumes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(packing_keeps_paths),
-                                       cmocka_unit_test(dpo_golden),
-                                       cmocka_unit_test(tree_equals_paths),
-                                       cmocka_unit_test(same_bits_and_resume),
-                                       cmocka_unit_test(mixed_is_the_sum_of_its_parts),
-                                       cmocka_unit_test(mixed_slopes),
-                                       cmocka_unit_test(average_by_hand),
-                                       cmocka_unit_test(average_resumes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packing_keeps_paths),  cmocka_unit_test(dpo_golden),
+        cmocka_unit_test(tree_equals_paths),    cmocka_unit_test(trees_stay_whole),
+        cmocka_unit_test(same_bits_and_resume), cmocka_unit_test(mixed_is_the_sum_of_its_parts),
+        cmocka_unit_test(mixed_slopes),         cmocka_unit_test(average_by_hand),
+        cmocka_unit_test(average_resumes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
