@@ -83,10 +83,12 @@ static esp_status microbatch_forward(microbatch *b, model *m, pack *paths, const
 typedef struct {
     scored_path *at;
     int64_t *first, count;
+    bool trees; /* neighbours hang on one tree, as a search's pairs do; false: in any order */
 } row_paths;
 
-static row_paths paths_new(int64_t rows) {
-    return (row_paths){.at = MEM_ARRAY(scored_path, 2 * rows), .first = MEM_ARRAY(int64_t, rows + 1)};
+static row_paths paths_new(int64_t rows, bool trees) {
+    return (row_paths){
+        .at = MEM_ARRAY(scored_path, 2 * rows), .first = MEM_ARRAY(int64_t, rows + 1), .trees = trees};
 }
 
 static void paths_free(row_paths *p) {
@@ -112,7 +114,8 @@ static int64_t microbatch_extent(microbatch *b, pack *paths, const row_paths *p,
         for (int64_t i = p->first[row]; i < p->first[row + 1]; i++) {
             join(b, &p->at[i]);
             pack_add(paths, b->ids.at, b->ids.count);
-            if (i == p->first[row] && 2 * (pack_tokens(paths) - before) > b->ids.count) tree = row;
+            if (p->trees && i == p->first[row] && 2 * (pack_tokens(paths) - before) > b->ids.count)
+                tree = row;
         }
         if (row > first && pack_tokens(paths) > limit) return (tree > first ? tree : row) - first;
     }
@@ -143,7 +146,7 @@ esp_status trainer_add_supervised(trainer *t, const supervised_row *rows, int64_
                                   esp_error *error) {
     *report = (batch_report){.rows = count};
     ESP_TRY(trainer_show_raw(t, error));
-    row_paths paths = paths_new(count);
+    row_paths paths = paths_new(count, false);
     double weight = 0, loss = 0;
     for (int64_t i = 0; i < count; i++) {
         scored_path path = path_of_chain(&rows[i]);
@@ -234,7 +237,7 @@ static mixed_shares shares_of(const mixed_item *items, int64_t count, const loss
 }
 
 static row_paths mixed_paths(const mixed_item *items, int64_t count, batch_report *report) {
-    row_paths paths = paths_new(count);
+    row_paths paths = paths_new(count, true);
     for (int64_t i = 0; i < count; i++) {
         if (items[i].pair) {
             const preference_row *row = items[i].pair;
@@ -296,7 +299,7 @@ esp_status trainer_add_preferences(trainer *t, const preference_row *rows, int64
 
 esp_status score_preferences(model *m, const preference_row *rows, int64_t count, int64_t microbatch_tokens,
                              double *chosen, double *rejected, esp_error *error) {
-    row_paths paths = paths_new(count);
+    row_paths paths = paths_new(count, true);
     for (int64_t i = 0; i < count; i++) paths_add_pair(&paths, &rows[i]);
     pack *packed = pack_new();
     microbatch b = {0};
