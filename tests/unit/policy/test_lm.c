@@ -2,43 +2,13 @@
  * a tree does not depend on its company, nothing is computed twice, no cache is too small to end, and no gold
  * reaches a search that must not know it. Two tests are on the plain loops, slow under sanitizers.
  * timeout: 600 */
-#include "policy/lm_inner.h"
-#include "support.h"
+#include "tiny.h"
 
 #include <math.h>
 #include <string.h>
 
-static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
-
-typedef struct {
-    compute *c;
-    model *m;
-    tokenizer *tokens;
-    const task *t;
-} bench;
-
-static bench bench_open_on(const char *backend) {
-    bench b;
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
-    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
-    OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
-    OK(tokenizer_open(&b.tokens, path, &error));
-    b.t = task_find("gsm8k", &error);
-    return b;
-}
-
 static bench bench_open(void) {
     return bench_open_on("cpu");
-}
-
-static void bench_close(bench *b) {
-    tokenizer_close(b->tokens);
-    model_free(b->m);
-    compute_free(b->c);
 }
 
 static const problem problems[] = {
@@ -69,16 +39,6 @@ static const problem problems[] = {
      .rationale = "Max has 1 ball. Sue has 2.\n1 + 2 = 3\n#### 3"},
 };
 enum { PROBLEMS = sizeof problems / sizeof *problems };
-
-static const lm_settings usual = {.temperature = 1,
-                                  .step_mode = SEARCH_STEP_LINE,
-                                  .prose = true,
-                                  .max_step_tokens = 12,
-                                  .max_chain_tokens = 60,
-                                  .example = true,
-                                  .kv_tokens = 40000,
-                                  .max_batch_tokens = 96,
-                                  .max_sequences = 16};
 
 static search_config small_search(void) {
     search_config c = search_preset_named("default")->config;

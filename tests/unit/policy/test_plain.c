@@ -1,40 +1,10 @@
 /* The plain way to search, in which nothing is shared, finds the trees that the scheduler finds, and what the
  * two compute is counted as a trie counts it. A tiny model, on the plain loops.
  * timeout: 600 */
-#include "policy/lm_inner.h"
-#include "support.h"
+#include "tiny.h"
 
 #include <math.h>
 #include <string.h>
-
-static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
-
-typedef struct {
-    compute *c;
-    model *m;
-    tokenizer *tokens;
-    const task *t;
-} bench;
-
-static bench bench_open(const char *backend) {
-    bench b;
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
-    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
-    OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
-    OK(tokenizer_open(&b.tokens, path, &error));
-    b.t = task_find("gsm8k", &error);
-    return b;
-}
-
-static void bench_close(bench *b) {
-    tokenizer_close(b->tokens);
-    model_free(b->m);
-    compute_free(b->c);
-}
 
 static const problem problems[] = {
     {.index = 0,
@@ -48,17 +18,7 @@ static const problem problems[] = {
      .gold = "3",
      .rationale = "Max has 1 ball. Sue has 2.\n1 + 2 = 3\n#### 3"},
 };
-enum { PROBLEMS = sizeof problems / sizeof *problems };
-
-static const lm_settings usual = {.temperature = 1,
-                                  .step_mode = SEARCH_STEP_LINE,
-                                  .prose = true,
-                                  .max_step_tokens = 12,
-                                  .max_chain_tokens = 40,
-                                  .example = true,
-                                  .kv_tokens = 40000,
-                                  .max_batch_tokens = 96,
-                                  .max_sequences = 16};
+enum { PROBLEMS = sizeof problems / sizeof *problems, CHAIN = 40 };
 
 static search_config small_search(void) {
     search_config c = search_preset_named("default")->config;
@@ -185,6 +145,7 @@ enum { SHAPES = 4 };
 /* Line steps, filled steps, the root probe, chains to the end: what the scheduler does differently. */
 static void shape(int number, lm_settings *set, search_config *config) {
     *set = usual;
+    set->max_chain_tokens = CHAIN;
     *config = small_search();
     if (number == 1) set->step_mode = SEARCH_STEP_FILL, set->max_step_tokens = 24;
     if (number == 2) set->max_step_tokens = 2, config->root_probe = 3, config->simulations = 6;
@@ -193,7 +154,7 @@ static void shape(int number, lm_settings *set, search_config *config) {
 
 static void finds_the_same_trees(void **state) {
     (void)state;
-    bench b = bench_open("ref"); /* its rows do not depend on what else is in the batch */
+    bench b = bench_open_on("ref"); /* its rows do not depend on what else is in the batch */
     for (int k = 0; k < SHAPES; k++) {
         lm_settings set;
         search_config config;
@@ -227,10 +188,11 @@ static void finds_the_same_trees(void **state) {
 
 static void counts_as_a_trie(void **state) {
     (void)state;
-    bench b = bench_open("cpu");
+    bench b = bench_open_on("cpu");
     for (int probe = 0; probe <= 3; probe += 3)
         for (int plain = 0; plain < 2; plain++) {
             lm_settings set = usual;
+            set.max_chain_tokens = CHAIN;
             search_config config = small_search();
             set.prose = false; /* no token is sampled and dropped */
             config.root_probe = probe;
@@ -246,8 +208,9 @@ static void counts_as_a_trie(void **state) {
 
 static void too_small_a_cache_is_said(void **state) {
     (void)state;
-    bench b = bench_open("cpu");
+    bench b = bench_open_on("cpu");
     lm_settings set = usual;
+    set.max_chain_tokens = CHAIN;
     lm_policy *p;
     set.plain = true;
     set.kv_tokens = 64;

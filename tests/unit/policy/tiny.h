@@ -1,0 +1,47 @@
+/* What the tests of the language-model policy stand on: a tiny model, in f32 and on two threads. */
+#ifndef TEST_POLICY_TINY_H
+#define TEST_POLICY_TINY_H
+
+#include "policy/lm_inner.h"
+#include "support.h"
+
+static esp_error error;
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
+    } while (0)
+
+typedef struct {
+    compute *c;
+    model *m;
+    tokenizer *tokens;
+    const task *t;
+} bench;
+
+static inline bench bench_open_on(const char *backend) {
+    bench b;
+    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
+    OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
+    OK(tokenizer_open(&b.tokens, path, &error));
+    b.t = task_find("gsm8k", &error);
+    return b;
+}
+
+static inline void bench_close(bench *b) {
+    tokenizer_close(b->tokens);
+    model_free(b->m);
+    compute_free(b->c);
+}
+
+static const lm_settings usual = {.temperature = 1,
+                                  .step_mode = SEARCH_STEP_LINE,
+                                  .prose = true,
+                                  .max_step_tokens = 12,
+                                  .max_chain_tokens = 60,
+                                  .example = true,
+                                  .kv_tokens = 40000,
+                                  .max_batch_tokens = 96,
+                                  .max_sequences = 16};
+
+#endif
