@@ -23,6 +23,7 @@ typedef struct {
     int first, count;
     bool many_spans;
     int32_t shared_segments, shared;
+    int64_t cost; /* block_cost; of the forward pass alone */
 } query_block;
 
 typedef struct {
@@ -159,7 +160,10 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
     bool whole = blocks.count >= 8 * (int64_t)c->threads;
     int heads_each = whole ? kv_heads : 1;
     int64_t total = 0;
-    for (int64_t b = 0; b < blocks.count; b++) total += block_cost(&blocks.at[b], spans, heads / kv_heads);
+    for (int64_t b = 0; b < blocks.count; b++) {
+        blocks.at[b].cost = block_cost(&blocks.at[b], spans, heads / kv_heads);
+        total += blocks.at[b].cost;
+    }
     total *= kv_heads / heads_each;
 #pragma omp parallel num_threads(c->threads)
     {
@@ -167,7 +171,7 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
         int64_t begin = total * omp_get_thread_num() / omp_get_num_threads(), before = 0;
         int64_t end = total * (omp_get_thread_num() + 1) / omp_get_num_threads();
         for (int64_t b = 0; b < blocks.count; b++) {
-            int64_t cost = block_cost(&blocks.at[b], spans, heads / kv_heads);
+            int64_t cost = blocks.at[b].cost;
             for (int h = 0; h < kv_heads; h += heads_each, before += cost) {
                 /* A unit is its thread's in whose part of the work its middle lies. */
                 int64_t middle = before + cost / 2;

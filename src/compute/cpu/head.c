@@ -46,10 +46,9 @@ static bool compute_logits(compute *c, logit_chunk *k) {
     cpu_state *s = state_of(c);
     const linear *l = k->head;
     gemm_plan *plan = NULL, *last = NULL;
-    if (l->panels) {
-        /* nothing to plan */
-    } else if (gemm_plan_get(s->gemm, l->forward[0], k->padded, &plan, &c->failure) != ESP_OK ||
-               gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, &last, &c->failure) != ESP_OK)
+    if (!l->panels &&
+        (gemm_plan_get(s->gemm, l->forward[0], k->padded, &plan, &c->failure) != ESP_OK ||
+         gemm_plan_get(s->gemm, l->forward[l->blocks - 1], k->padded, &last, &c->failure) != ESP_OK))
         return false;
     bool failed = false;
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic) reduction(|| : failed)

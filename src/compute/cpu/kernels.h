@@ -13,9 +13,8 @@ enum {
 
 /* What a part of an attention reads: some key/value heads, and either `count` consecutive queries of one
  * span, or the only queries of `count` spans, one behind the other, whose first `shared_segments` are the
- * same and hold `shared` keys (the forward pass reads those once for all). Rows are (query, head of the
- * group), `count
- * * group` of them. */
+ * same and hold `shared` keys (the forward pass reads those once for all). A row is a query and a head of the
+ * group: there are `count` times `group`. */
 typedef struct {
     dtype act;
     int heads, kv_heads, head_width;

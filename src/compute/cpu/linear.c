@@ -23,6 +23,11 @@ const void *cpu_product_input(compute *c, enum cpu_scratch_use use, int64_t n, c
     return wide;
 }
 
+/* Whether a matrix of that size, and its gradient, is multiplied in panels. */
+static bool takes_panels(const cpu_state *s, int64_t out, int64_t in) {
+    return s->panels && out * in >= PANEL_LEAST && in % 2 == 0 && out % 2 == 0;
+}
+
 static esp_status panel_matrix_new(panel_matrix **out, int64_t k, int64_t n, esp_error *error) {
     panel_matrix *b = MEM_NEW(panel_matrix);
     int64_t panels = (n + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
@@ -52,7 +57,7 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     l->in = in;
     l->block = out >= VOCABULARY ? VOCABULARY_BLOCK : out;
     l->blocks = (int)((out + l->block - 1) / l->block);
-    if (s->panels && out * in >= PANEL_LEAST && in % 2 == 0 && out % 2 == 0) {
+    if (takes_panels(s, out, in)) {
         if (panel_matrix_new(&l->panels, in, out, &c->failure) != ESP_OK) return l;
         if (flags & LINEAR_BACKWARD) panel_matrix_new(&l->backward_panels, out, in, &c->failure);
         return rows_new(c, l, flags);
@@ -177,7 +182,7 @@ void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const voi
 void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const void *a, const void *b,
                              float *to) {
     cpu_state *s = state_of(c);
-    if (s->panels && m * n >= PANEL_LEAST && m % 2 == 0 && n % 2 == 0) {
+    if (takes_panels(s, m, n)) {
         void *packed = cpu_scratch(c, SCRATCH_PAIRS, s->panels->transposed_room(k, m, n));
         if (packed) s->panels->multiply_transposed(k, m, n, a, b, to, packed, c->threads);
         return;
