@@ -151,9 +151,7 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
     if (b->model_path[0]) ESP_TRY(model_read_config(&b->config, b->model_path, error));
     ESP_TRY(compute_new(&b->compute, flags->policy.compute ? "ref" : "cpu", b->type,
                         (int)flags->policy.threads, error));
-    if (part->needs & NEEDS_LIMIT)
-        ESP_TRY(bench_limit_measure(&b->config, b->type, b->compute->threads, 512, b->repeats, &b->limit,
-                                    NULL, error));
+    if (part->needs & NEEDS_LIMIT) ESP_TRY(measure_limit(b, &b->limit, error));
     b->clock = compute_clock_new(b->compute);
     bool text = part->needs & NEEDS_TOKENIZER || (part->measure == bench_dpo && b->pairs[0]);
     if (text && b->model_path[0]) ESP_TRY(tokenizer_open(&b->tokenizer, b->model_path, error));
