@@ -20,6 +20,7 @@
     X(rope_split_backward, COMPUTE_OTHER)                                                                    \
     X(attention, COMPUTE_ATTENTION)                                                                          \
     X(attention_backward, COMPUTE_ATTENTION)                                                                 \
+    X(attention_ahead, COMPUTE_ATTENTION)                                                                    \
     X(swiglu, COMPUTE_OTHER)                                                                                 \
     X(swiglu_backward, COMPUTE_OTHER)                                                                        \
     X(to_act, COMPUTE_OTHER)                                                                                 \
@@ -124,6 +125,10 @@ CLOCKED(attention_backward,
          int64_t span_count, const attention_segment *segments, const float *q, const void *k, const void *v,
          const void *out, const float *lse, const float *dout, float *dq, float *dk, float *dv),
         (c, heads, kv_heads, head_width, spans, span_count, segments, q, k, v, out, lse, dout, dq, dk, dv))
+CLOCKED(attention_ahead,
+        (compute * c, int heads, int kv_heads, int head_width, const attention_span *spans,
+         int64_t span_count, const attention_segment *segments, const void *k, const void *v),
+        (c, heads, kv_heads, head_width, spans, span_count, segments, k, v))
 CLOCKED(swiglu, (compute * c, int64_t rows, int64_t width, const void *gate_up, void *h),
         (c, rows, width, gate_up, h))
 CLOCKED(swiglu_backward,

@@ -126,6 +126,12 @@ typedef struct compute_ops {
                                const void *v, const void *out, const float *lse, const float *dout, float *dq,
                                float *dk, float *dv);
 
+    /* Says what the next attention will be, of the pools k and v alone: linear_forward may ask memory for
+     * their rows meanwhile. Nothing depends on it but time. */
+    void (*attention_ahead)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                            int64_t span_count, const attention_segment *segments, const void *k,
+                            const void *v);
+
     /* gate_up (act, [rows, 2F]: gate then up) to h (act, [rows, F]) = silu(gate) * up; and back. */
     void (*swiglu)(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h);
     void (*swiglu_backward)(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,

@@ -40,10 +40,20 @@ static esp_status tape_need(model *m, layer_tape *t, int64_t T, bool pools, esp_
     return ESP_OK;
 }
 
-/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. */
-static void attention_block(model *m, const layer_pass *p, const model_layer *layer, layer_tape *t, void *k,
-                            void *v, float *x) {
+/* Lets the products up to a layer's attention ask memory for its keys and values, where they are in a cache.
+ */
+static void attention_ahead(model *m, const layer_pass *p, int layer) {
     const model_config *c = &m->config;
+    if (p->k && layer < c->layers)
+        m->compute->ops->attention_ahead(m->compute, c->heads, c->kv_heads, c->head_width, p->spans,
+                                         p->span_count, p->segments, p->k[layer], p->v[layer]);
+}
+
+/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. */
+static void attention_block(model *m, const layer_pass *p, int l, layer_tape *t, float *x) {
+    const model_config *c = &m->config;
+    const model_layer *layer = &m->layers[l];
+    void *k = p->k ? p->k[l] : t->k.at, *v = p->v ? p->v[l] : t->v.at;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     ops->rmsnorm(be, p->tokens, c->width, x, layer->norm1, (float)c->norm_eps, t->norm1.at, t->rstd1.at);
@@ -52,6 +62,7 @@ static void attention_block(model *m, const layer_pass *p, const model_layer *la
                     m->cosine, m->sine, t->q.at, k, v);
     ops->attention(be, c->heads, c->kv_heads, c->head_width, p->spans, p->span_count, p->segments, t->q.at, k,
                    v, t->attended.at, p->keep ? t->lse.at : NULL);
+    attention_ahead(m, p, l + 1);
     ops->linear_forward(be, layer->out, p->tokens, t->attended.at, x, DTYPE_F32, true);
 }
 
@@ -79,10 +90,11 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
         ESP_TRY(tape_need(m, &m->tape[l], T, p->k == NULL, error));
     float *x = m->grad_x.at;
     be->ops->embed_gather(be, m->embedding, T, p->ids, x);
+    attention_ahead(m, p, 0);
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[p->keep ? l : 0];
         if (p->keep) memcpy(t->x_in.at, x, residual);
-        attention_block(m, p, &m->layers[l], t, p->k ? p->k[l] : t->k.at, p->v ? p->v[l] : t->v.at, x);
+        attention_block(m, p, l, t, x);
         if (p->keep) memcpy(t->x_mid.at, x, residual);
         feed_forward_block(m, p, &m->layers[l], t, x);
     }

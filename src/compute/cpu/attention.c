@@ -23,7 +23,8 @@ typedef struct {
     int first, count;
     bool many_spans;
     int32_t shared_segments, shared;
-    int64_t cost; /* block_cost; of the forward pass alone */
+    int64_t cost;   /* block_cost; of the forward pass alone, as `before` */
+    int64_t before; /* of all heads of the blocks before it */
 } query_block;
 
 typedef struct {
@@ -127,13 +128,54 @@ static void fetch_ahead(const compute *c, const query_block *b, const attention_
 /* About how long a block takes, for one key/value head: fetching a key, and a product with it for every row.
  */
 static int64_t block_cost(const query_block *b, const attention_span *spans, int group) {
-    enum { FETCH = 12 }; /* of a key, in rows; measured on Zen 5 */
+    enum { FETCH = 5 }; /* of a key, in rows; measured on Zen 5 */
     const attention_span *span = &spans[b->span];
     int64_t rows = (int64_t)b->count * group;
     if (!b->many_spans) return (span->context - span->queries + b->first + b->count) * (FETCH + rows);
     int64_t cost = b->shared * (FETCH + rows);
     for (int i = 0; i < b->count; i++) cost += (span[i].context - b->shared) * (FETCH + group);
     return cost;
+}
+
+/* Who does what of a forward pass: units of work are the heads of keys and values of the first block, then
+ * of the second, and each thread has a stretch of them that costs as much as every other's. The heads of a
+ * block that are one thread's are taken together, as their keys lie side by side. */
+typedef struct {
+    query_blocks blocks;
+    int kv_heads;
+    int64_t total; /* cost of all units */
+} attention_plan;
+
+static bool plan_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                           int64_t span_count, const attention_segment *segments, attention_plan *plan) {
+    int group = heads / kv_heads;
+    bool wide = head_width % WIDE_HEAD == 0;
+    if (!cut_queries(c, group, spans, span_count, segments, wide ? WIDE_ROWS : UNIT_ROWS, true,
+                     &plan->blocks))
+        return false;
+    plan->kv_heads = kv_heads;
+    plan->total = 0;
+    for (int64_t b = 0; b < plan->blocks.count; b++) {
+        plan->blocks.at[b].before = plan->total;
+        plan->blocks.at[b].cost = block_cost(&plan->blocks.at[b], spans, group);
+        plan->total += plan->blocks.at[b].cost * kv_heads;
+    }
+    return true;
+}
+
+/* The first of a block's heads that lie behind `cost`, by their middle. */
+static int head_behind(const attention_plan *plan, const query_block *b, int64_t cost) {
+    if (cost <= b->before) return 0;
+    int64_t head = (2 * (cost - b->before) + b->cost) / (2 * b->cost);
+    return head < plan->kv_heads ? (int)head : plan->kv_heads;
+}
+
+/* The heads of a block that are a thread's: [*first, *first + the result). */
+static int heads_of(const attention_plan *plan, const query_block *b, int thread, int threads, int *first) {
+    *first = head_behind(plan, b, plan->total * thread / threads);
+    int end =
+        thread + 1 < threads ? head_behind(plan, b, plan->total * (thread + 1) / threads) : plan->kv_heads;
+    return end - *first;
 }
 
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
@@ -149,47 +191,83 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
                                 .k = k,
                                 .v = v};
     bool wide = head_width % WIDE_HEAD == 0;
-    query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, wide ? WIDE_ROWS : UNIT_ROWS, true,
-                     &blocks))
-        return;
-    size_t each = kernels->attention_scratch(blocks.rows, kv_heads, head_width, false) + 64;
+    attention_plan plan;
+    state_of(c)->fetch = NULL;
+    if (!plan_attention(c, heads, kv_heads, head_width, spans, span_count, segments, &plan)) return;
+    const query_blocks *blocks = &plan.blocks;
+    size_t each = kernels->attention_scratch(blocks->rows, kv_heads, head_width, false) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     if (!scratch) return;
-    /* Many blocks: one thread takes all heads of a block, as their keys lie side by side. */
-    bool whole = blocks.count >= 8 * (int64_t)c->threads;
-    int heads_each = whole ? kv_heads : 1;
-    int64_t total = 0;
-    for (int64_t b = 0; b < blocks.count; b++) {
-        blocks.at[b].cost = block_cost(&blocks.at[b], spans, heads / kv_heads);
-        total += blocks.at[b].cost;
-    }
-    total *= kv_heads / heads_each;
 #pragma omp parallel num_threads(c->threads)
     {
-        float *own = scratch + each * (size_t)omp_get_thread_num();
-        int64_t begin = total * omp_get_thread_num() / omp_get_num_threads(), before = 0;
-        int64_t end = total * (omp_get_thread_num() + 1) / omp_get_num_threads();
-        for (int64_t b = 0; b < blocks.count; b++) {
-            int64_t cost = blocks.at[b].cost;
-            for (int h = 0; h < kv_heads; h += heads_each, before += cost) {
-                /* A unit is its thread's in whose part of the work its middle lies. */
-                int64_t middle = before + cost / 2;
-                if (middle < begin || middle >= end) continue;
-                attention_unit unit = block_unit(&all, &blocks.at[b], spans, h, own);
-                bool more = whole && b + 1 < blocks.count;
-                if (wide) {
-                    unit.kv_head_count = heads_each;
-                    if (more) unit.then = &spans[blocks.at[b + 1].span];
-                    kernels->attention(&unit, out, lse);
-                    continue;
-                }
-                if (more)
-                    fetch_ahead(c, &blocks.at[b + 1], spans, segments, (int64_t)kv_heads * head_width, k, v);
-                for (; unit.kv_head < h + heads_each; unit.kv_head++) kernels->attention(&unit, out, lse);
+        int thread = omp_get_thread_num(), threads = omp_get_num_threads(), first;
+        float *own = scratch + each * (size_t)thread;
+        for (int64_t b = 0; b < blocks->count; b++) {
+            int count = heads_of(&plan, &blocks->at[b], thread, threads, &first);
+            if (count == 0) continue;
+            attention_unit unit = block_unit(&all, &blocks->at[b], spans, first, own);
+            bool more = b + 1 < blocks->count;
+            if (wide) {
+                unit.kv_head_count = count;
+                if (more) unit.then = &spans[blocks->at[b + 1].span];
+                kernels->attention(&unit, out, lse);
+                continue;
             }
+            if (more && count == kv_heads)
+                fetch_ahead(c, &blocks->at[b + 1], spans, segments, (int64_t)kv_heads * head_width, k, v);
+            for (; unit.kv_head < first + count; unit.kv_head++) kernels->attention(&unit, out, lse);
         }
     }
+}
+
+/* Adds a span's rows of k and v, `row` bytes each, to what is fetched, but for leading segments that the span
+ * before has too. Returns their bytes; ends with the first segment behind `most`. */
+static int64_t fetch_span(panel_fetch *f, const attention_span *span, const attention_span *last,
+                          const attention_segment *segments, int64_t row, int64_t most, const char *k,
+                          const char *v) {
+    int32_t keys, known = last ? common_segments(last, span, segments, last->segments, &keys) : 0;
+    int64_t sum = 0;
+    for (int32_t i = known; i < span->segments && sum < most; i++) {
+        const attention_segment *g = &segments[span->first_segment + i];
+        int64_t bytes = g->count * row, at = g->slot * row;
+        f->pieces[f->count++] = (panel_piece){k + at, bytes};
+        f->pieces[f->count++] = (panel_piece){v + at, bytes};
+        sum += 2 * bytes;
+    }
+    return sum;
+}
+
+void cpu_attention_ahead(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                         int64_t span_count, const attention_segment *segments, const void *k,
+                         const void *v) {
+    cpu_state *s = state_of(c);
+    attention_plan plan;
+    s->fetch = NULL;
+    if (!s->panels || !plan_attention(c, heads, kv_heads, head_width, spans, span_count, segments, &plan))
+        return;
+    int64_t pieces = 0, row = (int64_t)kv_heads * head_width * (int64_t)dtype_size(c->act);
+    for (int64_t i = 0; i < span_count; i++) pieces += 2 * spans[i].segments;
+    size_t lists = (size_t)c->threads * sizeof(panel_fetch);
+    panel_fetch *fetch = cpu_scratch(c, SCRATCH_FETCH, lists + (size_t)pieces * sizeof(panel_piece));
+    if (!fetch) return;
+    panel_piece *piece = (panel_piece *)(void *)((char *)fetch + lists);
+    int64_t b = 0;
+    for (int thread = 0; thread < c->threads; thread++) {
+        const attention_span *last = NULL;
+        int64_t room = s->fetch_most / c->threads, end = plan.total * (thread + 1) / c->threads;
+        fetch[thread] = (panel_fetch){.pieces = piece};
+        /* A block that two threads share is asked for by the first of them. */
+        for (; b < plan.blocks.count && plan.blocks.at[b].before < end; b++) {
+            const query_block *block = &plan.blocks.at[b];
+            for (int i = 0; i < (block->many_spans ? block->count : 1); i++) {
+                const attention_span *span = &spans[block->span + i];
+                if (span != last) room -= fetch_span(&fetch[thread], span, last, segments, row, room, k, v);
+                last = span;
+            }
+        }
+        piece += fetch[thread].count;
+    }
+    s->fetch = fetch;
 }
 
 /* The pool's rows that the spans touch: [*first, *last). */

@@ -19,6 +19,7 @@ enum cpu_scratch_use {
     SCRATCH_DLOGITS,
     SCRATCH_SUMS,
     SCRATCH_PAIRS, /* activations packed for the gradient of a weight */
+    SCRATCH_FETCH, /* what products ask memory for */
     SCRATCH_USES
 };
 
@@ -28,6 +29,8 @@ typedef struct {
     const panel_products *panels; /* for large bf16 matrices; NULL: oneDNN has all */
     void *scratch[SCRATCH_USES];
     size_t scratch_bytes[SCRATCH_USES];
+    int64_t fetch_most; /* bytes of keys and values that the last cache holds beside the weights */
+    panel_fetch *fetch; /* [threads], in scratch: keys and values of the attention to come; NULL: none */
 } cpu_state;
 
 /* A matrix is packed in blocks of columns, one for most and several for a vocabulary, so that a block of
@@ -70,6 +73,8 @@ void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int
 void cpu_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
                        float *dw);
 
+void cpu_attention_ahead(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                         int64_t span_count, const attention_segment *segments, const void *k, const void *v);
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                    int64_t span_count, const attention_segment *segments, const float *q, const void *k,
                    const void *v, void *out, float *lse);

@@ -151,7 +151,7 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
     if (m == 0 || c->failure.code != ESP_OK) return;
     if (l->panels) {
         panel_result result = y_type == DTYPE_BF16 ? PANEL_NARROW : accumulate ? PANEL_ADD : PANEL_STORE;
-        s->panels->multiply(l->panels, m, x, y, result, c->threads);
+        s->panels->multiply(l->panels, m, x, y, result, s->fetch, c->threads);
         return;
     }
     x = cpu_product_input(c, SCRATCH_WIDE_X, m * l->in, x);
@@ -172,7 +172,7 @@ void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const voi
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
     if (l->backward_panels) {
-        s->panels->multiply(l->backward_panels, m, dy, dx, PANEL_STORE, c->threads);
+        s->panels->multiply(l->backward_panels, m, dy, dx, PANEL_STORE, NULL, c->threads);
         return;
     }
     dy = cpu_product_input(c, SCRATCH_WIDE_X, m * l->out, dy);

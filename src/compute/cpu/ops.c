@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     WIDEST_HEAD = 1024,
     GRADIENT_PARTS =
-        16, /* private sums of a gain's gradient; fixed, so that sums are the same for any threads */
+        16,          /* private sums of a gain's gradient; fixed, so that sums are the same for any threads */
+    CACHE_SHARE = 4, /* one in so many bytes of the last cache may be fetched into ahead */
     SQUARES_BLOCK = 1 << 16, /* numbers in a block of a sum of squares */
 };
 
@@ -183,6 +185,7 @@ static esp_status cpu_share(compute *c, esp_error *error) {
     s->gemm = g;
     s->kernels = state_of(c->of)->kernels;
     s->panels = state_of(c->of)->panels;
+    s->fetch_most = state_of(c->of)->fetch_most;
     c->state = s;
     c->ops = c->of->ops;
     return ESP_OK;
@@ -206,6 +209,7 @@ static const compute_ops cpu_ops = {
     .rope_split_backward = cpu_rope_split_backward,
     .attention = cpu_attention,
     .attention_backward = cpu_attention_backward,
+    .attention_ahead = cpu_attention_ahead,
     .swiglu = cpu_swiglu,
     .swiglu_backward = cpu_swiglu_backward,
     .to_act = cpu_to_act,
@@ -262,6 +266,9 @@ esp_status compute_cpu_init(compute *c, esp_error *error) {
     s->gemm = g;
     s->kernels = kernels;
     s->panels = choose_panels(kernels, g);
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    s->fetch_most = sysconf(_SC_LEVEL3_CACHE_SIZE) / CACHE_SHARE; /* not known: 0 */
+#endif
     c->state = s;
     c->ops = &cpu_ops;
     char products[64];

@@ -18,6 +18,7 @@
 
 enum {
     PANEL_COLUMNS = 32,
+    PANEL_FETCH = 1024,    /* bytes of a panel_fetch asked for at a time */
     PANEL_ROWS = 12,       /* of the left matrix, in registers at a time */
     PANEL_LEAST = 1 << 17, /* elements of a matrix: smaller ones stay in cache, where oneDNN is as good */
 };
@@ -35,13 +36,24 @@ typedef enum {
     PANEL_NARROW, /* c = a b, bf16 */
 } panel_result;
 
+/* Memory that will be read soon. While a product has nothing of its own to wait for, it asks for the pieces
+ * in their order, PANEL_FETCH bytes at a time; `next` is the first that is not asked for. One to a thread. */
+typedef struct {
+    const char *at;
+    int64_t bytes;
+} panel_piece;
+typedef struct {
+    _Alignas(64) panel_piece *pieces;
+    int64_t count, next;
+} panel_fetch;
+
 /* The products; one table for each instruction set that has them. */
 typedef struct {
     /* Packs w (f32, rounded to bf16): [n, k], or [k, n] where `plain`. */
     void (*pack)(panel_matrix *b, const float *w, bool plain, int threads);
-    /* c[m, n] = a[m, k] b, on `threads` threads. a is bf16. */
+    /* c[m, n] = a[m, k] b, on `threads` threads. a is bf16. fetch: [threads], or NULL. */
     void (*multiply)(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
-                     int threads);
+                     panel_fetch *fetch, int threads);
     /* Columns first .. first + n - 1 alone, into c[m, n] (f32), on the calling thread. first is a multiple of
      * PANEL_COLUMNS. */
     void (*multiply_columns)(const panel_matrix *b, int64_t first, int64_t n, int64_t m, const void *a,

@@ -65,9 +65,27 @@ INLINE void put_sums(const sums_out *c, int r, int vector, __m512 sum) {
     _mm512_mask_storeu_ps(to, lanes, sum);
 }
 
-/* `lines` cache lines from `ahead` on are asked for with each pair. */
-INLINE void tile(const int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const char *ahead,
-                 const int lines, const sums_out *c) {
+/* What memory is asked for during a tile: some lines of the next panel with each pair, or what will be read
+ * after the product. */
+typedef struct {
+    int lines;
+    const char *at;
+    panel_fetch *later; /* NULL: nothing of that */
+} tile_fetch;
+
+/* The next PANEL_FETCH bytes; NULL where there are no more. */
+INLINE const char *take_piece(panel_fetch *f) {
+    if (f->next == f->count) return NULL;
+    panel_piece *p = &f->pieces[f->next];
+    const char *at = p->at;
+    p->at += PANEL_FETCH;
+    p->bytes -= PANEL_FETCH;
+    if (p->bytes <= 0) f->next++;
+    return at;
+}
+
+INLINE void tile(const int rows, const int lines, const bool later, int64_t pairs, const left_rows *a,
+                 const uint32_t *panel, const tile_fetch *f, const sums_out *c) {
     __m512 sum[PANEL_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < VECTORS; v++)
@@ -76,13 +94,23 @@ INLINE void tile(const int rows, int64_t pairs, const left_rows *a, const uint32
                     ? _mm512_maskz_loadu_ps(lanes_of(c, v), (const float *)c->at + r * c->row + v * WORDS)
                     : _mm512_setzero_ps();
     const word *left = a->at;
-    for (int64_t i = 0; i < pairs; i++, left += a->step, panel += PANEL_COLUMNS) {
-        __m512bh right[VECTORS];
-        for (int v = 0; v < VECTORS; v++) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
-        for (int l = 0; l < lines; l++, ahead += LINE) _mm_prefetch(ahead, _MM_HINT_T0);
-        for (int r = 0; r < rows; r++) {
-            __m512bh pair = (__m512bh)_mm512_set1_epi32((int)left[r * a->row]);
-            for (int v = 0; v < VECTORS; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+    const char *ahead = f->at;
+    for (int64_t done = 0, stop; done < pairs; done = stop) {
+        stop = later ? smaller(pairs, done + PANEL_FETCH / LINE) : pairs;
+        if (later) ahead = take_piece(f->later);
+        if (later && !ahead) ahead = (const char *)c->at; /* no more: anything that is there */
+        for (int64_t i = done; i < stop; i++, left += a->step, panel += PANEL_COLUMNS) {
+            __m512bh right[VECTORS];
+            for (int v = 0; v < VECTORS; v++) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
+            for (int l = 0; l < lines; l++, ahead += LINE) _mm_prefetch(ahead, _MM_HINT_T0);
+            if (later) {
+                _mm_prefetch(ahead, _MM_HINT_T1);
+                ahead += LINE;
+            }
+            for (int r = 0; r < rows; r++) {
+                __m512bh pair = (__m512bh)_mm512_set1_epi32((int)left[r * a->row]);
+                for (int v = 0; v < VECTORS; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+            }
         }
     }
     for (int r = 0; r < rows; r++)
@@ -91,16 +119,18 @@ INLINE void tile(const int rows, int64_t pairs, const left_rows *a, const uint32
 
 #define ROWS_AHEAD(R)                                                                                        \
     case R:                                                                                                  \
-        if (lines == 0)                                                                                      \
-            tile(R, pairs, a, panel, ahead, 0, c);                                                           \
-        else if (lines == 1)                                                                                 \
-            tile(R, pairs, a, panel, ahead, 1, c);                                                           \
+        if (f->later)                                                                                        \
+            tile(R, 0, true, pairs, a, panel, f, c);                                                         \
+        else if (f->lines == 0)                                                                              \
+            tile(R, 0, false, pairs, a, panel, f, c);                                                        \
+        else if (f->lines == 1)                                                                              \
+            tile(R, 1, false, pairs, a, panel, f, c);                                                        \
         else                                                                                                 \
-            tile(R, pairs, a, panel, ahead, 2, c);                                                           \
+            tile(R, 2, false, pairs, a, panel, f, c);                                                        \
         break;
 
-static void any_tile(int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const char *ahead,
-                     int lines, const sums_out *c) {
+static void any_tile(int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const tile_fetch *f,
+                     const sums_out *c) {
     switch (rows) {
         ROWS_AHEAD(1)
         ROWS_AHEAD(2)
@@ -128,7 +158,8 @@ typedef struct {
     int64_t panel_step;
     sums_out c;
     int64_t groups;
-    bool fetch; /* panels come from memory */
+    bool fetch;         /* panels come from memory */
+    panel_fetch *later; /* or NULL */
 } tile_walk;
 
 /* The places of the sums are needed when they are there. */
@@ -151,9 +182,10 @@ static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
         fetch_sums(&c, rows, size);
         const uint32_t *panel = w->panels + p * w->panel_step;
         /* The next panel comes while the first groups are at work on this one. */
-        int lines = !w->fetch ? 0 : w->groups == 1 ? 2 : g < 2 ? 1 : 0;
-        const char *ahead = (const char *)(panel + w->panel_step) + (lines == 1 ? g * w->pairs * LINE : 0);
-        any_tile((int)rows, w->pairs, &a, panel, ahead, lines, &c);
+        tile_fetch f = {.lines = !w->fetch ? 0 : w->groups == 1 ? 2 : g < 2 ? 1 : 0};
+        f.at = (const char *)(panel + w->panel_step) + (f.lines == 1 ? g * w->pairs * LINE : 0);
+        if (f.lines == 0 && w->later && w->later->next < w->later->count) f.later = w->later;
+        any_tile((int)rows, w->pairs, &a, panel, &f, &c);
     }
 }
 
@@ -185,7 +217,7 @@ static tile_walk walk_of(const panel_matrix *b, int64_t from, int64_t pairs, int
 /* Many rows: a thread takes its part of them, which its core wrote before and will read again. Few: it takes
  * its part of the panels, so that each comes from memory once. */
 static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
-                     int threads) {
+                     panel_fetch *fetch, int threads) {
     int64_t most = result == PANEL_NARROW ? b->k : LONGEST;
     size_t size = result == PANEL_NARROW ? 2 : 4;
 #pragma omp parallel num_threads(threads)
@@ -200,6 +232,7 @@ static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, p
                     walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, end - row),
                             (const uint16_t *)a + row * b->k, (char *)c + (size_t)(row * b->n) * size, b->n,
                             from == 0 ? result : PANEL_GO_ON);
+                if (fetch) w.later = &fetch[thread];
                 walk_part(&w, own_rows ? 0 : thread, own_rows ? 1 : all);
             }
     }

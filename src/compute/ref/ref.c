@@ -217,6 +217,13 @@ static esp_status ref_share(compute *c, esp_error *error) {
     return ESP_OK;
 }
 
+static void ref_attention_ahead(compute *c, int heads, int kv_heads, int head_width,
+                                const attention_span *spans, int64_t span_count,
+                                const attention_segment *segments, const void *k, const void *v) {
+    (void)c, (void)heads, (void)kv_heads, (void)head_width, (void)spans, (void)span_count, (void)segments;
+    (void)k, (void)v;
+}
+
 static const compute_ops ref_ops = {
     .name = "ref",
     .destroy = ref_destroy,
@@ -235,6 +242,7 @@ static const compute_ops ref_ops = {
     .rope_split_backward = ref_rope_split_backward,
     .attention = ref_attention,
     .attention_backward = ref_attention_backward,
+    .attention_ahead = ref_attention_ahead,
     .swiglu = ref_swiglu,
     .swiglu_backward = ref_swiglu_backward,
     .to_act = ref_to_act,

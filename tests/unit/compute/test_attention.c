@@ -163,15 +163,49 @@ static void check_shape(shape s, dtype act) {
 
 static void test_shapes(void **state) {
     (void)state;
-    const shape shapes[] = {{9, 3, 64}, {4, 4, 64}, {8, 1, 64}, {4, 1, 128},
-                            {5, 1, 64}, {4, 2, 32}, {3, 1, 80}};
+    const shape shapes[] = {{9, 3, 64},  {4, 4, 64},   {8, 1, 64}, {4, 1, 128}, {5, 1, 64},
+                            {20, 1, 64}, {28, 14, 64}, {4, 2, 32}, {3, 1, 80}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         check_shape(shapes[i], DTYPE_F32);
         check_shape(shapes[i], DTYPE_BF16);
     }
 }
 
+/* What attention_ahead says changes neither the products that follow nor the attention. */
+static void test_ahead(void **state) {
+    (void)state;
+    enum { ROWS = 80, IN = 512, OUT = 704 };
+    const shape s = {9, 3, 64};
+    layout *l = MEM_NEW(layout);
+    lay_out(l);
+    int64_t nq = l->tokens * s.heads * s.width, nk = (int64_t)POOL_PAGES * PAGE * s.kv_heads * s.width;
+    float *q = normal(nq, 1), *w = normal(OUT * IN, 4);
+    void *k = act_of(DTYPE_BF16, normal(nk, 2), nk), *v = act_of(DTYPE_BF16, normal(nk, 3), nk),
+         *x = act_of(DTYPE_BF16, normal(ROWS * IN, 5), ROWS * IN);
+    uint16_t *out[2] = {MEM_ARRAY(uint16_t, nq), MEM_ARRAY(uint16_t, nq)};
+    float *y[2] = {MEM_ARRAY(float, ROWS *OUT), MEM_ARRAY(float, ROWS *OUT)};
+    compute *c = made("cpu", NULL, DTYPE_BF16, 2);
+    assert_non_null(c);
+    linear *matrix = c->ops->linear_new(c, OUT, IN, 0);
+    c->ops->linear_set(c, matrix, w);
+    for (int ahead = 0; ahead < 2; ahead++) {
+        if (ahead)
+            c->ops->attention_ahead(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, k, v);
+        for (int64_t rows = 1; rows <= ROWS; rows += rows == 1 ? 39 : 40)
+            c->ops->linear_forward(c, matrix, rows, x, y[ahead], DTYPE_F32, false);
+        c->ops->attention(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v,
+                          out[ahead], NULL);
+    }
+    assert_int_equal(compute_check(c, NULL), ESP_OK);
+    assert_memory_equal(y[0], y[1], ROWS * OUT * sizeof(float));
+    assert_memory_equal(out[0], out[1], (size_t)nq * sizeof(uint16_t));
+    c->ops->linear_free(c, matrix);
+    compute_free(c);
+    void *all[] = {l, q, w, k, v, x, out[0], out[1], y[0], y[1]};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_ahead)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
