@@ -1,4 +1,5 @@
-/* What tests share: where the outside data lies, and how a test that lacks it says so. */
+/* What tests share: the check of a call, where the outside data lies, and how a test that lacks it says so.
+ */
 #ifndef ESPALIER_TESTS_SUPPORT_H
 #define ESPALIER_TESTS_SUPPORT_H
 
@@ -11,6 +12,13 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+/* Fails the test, with what was said, where a call does not return ESP_OK. Every file that uses it has one
+ * `static esp_error error`, which its calls write to. */
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
+    } while (0)
 
 /* Folder of goldens and data sets that are not part of the project: $ESPALIER_SHARED, else ../shared. */
 static inline const char *shared_folder(void) {

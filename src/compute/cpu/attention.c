@@ -173,9 +173,7 @@ static int head_behind(const attention_plan *plan, const query_block *b, int64_t
 /* The heads of a block that are a thread's: [*first, *first + the result). */
 static int heads_of(const attention_plan *plan, const query_block *b, int thread, int threads, int *first) {
     *first = head_behind(plan, b, plan->total * thread / threads);
-    int end =
-        thread + 1 < threads ? head_behind(plan, b, plan->total * (thread + 1) / threads) : plan->kv_heads;
-    return end - *first;
+    return head_behind(plan, b, plan->total * (thread + 1) / threads) - *first;
 }
 
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,

@@ -10,10 +10,6 @@
 #include <string.h>
 
 static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
 
 enum { PAIRS = 2, LONGEST = 64 };
 

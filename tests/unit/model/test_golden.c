@@ -9,10 +9,6 @@
 #include <string.h>
 
 static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
 
 static json_t *golden(const char *file) {
     json_t *g = NULL;

@@ -9,10 +9,6 @@
 #include <string.h>
 
 static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
 
 static void near(double got, double want) {
     if (!(fabs(got - want) <= 1e-12)) fail_msg("got %.17g, want %.17g", got, want);

@@ -9,10 +9,6 @@
 #include <sys/stat.h>
 
 static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
 
 static char *new_folder(void) {
     const char *base = getenv("TMPDIR");

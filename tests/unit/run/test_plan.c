@@ -8,10 +8,6 @@
 #include <time.h>
 
 static esp_error error;
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
-    } while (0)
 
 static const plan_data data = {.train_problems = 1000,
                                .test_problems = 100,

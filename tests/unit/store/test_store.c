@@ -19,12 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        esp_error error_ = {0};                                                                              \
-        esp_error *error = &error_;                                                                          \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error_.message, error_.hint);                   \
-    } while (0)
+static esp_error error;
 
 static char *new_folder(void) {
     const char *base = getenv("TMPDIR");
@@ -165,8 +160,8 @@ static void only_whole_waves(const char *folder) {
 static uint64_t digest(const char *folder) {
     store *s;
     uint64_t value = 0;
-    OK(store_open(&s, folder, STORE_READ, error));
-    OK(store_digest(s, &value, error));
+    OK(store_open(&s, folder, STORE_READ, &error));
+    OK(store_digest(s, &value, &error));
     store_close(s);
     return value;
 }
@@ -177,21 +172,21 @@ static void what_goes_in_comes_out(void **state) {
     (void)state;
     char *folder = new_folder();
     store *s, *reader;
-    OK(store_open(&s, folder, STORE_CREATE, error));
+    OK(store_open(&s, folder, STORE_CREATE, &error));
     store_position at;
-    OK(store_position_get(s, &at, error));
+    OK(store_position_get(s, &at, &error));
     assert_true(at.phase == STORE_PHASE_SFT && at.iteration == 0 && at.wave == 0 && !at.checkpoint[0]);
-    OK(write_wave(s, 0, error));
-    OK(write_wave(s, 1, error));
-    OK(store_meta_set(s, "recipe", "abc", error));
-    OK(store_set_reference(s, 3, -1.5, -2.25, error));
-    OK(store_metric(s, 1, "auc", 0.75, error));
-    OK(store_metric(s, 1, "auc", 0.8, error));
-    OK(store_event(s, 1, "note", "text", error));
+    OK(write_wave(s, 0, &error));
+    OK(write_wave(s, 1, &error));
+    OK(store_meta_set(s, "recipe", "abc", &error));
+    OK(store_set_reference(s, 3, -1.5, -2.25, &error));
+    OK(store_metric(s, 1, "auc", 0.75, &error));
+    OK(store_metric(s, 1, "auc", 0.8, &error));
+    OK(store_event(s, 1, "note", "text", &error));
     store_update u = {.phase = "learn", .iteration = 1, .update = 4, .rows = 32, .loss = 0.69, .margin = NAN};
-    OK(store_add_update(s, &u, error));
+    OK(store_add_update(s, &u, &error));
     u.loss = 0.5;
-    OK(store_add_update(s, &u, error)); /* again after a resume: replaces */
+    OK(store_add_update(s, &u, &error)); /* again after a resume: replaces */
     store_eval e = {.iteration = 1,
                     .method = "greedy",
                     .set = "test",
@@ -201,12 +196,12 @@ static void what_goes_in_comes_out(void **state) {
                     .accuracy = 0.5};
     store_eval_result results[2] = {{.problem = 1, .right = true, .answer = "42"},
                                     {.problem = 0, .text = "x\ny"}};
-    OK(store_add_eval(s, &e, results, 2, error));
-    OK(store_add_eval(s, &e, results, 2, error));
+    OK(store_add_eval(s, &e, results, 2, &error));
+    OK(store_add_eval(s, &e, results, 2, &error));
 
-    OK(store_open(&reader, folder, STORE_READ, error)); /* while the writer is at work */
+    OK(store_open(&reader, folder, STORE_READ, &error)); /* while the writer is at work */
     store_pairs pairs;
-    OK(store_read_pairs(reader, 1, &pairs, error));
+    OK(store_read_pairs(reader, 1, &pairs, &error));
     assert_int_equal(pairs.count, 2 * TREES);
     for (int64_t i = 0; i < pairs.count; i++) {
         const store_pair *p = &pairs.at[i];
@@ -221,9 +216,9 @@ static void what_goes_in_comes_out(void **state) {
     assert_true(pairs.at[2].ref_logp_chosen == -1.5 && pairs.at[2].ref_logp_rejected == -2.25);
     store_trees trees;
     store_nodes nodes;
-    OK(store_read_trees(reader, STORE_ALL, &trees, error));
+    OK(store_read_trees(reader, STORE_ALL, &trees, &error));
     assert_int_equal(trees.count, 2 * TREES);
-    OK(store_read_nodes(reader, trees.at[5].tree, &nodes, error));
+    OK(store_read_nodes(reader, trees.at[5].tree, &nodes, &error));
     assert_int_equal(nodes.count, NODES);
     assert_null(nodes.at[0].ids);
     rng_key_t key = rng_mix(rng_mix(rng_key(7), 1), 1);
@@ -231,41 +226,41 @@ static void what_goes_in_comes_out(void **state) {
     assert_true(nodes.at[3].logprobs[5] == (float)-rng_uniform(key, 65));
     assert_memory_equal(trees.at[5].prompt_ids + 3, &(int32_t){(int32_t)rng_below(key, 3, 49152)}, 4);
     store_commitments commitments;
-    OK(store_read_commitments(reader, trees.at[5].tree, &commitments, error));
+    OK(store_read_commitments(reader, trees.at[5].tree, &commitments, &error));
     assert_int_equal(commitments.count, 1);
     assert_int_equal(commitments.at[0].rejected, 2);
     store_updates updates;
-    OK(store_read_updates(reader, 1, &updates, error));
+    OK(store_read_updates(reader, 1, &updates, &error));
     assert_int_equal(updates.count, 1);
     assert_true(updates.at[0].loss == 0.5 && isnan(updates.at[0].margin));
     store_evals evals;
     store_eval_results found;
-    OK(store_read_evals(reader, &evals, error));
+    OK(store_read_evals(reader, &evals, &error));
     assert_int_equal(evals.count, 1);
-    OK(store_read_eval_results(reader, 1, "greedy", "test", &found, error));
+    OK(store_read_eval_results(reader, 1, "greedy", "test", &found, &error));
     assert_int_equal(found.count, 2);
     assert_true(found.at[1].right && !found.at[0].right);
     assert_string_equal(found.at[0].text, "x\ny");
     store_problems problems;
-    OK(store_read_problems(reader, &problems, error));
+    OK(store_read_problems(reader, &problems, &error));
     assert_int_equal(problems.count, 2 * TREES);
     assert_null(problems.at[1].name);
     double auc;
     bool there;
-    OK(store_metric_get(reader, 1, "auc", &auc, &there, error));
+    OK(store_metric_get(reader, 1, "auc", &auc, &there, &error));
     assert_true(there && auc == 0.8);
-    OK(store_metric_get(reader, 2, "auc", &auc, &there, error));
+    OK(store_metric_get(reader, 2, "auc", &auc, &there, &error));
     assert_false(there);
     char *value;
-    OK(store_meta_get(reader, "recipe", &value, error));
+    OK(store_meta_get(reader, "recipe", &value, &error));
     assert_string_equal(value, "abc");
     mem_free(value);
-    OK(store_meta_get(reader, "nothing", &value, error));
+    OK(store_meta_get(reader, "nothing", &value, &error));
     assert_null(value);
     esp_error error = {0};
     assert_int_equal(store_meta_set(reader, "a", "b", &error), ESP_FAILED);
     assert_int_equal(write_wave(s, 1, &error), ESP_FAILED); /* that wave is there */
-    OK(write_wave(s, 2, error));                            /* and the store goes on */
+    OK(write_wave(s, 2, &error));                           /* and the store goes on */
     STORE_LIST_FREE(&pairs);
     STORE_LIST_FREE(&trees);
     STORE_LIST_FREE(&nodes);
@@ -296,12 +291,12 @@ static void foreign_and_second_are_refused(void **state) {
     esp_error error = {0};
     refused(folder, STORE_RESUME, "no run is here");
     refused(folder, STORE_READ, "no run is here");
-    OK(store_open(&s, folder, STORE_CREATE, error));
+    OK(store_open(&s, folder, STORE_CREATE, &error));
     refused(folder, STORE_RESUME, "another process works on this run (process ");
     refused(folder, STORE_CREATE, "another process works on this run");
     store_close(s);
     refused(folder, STORE_CREATE, "holds a run already");
-    OK(store_open(&s, folder, STORE_RESUME, error)); /* and the lock went with its holder */
+    OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
     refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 2");
@@ -316,9 +311,9 @@ static void foreign_and_second_are_refused(void **state) {
     assert_int_equal(unlink(file), 0);
     assert_int_equal(file_write_all(file, "", 0, &error), ESP_OK); /* killed before the tables were there */
     refused(folder, STORE_READ, "holds no run yet");
-    OK(store_open(&s, folder, STORE_RESUME, error));
+    OK(store_open(&s, folder, STORE_RESUME, &error));
     store_close(s);
-    OK(store_open(&s, inner, STORE_CREATE, error)); /* folders are made */
+    OK(store_open(&s, inner, STORE_CREATE, &error)); /* folders are made */
     store_close(s);
     mem_free(inner);
     mem_free(file);
@@ -332,44 +327,44 @@ static void older_runs_are_read_and_go_on(void **state) {
     char *folder = new_folder();
     store *s;
     store_eval e = {.iteration = 1, .method = "greedy", .set = "test", .k = 1, .problems = 8, .right = 2};
-    OK(store_open(&s, folder, STORE_CREATE, error));
-    OK(write_wave(s, 0, error));
-    OK(store_add_eval(s, &e, NULL, 0, error));
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    OK(write_wave(s, 0, &error));
+    OK(store_add_eval(s, &e, NULL, 0, &error));
     uint64_t made, now;
-    OK(store_digest(s, &made, error));
+    OK(store_digest(s, &made, &error));
     store_close(s);
     change(folder,
            "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; PRAGMA user_version = 1");
 
     store_evals evals;
     store_judgements judgements;
-    OK(store_open(&s, folder, STORE_READ, error));
-    OK(store_read_evals(s, &evals, error));
+    OK(store_open(&s, folder, STORE_READ, &error));
+    OK(store_read_evals(s, &evals, &error));
     assert_true(evals.count == 1 && evals.at[0].right == 2 && evals.at[0].tokens_judged == 0);
     STORE_LIST_FREE(&evals);
-    OK(store_read_judgements(s, &judgements, error));
+    OK(store_read_judgements(s, &judgements, &error));
     assert_int_equal(judgements.count, 0);
-    OK(store_digest(s, &now, error));
+    OK(store_digest(s, &now, &error));
     assert_true(now == made);
     store_close(s);
     assert_int_equal(number(folder, "PRAGMA user_version"), 1); /* reading changes nothing */
 
-    OK(store_open(&s, folder, STORE_RESUME, error));
-    OK(store_digest(s, &now, error));
+    OK(store_open(&s, folder, STORE_RESUME, &error));
+    OK(store_digest(s, &now, &error));
     assert_true(now == made);
     e.iteration = 2, e.tokens_judged = 77;
-    OK(store_add_eval(s, &e, NULL, 0, error));
+    OK(store_add_eval(s, &e, NULL, 0, &error));
     store_judgement j = {
         .iteration = 2, .source = "eval", .kind = "finished", .positives = 3, .negatives = 4};
     j.area = NAN, j.high = 0.75, j.calibration_error = 0.125, j.bins = "[]";
-    OK(store_add_judgement(s, &j, error));
-    OK(store_add_judgement(s, &j, error));
+    OK(store_add_judgement(s, &j, &error));
+    OK(store_add_judgement(s, &j, &error));
     store_close(s);
-    OK(store_open(&s, folder, STORE_READ, error));
-    OK(store_read_evals(s, &evals, error));
+    OK(store_open(&s, folder, STORE_READ, &error));
+    OK(store_read_evals(s, &evals, &error));
     assert_true(evals.count == 2 && evals.at[0].tokens_judged == 0 && evals.at[1].tokens_judged == 77);
     STORE_LIST_FREE(&evals);
-    OK(store_read_judgements(s, &judgements, error));
+    OK(store_read_judgements(s, &judgements, &error));
     assert_int_equal(judgements.count, 1);
     assert_true(judgements.at[0].negatives == 4 && isnan(judgements.at[0].area));
     assert_true(judgements.at[0].high == 0.75 && judgements.at[0].calibration_error == 0.125);
@@ -384,18 +379,18 @@ static void log_has_whole_lines(void **state) {
     (void)state;
     char *folder = new_folder(), *path = path_join(folder, "log.jsonl"), *text;
     store *s;
-    OK(store_open(&s, folder, STORE_CREATE, error));
-    OK(store_log(s, "wave", "{\"trees\": 3}", error));
-    OK(store_log(s, "empty", "{}", error));
-    OK(store_log(s, "none", NULL, error));
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    OK(store_log(s, "wave", "{\"trees\": 3}", &error));
+    OK(store_log(s, "empty", "{}", &error));
+    OK(store_log(s, "none", NULL, &error));
     store_close(s);
     int fd = open(path, O_WRONLY | O_APPEND);
     assert_int_equal(write(fd, "{\"time\": torn", 13), 13);
     close(fd);
-    OK(store_open(&s, folder, STORE_RESUME, error));
-    OK(store_log(s, "last", "{\"a\": 1}", error));
+    OK(store_open(&s, folder, STORE_RESUME, &error));
+    OK(store_log(s, "last", "{\"a\": 1}", &error));
     store_close(s);
-    OK(file_read(path, &text, NULL, error));
+    OK(file_read(path, &text, NULL, &error));
     int lines = 0;
     for (char *c = text; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, 4);
@@ -412,8 +407,8 @@ static void a_kill_leaves_whole_waves(void **state) {
     (void)state;
     enum { WAVES = 60, KILLS = 12 };
     char *left_alone = new_folder(), *killed = new_folder();
-    OK(go_on(left_alone, STORE_CREATE, WAVES, error));
-    OK(go_on(killed, STORE_CREATE, 1, error));
+    OK(go_on(left_alone, STORE_CREATE, WAVES, &error));
+    OK(go_on(killed, STORE_CREATE, 1, &error));
     rng_key_t key = rng_key((uint64_t)getpid());
     int in_the_act = 0;
     for (int i = 0; i < KILLS; i++) {
@@ -430,7 +425,7 @@ static void a_kill_leaves_whole_waves(void **state) {
         only_whole_waves(killed);
     }
     assert_true(in_the_act > 0);
-    OK(go_on(killed, STORE_RESUME, WAVES, error));
+    OK(go_on(killed, STORE_RESUME, WAVES, &error));
     only_whole_waves(killed);
     assert_true(digest(killed) == digest(left_alone));
     change(killed, "UPDATE nodes SET q = q + 1e-12 WHERE tree = 5 AND node = 3");
@@ -458,7 +453,7 @@ static int exit_of(pid_t child) {
 static void a_refused_write_leaves_whole_waves(void **state) {
     (void)state;
     char *folder = new_folder();
-    OK(go_on(folder, STORE_CREATE, 2, error));
+    OK(go_on(folder, STORE_CREATE, 2, &error));
     pid_t child = fork();
     if (child == 0) { /* files may not grow beyond 1 MB here */
         signal(SIGXFSZ, SIG_IGN);
@@ -470,7 +465,7 @@ static void a_refused_write_leaves_whole_waves(void **state) {
     only_whole_waves(folder);
     int64_t before = number(folder, "SELECT count(*) FROM waves");
     assert_true(before >= 2);
-    OK(go_on(folder, STORE_RESUME, before + 2, error)); /* without the limit it goes on */
+    OK(go_on(folder, STORE_RESUME, before + 2, &error)); /* without the limit it goes on */
     only_whole_waves(folder);
     assert_int_equal(number(folder, "SELECT count(*) FROM waves"), before + 2);
     drop_folder(folder);

@@ -16,12 +16,7 @@
 #include <signal.h>
 #include <time.h>
 
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        esp_error error_ = {0};                                                                              \
-        esp_error *error = &error_;                                                                          \
-        if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error_.message, error_.hint);                   \
-    } while (0)
+static esp_error error;
 
 /* ---- a run by hand ---- */
 
@@ -36,10 +31,10 @@ static fixture fixture_new(const char *yaml) {
     const char *base = getenv("TMPDIR");
     f.folder = path_join(base && *base ? base : P_tmpdir, "espalier-report-XXXXXX");
     assert_non_null(mkdtemp(f.folder));
-    OK(store_open(&f.s, f.folder, STORE_CREATE, error));
-    OK(recipe_parse(&f.recipe, "test", yaml, strlen(yaml), NULL, 0, error));
+    OK(store_open(&f.s, f.folder, STORE_CREATE, &error));
+    OK(recipe_parse(&f.recipe, "test", yaml, strlen(yaml), NULL, 0, &error));
     char *path = path_join(f.folder, "recipe.yaml");
-    OK(recipe_write(f.recipe, path, error));
+    OK(recipe_write(f.recipe, path, &error));
     mem_free(path);
     return f;
 }
@@ -47,7 +42,7 @@ static fixture fixture_new(const char *yaml) {
 static void fixture_free(fixture *f) {
     store_close(f->s);
     recipe_free(f->recipe);
-    OK(folder_remove(f->folder, error));
+    OK(folder_remove(f->folder, &error));
     mem_free(f->folder);
 }
 
@@ -55,7 +50,7 @@ static void fixture_free(fixture *f) {
 static json_t *document_of(const fixture *f, int64_t trees, report_result *result) {
     report_options options = {.run = f->folder, .trees = trees};
     text_buffer text = {0};
-    OK(report_json(&options, &text, result, error));
+    OK(report_json(&options, &text, result, &error));
     for (size_t i = 0; i < text.length; i++) assert_null(strchr("<>&", text.at[i]));
     json_error_t why;
     json_t *out = json_loadb(text.at, text.length, 0, &why);
@@ -66,7 +61,7 @@ static json_t *document_of(const fixture *f, int64_t trees, report_result *resul
 
 static void add_problem(fixture *f, int64_t problem, const char *question) {
     store_problem p = {problem, "train:1", question, "42"};
-    OK(store_add_problem(f->s, &p, error));
+    OK(store_add_problem(f->s, &p, &error));
 }
 
 static void add_update(fixture *f, int64_t iteration, int64_t update, double margin, double chosen,
@@ -85,7 +80,7 @@ static void add_update(fixture *f, int64_t iteration, int64_t update, double mar
                       .kl = kl,
                       .tokens = 40,
                       .tokens_computed = 30};
-    OK(store_add_update(f->s, &u, error));
+    OK(store_add_update(f->s, &u, &error));
 }
 
 /* `right` of `n` problems right; the right ones stand first. */
@@ -107,7 +102,7 @@ static void add_eval(fixture *f, int64_t iteration, int64_t n, int64_t right, in
                     .maj_at_k = NAN,
                     .tokens_sampled = n * tokens,
                     .tokens_computed = 2 * n * tokens};
-    OK(store_add_eval(f->s, &e, r, n, error));
+    OK(store_add_eval(f->s, &e, r, n, &error));
     mem_free(r);
 }
 
@@ -128,7 +123,7 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
                     .tokens_sampled = 100,
                     .tokens_judged = 50,
                     .tokens_computed = 300};
-    OK(store_add_tree(f->s, &t, error));
+    OK(store_add_tree(f->s, &t, &error));
     int32_t n = search_node_count(y->s);
     store_node *rows = MEM_ARRAY(store_node, n);
     for (int32_t i = 0; i < n; i++) {
@@ -151,11 +146,11 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
                                         (v.outcome == SEARCH_CUT ? STORE_NODE_CUT : 0) |
                                         (config.judge && i ? STORE_NODE_JUDGED : 0)};
     }
-    OK(store_add_nodes(f->s, t.tree, rows, n, error));
+    OK(store_add_nodes(f->s, t.tree, rows, n, &error));
     for (int32_t i = 0; i < search_step_count(y->s); i++) {
         search_step step = search_step_at(y->s, i);
         store_commitment c = {i, step.state, step.children[step.picked].node, -1, -1};
-        OK(store_add_commitments(f->s, t.tree, &c, 1, error));
+        OK(store_add_commitments(f->s, t.tree, &c, 1, &error));
     }
     store_pair pair = {.iteration = iteration,
                        .tree = t.tree,
@@ -169,7 +164,7 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
                        .prefix_count = 3,
                        .chosen_count = 3,
                        .rejected_count = 2};
-    if (paired) OK(store_add_pair(f->s, &pair, error));
+    if (paired) OK(store_add_pair(f->s, &pair, &error));
     mem_free(rows);
     synthetic_free(y);
 }
@@ -185,7 +180,7 @@ static void add_tree_of(fixture *f, int64_t iteration, int64_t ordinal, int64_t 
                     .final_node = 3,
                     .outcome = 1,
                     .simulations = 60};
-    OK(store_add_tree(f->s, &t, error));
+    OK(store_add_tree(f->s, &t, &error));
     store_node *rows = MEM_ARRAY(store_node, nodes);
     char(*texts)[80] = mem_alloc(sizeof *texts * (size_t)nodes);
     for (int64_t i = 0; i < nodes; i++) {
@@ -209,7 +204,7 @@ static void add_tree_of(fixture *f, int64_t iteration, int64_t ordinal, int64_t 
                                .flags = STORE_NODE_JUDGED,
                                .text = texts[i]};
     }
-    OK(store_add_nodes(f->s, t.tree, rows, nodes, error));
+    OK(store_add_nodes(f->s, t.tree, rows, nodes, &error));
     mem_free(rows);
     mem_free(texts);
 }
@@ -231,7 +226,7 @@ static bool watched(json_t *d, const char *level, const char *words) {
 
 static void finish(fixture *f) {
     store_position end = {.phase = STORE_PHASE_DONE, .iteration = 2, .checkpoint = "iteration-2"};
-    OK(store_position_set(f->s, &end, error));
+    OK(store_position_set(f->s, &end, &error));
 }
 
 /* ---- any run has a report ---- */
@@ -251,7 +246,7 @@ static void a_run_that_has_only_begun(void **state) {
     char *path = path_join(f.folder, "recipe.yaml");
     add_problem(&f, 0, "?");
     add_search(&f, 1, 0, 3, true, "step");
-    OK(file_write_all(path, "serach: {]\n", 11, error));
+    OK(file_write_all(path, "serach: {]\n", 11, &error));
     d = document_of(&f, -1, NULL);
     assert_true(json_is_null(at(at(d, "run"), "gamma")));
     assert_string_equal(json_string_value(at(at(d, "run"), "recipe_yaml")), "serach: {]\n");
@@ -283,7 +278,7 @@ static void numbers_that_are_none_are_null(void **state) {
                         .logp_rejected = NAN,
                         .kl = NAN,
                         .tokens_computed = 55};
-    OK(store_add_update(f.s, &sft, error));
+    OK(store_add_update(f.s, &sft, &error));
     json_t *d = document_of(&f, -1, NULL);
     json_t *it = json_array_get(at(d, "iterations"), 1);
     assert_true(json_is_null(at(it, "margin")) && json_is_null(at(it, "kl")) && json_is_null(at(it, "main")));
@@ -317,10 +312,10 @@ static void hostile_strings_stay_strings(void **state) {
     json_decref(d);
     /* in the page nothing but the page's own script ends */
     report_options options = {.run = f.folder, .trees = -1};
-    OK(report_write(&options, &result, error));
+    OK(report_write(&options, &result, &error));
     char *path = report_path(&options), *page;
     size_t length;
-    OK(file_read(path, &page, &length, error));
+    OK(file_read(path, &page, &length, &error));
     assert_int_equal(length, result.bytes);
     assert_null(strstr(page, "alert(1)</script>"));
     char *data = strstr(page, "id=\"data\">"), *end = strstr(data, "</script>");
@@ -338,7 +333,7 @@ static void a_damaged_store_is_shown_as_it_is(void **state) {
     (void)state;
     fixture f = fixture_new("run: {seed: 3}");
     store_tree t = {.iteration = 1, .problem = 99, .prompt_ids = NULL, .outcome = NAN, .final_node = 77};
-    OK(store_add_tree(f.s, &t, error));
+    OK(store_add_tree(f.s, &t, &error));
     store_node rows[] = {{.index = 0, .parent = -1},
                          {.index = 1,
                           .parent = 9,
@@ -347,9 +342,9 @@ static void a_damaged_store_is_shown_as_it_is(void **state) {
                           .flags = STORE_NODE_FINISHED | STORE_NODE_JUDGED,
                           .outcome = 1,
                           .confidence = 7}};
-    OK(store_add_nodes(f.s, t.tree, rows, 2, error));
+    OK(store_add_nodes(f.s, t.tree, rows, 2, &error));
     store_pair pair = {.iteration = 1, .tree = 12345, .state = 3, .chosen = 5, .rejected = 6};
-    OK(store_add_pair(f.s, &pair, error));
+    OK(store_add_pair(f.s, &pair, &error));
     store_eval e = {.iteration = 1,
                     .method = "greedy",
                     .set = "test",
@@ -361,7 +356,7 @@ static void a_damaged_store_is_shown_as_it_is(void **state) {
                     .high = 0.6,
                     .pass_at_k = NAN,
                     .maj_at_k = NAN};
-    OK(store_add_eval(f.s, &e, NULL, 0, error)); /* its results are gone */
+    OK(store_add_eval(f.s, &e, NULL, 0, &error)); /* its results are gone */
     report_result result;
     json_t *d = document_of(&f, -1, &result);
     assert_int_equal(result.replays_left_out, 1);
@@ -459,9 +454,9 @@ static void each_warning_where_the_numbers_say_so(void **state) {
 static void updates_are_thinned(void **state) {
     (void)state;
     fixture f = fixture_new("run: {seed: 3}");
-    OK(store_begin(f.s, error));
+    OK(store_begin(f.s, &error));
     for (int i = 0; i < 5001; i++) add_update(&f, 1, i, 0, 0, 0, 0);
-    OK(store_commit(f.s, error));
+    OK(store_commit(f.s, &error));
     json_t *d = document_of(&f, -1, NULL), *updates = at(d, "updates");
     assert_int_equal(json_array_size(updates), REPORT_MOST_UPDATES);
     assert_int_equal(json_integer_value(at(d, "updates_left_out")), 5001 - REPORT_MOST_UPDATES);
@@ -490,23 +485,23 @@ static void five_hundred_trees_fit(void **state) {
     fixture f = fixture_new("run: {seed: 3}");
     for (int i = 0; i < 7; i++)
         add_problem(&f, i, "She has some apples and gives some away. How many are left?");
-    OK(store_begin(f.s, error));
+    OK(store_begin(f.s, &error));
     for (int i = 0; i < 500; i++) add_tree_of(&f, 1 + i / 50, i, 200);
-    OK(store_commit(f.s, error));
+    OK(store_commit(f.s, &error));
     report_options options = {.run = f.folder, .trees = -1};
     report_result result;
     clock_t start = clock(); /* of the processor: the machine may be busy with other things */
-    OK(report_write(&options, &result, error));
+    OK(report_write(&options, &result, &error));
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     print_message("500 trees of 200 nodes: %.2f MB, %.2f s\n", (double)result.bytes / 1e6, seconds);
     assert_int_equal(result.trees, 500);
     assert_true(result.bytes < 15000000);
     assert_true(seconds < 10); /* less than one; sanitizers take their time */
     /* three times as many: under the same limit, the iterations alike in number */
-    OK(store_begin(f.s, error));
+    OK(store_begin(f.s, &error));
     for (int i = 500; i < 1500; i++) add_tree_of(&f, 1 + i % 10, 1000 + i, 200);
-    OK(store_commit(f.s, error));
-    OK(report_write(&options, &result, error));
+    OK(store_commit(f.s, &error));
+    OK(report_write(&options, &result, &error));
     assert_true(result.bytes < 15000000 && result.bytes > 14000000);
     assert_int_equal(result.trees + result.trees_left_out, 1500);
     assert_true(result.trees_left_out > 700);
@@ -555,7 +550,7 @@ static void baselines_are_drawn_and_held_against(void **state) {
     report_baseline named[] = {{"same", g.folder}, {"other <b>", h.folder}, {"gone", "/nonexistent/run"}};
     report_options options = {.run = f.folder, .baselines = named, .baseline_count = 2, .trees = -1};
     text_buffer text = {0};
-    OK(report_json(&options, &text, NULL, error));
+    OK(report_json(&options, &text, NULL, &error));
     json_t *d = json_loadb(text.at, text.length, 0, NULL), *first = json_array_get(at(d, "baselines"), 0);
     assert_string_equal(json_string_value(at(first, "label")), "same");
     assert_true(json_number_value(at(json_array_get(at(first, "iterations"), 0), "accuracy")) == 0.4);
@@ -578,7 +573,7 @@ static void a_full_disk_keeps_the_old_report(void **state) {
     (void)state;
     fixture f = fixture_new("run: {seed: 3}");
     char *path = path_join(f.folder, "report.html"), *page;
-    OK(file_write_all(path, "old", 3, error));
+    OK(file_write_all(path, "old", 3, &error));
     pid_t child = fork();
     if (child == 0) {
         struct rlimit limit = {4096, 4096};
@@ -592,7 +587,7 @@ static void a_full_disk_keeps_the_old_report(void **state) {
     int how;
     assert_int_equal(waitpid(child, &how, 0), child);
     assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
-    OK(file_read(path, &page, NULL, error));
+    OK(file_read(path, &page, NULL, &error));
     assert_string_equal(page, "old");
     char *aside = mem_printf("%s.%ld.tmp", path, (long)child);
     assert_false(file_exists(aside));
