@@ -142,10 +142,11 @@ const char *const *task_answer_markers(const task *t) {
 /* ---- Self-evaluation ---- */
 
 /* One wording for all tasks that are put to a model in words: a small model is taught it once. The parts that
- * all problems share come first, so that their keys and values are computed once. The suffix begins with a
- * newline, for a chain that stopped in mid-line. */
-#define QUESTION "\nIs the solution so far (A) incorrect or (B) correct?"
-#define ANSWER   "\nAnswer: ("
+ * all problems share come first, so that their keys and values are computed once. What is said behind the
+ * steps is computed for every step, so it is short: what (A) and (B) are stands before them. The suffix
+ * begins with a newline, for a chain that stopped in mid-line. */
+#define QUESTION "\n(A) or (B)?"
+#define ANSWER   "\n("
 const judge_words judge_in_words = {
     .task = "Check the solution of a problem. Answer (A) if it has a mistake so far, (B) if it is correct so "
             "far.\n\n",
