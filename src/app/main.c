@@ -6,7 +6,9 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const app_verb *const verbs[] = {
     &verb_run,   &verb_sft,      &verb_search,   &verb_train, &verb_eval,   &verb_generate,
@@ -71,7 +73,18 @@ static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *er
     return show(found, all, error);
 }
 
+/* How long the threads of a parallel region turn on the spot for each other before they sleep. libgomp's own
+ * 300,000 turns are 7 ms here, more than a slice of the scheduler: whatever else runs on the machine then
+ * holds up every region for a slice, and two such programs side by side hardly move. A thousand turns, 25 us,
+ * bridge what lies between regions (docs/speed.md). libgomp looks at the environment once, before main, so
+ * the program begins again with it set; whoever has set something keeps it. */
+static void spin_briefly(char **argv) {
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 0) == 0) execv("/proc/self/exe", argv);
+} /* still here: there is no /proc, and the program goes on as it is */
+
 int main(int argc, char **argv) {
+    spin_briefly(argv);
     cli_verb table[VERBS];
     const cli_verb *found = NULL;
     esp_error error = {0};

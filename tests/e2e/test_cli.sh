@@ -35,3 +35,21 @@ expect_exit 2 "$ESPALIER" run
 expect_exit 2 "$ESPALIER" export onlyone
 expect_exit 1 "$ESPALIER" grade --task nothing /dev/null
 expect_in err 'gsm8k'
+
+# Threads that wait for each other give up the processor soon (main.c), unless somebody has said otherwise.
+waits() { # EXPECTED [NAME=VALUE]...: what the environment of a program that waits for its input says
+    local expected=$1 pid found
+    shift
+    mkfifo input
+    env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT "$@" "$ESPALIER" grade --task gsm8k input > out 2> err &
+    pid=$!
+    exec 7> input # it has begun again by now: it reads
+    found=$(tr '\0' '\n' < /proc/$pid/environ | grep -E '^(GOMP_SPINCOUNT|OMP_WAIT_POLICY)=' | tr '\n' ' ')
+    exec 7>&-
+    wait $pid || true
+    rm input
+    [ "$found" = "$expected" ] || fail "the environment says '$found', not '$expected'"
+}
+waits 'GOMP_SPINCOUNT=1000 '
+waits 'GOMP_SPINCOUNT=7 ' GOMP_SPINCOUNT=7
+waits 'OMP_WAIT_POLICY=active ' OMP_WAIT_POLICY=active
