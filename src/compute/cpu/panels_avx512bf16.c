@@ -12,9 +12,10 @@ enum {
     LINE = 64,         /* bytes fetched together */
     CACHE = 640 << 10, /* bytes of a core's cache that one operand may take */
     LONGEST = 8192,    /* of k in one go, where the result can be taken up again */
-    OWN_ROWS = 32,     /* at least so many are worth a thread's reading all panels */
-    LEFT_WIDTH = 48,   /* words: groups of rows of a left matrix that are packed side by side */
-    TOKENS = 512,      /* of a transposed product in one go, at most */
+    OWN_ROWS =
+        128, /* at least so many are worth a thread's reading all panels, also where cores share no cache */
+    LEFT_WIDTH = 48, /* words: groups of rows of a left matrix that are packed side by side */
+    TOKENS = 512,    /* of a transposed product in one go, at most */
 };
 
 typedef uint32_t word __attribute__((may_alias, aligned(2)));
