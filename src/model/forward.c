@@ -49,8 +49,68 @@ static void attention_ahead(model *m, const layer_pass *p, int layer) {
                                          p->span_count, p->segments, p->k[layer], p->v[layer]);
 }
 
-/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. */
-static void attention_block(model *m, const layer_pass *p, int l, layer_tape *t, float *x) {
+/* ---- The last layer ---- */
+
+/* The first `context` tokens of a span's segments, as segments of the last layer. Returns how many. */
+static int32_t cut_segments(model *m, const attention_segment *at, int32_t context) {
+    int32_t n = 0;
+    for (int32_t left = context; left > 0; n++) {
+        attention_segment s = at[n];
+        if (s.count > left) s.count = left;
+        left -= s.count;
+        MEM_LIST_PUSH(&m->read_segments, s);
+    }
+    return n;
+}
+
+/* The spans of the tokens that are read, as if these were all: neighbours in one. */
+static void choose_spans(model *m, const layer_pass *p) {
+    m->read_spans.count = m->read_segments.count = 0;
+    int64_t r = 0;
+    for (int64_t i = 0; i < p->span_count; i++) {
+        const attention_span *s = &p->spans[i];
+        while (r < p->read_count && p->read[r] < s->first_query + s->queries) {
+            int64_t first = r, last = p->read[r];
+            while (++r < p->read_count && p->read[r] == last + 1 && last + 1 < s->first_query + s->queries)
+                last++;
+            attention_span own = {.first_query = first,
+                                  .queries = (int32_t)(r - first),
+                                  .context = (int32_t)(s->context - s->queries + last - s->first_query + 1),
+                                  .first_segment = m->read_segments.count};
+            own.segments = cut_segments(m, p->segments + s->first_segment, own.context);
+            MEM_LIST_PUSH(&m->read_spans, own);
+        }
+    }
+}
+
+/* Moves the rows that are read to the front. */
+static void pick_rows(const layer_pass *p, int64_t width, float *x) {
+    for (int64_t r = 0; r < p->read_count; r++)
+        if (p->read[r] != r) memcpy(x + r * width, x + p->read[r] * width, (size_t)width * sizeof *x);
+}
+
+/* What comes behind a layer's keys and values. */
+typedef struct {
+    int64_t rows;
+    const attention_span *spans;
+    int64_t span_count;
+    const attention_segment *segments;
+} layer_queries;
+
+/* In the last layer, those that are read; x and q shrink to their rows. */
+static layer_queries queries_of(model *m, const layer_pass *p, int layer, float *x, float *q) {
+    if (p->keep || layer + 1 < m->config.layers || p->read_count == p->tokens)
+        return (layer_queries){p->tokens, p->spans, p->span_count, p->segments};
+    choose_spans(m, p);
+    pick_rows(p, m->config.width, x);
+    pick_rows(p, (int64_t)m->config.heads * m->config.head_width, q);
+    return (layer_queries){p->read_count, m->read_spans.at, m->read_spans.count, m->read_segments.at};
+}
+
+/* ---- All layers ---- */
+
+/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. Returns its rows. */
+static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape *t, float *x) {
     const model_config *c = &m->config;
     const model_layer *layer = &m->layers[l];
     void *k = p->k ? p->k[l] : t->k.at, *v = p->v ? p->v[l] : t->v.at;
@@ -60,27 +120,29 @@ static void attention_block(model *m, const layer_pass *p, int l, layer_tape *t,
     ops->linear_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, DTYPE_F32, false);
     ops->rope_split(be, p->tokens, c->heads, c->kv_heads, c->head_width, m->qkv.at, p->positions, p->slots,
                     m->cosine, m->sine, t->q.at, k, v);
-    ops->attention(be, c->heads, c->kv_heads, c->head_width, p->spans, p->span_count, p->segments, t->q.at, k,
-                   v, t->attended.at, p->keep ? t->lse.at : NULL);
+    layer_queries q = queries_of(m, p, l, x, t->q.at);
+    if (q.rows == 0) return 0;
+    ops->attention(be, c->heads, c->kv_heads, c->head_width, q.spans, q.span_count, q.segments, t->q.at, k, v,
+                   t->attended.at, p->keep ? t->lse.at : NULL);
     attention_ahead(m, p, l + 1);
-    ops->linear_forward(be, layer->out, p->tokens, t->attended.at, x, DTYPE_F32, true);
+    ops->linear_forward(be, layer->out, q.rows, t->attended.at, x, DTYPE_F32, true);
+    return q.rows;
 }
 
-static void feed_forward_block(model *m, const layer_pass *p, const model_layer *layer, layer_tape *t,
-                               float *x) {
+static void feed_forward_block(model *m, int64_t rows, const model_layer *layer, layer_tape *t, float *x) {
     const model_config *c = &m->config;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
-    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
-    ops->linear_forward(be, layer->gate_up, p->tokens, t->norm2.at, t->gate_up.at, be->act, false);
-    ops->swiglu(be, p->tokens, c->feed_forward, t->gate_up.at, t->hidden.at);
-    ops->linear_forward(be, layer->down, p->tokens, t->hidden.at, x, DTYPE_F32, true);
+    ops->rmsnorm(be, rows, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
+    ops->linear_forward(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, be->act, false);
+    ops->swiglu(be, rows, c->feed_forward, t->gate_up.at, t->hidden.at);
+    ops->linear_forward(be, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
 }
 
 esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_error *error) {
     const model_config *c = &m->config;
     compute *be = m->compute;
-    int64_t T = p->tokens, E = c->head_width;
+    int64_t T = p->tokens, E = c->head_width, rows = T;
     size_t residual = (size_t)(T * c->width) * 4;
     ESP_TRY(workspace_need(&m->grad_x, residual, "activations",
                            error)); /* the stream; backward reuses the place */
@@ -94,25 +156,24 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[p->keep ? l : 0];
         if (p->keep) memcpy(t->x_in.at, x, residual);
-        attention_block(m, p, l, t, x);
+        rows = attention_block(m, p, l, t, x);
         if (p->keep) memcpy(t->x_mid.at, x, residual);
-        feed_forward_block(m, p, &m->layers[l], t, x);
+        if (rows > 0) feed_forward_block(m, rows, &m->layers[l], t, x);
     }
+    if (rows > p->read_count) pick_rows(p, c->width, x);
     m->tokens_computed += T;
     *out = x;
     return compute_check(be, error);
 }
 
-esp_status model_head_rows(model *m, const float *x, const int64_t *token_of, int64_t count,
-                           esp_error *error) {
+esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error) {
     int64_t D = m->config.width;
     head_tape *h = &m->head_rows;
     ESP_TRY(workspace_need(&h->rows, (size_t)(count * D) * 4, "activations", error));
     ESP_TRY(workspace_need(&h->normed, act_bytes(m, count * D), "activations", error));
     ESP_TRY(workspace_need(&h->rstd, (size_t)count * 4, "activations", error));
     h->count = count;
-    for (int64_t r = 0; r < count; r++)
-        memcpy((float *)h->rows.at + r * D, x + token_of[r] * D, (size_t)D * 4);
+    memcpy(h->rows.at, x, (size_t)(count * D) * 4);
     m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->final_norm, (float)m->config.norm_eps,
                              h->normed.at, h->rstd.at);
     return ESP_OK;
@@ -191,10 +252,10 @@ esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *
                        .segments = layout.segments.at,
                        .keep = keep};
     float *x;
-    int64_t rows = 0;
-    esp_status status = model_run_layers(m, &pass, &x, error);
-    if (status == ESP_OK) status = choose_rows(m, &layout, wanted, &rows, error);
-    if (status == ESP_OK) status = model_head_rows(m, x, m->head_rows.token_of.at, rows, error);
+    esp_status status = choose_rows(m, &layout, wanted, &pass.read_count, error);
+    pass.read = m->head_rows.token_of.at;
+    if (status == ESP_OK) status = model_run_layers(m, &pass, &x, error);
+    if (status == ESP_OK) status = model_head_rows(m, x, pass.read_count, error);
     if (status == ESP_OK) status = read_logprobs(m, tree, &layout, wanted, logprob, error);
     if (status == ESP_OK && keep) {
         m->kept = layout;

@@ -38,7 +38,7 @@ typedef struct {
     workspace rows;         /* f32 [R, width]: the residual rows that are read */
     workspace rstd, normed; /* f32 [R]; act [R, width] */
     workspace row_of;       /* int64 [T]: token -> row, or -1 */
-    workspace token_of;     /* int64 [R] */
+    workspace token_of;     /* int64 [R]: and back, ascending */
     int64_t count;
 } head_tape;
 
@@ -59,6 +59,8 @@ struct model {
     float *cosine, *sine; /* [context, head_width / 2] */
     layer_tape *tape;     /* [layers]; the first serves passes that keep nothing */
     head_tape head_rows;
+    MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
+    MEM_LIST(attention_segment) read_segments;
     workspace qkv, grad_x, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
     tree_layout kept; /* of the last forward that kept */
     bool has_kept;
@@ -92,15 +94,18 @@ typedef struct {
     const attention_span *spans;
     int64_t span_count;
     const attention_segment *segments;
-    void **k, **v; /* [layers], act; NULL: the tape's */
+    void **k, **v;       /* [layers], act; NULL: the tape's */
+    const int64_t *read; /* [read_count]: the tokens whose rows are read, ascending, each once */
+    int64_t read_count;
     bool keep;
 } layer_pass;
 
-/* Runs all layers; *x is the residual stream behind the last one, f32 [tokens, width], owned by the model. */
+/* Runs all layers. *x: the residual stream behind the last one of the tokens that are read, f32 [read_count,
+ * width], owned by the model. Behind the last layer's keys and values nothing is computed for other tokens,
+ * unless the pass keeps. */
 esp_status model_run_layers(model *m, const layer_pass *pass, float **x, esp_error *error);
-/* Normalises the rows of x listed in token_of (ascending) into head_rows, ready to be read. */
-esp_status model_head_rows(model *m, const float *x, const int64_t *token_of, int64_t count,
-                           esp_error *error);
+/* Normalises those rows into head_rows, ready to be asked about. */
+esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error);
 
 static inline size_t act_bytes(const model *m, int64_t n) {
     return (size_t)n * dtype_size(m->compute->act);

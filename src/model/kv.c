@@ -184,8 +184,8 @@ static esp_status check_feeds(model *m, kv_cache *kv, const kv_feed *feeds, int6
     return ESP_OK;
 }
 
-/* Takes pages for one feed, lists its tokens, and describes its span. */
-static void append_feed(kv_cache *kv, const kv_feed *feed) {
+/* Takes pages for one feed, lists its tokens, and describes its span. before: the feed before, or NULL. */
+static void append_feed(kv_cache *kv, const kv_feed *feed, const kv_feed *before) {
     kv_run *r = &kv->runs.at[feed->run];
     if (r->length == 0 && r->parent >= 0)
         r->start = kv_run_end(kv, r->parent); /* the parent may have been fed just now */
@@ -199,36 +199,51 @@ static void append_feed(kv_cache *kv, const kv_feed *feed) {
         MEM_LIST_PUSH(&kv->slots,
                       (int64_t)r->pages.at[at / KV_PAGE_TOKENS] * KV_PAGE_TOKENS + at % KV_PAGE_TOKENS);
     }
+    bool begins = r->length == 0;
     r->length += feed->n;
     if (feed->n == 0) return;
-    int64_t first_segment = kv->segments.count;
-    int32_t segments = context_segments(kv, feed->run);
-    attention_span span = {first_query, (int32_t)feed->n, (int32_t)(r->start + r->length), first_segment,
-                           segments};
+    attention_span span = {.first_query = first_query, .queries = (int32_t)feed->n};
+    if (begins && before && before->run == r->parent && before->n > 0) { /* one path with the feed before */
+        attention_span *last = &kv->spans.at[--kv->spans.count];
+        kv->segments.count = last->first_segment;
+        span.first_query = last->first_query;
+        span.queries += last->queries;
+    }
+    span.context = (int32_t)(r->start + r->length);
+    span.first_segment = kv->segments.count;
+    span.segments = context_segments(kv, feed->run);
     MEM_LIST_PUSH(&kv->spans, span);
 }
 
-/* Normalises the rows that are asked about, asks, and copies the answers back. */
-static esp_status answer_reads(model *m, const float *x, const int64_t *feed_start, kv_read *reads, int64_t n,
-                               esp_error *error) {
+/* Which tokens are asked about, each once, and the questions as the compute layer takes them. */
+static esp_status list_reads(model *m, const int64_t *feed_start, const kv_read *reads, int64_t n,
+                             int64_t *rows, esp_error *error) {
+    *rows = 0;
     if (n == 0) return ESP_OK;
-    head_tape *h = &m->head_rows;
-    ESP_TRY(workspace_need(&h->token_of, (size_t)n * 8, "activations", error));
+    ESP_TRY(workspace_need(&m->head_rows.token_of, (size_t)n * 8, "activations", error));
     ESP_TRY(workspace_need(&m->read_list, (size_t)n * sizeof(head_read_request), "read list", error));
     head_read_request *list = m->read_list.at;
-    int64_t *token_of = h->token_of.at, rows = 0;
+    int64_t *token_of = m->head_rows.token_of.at;
     for (int64_t i = 0; i < n; i++) {
         int64_t token = feed_start[reads[i].feed] + reads[i].at;
-        assert(rows == 0 || token >= token_of[rows - 1]);
-        if (rows == 0 || token_of[rows - 1] != token) token_of[rows++] = token;
-        list[i] = (head_read_request){.row = rows - 1,
+        assert(*rows == 0 || token >= token_of[*rows - 1]);
+        if (*rows == 0 || token_of[*rows - 1] != token) token_of[(*rows)++] = token;
+        list[i] = (head_read_request){.row = *rows - 1,
                                       .kind = reads[i].kind,
                                       .token = reads[i].token,
                                       .temperature = reads[i].temperature,
                                       .u = reads[i].u};
     }
-    ESP_TRY(model_head_rows(m, x, token_of, rows, error));
-    m->compute->ops->head_read(m->compute, m->head, rows, h->normed.at, list, n);
+    return ESP_OK;
+}
+
+/* Asks about the rows, and copies the answers back. */
+static esp_status answer_reads(model *m, const float *x, int64_t rows, kv_read *reads, int64_t n,
+                               esp_error *error) {
+    if (n == 0) return ESP_OK;
+    head_read_request *list = m->read_list.at;
+    ESP_TRY(model_head_rows(m, x, rows, error));
+    m->compute->ops->head_read(m->compute, m->head, rows, m->head_rows.normed.at, list, n);
     ESP_TRY(compute_check(m->compute, error));
     for (int64_t i = 0; i < n; i++) {
         reads[i].token = list[i].token;
@@ -246,7 +261,7 @@ esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t fe
     int64_t *feed_start = MEM_ARRAY(int64_t, feed_count);
     for (int64_t f = 0; f < feed_count; f++) {
         feed_start[f] = kv->ids.count;
-        append_feed(kv, &feeds[f]);
+        append_feed(kv, &feeds[f], f > 0 ? &feeds[f - 1] : NULL);
     }
     layer_pass pass = {.tokens = kv->ids.count,
                        .ids = kv->ids.at,
@@ -259,8 +274,10 @@ esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t fe
                        .v = kv->v};
     assert(pass.tokens > 0 || read_count == 0);
     float *x = NULL;
-    esp_status status = pass.tokens ? model_run_layers(m, &pass, &x, error) : ESP_OK;
-    if (status == ESP_OK) status = answer_reads(m, x, feed_start, reads, read_count, error);
+    esp_status status = list_reads(m, feed_start, reads, read_count, &pass.read_count, error);
+    pass.read = m->head_rows.token_of.at;
+    if (status == ESP_OK && pass.tokens) status = model_run_layers(m, &pass, &x, error);
+    if (status == ESP_OK) status = answer_reads(m, x, pass.read_count, reads, read_count, error);
     mem_free(feed_start);
     return status;
 }

@@ -175,6 +175,8 @@ void model_borrow(model *w, const model *of) {
     workspace *all[] = {&w->qkv,    &w->grad_x, &w->grad_a,   &w->grad_b,   &w->grad_q,
                         &w->grad_k, &w->grad_v, &w->grad_act, &w->read_list};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = (workspace){0};
+    memset(&w->read_spans, 0, sizeof w->read_spans);
+    memset(&w->read_segments, 0, sizeof w->read_segments);
     w->has_kept = false;
 }
 
@@ -198,6 +200,8 @@ void model_free(model *m) {
                         &m->qkv,    &m->grad_x, &m->grad_a,   &m->grad_b,   &m->grad_q,
                         &m->grad_k, &m->grad_v, &m->grad_act, &m->read_list};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
+    MEM_LIST_FREE(&m->read_spans);
+    MEM_LIST_FREE(&m->read_segments);
     if (m->has_kept) layout_free(&m->kept);
     mem_free(m->tape);
     if (!m->team.is_worker) free_weights(m);
