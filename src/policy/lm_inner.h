@@ -94,7 +94,7 @@ typedef struct {
     search_request request;
     bool open; /* lanes are at work on the request */
     bool over;
-    int32_t width;           /* sequences the open request counts for */
+    int32_t width;           /* sequences of the request that have not ended */
     int64_t promised, taken; /* pages of the open request */
     int32_t lanes_left;      /* not complete */
     MEM_LIST(lane) lanes;

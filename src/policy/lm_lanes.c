@@ -221,6 +221,13 @@ static bool goes_on(const grove *g, int32_t index, bool left_behind, int32_t *to
     return riders > 0 && !left_behind && g->lanes.at[index].kind == LANE_RIDE;
 }
 
+/* A sequence has ended: its place is another's, however long the rest of the request goes on. */
+static void leave_place(wave *w, grove *g) {
+    assert(g->width > 0 && w->in_flight > 0);
+    g->width--;
+    w->in_flight--;
+}
+
 static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *reads) {
     const lane *l = &g->lanes.at[index];
     bool rides = l->kind == LANE_RIDE;
@@ -240,6 +247,7 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
         reads += n;
         w->sampled++;
         if (more) continue;
+        leave_place(w, g);
         c->lane = -1;
         c->hold_lane = -1;
         if (c->finished || c->cut || c->whole_chain) continue;
@@ -289,6 +297,7 @@ void lane_deliver(wave *w, grove *g, int32_t index, const kv_read *reads) {
         for (int v = 0; v < 2; v++) g->verdicts.at[2 * l->mark + v] = (double)reads[v].logprob;
         kv_run_release(w->p->kv, l->run);
         l->run = -1;
+        leave_place(w, g);
     }
     if (l->kind == LANE_RIDE || l->fork)
         deliver_riders(w, g, index, reads);
