@@ -384,7 +384,12 @@ esp_status bench_decode(bench_place *b, json_t **out, esp_error *error) {
 
 /* ---- Judging ---- */
 
-enum { JUDGEMENTS = 32, JUDGE_PREFIX = 256, JUDGE_STEP = 24, JUDGE_SUFFIX = 24 };
+enum {
+    JUDGEMENTS = 32,
+    JUDGE_PREFIX = 256,
+    JUDGE_STEP = 24,
+    JUDGE_SUFFIX = 15, /* gsm8k's in SmolLM2's template */
+};
 
 /* One batch of steps, each with the suffix, behind the shared prefix; both verdicts are read. */
 static esp_status judge_lap(bench_place *b, kv_cache *kv, int32_t root, const int32_t *ids, double *took,

@@ -7,7 +7,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- Problems ---- */
@@ -148,80 +147,7 @@ static esp_status open_search(search_bench *s, const bench_place *b, bool plain,
     return status;
 }
 
-/* ---- Counting what had to be computed ---- */
-
-typedef struct {
-    const int32_t *ids;
-    int64_t n;
-} id_run;
-
-static int by_ids(const void *a, const void *b) {
-    const id_run *x = a, *y = b;
-    int64_t n = x->n < y->n ? x->n : y->n;
-    for (int64_t i = 0; i < n; i++)
-        if (x->ids[i] != y->ids[i]) return x->ids[i] < y->ids[i] ? -1 : 1;
-    return x->n < y->n ? -1 : x->n > y->n;
-}
-
-/* Tokens of the runs, what they have in common at their beginning counted once. Sorts them. */
-static int64_t distinct_tokens(id_run *runs, int64_t count) {
-    int64_t sum = 0;
-    qsort(runs, (size_t)count, sizeof *runs, by_ids);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t same = 0;
-        while (i > 0 && same < runs[i].n && same < runs[i - 1].n &&
-               runs[i].ids[same] == runs[i - 1].ids[same])
-            same++;
-        sum += runs[i].n - same;
-    }
-    return sum;
-}
-
-/* Tokens that the steps of a tree cost at least, whoever computes them: for sampling, all but the last of a
- * step that nothing goes on from; for judging, all but an end-of-sequence; siblings share what they begin
- * with. */
-static int64_t distinct_steps(const search *s, int32_t eos) {
-    int64_t sum = 0;
-    bool judge = search_config_of(s)->judge;
-    id_run *sampled = MEM_ARRAY(id_run, search_node_count(s)),
-           *judged = MEM_ARRAY(id_run, search_node_count(s));
-    for (int32_t v = 0; v < search_node_count(s); v++) {
-        int64_t n = 0;
-        search_node child;
-        for (int32_t c = search_node_at(s, v).first_child; c >= 0; c = child.next_sibling) {
-            child = search_node_at(s, c);
-            bool ends = child.n > 0 && child.ids[child.n - 1] == eos;
-            sampled[n] = (id_run){child.ids, child.n - (child.expanded || child.n == 0 ? 0 : 1)};
-            judged[n++] = (id_run){child.ids, child.n - (ends ? 1 : 0)};
-        }
-        sum += distinct_tokens(sampled, n) + (judge ? distinct_tokens(judged, n) : 0);
-    }
-    mem_free(sampled);
-    mem_free(judged);
-    return sum;
-}
-
-/* Tokens of the first n jobs' prompts and judge prefixes. */
-static esp_status distinct_prompts(const search_bench *s, int64_t n, int64_t *out, esp_error *error) {
-    token_list *list = MEM_ARRAY(token_list, n);
-    id_run *runs = MEM_ARRAY(id_run, n);
-    esp_status status = ESP_OK;
-    *out = 0;
-    for (int judge = 0; judge < 2 && status == ESP_OK; judge++) {
-        if (judge && !search_config_of(s->jobs[0].search)->judge) break;
-        for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-            list[i].count = 0;
-            status = judge ? lm_judge_prefix_ids(s->policy, &s->problems[i], true, &list[i], error)
-                           : lm_prompt_ids(s->policy, &s->problems[i], &list[i], error);
-            runs[i] = (id_run){list[i].at, list[i].count};
-        }
-        if (status == ESP_OK) *out += distinct_tokens(runs, n);
-    }
-    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&list[i]);
-    mem_free(list);
-    mem_free(runs);
-    return status;
-}
+/* ---- Figures ---- */
 
 /* Of everything that a tree is: equal keys, equal trees. */
 static uint64_t tree_key(const search *s) {
@@ -236,13 +162,10 @@ static uint64_t tree_key(const search *s) {
     return rng_bits(key, 0);
 }
 
-/* ---- Figures ---- */
-
 /* What the first n jobs came to: tokens, and of each tree its key and the tokens that were sampled for it. */
-static esp_status search_figures(const search_bench *s, int64_t n, json_t *out, esp_error *error) {
+static void search_figures(const search_bench *s, int64_t n, json_t *out) {
     lm_counts sum = {0};
-    int64_t nodes = 0, pairs = 0, distinct;
-    ESP_TRY(distinct_prompts(s, n, &distinct, error));
+    int64_t nodes = 0, pairs = 0;
     json_t *trees = json_array();
     for (int64_t i = 0; i < n; i++) {
         const lm_counts *c = &s->jobs[i].counts;
@@ -252,21 +175,21 @@ static esp_status search_figures(const search_bench *s, int64_t n, json_t *out, 
         json_array_append_new(trees, json_pack("{ss sI}", "key", key, "tokens", (json_int_t)c->sampled));
         nodes += search_node_count(tree);
         pairs += search_pair_count(tree);
-        distinct += distinct_steps(tree, lm_eos(s->policy));
         sum.sampled += c->sampled;
         sum.judged += c->judged;
         sum.suffixes += c->suffixes;
         sum.computed += c->computed;
+        sum.distinct += c->distinct;
         sum.recomputed += c->recomputed;
     }
-    json_t *figures = json_pack(
-        "{sI sI sI sI sI sI sI sI sI sf so}", "problems", (json_int_t)n, "nodes", (json_int_t)nodes, "pairs",
-        (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled, "tokens_judged", (json_int_t)sum.judged,
-        "suffix_tokens", (json_int_t)sum.suffixes, "tokens_computed", (json_int_t)sum.computed,
-        "tokens_recomputed", (json_int_t)sum.recomputed, "tokens_distinct", (json_int_t)distinct,
-        "computed_over_distinct", (double)(sum.computed - sum.suffixes) / (double)distinct, "trees", trees);
+    json_t *figures =
+        json_pack("{sI sI sI sI sI sI sI sI sI sf so}", "problems", (json_int_t)n, "nodes", (json_int_t)nodes,
+                  "pairs", (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled, "tokens_judged",
+                  (json_int_t)sum.judged, "suffix_tokens", (json_int_t)sum.suffixes, "tokens_computed",
+                  (json_int_t)sum.computed, "tokens_recomputed", (json_int_t)sum.recomputed,
+                  "tokens_distinct", (json_int_t)sum.distinct, "computed_over_distinct",
+                  (double)(sum.computed - sum.suffixes) / (double)sum.distinct, "trees", trees);
     json_object_update_new(out, figures);
-    return ESP_OK;
 }
 
 /* ---- All trees side by side ---- */
@@ -288,7 +211,7 @@ static esp_status search_lap(bench_place *b, bench_laps *laps, json_t *out, esp_
         if (wall <= bench_best(laps)) /* the fastest lap's, the figures of whose trees are every lap's */
             json_object_set_new(out, "time",
                                 bench_time_shares(b, wall, cpu, 1e-9 * (double)s.tree_nanoseconds));
-        if (laps->count == 1) status = search_figures(&s, s.count, out, error);
+        if (laps->count == 1) search_figures(&s, s.count, out);
     }
     close_search(&s);
     return status;
@@ -334,7 +257,7 @@ esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
         json_object_set_new(
             *out, "time",
             bench_time_shares(b, seconds, bench_cpu_seconds() - cpu, 1e-9 * (double)s.tree_nanoseconds));
-        status = search_figures(&s, n, *out, error);
+        search_figures(&s, n, *out);
         bench_put(*out, "seconds", seconds);
         bench_put(*out, "problems_per_minute", 60 * (double)n / seconds);
     }

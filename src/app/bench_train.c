@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "learn/trainer.h"
 #include "run/pairs.h"
+#include "run/recipe.h"
 #include "text/chat.h"
 
 #include <math.h>
@@ -54,8 +55,14 @@ static preference_row *made_up_pairs(int32_t *paths, int32_t *steps, int64_t voc
 
 /* ---- A step ---- */
 
-/* As learn.tokens_per_microbatch has it. */
-enum { MICROBATCH_TOKENS = 1024 };
+/* Tokens that are learned from at a time where a recipe does not say. */
+static esp_status default_microbatch(int64_t *tokens, esp_error *error) {
+    recipe *r;
+    ESP_TRY(recipe_load(&r, NULL, NULL, 0, error));
+    *tokens = r->learn.tokens_per_microbatch;
+    recipe_free(r);
+    return ESP_OK;
+}
 
 typedef struct {
     const preference_row *pairs;
@@ -95,7 +102,7 @@ static json_t *step_json(const bench_place *b, const batch_report *r, const benc
 static esp_status time_steps(bench_place *b, const step_rows *rows, json_t **out, esp_error *error) {
     trainer *t;
     trainer_settings settings = trainer_defaults();
-    settings.microbatch_tokens = MICROBATCH_TOKENS;
+    ESP_TRY(default_microbatch(&settings.microbatch_tokens, error));
     bench_laps laps = {.count = 0};
     batch_report report = {0};
     double took = 0, cpu = 0;
@@ -119,11 +126,13 @@ static esp_status time_steps(bench_place *b, const step_rows *rows, json_t **out
 /* Reference log-probs by one tree pass, timed: what a step costs more where nobody knows them. */
 static esp_status score_references(bench_place *b, preference_row *rows, int64_t count, bench_laps *laps,
                                    esp_error *error) {
+    int64_t microbatch;
+    ESP_TRY(default_microbatch(&microbatch, error));
     double *chosen = MEM_ARRAY(double, count), *rejected = MEM_ARRAY(double, count);
     esp_status status = ESP_OK;
     for (int i = 0; i < b->repeats + 1 && status == ESP_OK; i++) {
         double began = clock_seconds();
-        status = score_preferences(b->model, rows, count, MICROBATCH_TOKENS, chosen, rejected, error);
+        status = score_preferences(b->model, rows, count, microbatch, chosen, rejected, error);
         if (i > 0) bench_lap(laps, clock_seconds() - began);
     }
     for (int64_t i = 0; i < count && status == ESP_OK; i++) {
