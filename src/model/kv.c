@@ -199,11 +199,10 @@ static void append_feed(kv_cache *kv, const kv_feed *feed, const kv_feed *before
         MEM_LIST_PUSH(&kv->slots,
                       (int64_t)r->pages.at[at / KV_PAGE_TOKENS] * KV_PAGE_TOKENS + at % KV_PAGE_TOKENS);
     }
-    bool begins = r->length == 0;
     r->length += feed->n;
     if (feed->n == 0) return;
     attention_span span = {.first_query = first_query, .queries = (int32_t)feed->n};
-    if (begins && before && before->run == r->parent && before->n > 0) { /* one path with the feed before */
+    if (before && before->run == r->parent && before->n > 0) { /* one path with the feed before */
         attention_span *last = &kv->spans.at[--kv->spans.count];
         kv->segments.count = last->first_segment;
         span.first_query = last->first_query;
