@@ -169,10 +169,11 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
 esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error) {
     int64_t D = m->config.width;
     head_tape *h = &m->head_rows;
+    h->count = count;
+    if (count == 0) return ESP_OK;
     ESP_TRY(workspace_need(&h->rows, (size_t)(count * D) * 4, "activations", error));
     ESP_TRY(workspace_need(&h->normed, act_bytes(m, count * D), "activations", error));
     ESP_TRY(workspace_need(&h->rstd, (size_t)count * 4, "activations", error));
-    h->count = count;
     memcpy(h->rows.at, x, (size_t)(count * D) * 4);
     m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->final_norm, (float)m->config.norm_eps,
                              h->normed.at, h->rstd.at);

@@ -1,4 +1,6 @@
-/* Speeds of a model of a given shape on this machine, from one layer of it with random weights. */
+/* Speeds of a model of a given shape on this machine, from one layer of it with random weights. A model's
+ * last layer does only what is read of it, so a layer's cost is what a model of two takes beyond a model of
+ * one. */
 #include "run/plan.h"
 #include "base/clock.h"
 
@@ -17,11 +19,13 @@ enum {
 };
 static const double long_enough = 0.25; /* seconds */
 
-/* A model with one layer, and how much more the whole one takes. */
+/* Models with one layer and with two, and how much more the whole one takes. */
 typedef struct {
     model *m;
+    model *two;
     compute *c;
-    double layers;     /* its layer's cost times this is that of all layers */
+    int count;         /* layers of the whole one */
+    double layers;     /* a layer's cost times this is that of all layers */
     double head;       /* likewise the head's */
     double parameters; /* likewise of an update */
     int64_t tokens;    /* of one pass */
@@ -58,7 +62,7 @@ static model_config shape_to_measure(const model_config *config) {
 }
 
 /* One pass over n tokens as a path: all of them scored, or the last alone. */
-static esp_status pass(gauge *g, int64_t n, bool scored, double *seconds, esp_error *error) {
+static esp_status pass(const gauge *g, model *m, int64_t n, bool scored, double *seconds, esp_error *error) {
     token_tree_builder b = {0};
     token_tree_add(&b, -1, g->ids, n);
     token_tree tree = token_tree_view(&b);
@@ -67,7 +71,7 @@ static esp_status pass(gauge *g, int64_t n, bool scored, double *seconds, esp_er
     memset(wanted, scored, (size_t)n);
     wanted[n - 1] = 1;
     double started = clock_seconds();
-    esp_status status = model_forward(g->m, &tree, wanted, false, logprob, error);
+    esp_status status = model_forward(m, &tree, wanted, false, logprob, error);
     *seconds = clock_seconds() - started;
     mem_free(logprob);
     mem_free(wanted);
@@ -75,10 +79,10 @@ static esp_status pass(gauge *g, int64_t n, bool scored, double *seconds, esp_er
     return status;
 }
 
-static esp_status fastest_pass(gauge *g, bool scored, double *seconds, esp_error *error) {
+static esp_status fastest_pass(const gauge *g, model *m, bool scored, double *seconds, esp_error *error) {
     for (int turn = 0; turn < TURNS; turn++) {
         double s;
-        ESP_TRY(pass(g, g->tokens, scored, &s, error));
+        ESP_TRY(pass(g, m, g->tokens, scored, &s, error));
         if (turn == 0 || s < *seconds) *seconds = s;
     }
     return ESP_OK;
@@ -89,69 +93,87 @@ static esp_status choose_tokens(gauge *g, esp_error *error) {
     double s;
     g->tokens = SHORT_TOKENS;
     if (g->tokens > model_context(g->m)) g->tokens = model_context(g->m);
-    ESP_TRY(pass(g, g->tokens, true, &s, error));
-    ESP_TRY(pass(g, g->tokens, true, &s, error));
+    ESP_TRY(pass(g, g->m, g->tokens, true, &s, error));
+    ESP_TRY(pass(g, g->m, g->tokens, true, &s, error));
     if (s * LONG_TOKENS / SHORT_TOKENS < 2 * long_enough) g->tokens = LONG_TOKENS;
     if (g->tokens > model_context(g->m)) g->tokens = model_context(g->m);
     return ESP_OK;
 }
 
+/* Seconds of a whole layer, from those of two layers and of one, each cut to what is read at its last. */
+static double layer_seconds(double two, double one) {
+    return two - one > two / 2 ? two - one : two / 2;
+}
+
+static double beyond(double all, double part) {
+    return all > part ? all - part : 0;
+}
+
 static esp_status measure_passes(gauge *g, plan_rates *out, double *layer, double *head, esp_error *error) {
-    double all, last;
-    ESP_TRY(fastest_pass(g, false, &last, error));
-    ESP_TRY(fastest_pass(g, true, &all, error));
-    *layer = last / (double)g->tokens;
-    *head = all > last ? (all - last) / (double)g->tokens : 0;
-    out->prefill = 1 / (*layer * g->layers);
+    double all, one, two;
+    ESP_TRY(fastest_pass(g, g->m, false, &one, error));
+    ESP_TRY(fastest_pass(g, g->two, false, &two, error));
+    ESP_TRY(fastest_pass(g, g->m, true, &all, error));
+    *layer = layer_seconds(two, one) / (double)g->tokens;
+    *head = beyond(all / (double)g->tokens, *layer);
+    double last = one / (double)g->tokens;
+    out->prefill = 1 / ((*layer * (g->count - 1) + last) * g->layers / g->count);
     return ESP_OK;
 }
 
-/* A step of all sequences by one token each. */
-static esp_status decode_step(gauge *g, kv_cache *kv, const kv_feed *feeds, bool sampled, double *seconds,
-                              esp_error *error) {
+/* A step of all sequences by one token each, each sampled from or only the first. */
+static esp_status decode_step(const gauge *g, model *m, kv_cache *kv, const kv_feed *feeds, bool sampled,
+                              double *seconds, esp_error *error) {
     kv_read *reads = MEM_ARRAY(kv_read, g->width);
     int64_t count = sampled ? g->width : 1;
     for (int64_t i = 0; i < count; i++)
         reads[i] = (kv_read){.feed = (int32_t)i, .kind = READ_SAMPLE, .temperature = 1, .u = 0.5};
     double started = clock_seconds();
-    esp_status status = model_extend(g->m, kv, feeds, g->width, reads, count, error);
+    esp_status status = model_extend(m, kv, feeds, g->width, reads, count, error);
     *seconds = clock_seconds() - started;
     mem_free(reads);
     return status;
 }
 
-static esp_status time_decode(gauge *g, kv_cache *kv, const kv_feed *feeds, double *all, double *one,
-                              esp_error *error) {
+static esp_status time_steps(const gauge *g, model *m, kv_cache *kv, const kv_feed *feeds, double *all,
+                             double *one, esp_error *error) {
     for (int turn = 0; turn <= TURNS; turn++) {
         double with, without;
-        ESP_TRY(decode_step(g, kv, feeds, true, &with, error));
-        ESP_TRY(decode_step(g, kv, feeds, false, &without, error));
+        ESP_TRY(decode_step(g, m, kv, feeds, true, &with, error));
+        ESP_TRY(decode_step(g, m, kv, feeds, false, &without, error));
         if (turn <= 1 || with < *all) *all = with; /* the first one warms up */
         if (turn <= 1 || without < *one) *one = without;
     }
     return ESP_OK;
 }
 
-static esp_status measure_decode(gauge *g, plan_rates *out, esp_error *error) {
-    int64_t prefix = PREFIX_TOKENS < model_context(g->m) / 2 ? PREFIX_TOKENS : model_context(g->m) / 2;
+/* Seconds of a step of g->width sequences behind one prompt: sampled from each, and from the first alone. */
+static esp_status time_decode(const gauge *g, model *m, double *all, double *one, esp_error *error) {
+    int64_t prefix = PREFIX_TOKENS < model_context(m) / 2 ? PREFIX_TOKENS : model_context(m) / 2;
     kv_cache *kv;
-    ESP_TRY(kv_new(&kv, g->m, prefix + KV_PAGE_TOKENS * (g->width + 1), error));
+    ESP_TRY(kv_new(&kv, m, prefix + KV_PAGE_TOKENS * (g->width + 1), error));
     int32_t root = kv_run_new(kv, -1);
     kv_feed first = {.run = root, .tokens = g->ids, .n = prefix};
-    esp_status status = model_extend(g->m, kv, &first, 1, NULL, 0, error);
+    esp_status status = model_extend(m, kv, &first, 1, NULL, 0, error);
     kv_feed *feeds = MEM_ARRAY(kv_feed, g->width);
     for (int64_t i = 0; i < g->width; i++)
         feeds[i] = (kv_feed){.run = kv_run_new(kv, root), .tokens = g->ids + i % prefix, .n = 1};
-    double all = 0, one = 0;
-    if (status == ESP_OK) status = time_decode(g, kv, feeds, &all, &one, error);
+    if (status == ESP_OK) status = time_steps(g, m, kv, feeds, all, one, error);
     for (int64_t i = 0; i < g->width; i++) kv_run_release(kv, feeds[i].run);
     kv_run_release(kv, root);
     kv_free(kv);
     mem_free(feeds);
-    double seconds = one * g->layers + (all > one ? all - one : 0) * g->head;
-    out->decode = (double)g->width / seconds;
-    out->decode_width = g->width;
     return status;
+}
+
+static esp_status measure_decode(const gauge *g, plan_rates *out, esp_error *error) {
+    double all, one, all_two, two;
+    ESP_TRY(time_decode(g, g->m, &all, &one, error));
+    ESP_TRY(time_decode(g, g->two, &all_two, &two, error));
+    double layer = layer_seconds(two, one);
+    out->decode = (double)g->width / (layer * g->layers + beyond(all, layer) * g->head);
+    out->decode_width = g->width;
+    return ESP_OK;
 }
 
 /* Forward, backward and an update of a row, of which the second half is learned. */
@@ -205,18 +227,23 @@ esp_status plan_measure(const model_config *config, compute *c, int64_t width, p
                         esp_error *error) {
     *out = (plan_rates){0};
     model_config one = shape_to_measure(config);
-    gauge g = {.c = c, .width = width < 1 ? 1 : width};
+    gauge g = {.c = c, .width = width < 1 ? 1 : width, .count = config->layers};
     g.layers = layer_size(config) / layer_size(&one) * config->layers;
     g.head = (double)config->vocab * (double)config->width / ((double)one.vocab * (double)one.width);
     g.parameters = whole_size(config) / whole_size(&one);
-    model_options options = {
-        .compute = c, .trainable = true, .context = one.context < 1024 ? one.context : 1024};
-    ESP_TRY(model_create(&g.m, &one, &options, 1, error));
+    int64_t context = one.context < 1024 ? one.context : 1024;
+    model_config two = one;
+    two.layers = 2;
+    ESP_TRY(model_create(&g.m, &one, &(model_options){.compute = c, .trainable = true, .context = context}, 1,
+                         error));
+    esp_status status =
+        model_create(&g.two, &two, &(model_options){.compute = c, .context = context}, 1, error);
     g.ids = MEM_ARRAY(int32_t, LONG_TOKENS);
     for (int64_t i = 0; i < LONG_TOKENS; i++)
         g.ids[i] = (int32_t)rng_below(rng_key(1), (uint64_t)i, (uint64_t)one.vocab);
-    esp_status status = measure(&g, out, error);
+    if (status == ESP_OK) status = measure(&g, out, error);
     mem_free(g.ids);
+    model_free(g.two);
     model_free(g.m);
     return status;
 }
