@@ -55,6 +55,11 @@ static const option bench_options[] = {
      .type = OPTION_PATH,
      .offset = offsetof(bench_flags, pairs),
      .help = "JSONL with the pairs of the DPO step; without it 32 made-up ones in the shape of a search's"},
+    {.flag = "--recompute",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .offset = offsetof(bench_flags, policy.recompute),
+     .help = "SFT and DPO steps compute a layer's activations again in backward instead of keeping them"},
     {.flag = "--only",
      .type = OPTION_STRING,
      .offset = offsetof(bench_flags, only),
@@ -131,9 +136,10 @@ static model_config smollm2_shape(void) {
 }
 
 esp_status bench_open_model(const bench_place *b, bool trainable, model **out, esp_error *error) {
-    model_options options = {.compute = b->compute, .trainable = trainable, .context = b->context};
+    model_options options = {
+        .compute = b->compute, .trainable = trainable, .recompute = b->recompute, .context = b->context};
     if (b->model_path[0]) return model_open(out, b->model_path, &options, error);
-    model_memory need = model_memory_plan(&b->config, b->type, trainable, 0, 0);
+    model_memory need = model_memory_plan(&b->config, b->type, &options, 0, 0);
     ESP_TRY(memory_check(need.weights + need.masters + need.optimizer, "the bench's made-up model", error));
     return model_create(out, &b->config, &options, 1, error);
 }
@@ -169,6 +175,7 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
                      .pairs = flags->pairs,
                      .model_path = flags->policy.model,
                      .context = flags->policy.context,
+                     .recompute = flags->policy.recompute,
                      .type = flags->policy.dtype ? DTYPE_F32 : DTYPE_BF16};
     bench_limit after = {0};
     json_t *result = NULL, *answer;

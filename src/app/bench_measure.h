@@ -56,6 +56,7 @@ typedef enum {
 typedef struct {
     int repeats;
     int64_t problems, context;
+    bool recompute;
     double plain_seconds;
     const char *pairs, *model_path; /* "": none */
     dtype type;

@@ -4,7 +4,10 @@ esp_status policy_open(policy *out, const policy_flags *flags, bool trainable, e
     *out = (policy){.path = flags->model};
     ESP_TRY(compute_new(&out->compute, flags->compute ? "ref" : "cpu", flags->dtype ? DTYPE_F32 : DTYPE_BF16,
                         (int)flags->threads, error));
-    model_options options = {.compute = out->compute, .trainable = trainable, .context = flags->context};
+    model_options options = {.compute = out->compute,
+                             .trainable = trainable,
+                             .recompute = flags->recompute,
+                             .context = flags->context};
     esp_status status = model_open(&out->model, flags->model, &options, error);
     if (status != ESP_OK) policy_close(out);
     return status;

@@ -12,6 +12,7 @@ typedef struct {
     int dtype;   /* 0 bf16, 1 f32 */
     int compute; /* 0 cpu, 1 ref */
     int64_t threads, context;
+    bool recompute; /* of a model that is opened to train */
 } policy_flags;
 
 /* Rows of a verb's option table, for the policy_flags that is `member` of its struct. */

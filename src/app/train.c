@@ -74,7 +74,8 @@ static esp_status check_memory(const recipe *r, esp_error *error) {
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
     dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
-    model_memory m = model_memory_plan(&config, act, true, r->learn.tokens_per_microbatch, 0);
+    model_options options = {.trainable = true, .recompute = r->model.recompute};
+    model_memory m = model_memory_plan(&config, act, &options, r->learn.tokens_per_microbatch, 0);
     return memory_check(m.weights + m.masters + m.optimizer + m.workspace, r->model.path, error);
 }
 
@@ -262,7 +263,8 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
                           .dtype = r->model.dtype == RECIPE_F32,
                           .compute = r->model.compute == RECIPE_REF,
                           .threads = r->run.threads,
-                          .context = r->model.context};
+                          .context = r->model.context,
+                          .recompute = r->model.recompute};
     ESP_TRY(check_memory(r, error));
     ESP_TRY(policy_open(&t->policy, &flags, true, error));
     ESP_TRY(train_all(t, error));

@@ -78,7 +78,8 @@ static void feed_forward_back(model *m, const model_layer *layer, layer_tape *t,
                           gradient_of(m, gradient, layer->norm2));
 }
 
-static void attention_back(model *m, const model_layer *layer, layer_tape *t, float *gradient, float *dx) {
+static void attention_back(model *m, const model_layer *layer, layer_tape *t, const float *x_in,
+                           float *gradient, float *dx) {
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     const model_config *c = &m->config;
@@ -100,7 +101,7 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, fl
     ops->linear_backward_weight(be, T, HE + 2 * GE, D, m->grad_act.at, t->norm1.at,
                                 gradient_of(m, gradient, layer->qkv));
     ops->linear_backward_input(be, layer->qkv, T, m->grad_act.at, dnorm);
-    ops->rmsnorm_backward(be, T, D, dnorm, t->x_in.at, layer->norm1, t->rstd1.at, dx,
+    ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm1, t->rstd1.at, dx,
                           gradient_of(m, gradient, layer->norm1));
 }
 
@@ -125,9 +126,11 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
     ESP_TRY(workspace_need(&m->grad_v, (size_t)(T * GE) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_act, act_bytes(m, T * act_wide), "gradients", error));
     float *dx = m->grad_x.at;
+    layer_pass pass = model_tree_pass(&m->kept, tree->tokens, true);
     for (int l = c->layers; l-- > 0;) {
-        feed_forward_back(m, &m->layers[l], &m->tape[l], gradient, dx);
-        attention_back(m, &m->layers[l], &m->tape[l], gradient, dx);
+        layer_tape *t = model_layer_again(m, &pass, l);
+        feed_forward_back(m, &m->layers[l], t, gradient, dx);
+        attention_back(m, &m->layers[l], t, m->x_in[l].at, gradient, dx);
     }
     m->compute->ops->embed_scatter(m->compute, T, D, tree->tokens, dx,
                                    gradient_of(m, gradient, m->embedding));

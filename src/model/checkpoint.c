@@ -150,7 +150,7 @@ esp_status model_open(model **out, const char *path, const model_options *option
     tensor_source *source;
     model_config config;
     ESP_TRY(open_source(&source, &config, path, error));
-    model_memory need = model_memory_plan(&config, options->compute->act, options->trainable, 0, 0);
+    model_memory need = model_memory_plan(&config, options->compute->act, options, 0, 0);
     esp_status status = memory_check(need.weights + need.masters, path, error);
     if (status == ESP_OK) status = model_allocate(out, &config, options, error);
     if (status == ESP_OK) status = load_units(*out, source, error);
@@ -260,15 +260,16 @@ esp_status memory_check(double needed, const char *what, esp_error *error) {
         "%s: needs %.2f GB of memory, %.2f GB are free", what, needed / 1e9, available / 1e9);
 }
 
-model_memory model_memory_plan(const model_config *c, dtype act, bool trainable, int64_t tape_tokens,
-                               int64_t kv_tokens) {
+model_memory model_memory_plan(const model_config *c, dtype act, const model_options *options,
+                               int64_t tape_tokens, int64_t kv_tokens) {
+    bool trainable = options->trainable;
     double D = (double)c->width, F = (double)c->feed_forward, V = (double)c->vocab, L = c->layers,
            A = (double)dtype_size(act);
     double HE = (double)c->heads * c->head_width, GE = (double)c->kv_heads * c->head_width;
     double layer = D * (HE + 2 * GE) + D * HE + 3 * D * F,
            n = L * (layer + 2 * D) + D + V * D * (c->tied ? 1 : 2);
-    double tape =
-        4 * (2 * D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE); /* bytes a token and layer */
+    /* Bytes a token and layer: inside the layer, and its input. */
+    double inside = 4 * (D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE), input = 4 * D;
     double shared = 4 * (2 * D + (HE + 2 * GE) + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
     model_memory out = {0};
     /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
@@ -276,7 +277,8 @@ model_memory model_memory_plan(const model_config *c, dtype act, bool trainable,
     out.weights = A * (L * layer * (trainable ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * D * (2 * L + 1);
     out.masters = trainable ? 4 * n : 0;
     out.optimizer = trainable ? 3 * 4 * n : 0; /* gradient and two moments */
-    out.workspace = (double)tape_tokens * (tape * (trainable ? L : 1) + shared);
+    double tapes = trainable && !options->recompute ? L : 1;
+    out.workspace = (double)tape_tokens * (inside * tapes + (trainable ? input * L : 0) + shared);
     out.kv = (double)kv_tokens * 2 * GE * A * L;
     return out;
 }

@@ -17,13 +17,12 @@ void workspace_free(workspace *w) {
     *w = (workspace){0};
 }
 
-static esp_status tape_need(model *m, layer_tape *t, int64_t T, bool pools, esp_error *error) {
+static esp_status tape_need(model *m, layer_tape *t, const layer_pass *p, esp_error *error) {
     const model_config *c = &m->config;
-    int64_t D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
+    int64_t T = p->tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
             GE = (int64_t)c->kv_heads * c->head_width;
     const char *what = "activations";
-    ESP_TRY(workspace_need(&t->x_in, (size_t)(T * D) * 4, what, error));
-    ESP_TRY(workspace_need(&t->x_mid, (size_t)(T * D) * 4, what, error));
+    if (p->keep) ESP_TRY(workspace_need(&t->x_mid, (size_t)(T * D) * 4, what, error));
     ESP_TRY(workspace_need(&t->norm1, act_bytes(m, T * D), what, error));
     ESP_TRY(workspace_need(&t->norm2, act_bytes(m, T * D), what, error));
     ESP_TRY(workspace_need(&t->attended, act_bytes(m, T * HE), what, error));
@@ -33,10 +32,23 @@ static esp_status tape_need(model *m, layer_tape *t, int64_t T, bool pools, esp_
     ESP_TRY(workspace_need(&t->rstd2, (size_t)T * 4, what, error));
     ESP_TRY(workspace_need(&t->q, (size_t)(T * HE) * 4, what, error));
     ESP_TRY(workspace_need(&t->lse, (size_t)(T * c->heads) * 4, what, error));
-    if (pools) {
+    if (!p->k) {
         ESP_TRY(workspace_need(&t->k, act_bytes(m, T * GE), what, error));
         ESP_TRY(workspace_need(&t->v, act_bytes(m, T * GE), what, error));
     }
+    return ESP_OK;
+}
+
+/* Whether each layer of a pass has a tape of its own. */
+static bool has_tapes(const model *m, const layer_pass *p) {
+    return p->keep && !m->recompute;
+}
+
+static esp_status tapes_need(model *m, const layer_pass *p, esp_error *error) {
+    int layers = m->config.layers;
+    for (int l = 0; p->keep && l < layers; l++)
+        ESP_TRY(workspace_need(&m->x_in[l], (size_t)(p->tokens * m->config.width) * 4, "activations", error));
+    for (int l = 0; l < (has_tapes(m, p) ? layers : 1); l++) ESP_TRY(tape_need(m, &m->tape[l], p, error));
     return ESP_OK;
 }
 
@@ -129,14 +141,20 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     return q.rows;
 }
 
-static void feed_forward_block(model *m, int64_t rows, const model_layer *layer, layer_tape *t, float *x) {
+/* The MLP up to its last product. */
+static void feed_forward_hidden(model *m, int64_t rows, const model_layer *layer, layer_tape *t,
+                                const float *x) {
     const model_config *c = &m->config;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     ops->rmsnorm(be, rows, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
     ops->linear_forward(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, be->act, false);
     ops->swiglu(be, rows, c->feed_forward, t->gate_up.at, t->hidden.at);
-    ops->linear_forward(be, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
+}
+
+static void feed_forward_block(model *m, int64_t rows, const model_layer *layer, layer_tape *t, float *x) {
+    feed_forward_hidden(m, rows, layer, t, x);
+    m->compute->ops->linear_forward(m->compute, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
 }
 
 esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_error *error) {
@@ -148,14 +166,13 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
                            error)); /* the stream; backward reuses the place */
     ESP_TRY(
         workspace_need(&m->qkv, (size_t)(T * (c->heads + 2 * c->kv_heads) * E) * 4, "activations", error));
-    for (int l = 0; l < (p->keep ? c->layers : 1); l++)
-        ESP_TRY(tape_need(m, &m->tape[l], T, p->k == NULL, error));
+    ESP_TRY(tapes_need(m, p, error));
     float *x = m->grad_x.at;
     be->ops->embed_gather(be, m->embedding, T, p->ids, x);
     attention_ahead(m, p, 0);
     for (int l = 0; l < c->layers; l++) {
-        layer_tape *t = &m->tape[p->keep ? l : 0];
-        if (p->keep) memcpy(t->x_in.at, x, residual);
+        layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
+        if (p->keep) memcpy(m->x_in[l].at, x, residual);
         rows = attention_block(m, p, l, t, x);
         if (p->keep) memcpy(t->x_mid.at, x, residual);
         if (rows > 0) feed_forward_block(m, rows, &m->layers[l], t, x);
@@ -164,6 +181,16 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
     m->tokens_computed += T;
     *out = x;
     return compute_check(be, error);
+}
+
+layer_tape *model_layer_again(model *m, const layer_pass *p, int l) {
+    layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
+    if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last one is still there */
+    float *x = t->x_mid.at;
+    memcpy(x, m->x_in[l].at, (size_t)(p->tokens * m->config.width) * 4);
+    attention_block(m, p, l, t, x);
+    feed_forward_hidden(m, p->tokens, &m->layers[l], t, x);
+    return t;
 }
 
 esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error) {
@@ -238,20 +265,24 @@ esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted
     return model_forward_whole(m, tree, wanted, keep, logprob, error);
 }
 
+layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool keep) {
+    return (layer_pass){.tokens = layout->tokens,
+                        .ids = ids,
+                        .positions = layout->positions,
+                        .slots = layout->slots,
+                        .spans = layout->spans,
+                        .span_count = layout->span_count,
+                        .segments = layout->segments.at,
+                        .keep = keep};
+}
+
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error) {
     if (m->has_kept) layout_free(&m->kept);
     m->has_kept = false;
     tree_layout layout;
     token_tree_layout(tree, &layout);
-    layer_pass pass = {.tokens = layout.tokens,
-                       .ids = tree->tokens,
-                       .positions = layout.positions,
-                       .slots = layout.slots,
-                       .spans = layout.spans,
-                       .span_count = layout.span_count,
-                       .segments = layout.segments.at,
-                       .keep = keep};
+    layer_pass pass = model_tree_pass(&layout, tree->tokens, keep);
     float *x;
     esp_status status = choose_rows(m, &layout, wanted, &pass.read_count, error);
     pass.read = m->head_rows.token_of.at;

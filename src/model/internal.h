@@ -25,9 +25,10 @@ typedef struct {
     size_t bytes;
 } workspace;
 
-/* Activations of one layer. With keep each layer has its own; without, all share one. */
+/* Activations inside one layer. In a pass that keeps, each layer has its own; in others, and where a model
+ * recomputes, all share the first's. */
 typedef struct {
-    workspace x_in, x_mid; /* f32 [T, width]: residual stream before attention, before the MLP */
+    workspace x_mid; /* f32 [T, width]: the residual stream before the MLP, where a pass keeps */
     workspace norm1, norm2, attended, gate_up, hidden; /* act */
     workspace rstd1, rstd2, q, lse;                    /* f32 */
     workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
@@ -45,7 +46,7 @@ typedef struct {
 struct model {
     model_config config;
     compute *compute;
-    bool trainable;
+    bool trainable, recompute;
     int64_t context, tokens_computed;
     parameter *parameters;
     int64_t parameter_count, floats;
@@ -57,7 +58,8 @@ struct model {
     model_layer *layers;
     const float *final_norm;
     float *cosine, *sine; /* [context, head_width / 2] */
-    layer_tape *tape;     /* [layers]; the first serves passes that keep nothing */
+    workspace *x_in;      /* [layers], f32 [T, width]: the residual stream before each, where a pass keeps */
+    layer_tape *tape;     /* [layers] */
     head_tape head_rows;
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
@@ -104,6 +106,10 @@ typedef struct {
  * width], owned by the model. Behind the last layer's keys and values nothing is computed for other tokens,
  * unless the pass keeps. */
 esp_status model_run_layers(model *m, const layer_pass *pass, float **x, esp_error *error);
+/* A pass over a tree's tokens, whose reads are still to be named. */
+layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool keep);
+/* A layer's tape as the last pass that kept had it: the layer's own, or computed again from x_in. */
+layer_tape *model_layer_again(model *m, const layer_pass *pass, int layer);
 /* Normalises those rows into head_rows, ready to be asked about. */
 esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error);
 

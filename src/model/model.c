@@ -85,8 +85,10 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     m->config = *config;
     m->compute = options->compute;
     m->trainable = options->trainable;
+    m->recompute = options->recompute;
     m->context = options->context ? options->context : config->context < 8192 ? config->context : 8192;
     model_describe(m);
+    m->x_in = MEM_ARRAY(workspace, config->layers);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
     esp_status status = ESP_OK;
     if (team_is_small(m->floats)) { /* one thread an operation, many operations side by side */
@@ -162,14 +164,15 @@ esp_status model_create(model **out, const model_config *config, const model_opt
 }
 
 static void tape_free(layer_tape *t) {
-    workspace *all[] = {&t->x_in,  &t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
-                        &t->rstd1, &t->rstd2, &t->q,     &t->lse,   &t->k,        &t->v};
+    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
+                        &t->rstd1, &t->rstd2, &t->q,     &t->lse,      &t->k,       &t->v};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
 }
 
 void model_borrow(model *w, const model *of) {
     *w = *of;
     w->tokens_computed = 0;
+    w->x_in = MEM_ARRAY(workspace, of->config.layers);
     w->tape = MEM_ARRAY(layer_tape, of->config.layers);
     w->head_rows = (head_tape){0};
     workspace *all[] = {&w->qkv,    &w->grad_x, &w->grad_a,   &w->grad_b,   &w->grad_q,
@@ -194,7 +197,10 @@ static void free_weights(model *m) {
 
 void model_free(model *m) {
     if (!m) return;
-    for (int l = 0; m->tape && l < m->config.layers; l++) tape_free(&m->tape[l]);
+    for (int l = 0; m->tape && l < m->config.layers; l++) {
+        workspace_free(&m->x_in[l]);
+        tape_free(&m->tape[l]);
+    }
     head_tape *h = &m->head_rows;
     workspace *all[] = {&h->rows,   &h->rstd,   &h->normed,   &h->row_of,   &h->token_of,
                         &m->qkv,    &m->grad_x, &m->grad_a,   &m->grad_b,   &m->grad_q,
@@ -203,6 +209,7 @@ void model_free(model *m) {
     MEM_LIST_FREE(&m->read_spans);
     MEM_LIST_FREE(&m->read_segments);
     if (m->has_kept) layout_free(&m->kept);
+    mem_free(m->x_in);
     mem_free(m->tape);
     if (!m->team.is_worker) free_weights(m);
     team_free(m);

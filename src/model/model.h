@@ -21,7 +21,8 @@ typedef struct {
 typedef struct {
     compute *compute; /* borrowed; must outlive the model */
     bool trainable;   /* keep f32 masters and the packings that backward needs */
-    int64_t context;  /* positions to prepare; 0: what the configuration says, at most 8192 */
+    bool recompute;  /* a pass that keeps, keeps each layer's input alone; backward computes the rest again */
+    int64_t context; /* positions to prepare; 0: what the configuration says, at most 8192 */
 } model_options;
 
 /* Opens a Hugging Face folder (config.json and safetensors) or a .gguf file. Tensors stored in fewer than 16
@@ -54,13 +55,13 @@ esp_status model_convert(const char *path, const char *folder, dtype type, esp_e
 /* Overwrites the masters with the tensors of another checkpoint of the same shape (resume); syncs. */
 esp_status model_load_weights(model *m, const char *path, esp_error *error);
 
-/* Bytes: the weights of a model, and the workspace of a forward (or forward and backward) over `tokens`
- * tokens. */
+/* Bytes: the weights of a model with these options (its `compute` is not asked), and the workspace of a
+ * forward (or forward and backward) over tape_tokens tokens. */
 typedef struct {
     double weights, masters, optimizer, workspace, kv;
 } model_memory;
-model_memory model_memory_plan(const model_config *config, dtype act, bool trainable, int64_t tape_tokens,
-                               int64_t kv_tokens);
+model_memory model_memory_plan(const model_config *config, dtype act, const model_options *options,
+                               int64_t tape_tokens, int64_t kv_tokens);
 /* An error with the figures where `needed` bytes are more than the machine (or its cgroup) has free. */
 esp_status memory_check(double needed, const char *what, esp_error *error);
 double memory_available(void); /* bytes */
@@ -69,7 +70,7 @@ esp_status model_read_config(model_config *out, const char *path, esp_error *err
 
 /* log p(token | its ancestors) for every token of the tree: logprob[tokens]. A root's first token has none:
  * 0. wanted (may be NULL: all) marks the tokens to score; the others come as 0 and cost no head. With keep,
- * what backward needs is kept until the next forward. Formula: the chain rule over METHOD.md 2 states;
+ * what backward needs is kept until the model's next pass. Formula: the chain rule over METHOD.md 2 states;
  * nothing is tempered. */
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error);

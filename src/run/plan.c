@@ -110,8 +110,9 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
     evaluate_options besides[EVALUATE_BESIDES];
     for (int i = evaluate_options_besides(r, besides) - 1; i >= 0; i--)
         kv = most(kv, (double)evaluate_kv_tokens(&s, &besides[i]));
-    model_memory m = model_memory_plan(config, act, trains, (int64_t)tape, (int64_t)kv);
-    model_memory sampling = model_memory_plan(config, act, false, 512, 0);
+    model_options options = {.trainable = trains, .recompute = r->model.recompute}, only_samples = {0};
+    model_memory m = model_memory_plan(config, act, &options, (int64_t)tape, (int64_t)kv);
+    model_memory sampling = model_memory_plan(config, act, &only_samples, 512, 0);
     plan_memory out = {.weights = m.weights,
                        .masters = m.masters,
                        .optimizer = m.optimizer,
@@ -130,8 +131,9 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
     if (m->available <= 0 || m->total <= m->available) return ESP_OK;
     return error_fail(
         error,
-        "use a smaller model, lower tokens_per_microbatch, eval.batch or run.wave, or take a machine with "
-        "more memory",
+        "use a smaller model, set model.recompute, lower tokens_per_microbatch, eval.batch or run.wave, or "
+        "take a "
+        "machine with more memory",
         "the run needs %.2f GB of memory and %.2f GB are free: weights %.2f, masters %.2f, optimizer %.2f, "
         "activations %.2f, reference %.2f, KV cache %.2f (not at the same time as the optimizer)",
         m->total / 1e9, m->available / 1e9, m->weights / 1e9, m->masters / 1e9, m->optimizer / 1e9,
@@ -381,6 +383,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
     if (!rates) {
         int64_t width = r->run.wave * r->search.breadth, limit = 64; /* lm_settings.max_sequences */
         ESP_TRY(plan_measure(&config, s->compute, width < limit ? width : limit, &measured, error));
+        if (r->model.recompute) measured.train = 1 / (1 / measured.train + 1 / measured.prefill);
         rates = &measured;
     }
     *out = plan_make(r, &config, &data, rates);

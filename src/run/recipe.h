@@ -62,6 +62,7 @@ typedef struct {
         recipe_compute compute;
         recipe_template chat_template;
         int64_t context; /* tokens; 0: the model's own */
+        bool recompute;
     } model;
     struct {
         char *task;

@@ -36,6 +36,7 @@ static const option options[] = {
     {ENUM(model, compute, recipe_compute, "cpu|ref"), .flag = "--compute", .initial = "cpu", .help = "fused kernels and oneDNN, or plain loops to check them by"},
     {ENUM(model, chat_template, recipe_template, "auto|chatml|llama2|mistral|plain"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: recognised from the model's files"},
     {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
+    {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "training keeps each layer's input alone and computes the rest again: less memory, more time, the same bits"},
 
     {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the form of its files, its prompt, its grader"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from (JSONL, plain or .gz)"},

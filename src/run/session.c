@@ -135,9 +135,11 @@ bool session_stopped(const session *s) {
 }
 
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error) {
-    model_options options = {
-        .compute = s->compute, .trainable = trainable, .context = s->recipe->model.context};
     const recipe *r = s->recipe;
+    model_options options = {.compute = s->compute,
+                             .trainable = trainable,
+                             .recompute = r->model.recompute,
+                             .context = r->model.context};
     if (path || r->model.init == RECIPE_INIT_FILE)
         return model_open(out, path ? path : r->model.path, &options, error);
     model_config config;

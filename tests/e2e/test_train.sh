@@ -53,6 +53,15 @@ PYTHON
         || fail "trained holds $(ls -A trained)"
 done
 
+# Recomputation keeps less and changes no bit of what is learned.
+for dtype in f32 bf16; do
+    for recompute in false true; do
+        expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs pairs.jsonl --out "recompute-$recompute" --dtype $dtype \
+            --recompute=$recompute --lr 1e-3 --batch 2 --steps 3
+    done
+    cmp recompute-false/model.safetensors recompute-true/model.safetensors || fail "$dtype: --recompute changes the weights"
+done
+
 # The output is replaced whole; a folder with something else in it is nobody's to replace.
 mkdir other
 echo mine > other/notes

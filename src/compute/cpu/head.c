@@ -80,7 +80,9 @@ static bool begin_chunk(compute *c, logit_chunk *k, const linear *head, const vo
     k->rows = rows;
     k->padded = padded_rows(rows);
     char *gathered = cpu_scratch(c, SCRATCH_ROWS, (size_t)k->padded * row);
-    k->logits = cpu_scratch(c, SCRATCH_LOGITS, (size_t)(k->padded * head->out) * sizeof(float));
+    int64_t widest =
+        head->out > head->in ? head->out : head->in; /* backward puts rows of dx in their place */
+    k->logits = cpu_scratch(c, SCRATCH_LOGITS, (size_t)(k->padded * widest) * sizeof(float));
     k->sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)(rows * head->blocks) * sizeof(logit_sums));
     if (!gathered || !k->logits || !k->sums) return false;
     for (int64_t r = 0; r < rows; r++)
