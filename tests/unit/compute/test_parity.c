@@ -381,8 +381,8 @@ static void check_head_shape(pair *p, int64_t V, int64_t D) {
 }
 
 static void check_head(pair *p) {
-    check_head_shape(p, 96,
-                     320); /* fewer tokens than the model is wide; first, before scratch memory is large */
+    /* Fewer tokens than the model is wide, before scratch memory has grown. */
+    check_head_shape(p, 96, 320);
     check_head_shape(p, 301, 24);
     if (p->act == DTYPE_BF16) check_head_shape(p, 9001, 16);
 }
