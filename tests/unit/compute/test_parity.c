@@ -306,9 +306,11 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
                                dq1, dk1, dv1);
     b->ops->attention_backward(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
                                dq2, dk2, dv2);
-    same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, p->f32_tolerance);
-    same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, p->f32_tolerance);
-    same("attention_backward's dv", DTYPE_F32, dv1, dv2, nk, p->f32_tolerance);
+    /* Of wide heads, where the processor multiplies bf16, weights and gradients of scores are rounded to it. */
+    double tolerance = E % 64 == 0 ? p->act_tolerance : p->f32_tolerance;
+    same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, tolerance);
+    same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, tolerance);
+    same("attention_backward's dv", DTYPE_F32, dv1, dv2, nk, tolerance);
     b->ops->attention_backward(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
                                dq1, dk3, dv1);
     assert_memory_equal(dk2, dk3, bytes);
@@ -327,6 +329,7 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
 
 static void check_attention(pair *p) {
     check_attention_shape(p, 9, 3, 64);
+    check_attention_shape(p, 4, 2, 128);
     check_attention_shape(p, 4, 4, 6);
     check_attention_shape(p, 8, 1, 36);
 }
