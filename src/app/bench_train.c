@@ -88,8 +88,8 @@ static esp_status take_step(trainer *t, const step_rows *rows, batch_report *rep
  * rows. */
 static json_t *step_json(const bench_place *b, const batch_report *r, const bench_laps *laps, double wall,
                          double cpu) {
-    json_t *out = json_pack("{sI sI sI}", "rows", (json_int_t)r->rows, "tokens", (json_int_t)r->tokens,
-                            "tokens_computed", (json_int_t)r->tokens_computed);
+    json_t *out = json_pack("{sI sI sI sb}", "rows", (json_int_t)r->rows, "tokens", (json_int_t)r->tokens,
+                            "tokens_computed", (json_int_t)r->tokens_computed, "recompute", b->recompute);
     bench_put_seconds(out, laps);
     bench_put_rate(out, "tokens_per_second", (double)r->tokens, laps);
     bench_put_rate(out, "tokens_computed_per_second", (double)r->tokens_computed, laps);

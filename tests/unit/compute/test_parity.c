@@ -306,7 +306,8 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
                                dq1, dk1, dv1);
     b->ops->attention_backward(b, heads, kv_heads, E, f.spans, RUNS, f.segments, q1, k1, v1, out1, lse1, dout,
                                dq2, dk2, dv2);
-    /* Of wide heads, where the processor multiplies bf16, weights and gradients of scores are rounded to it. */
+    /* Of wide heads, where the processor multiplies bf16, weights and gradients of scores are rounded to it.
+     */
     double tolerance = E % 64 == 0 ? p->act_tolerance : p->f32_tolerance;
     same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, tolerance);
     same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, tolerance);

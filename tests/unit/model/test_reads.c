@@ -1,8 +1,7 @@
 /* Which tokens are read decides how much of the last layer is computed, and how feeds lie side by side
  * decides which of them are one span: the log-probs are those of a pass that computes everything, token by
  * token. On `ref`, where a row's bits do not depend on the rows beside it, to the last bit. timeout: 120 */
-#include "base/random.h"
-#include "model/internal.h"
+#include "made_up.h"
 #include "support.h"
 
 #include <math.h>
@@ -34,25 +33,12 @@ static model *make_model(const char *kind, dtype act) {
     return m;
 }
 
-static void close_model(model *m) {
-    compute *c = model_compute(m);
-    model_free(m);
-    compute_free(c);
-}
-
-static int32_t add_run(token_tree_builder *b, int32_t parent, int n) {
-    int32_t ids[64];
-    rng_key_t key = rng_mix(rng_key(3), (uint64_t)b->start.count);
-    for (int i = 0; i < n; i++) ids[i] = (int32_t)rng_below(key, (uint64_t)i, VOCAB);
-    return token_tree_add(b, parent, ids, n);
-}
-
 /* A trunk, branches, and leaves on them: of one token, of some, of more than a page. */
 static void grow(token_tree_builder *b) {
-    int32_t trunk = add_run(b, -1, TRUNK);
+    int32_t trunk = add_run(b, -1, TRUNK, VOCAB);
     for (int i = 0; i < BRANCHES; i++) {
-        int32_t branch = add_run(b, trunk, 1 + 7 * i);
-        for (int j = 0; j < LEAVES; j++) add_run(b, branch, 1 + 9 * j + i);
+        int32_t branch = add_run(b, trunk, 1 + 7 * i, VOCAB);
+        for (int j = 0; j < LEAVES; j++) add_run(b, branch, 1 + 9 * j + i, VOCAB);
     }
 }
 

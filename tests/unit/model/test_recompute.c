@@ -1,8 +1,7 @@
 /* Recomputation changes what is kept, not what comes out: log-probs and gradients of a model that recomputes
  * are those of one that does not, to the last bit, and it holds as many bytes less as the plan says. timeout:
  * 120 */
-#include "base/random.h"
-#include "model/internal.h"
+#include "made_up.h"
 #include "support.h"
 
 #include <string.h>
@@ -46,24 +45,11 @@ static model *make_model(const variant *v, bool recompute) {
     return m;
 }
 
-static void close_model(model *m) {
-    compute *c = model_compute(m);
-    model_free(m);
-    compute_free(c);
-}
-
-static int32_t add_run(token_tree_builder *b, int32_t parent, int n) {
-    int32_t ids[64];
-    rng_key_t key = rng_mix(rng_key(3), (uint64_t)b->start.count);
-    for (int i = 0; i < n; i++) ids[i] = (int32_t)rng_below(key, (uint64_t)i, SMALL_VOCAB);
-    return token_tree_add(b, parent, ids, n);
-}
-
 static void grow(token_tree_builder *b, int prompts) {
-    int32_t root = add_run(b, -1, 4);
+    int32_t root = add_run(b, -1, 4, SMALL_VOCAB);
     for (int p = 0; p < prompts; p++) {
-        int32_t prompt = add_run(b, root, 17 + p);
-        for (int i = 0; i < CHILDREN; i++) add_run(b, prompt, 9 + i);
+        int32_t prompt = add_run(b, root, 17 + p, SMALL_VOCAB);
+        for (int i = 0; i < CHILDREN; i++) add_run(b, prompt, 9 + i, SMALL_VOCAB);
     }
 }
 

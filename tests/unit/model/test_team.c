@@ -1,7 +1,7 @@
 /* A small model's tree is cut among threads: the same log-probs and gradients as in one piece, the same bits
  * from any number of threads, nothing left from a tree before. Pieces of parallel_run are done once each. */
 #include "base/parallel.h"
-#include "model/internal.h"
+#include "made_up.h"
 #include "support.h"
 
 #include <math.h>
@@ -33,28 +33,15 @@ static model *make_model(int threads) {
     return m;
 }
 
-static void close_model(model *m) {
-    compute *c = model_compute(m);
-    model_free(m);
-    compute_free(c);
-}
-
-static int32_t add_run(token_tree_builder *b, int32_t parent, int n) {
-    int32_t ids[64];
-    rng_key_t key = rng_mix(rng_key(3), (uint64_t)b->start.count);
-    for (int i = 0; i < n; i++) ids[i] = (int32_t)rng_below(key, (uint64_t)i, VOCAB);
-    return token_tree_add(b, parent, ids, n);
-}
-
 /* What all begin with, prompts, and below each some answers that go on in two ways: 2,000 tokens and more. */
 static void grow(token_tree_builder *b) {
-    int32_t root = add_run(b, -1, 4);
+    int32_t root = add_run(b, -1, 4, VOCAB);
     for (int p = 0; p < PROMPTS; p++) {
-        int32_t prompt = add_run(b, root, 30 + p);
+        int32_t prompt = add_run(b, root, 30 + p, VOCAB);
         for (int i = 0; i < CHILDREN; i++) {
-            int32_t step = add_run(b, prompt, 12 + i);
-            add_run(b, step, 9);
-            add_run(b, step, 11 + p);
+            int32_t step = add_run(b, prompt, 12 + i, VOCAB);
+            add_run(b, step, 9, VOCAB);
+            add_run(b, step, 11 + p, VOCAB);
         }
     }
 }
@@ -142,10 +129,10 @@ static void test_trees_in_turn(void **state) {
     (void)state;
     token_tree_builder large = {0}, little = {0}, path = {0};
     grow(&large);
-    int32_t run = add_run(&little, -1, 20);
-    add_run(&little, run, 10);
+    int32_t run = add_run(&little, -1, 20, VOCAB);
+    add_run(&little, run, 10, VOCAB);
     run = -1;
-    for (int i = 0; i < 8; i++) run = add_run(&path, run, 60);
+    for (int i = 0; i < 8; i++) run = add_run(&path, run, 60, VOCAB);
     token_tree first = token_tree_view(&large), second = token_tree_view(&little),
                third = token_tree_view(&path);
     model *m = make_model(2);
