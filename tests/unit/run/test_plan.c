@@ -201,6 +201,11 @@ static void test_memory(void **state) {
     assert_int_equal(plan_check(&m, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "GB are free: weights"));
     assert_true(error.hint[0] != 0);
+    /* Recomputation keeps the layers' inputs alone. */
+    recipe *again = with("model.recompute", "true", NULL, NULL);
+    c.layers = 12;
+    assert_true(plan_memory_of(again, &c, 0).activations < plan_memory_of(r, &c, 0).activations / 3);
+    recipe_free(again);
     /* A model that no machine holds. */
     c.layers = 10000;
     c.width = 16384;
