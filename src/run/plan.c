@@ -132,8 +132,7 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
     return error_fail(
         error,
         "use a smaller model, set model.recompute, lower tokens_per_microbatch, eval.batch or run.wave, or "
-        "take a "
-        "machine with more memory",
+        "take a machine with more memory",
         "the run needs %.2f GB of memory and %.2f GB are free: weights %.2f, masters %.2f, optimizer %.2f, "
         "activations %.2f, reference %.2f, KV cache %.2f (not at the same time as the optimizer)",
         m->total / 1e9, m->available / 1e9, m->weights / 1e9, m->masters / 1e9, m->optimizer / 1e9,

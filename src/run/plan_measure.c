@@ -135,19 +135,18 @@ static esp_status decode_step(const gauge *g, model *m, kv_cache *kv, const kv_f
     return status;
 }
 
-static esp_status time_steps(const gauge *g, model *m, kv_cache *kv, const kv_feed *feeds, double *all,
-                             double *one, esp_error *error) {
+static esp_status fastest_step(const gauge *g, model *m, kv_cache *kv, const kv_feed *feeds, bool sampled,
+                               double *seconds, esp_error *error) {
     for (int turn = 0; turn <= TURNS; turn++) {
-        double with, without;
-        ESP_TRY(decode_step(g, m, kv, feeds, true, &with, error));
-        ESP_TRY(decode_step(g, m, kv, feeds, false, &without, error));
-        if (turn <= 1 || with < *all) *all = with; /* the first one warms up */
-        if (turn <= 1 || without < *one) *one = without;
+        double s;
+        ESP_TRY(decode_step(g, m, kv, feeds, sampled, &s, error));
+        if (turn <= 1 || s < *seconds) *seconds = s; /* the first one warms up */
     }
     return ESP_OK;
 }
 
-/* Seconds of a step of g->width sequences behind one prompt: sampled from each, and from the first alone. */
+/* Seconds of a step of g->width sequences behind one prompt: sampled from each where `all` is not NULL, and
+ * from the first alone. */
 static esp_status time_decode(const gauge *g, model *m, double *all, double *one, esp_error *error) {
     int64_t prefix = PREFIX_TOKENS < model_context(m) / 2 ? PREFIX_TOKENS : model_context(m) / 2;
     kv_cache *kv;
@@ -158,7 +157,8 @@ static esp_status time_decode(const gauge *g, model *m, double *all, double *one
     kv_feed *feeds = MEM_ARRAY(kv_feed, g->width);
     for (int64_t i = 0; i < g->width; i++)
         feeds[i] = (kv_feed){.run = kv_run_new(kv, root), .tokens = g->ids + i % prefix, .n = 1};
-    if (status == ESP_OK) status = time_steps(g, m, kv, feeds, all, one, error);
+    if (status == ESP_OK && all) status = fastest_step(g, m, kv, feeds, true, all, error);
+    if (status == ESP_OK) status = fastest_step(g, m, kv, feeds, false, one, error);
     for (int64_t i = 0; i < g->width; i++) kv_run_release(kv, feeds[i].run);
     kv_run_release(kv, root);
     kv_free(kv);
@@ -167,9 +167,9 @@ static esp_status time_decode(const gauge *g, model *m, double *all, double *one
 }
 
 static esp_status measure_decode(const gauge *g, plan_rates *out, esp_error *error) {
-    double all, one, all_two, two;
+    double all, one, two;
     ESP_TRY(time_decode(g, g->m, &all, &one, error));
-    ESP_TRY(time_decode(g, g->two, &all_two, &two, error));
+    ESP_TRY(time_decode(g, g->two, NULL, &two, error));
     double layer = layer_seconds(two, one);
     out->decode = (double)g->width / (layer * g->layers + beyond(all, layer) * g->head);
     out->decode_width = g->width;

@@ -4,6 +4,43 @@
 
 #include "base/random.h"
 #include "model/internal.h"
+#include "support.h"
+
+static esp_error error;
+
+static model_config made_up_shape(int64_t vocab, int layers, int heads, int kv_heads, int head_width) {
+    return (model_config){.architecture = "LlamaForCausalLM",
+                          .vocab = vocab,
+                          .width = (int64_t)heads * head_width,
+                          .feed_forward = 96,
+                          .context = 512,
+                          .layers = layers,
+                          .heads = heads,
+                          .kv_heads = kv_heads,
+                          .head_width = head_width,
+                          .norm_eps = 1e-5,
+                          .rope = {.kind = ROPE_PLAIN, .theta = 10000, .factor = 1},
+                          .tied = true,
+                          .bos = 0,
+                          .eos = 1};
+}
+
+/* One to train, whose weights the shape decides. */
+static model *made_up_model(const model_config *shape, const char *kind, dtype act, int threads,
+                            bool recompute) {
+    compute *c;
+    model *m;
+    OK(compute_new(&c, kind, act, threads, &error));
+    OK(model_create(&m, shape, &(model_options){.compute = c, .trainable = true, .recompute = recompute}, 5,
+                    &error));
+    return m;
+}
+
+static void close_model(model *m) {
+    compute *c = model_compute(m);
+    model_free(m);
+    compute_free(c);
+}
 
 /* A run of n tokens below vocab, n up to 64, which its place in the tree decides. */
 static int32_t add_run(token_tree_builder *b, int32_t parent, int n, int64_t vocab) {
@@ -11,12 +48,6 @@ static int32_t add_run(token_tree_builder *b, int32_t parent, int n, int64_t voc
     rng_key_t key = rng_mix(rng_key(3), (uint64_t)b->start.count);
     for (int i = 0; i < n; i++) ids[i] = (int32_t)rng_below(key, (uint64_t)i, (uint64_t)vocab);
     return token_tree_add(b, parent, ids, n);
-}
-
-static void close_model(model *m) {
-    compute *c = model_compute(m);
-    model_free(m);
-    compute_free(c);
 }
 
 #endif

@@ -2,35 +2,15 @@
  * decides which of them are one span: the log-probs are those of a pass that computes everything, token by
  * token. On `ref`, where a row's bits do not depend on the rows beside it, to the last bit. timeout: 120 */
 #include "made_up.h"
-#include "support.h"
 
 #include <math.h>
 #include <string.h>
 
-static esp_error error;
-
 enum { VOCAB = 89, HEAD = 64, TRUNK = 37, BRANCHES = 5, LEAVES = 3, TOKENS = 512 };
 
 static model *make_model(const char *kind, dtype act) {
-    model_config shape = {.architecture = "LlamaForCausalLM",
-                          .vocab = VOCAB,
-                          .width = 128,
-                          .feed_forward = 96,
-                          .context = 512,
-                          .layers = 2,
-                          .heads = 2,
-                          .kv_heads = 1,
-                          .head_width = HEAD,
-                          .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_PLAIN, .theta = 10000, .factor = 1},
-                          .tied = true,
-                          .bos = 0,
-                          .eos = 1};
-    compute *c;
-    model *m;
-    OK(compute_new(&c, kind, act, 2, &error));
-    OK(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true}, 5, &error));
-    return m;
+    model_config shape = made_up_shape(VOCAB, 2, 2, 1, HEAD);
+    return made_up_model(&shape, kind, act, 2, false);
 }
 
 /* A trunk, branches, and leaves on them: of one token, of some, of more than a page. */

@@ -2,11 +2,8 @@
  * are those of one that does not, to the last bit, and it holds as many bytes less as the plan says. timeout:
  * 120 */
 #include "made_up.h"
-#include "support.h"
 
 #include <string.h>
-
-static esp_error error;
 
 enum { LAYERS = 4, SMALL_VOCAB = 97, LARGE_VOCAB = 66000, TEAM_PROMPTS = 24, PROMPTS = 3, CHILDREN = 4 };
 
@@ -18,29 +15,12 @@ typedef struct {
 } variant;
 
 static model_config shape_of(const variant *v) {
-    return (model_config){.architecture = "LlamaForCausalLM",
-                          .vocab = v->vocab,
-                          .width = 128,
-                          .feed_forward = 96,
-                          .context = 512,
-                          .layers = LAYERS,
-                          .heads = 4,
-                          .kv_heads = 2,
-                          .head_width = 32,
-                          .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_PLAIN, .theta = 10000, .factor = 1},
-                          .tied = true,
-                          .bos = 0,
-                          .eos = 1};
+    return made_up_shape(v->vocab, LAYERS, 4, 2, 32);
 }
 
 static model *make_model(const variant *v, bool recompute) {
     model_config shape = shape_of(v);
-    compute *c;
-    model *m;
-    OK(compute_new(&c, v->kind, v->act, v->threads, &error));
-    OK(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true, .recompute = recompute}, 5,
-                    &error));
+    model *m = made_up_model(&shape, v->kind, v->act, v->threads, recompute);
     assert_int_equal(m->team.threads > 0, v->vocab == SMALL_VOCAB);
     return m;
 }

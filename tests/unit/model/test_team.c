@@ -2,35 +2,15 @@
  * from any number of threads, nothing left from a tree before. Pieces of parallel_run are done once each. */
 #include "base/parallel.h"
 #include "made_up.h"
-#include "support.h"
 
 #include <math.h>
 #include <string.h>
 
-static esp_error error;
-
 enum { VOCAB = 97, PROMPTS = 9, CHILDREN = 5 };
 
 static model *make_model(int threads) {
-    model_config shape = {.architecture = "LlamaForCausalLM",
-                          .vocab = VOCAB,
-                          .width = 64,
-                          .feed_forward = 96,
-                          .context = 512,
-                          .layers = 2,
-                          .heads = 4,
-                          .kv_heads = 2,
-                          .head_width = 16,
-                          .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_PLAIN, .theta = 10000, .factor = 1},
-                          .tied = true,
-                          .bos = 0,
-                          .eos = 1};
-    compute *c;
-    model *m;
-    OK(compute_new(&c, "cpu", DTYPE_F32, threads, &error));
-    OK(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true}, 5, &error));
-    return m;
+    model_config shape = made_up_shape(VOCAB, 2, 4, 2, 16);
+    return made_up_model(&shape, "cpu", DTYPE_F32, threads, false);
 }
 
 /* What all begin with, prompts, and below each some answers that go on in two ways: 2,000 tokens and more. */
