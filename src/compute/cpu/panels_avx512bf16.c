@@ -50,28 +50,19 @@ typedef struct {
     panel_result result;
 } sums_out;
 
-INLINE __mmask16 lanes_of(const sums_out *c, int vector) {
-    return first_lanes(c->columns - vector * WORDS);
-}
-
-INLINE void put_sums(const sums_out *c, int r, int vector, __m512 sum) {
-    __mmask16 lanes = lanes_of(c, vector);
-    int64_t at = r * c->row + vector * WORDS;
-    if (c->result == PANEL_NARROW) {
-        _mm256_mask_storeu_epi16((uint16_t *)c->at + at, lanes, (__m256i)_mm512_cvtneps_pbh(sum));
-        return;
-    }
-    float *to = (float *)c->at + at;
-    if (c->result == PANEL_ADD) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, to), sum);
-    _mm512_mask_storeu_ps(to, lanes, sum);
-}
-
-/* What memory is asked for during a tile: some lines of the next panel with each pair, or what will be read
- * after the product. */
+/* What memory is asked for during a tile. */
+typedef enum {
+    FETCH_NOTHING,
+    FETCH_SHARE, /* a share of the next panel: that many bytes with each pair as others leave for this tile */
+    FETCH_SHARE_AND_LATER, /* that, and what will be read after the product */
+    FETCH_PANEL,           /* all of the next panel */
+    FETCHES
+} fetch_kind;
 typedef struct {
-    int lines;
+    fetch_kind kind;
     const char *at;
-    panel_fetch *later; /* NULL: nothing of that */
+    int64_t step; /* bytes a pair, of a share */
+    panel_fetch *later;
 } tile_fetch;
 
 /* The next PANEL_FETCH bytes; NULL where there are no more. */
@@ -85,66 +76,115 @@ INLINE const char *take_piece(panel_fetch *f) {
     return at;
 }
 
-INLINE void tile(const int rows, const int lines, const bool later, int64_t pairs, const left_rows *a,
+/* The loops over rows and vectors are unrolled by order: what GCC unrolls by itself it unrolls too late to
+ * keep the sums in registers from the first to the last. */
+#define EACH_ROW(r, rows) _Pragma("GCC unroll 12") for (int r = 0; r < (rows); r++)
+#define EACH_VECTOR(v)    _Pragma("GCC unroll 2") for (int v = 0; v < VECTORS; v++)
+
+INLINE void begin_sums(const int rows, const sums_out *c, const __mmask16 *lanes, __m512 (*sum)[VECTORS]) {
+    EACH_ROW(r, rows)
+    EACH_VECTOR(v) sum[r][v] = _mm512_setzero_ps();
+    if (c->result == PANEL_GO_ON) EACH_ROW(r, rows)
+    EACH_VECTOR(v)
+    sum[r][v] = _mm512_maskz_loadu_ps(lanes[v], (const float *)c->at + r * c->row + v * WORDS);
+}
+
+INLINE void put_sums(const int rows, const sums_out *c, const __mmask16 *lanes, __m512 (*sum)[VECTORS]) {
+    if (c->result == PANEL_NARROW) {
+        uint16_t *to = c->at;
+        EACH_ROW(r, rows)
+        EACH_VECTOR(v)
+        _mm256_mask_storeu_epi16(to + r * c->row + v * WORDS, lanes[v],
+                                 (__m256i)_mm512_cvtneps_pbh(sum[r][v]));
+        return;
+    }
+    float *to = c->at;
+    if (c->result == PANEL_ADD) EACH_ROW(r, rows)
+    EACH_VECTOR(v)
+    sum[r][v] = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes[v], to + r * c->row + v * WORDS), sum[r][v]);
+    EACH_ROW(r, rows)
+    EACH_VECTOR(v) _mm512_mask_storeu_ps(to + r * c->row + v * WORDS, lanes[v], sum[r][v]);
+}
+
+/* Rows are read from a pointer for every ROWS_A_POINTER of them, at which it and one or two rows behind it
+ * are one address each: all pointers stay in registers. */
+enum { ROWS_A_POINTER = 3, POINTERS = (PANEL_ROWS + ROWS_A_POINTER - 1) / ROWS_A_POINTER };
+#define EACH_POINTER(g, rows)                                                                                \
+    _Pragma("GCC unroll 4") for (int g = 0; g < ((rows) + ROWS_A_POINTER - 1) / ROWS_A_POINTER; g++)
+
+INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const left_rows *a,
                  const uint32_t *panel, const tile_fetch *f, const sums_out *c) {
+    enum {
+        LATER_PAIRS = 2 * PANEL_FETCH / LINE
+    }; /* a line every other pair: more at a time would hold up loads */
+    const __mmask16 lanes[VECTORS] = {first_lanes(c->columns), first_lanes(c->columns - WORDS)};
     __m512 sum[PANEL_ROWS][VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECTORS; v++)
-            sum[r][v] =
-                c->result == PANEL_GO_ON
-                    ? _mm512_maskz_loadu_ps(lanes_of(c, v), (const float *)c->at + r * c->row + v * WORDS)
-                    : _mm512_setzero_ps();
-    const word *left = a->at;
-    const char *ahead = f->at;
+    const word *left[POINTERS];
+    const int64_t row = a->row, step = a->step;
+    const char *ahead = f->at, *later = NULL;
+    begin_sums(rows, c, lanes, sum);
+    EACH_POINTER(g, rows) left[g] = a->at + g * ROWS_A_POINTER * row;
     for (int64_t done = 0, stop; done < pairs; done = stop) {
-        stop = later ? smaller(pairs, done + PANEL_FETCH / LINE) : pairs;
-        if (later) ahead = take_piece(f->later);
-        if (later && !ahead) ahead = (const char *)c->at; /* no more: anything that is there */
-        for (int64_t i = done; i < stop; i++, left += a->step, panel += PANEL_COLUMNS) {
+        stop = pairs;
+        if (kind == FETCH_SHARE_AND_LATER) {
+            stop = smaller(pairs, done + LATER_PAIRS);
+            later = take_piece(f->later);
+            if (!later) later = (const char *)c->at; /* no more: anything that is there */
+        }
+        for (int64_t i = done; i < stop; i++, panel += PANEL_COLUMNS) {
             __m512bh right[VECTORS];
-            for (int v = 0; v < VECTORS; v++) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
-            for (int l = 0; l < lines; l++, ahead += LINE) _mm_prefetch(ahead, _MM_HINT_T0);
-            if (later) {
+            EACH_VECTOR(v) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
+            if (kind == FETCH_PANEL) {
                 _mm_prefetch(ahead, _MM_HINT_T1);
-                ahead += LINE;
+                _mm_prefetch(ahead + LINE, _MM_HINT_T1);
+                ahead += 2 * LINE;
+            } else if (kind != FETCH_NOTHING) {
+                _mm_prefetch(ahead, _MM_HINT_T0);
+                ahead += f->step;
             }
-            for (int r = 0; r < rows; r++) {
-                __m512bh pair = (__m512bh)_mm512_set1_epi32((int)left[r * a->row]);
-                for (int v = 0; v < VECTORS; v++) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+            if (kind == FETCH_SHARE_AND_LATER) {
+                _mm_prefetch(later, _MM_HINT_T1);
+                later += LINE / 2;
+            }
+            EACH_ROW(r, rows) {
+                __m512bh pair =
+                    (__m512bh)_mm512_set1_epi32((int)left[r / ROWS_A_POINTER][r % ROWS_A_POINTER * row]);
+                EACH_VECTOR(v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+            }
+            EACH_POINTER(g, rows) {
+                left[g] += step;
+                __asm__("" : "+r"(left[g])); /* a pointer each, not one and the rows' distances from it */
             }
         }
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < VECTORS; v++) put_sums(c, r, v, sum[r][v]);
+    put_sums(rows, c, lanes, sum);
 }
 
-#define ROWS_AHEAD(R)                                                                                        \
-    case R:                                                                                                  \
-        if (f->later)                                                                                        \
-            tile(R, 0, true, pairs, a, panel, f, c);                                                         \
-        else if (f->lines == 0)                                                                              \
-            tile(R, 0, false, pairs, a, panel, f, c);                                                        \
-        else if (f->lines == 1)                                                                              \
-            tile(R, 1, false, pairs, a, panel, f, c);                                                        \
-        else                                                                                                 \
-            tile(R, 2, false, pairs, a, panel, f, c);                                                        \
-        break;
+#define ROWS(R)                                                                                              \
+    case R *FETCHES + FETCH_NOTHING:                                                                         \
+        return tile(R, FETCH_NOTHING, pairs, a, panel, f, c);                                                \
+    case R *FETCHES + FETCH_SHARE:                                                                           \
+        return tile(R, FETCH_SHARE, pairs, a, panel, f, c);                                                  \
+    case R *FETCHES + FETCH_SHARE_AND_LATER:                                                                 \
+        return tile(R, FETCH_SHARE_AND_LATER, pairs, a, panel, f, c);                                        \
+    case R *FETCHES + FETCH_PANEL:                                                                           \
+        return tile(R, FETCH_PANEL, pairs, a, panel, f, c);
 
 static void any_tile(int rows, int64_t pairs, const left_rows *a, const uint32_t *panel, const tile_fetch *f,
                      const sums_out *c) {
-    switch (rows) {
-        ROWS_AHEAD(1)
-        ROWS_AHEAD(2)
-        ROWS_AHEAD(3)
-        ROWS_AHEAD(4)
-        ROWS_AHEAD(5)
-        ROWS_AHEAD(6)
-        ROWS_AHEAD(7)
-        ROWS_AHEAD(8)
-        ROWS_AHEAD(9)
-        ROWS_AHEAD(10)
-        ROWS_AHEAD(11)
-        ROWS_AHEAD(12)
+    switch (rows * FETCHES + (int)f->kind) {
+        ROWS(1)
+        ROWS(2)
+        ROWS(3)
+        ROWS(4)
+        ROWS(5)
+        ROWS(6)
+        ROWS(7)
+        ROWS(8)
+        ROWS(9)
+        ROWS(10)
+        ROWS(11)
+        ROWS(12)
     }
 }
 
@@ -170,6 +210,20 @@ INLINE void fetch_sums(const sums_out *c, int64_t rows, size_t size) {
             __builtin_prefetch((char *)c->at + (size_t)(r * c->row) * size + byte, 1);
 }
 
+/* Each of a panel's groups asks for as much of the next as every other: a burst would fill the few places
+ * that a core has for lines on their way, and its own loads would wait. */
+INLINE tile_fetch next_panel(const tile_walk *w, const uint32_t *next, int64_t group) {
+    if (!w->fetch) return (tile_fetch){.kind = FETCH_NOTHING};
+    if (w->groups == 1) return (tile_fetch){.kind = FETCH_PANEL, .at = (const char *)next};
+    int64_t step = (2 * LINE + w->groups - 1) / w->groups;
+    tile_fetch f = {.kind = FETCH_SHARE, .at = (const char *)next + group * w->pairs * step, .step = step};
+    if (w->groups > 2 && w->later && w->later->next < w->later->count) {
+        f.kind = FETCH_SHARE_AND_LATER;
+        f.later = w->later;
+    }
+    return f;
+}
+
 static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
     size_t size = w->c.result == PANEL_NARROW ? 2 : 4;
     for (int64_t u = begin; u < end; u++) {
@@ -182,10 +236,7 @@ static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
         c.columns = (int)smaller(PANEL_COLUMNS, w->n - first);
         fetch_sums(&c, rows, size);
         const uint32_t *panel = w->panels + p * w->panel_step;
-        /* The next panel comes while the first groups are at work on this one. */
-        tile_fetch f = {.lines = !w->fetch ? 0 : w->groups == 1 ? 2 : g < 2 ? 1 : 0};
-        f.at = (const char *)(panel + w->panel_step) + (f.lines == 1 ? g * w->pairs * LINE : 0);
-        if (f.lines == 0 && w->later && w->later->next < w->later->count) f.later = w->later;
+        tile_fetch f = next_panel(w, panel + w->panel_step, g);
         any_tile((int)rows, w->pairs, &a, panel, &f, &c);
     }
 }
