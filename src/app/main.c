@@ -73,18 +73,26 @@ static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *er
     return show(found, all, error);
 }
 
-/* How long the threads of a parallel region turn on the spot for each other before they sleep. libgomp's own
- * 300,000 turns are 7 ms here, more than a slice of the scheduler: whatever else runs on the machine then
- * holds up every region for a slice, and two such programs side by side hardly move. A thousand turns, 25 us,
- * bridge what lies between regions (docs/speed.md). libgomp looks at the environment once, before main, so
- * the program begins again with it set; whoever has set something keeps it. */
-static void spin_briefly(char **argv) {
+/* What libraries read from the environment once, before main, so that the program begins again with it set.
+ *
+ * GOMP_SPINCOUNT: how long the threads of a parallel region turn on the spot for each other before they
+ * sleep. libgomp's own 300,000 turns are 7 ms here, more than a slice of the scheduler: whatever else runs on
+ * the machine then holds up every region for a slice, and two such programs side by side hardly move. A
+ * thousand turns, 25 us, bridge what lies between regions (docs/speed.md).
+ *
+ * GLIBC_TUNABLES: weights are a few hundred blocks of a megabyte or so, which lie in malloc's heap; in huge
+ * pages, reading them from end to end does not wait for the pages' addresses. Another libc does not know it.
+ *
+ * Whoever has set something keeps it. */
+static void begin_with_environment(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
-    if (setenv("GOMP_SPINCOUNT", "1000", 0) == 0) execv("/proc/self/exe", argv);
+    if (setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) == 0 &&
+        setenv("GOMP_SPINCOUNT", "1000", 0) == 0)
+        execv("/proc/self/exe", argv);
 } /* still here: there is no /proc, and the program goes on as it is */
 
 int main(int argc, char **argv) {
-    spin_briefly(argv);
+    begin_with_environment(argv);
     cli_verb table[VERBS];
     const cli_verb *found = NULL;
     esp_error error = {0};

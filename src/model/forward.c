@@ -53,7 +53,8 @@ static esp_status tapes_need(model *m, const layer_pass *p, esp_error *error) {
 }
 
 /* Lets the products up to a layer's attention ask memory for its keys and values, where they are in a cache.
- */
+ * Not before the last product of the layer before: what was fetched earlier was often gone from the
+ * processor's cache, which others use too, when attention came to it. */
 static void attention_ahead(model *m, const layer_pass *p, int layer) {
     const model_config *c = &m->config;
     if (p->k && layer < c->layers)
@@ -136,7 +137,6 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     if (q.rows == 0) return 0;
     ops->attention(be, c->heads, c->kv_heads, c->head_width, q.spans, q.span_count, q.segments, t->q.at, k, v,
                    t->attended.at, p->keep ? t->lse.at : NULL);
-    attention_ahead(m, p, l + 1);
     ops->linear_forward(be, layer->out, q.rows, t->attended.at, x, DTYPE_F32, true);
     return q.rows;
 }
@@ -152,8 +152,10 @@ static void feed_forward_hidden(model *m, int64_t rows, const model_layer *layer
     ops->swiglu(be, rows, c->feed_forward, t->gate_up.at, t->hidden.at);
 }
 
-static void feed_forward_block(model *m, int64_t rows, const model_layer *layer, layer_tape *t, float *x) {
+static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
+    const model_layer *layer = &m->layers[l];
     feed_forward_hidden(m, rows, layer, t, x);
+    attention_ahead(m, p, l + 1);
     m->compute->ops->linear_forward(m->compute, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
 }
 
@@ -175,7 +177,7 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
         if (p->keep) memcpy(m->x_in[l].at, x, residual);
         rows = attention_block(m, p, l, t, x);
         if (p->keep) memcpy(t->x_mid.at, x, residual);
-        if (rows > 0) feed_forward_block(m, rows, &m->layers[l], t, x);
+        if (rows > 0) feed_forward_block(m, p, l, rows, t, x);
     }
     if (rows > p->read_count) pick_rows(p, c->width, x);
     m->tokens_computed += T;

@@ -36,7 +36,7 @@ typedef enum {
     PANEL_NARROW, /* c = a b, bf16 */
 } panel_result;
 
-/* Memory that will be read soon. While a product has nothing of its own to wait for, it asks for the pieces
+/* Memory that will be read soon. A product of many rows, which memory does not hold up, asks for the pieces
  * in their order, PANEL_FETCH bytes at a time; `next` is the first that is not asked for. One to a thread. */
 typedef struct {
     const char *at;

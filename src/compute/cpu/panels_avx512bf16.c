@@ -114,9 +114,8 @@ enum { ROWS_A_POINTER = 3, POINTERS = (PANEL_ROWS + ROWS_A_POINTER - 1) / ROWS_A
 
 INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const left_rows *a,
                  const uint32_t *panel, const tile_fetch *f, const sums_out *c) {
-    enum {
-        LATER_PAIRS = 2 * PANEL_FETCH / LINE
-    }; /* a line every other pair: more at a time would hold up loads */
+    /* Two lines every three pairs: many at a time would hold up loads. */
+    enum { LATER_STEP = 2 * LINE / 3 + 1, LATER_PAIRS = PANEL_FETCH / LATER_STEP + 1 };
     const __mmask16 lanes[VECTORS] = {first_lanes(c->columns), first_lanes(c->columns - WORDS)};
     __m512 sum[PANEL_ROWS][VECTORS];
     const word *left[POINTERS];
@@ -144,7 +143,7 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
             }
             if (kind == FETCH_SHARE_AND_LATER) {
                 _mm_prefetch(later, _MM_HINT_T1);
-                later += LINE / 2;
+                later += LATER_STEP;
             }
             EACH_ROW(r, rows) {
                 __m512bh pair =
