@@ -53,7 +53,7 @@ typedef struct {
 /* What memory is asked for during a tile. */
 typedef enum {
     FETCH_NOTHING,
-    FETCH_SHARE, /* a share of the next panel: that many bytes with each pair as others leave for this tile */
+    FETCH_SHARE,           /* a part of the next panel, some bytes with each pair */
     FETCH_SHARE_AND_LATER, /* that, and what will be read after the product */
     FETCH_PANEL,           /* all of the next panel */
     FETCHES
@@ -82,28 +82,32 @@ INLINE const char *take_piece(panel_fetch *f) {
 #define EACH_VECTOR(v)    _Pragma("GCC unroll 2") for (int v = 0; v < VECTORS; v++)
 
 INLINE void begin_sums(const int rows, const sums_out *c, const __mmask16 *lanes, __m512 (*sum)[VECTORS]) {
-    EACH_ROW(r, rows)
-    EACH_VECTOR(v) sum[r][v] = _mm512_setzero_ps();
-    if (c->result == PANEL_GO_ON) EACH_ROW(r, rows)
-    EACH_VECTOR(v)
-    sum[r][v] = _mm512_maskz_loadu_ps(lanes[v], (const float *)c->at + r * c->row + v * WORDS);
+    EACH_ROW (r, rows)
+        EACH_VECTOR (v) sum[r][v] = _mm512_setzero_ps();
+    if (c->result != PANEL_GO_ON) return;
+    EACH_ROW (r, rows)
+        EACH_VECTOR (v)
+            sum[r][v] = _mm512_maskz_loadu_ps(lanes[v], (const float *)c->at + r * c->row + v * WORDS);
 }
 
 INLINE void put_sums(const int rows, const sums_out *c, const __mmask16 *lanes, __m512 (*sum)[VECTORS]) {
     if (c->result == PANEL_NARROW) {
         uint16_t *to = c->at;
-        EACH_ROW(r, rows)
-        EACH_VECTOR(v)
-        _mm256_mask_storeu_epi16(to + r * c->row + v * WORDS, lanes[v],
-                                 (__m256i)_mm512_cvtneps_pbh(sum[r][v]));
+        EACH_ROW (r, rows)
+            EACH_VECTOR (v)
+                _mm256_mask_storeu_epi16(to + r * c->row + v * WORDS, lanes[v],
+                                         (__m256i)_mm512_cvtneps_pbh(sum[r][v]));
         return;
     }
     float *to = c->at;
-    if (c->result == PANEL_ADD) EACH_ROW(r, rows)
-    EACH_VECTOR(v)
-    sum[r][v] = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes[v], to + r * c->row + v * WORDS), sum[r][v]);
-    EACH_ROW(r, rows)
-    EACH_VECTOR(v) _mm512_mask_storeu_ps(to + r * c->row + v * WORDS, lanes[v], sum[r][v]);
+    if (c->result == PANEL_ADD) {
+        EACH_ROW (r, rows)
+            EACH_VECTOR (v)
+                sum[r][v] =
+                    _mm512_add_ps(_mm512_maskz_loadu_ps(lanes[v], to + r * c->row + v * WORDS), sum[r][v]);
+    }
+    EACH_ROW (r, rows)
+        EACH_VECTOR (v) _mm512_mask_storeu_ps(to + r * c->row + v * WORDS, lanes[v], sum[r][v]);
 }
 
 /* Rows are read from a pointer for every ROWS_A_POINTER of them, at which it and one or two rows behind it
@@ -122,7 +126,7 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
     const int64_t row = a->row, step = a->step;
     const char *ahead = f->at, *later = NULL;
     begin_sums(rows, c, lanes, sum);
-    EACH_POINTER(g, rows) left[g] = a->at + g * ROWS_A_POINTER * row;
+    EACH_POINTER (g, rows) left[g] = a->at + g * ROWS_A_POINTER * row;
     for (int64_t done = 0, stop; done < pairs; done = stop) {
         stop = pairs;
         if (kind == FETCH_SHARE_AND_LATER) {
@@ -132,7 +136,7 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
         }
         for (int64_t i = done; i < stop; i++, panel += PANEL_COLUMNS) {
             __m512bh right[VECTORS];
-            EACH_VECTOR(v) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
+            EACH_VECTOR (v) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
             if (kind == FETCH_PANEL) {
                 _mm_prefetch(ahead, _MM_HINT_T1);
                 _mm_prefetch(ahead + LINE, _MM_HINT_T1);
@@ -145,12 +149,12 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
                 _mm_prefetch(later, _MM_HINT_T1);
                 later += LATER_STEP;
             }
-            EACH_ROW(r, rows) {
+            EACH_ROW (r, rows) {
                 __m512bh pair =
                     (__m512bh)_mm512_set1_epi32((int)left[r / ROWS_A_POINTER][r % ROWS_A_POINTER * row]);
-                EACH_VECTOR(v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
+                EACH_VECTOR (v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], pair, right[v]);
             }
-            EACH_POINTER(g, rows) {
+            EACH_POINTER (g, rows) {
                 left[g] += step;
                 __asm__("" : "+r"(left[g])); /* a pointer each, not one and the rows' distances from it */
             }
