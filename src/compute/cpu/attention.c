@@ -16,15 +16,10 @@ enum {
     PART_QUERIES = 64,  /* fewer parts where they would have fewer queries than this */
 };
 
-/* Queries first .. first + count - 1 of a span, or the only ones of `count` spans that share their first
- * segments. */
+/* Queries first .. first + count - 1 of a span. */
 typedef struct {
     int64_t span;
     int first, count;
-    bool many_spans;
-    int32_t shared_segments, shared;
-    int64_t cost;   /* block_cost; of the forward pass alone, as `before` */
-    int64_t before; /* of all heads of the blocks before it */
 } query_block;
 
 typedef struct {
@@ -33,40 +28,9 @@ typedef struct {
     int rows; /* of the largest */
 } query_blocks;
 
-/* How many leading segments, at most `most`, two spans have in common; their keys in *keys. */
-static int32_t common_segments(const attention_span *a, const attention_span *b,
-                               const attention_segment *segments, int32_t most, int32_t *keys) {
-    int32_t n = 0;
-    for (*keys = 0; n < most && n < b->segments; n++) {
-        const attention_segment *x = &segments[a->first_segment + n], *y = &segments[b->first_segment + n];
-        if (x->slot != y->slot || x->count != y->count) break;
-        *keys += x->count;
-    }
-    return n;
-}
-
-/* Spans of one query from *b's on that share enough keys with its span to read them together: siblings in a
- * search. The own keys of a query are never shared. */
-static void join_spans(const attention_span *spans, int64_t span_count, const attention_segment *segments,
-                       int most, query_block *b) {
-    const attention_span *first = &spans[b->span];
-    int32_t common = first->segments - 1, shared = first->context;
-    while (b->count < most && b->span + b->count < span_count) {
-        const attention_span *next = &spans[b->span + b->count];
-        int32_t keys, n = common_segments(first, next, segments, common, &keys);
-        if (next->queries != 1 || n >= next->segments || keys < ATTENTION_KEYS || keys < shared / 2) break;
-        common = n;
-        shared = keys;
-        b->count++;
-    }
-    b->many_spans = b->count > 1;
-    b->shared_segments = common;
-    b->shared = shared;
-}
-
-/* The spans' queries in blocks. `join`: also blocks of many spans. */
-static bool cut_queries(compute *c, int group, const attention_span *spans, int64_t span_count,
-                        const attention_segment *segments, int rows, bool join, query_blocks *blocks) {
+/* The spans' queries in blocks of at most `rows` rows, of a span as even as can be. */
+static bool cut_queries(compute *c, int group, const attention_span *spans, int64_t span_count, int rows,
+                        query_blocks *blocks) {
     int size = rows / group > 0 ? rows / group : 1;
     int64_t most = 0;
     for (int64_t s = 0; s < span_count; s++) most += (spans[s].queries + size - 1) / size;
@@ -74,18 +38,12 @@ static bool cut_queries(compute *c, int group, const attention_span *spans, int6
     blocks->rows = size * group;
     blocks->at = cpu_scratch(c, SCRATCH_UNITS, (size_t)most * sizeof(query_block));
     if (!blocks->at) return false;
-    for (int64_t s = 0; s < span_count;) {
-        for (int first = 0; first < spans[s].queries; first += size) {
-            int left = spans[s].queries - first;
-            blocks->at[blocks->count++] =
-                (query_block){.span = s, .first = first, .count = left < size ? left : size};
+    for (int64_t s = 0; s < span_count; s++) {
+        int n = spans[s].queries, parts = (n + size - 1) / size;
+        for (int part = 0; part < parts; part++) {
+            int first = n * part / parts, end = n * (part + 1) / parts;
+            blocks->at[blocks->count++] = (query_block){.span = s, .first = first, .count = end - first};
         }
-        if (join && spans[s].queries == 1) {
-            query_block *last = &blocks->at[blocks->count - 1];
-            join_spans(spans, span_count, segments, size, last);
-            s += last->count;
-        } else
-            s++;
     }
     return true;
 }
@@ -99,81 +57,98 @@ static attention_unit block_unit(const attention_unit *all, const query_block *b
     unit.kv_head_count = 1;
     unit.first = b->first;
     unit.count = b->count;
-    unit.many_spans = b->many_spans;
-    unit.shared_segments = b->shared_segments;
-    unit.shared = b->shared;
     unit.scratch = scratch;
     return unit;
 }
 
 /* A decoding step reads keys once each, in pieces too short for the processor to see a stream in: they are
  * asked for while the block before is worked on. */
-static void fetch_ahead(const compute *c, const query_block *b, const attention_span *spans,
-                        const attention_segment *segments, int64_t row_width, const void *k, const void *v) {
+static void fetch_ahead(const compute *c, const attention_span *span, const attention_segment *segments,
+                        int64_t row_width, const void *k, const void *v) {
     int64_t row = row_width * (int64_t)dtype_size(c->act), left = AHEAD_KEYS;
-    for (int s = 0; s < (b->many_spans ? b->count : 1); s++) {
-        const attention_span *span = &spans[b->span + s];
-        for (int32_t i = s ? b->shared_segments : 0; i < span->segments && left > 0; i++) {
-            const attention_segment *piece = &segments[span->first_segment + i];
-            int64_t keys = piece->count < left ? piece->count : left;
-            for (int64_t at = 0; at < keys * row; at += LINE_BYTES) {
-                __builtin_prefetch((const char *)k + piece->slot * row + at);
-                __builtin_prefetch((const char *)v + piece->slot * row + at);
-            }
-            left -= keys;
+    for (int32_t i = 0; i < span->segments && left > 0; i++) {
+        const attention_segment *piece = &segments[span->first_segment + i];
+        int64_t keys = piece->count < left ? piece->count : left;
+        for (int64_t at = 0; at < keys * row; at += LINE_BYTES) {
+            __builtin_prefetch((const char *)k + piece->slot * row + at);
+            __builtin_prefetch((const char *)v + piece->slot * row + at);
         }
+        left -= keys;
     }
 }
 
-/* About how long a block takes, for one key/value head: fetching a key, and a product with it for every row.
- */
-static int64_t block_cost(const query_block *b, const attention_span *spans, int group) {
-    enum { FETCH = 5 }; /* of a key, in rows; measured on Zen 5 */
-    const attention_span *span = &spans[b->span];
-    int64_t rows = (int64_t)b->count * group;
-    if (!b->many_spans) return (span->context - span->queries + b->first + b->count) * (FETCH + rows);
-    int64_t cost = b->shared * (FETCH + rows);
-    for (int i = 0; i < b->count; i++) cost += (span[i].context - b->shared) * (FETCH + group);
-    return cost;
-}
-
-/* Who does what of a forward pass: units of work are the heads of keys and values of the first block, then
- * of the second, and each thread has a stretch of them that costs as much as every other's. The heads of a
- * block that are one thread's are taken together, as their keys lie side by side. */
+/* A thread's part of some units of work: those from `next` on, taken by it in their order, and by others that
+ * have come to the end of theirs. */
 typedef struct {
-    query_blocks blocks;
-    int kv_heads;
-    int64_t total; /* cost of all units */
-} attention_plan;
+    _Alignas(LINE_BYTES) int64_t next;
+    int64_t end;
+} unit_stretch;
 
-static bool plan_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                           int64_t span_count, const attention_segment *segments, attention_plan *plan) {
-    int group = heads / kv_heads;
+/* The units of a forward pass. First the large ones, so that threads end together: a block of many queries is
+ * a unit for each head of keys and values, and one head's blocks come one after another, as neighbours often
+ * read the same keys; the last queries of a span before its first, which see fewer keys. Then blocks of one
+ * query, with all heads, whose keys lie side by side, or a unit for each head where there would be few. */
+typedef struct {
+    query_blocks blocks;    /* those of many queries first */
+    int64_t many, large;    /* of them; their units */
+    int kv_heads, together; /* heads of a unit behind those */
+    unit_stretch *stretch;  /* [large, small][threads] */
+} attention_queue;
+
+typedef struct {
+    const query_block *block;
+    int kv_head, kv_heads;
+} queued_unit;
+
+static bool queue_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+                            int64_t span_count, attention_queue *q) {
+    enum { UNITS_A_THREAD = 4 }; /* fewer would not come out even */
     bool wide = head_width % WIDE_HEAD == 0;
-    if (!cut_queries(c, group, spans, span_count, segments, wide ? WIDE_ROWS : UNIT_ROWS, true,
-                     &plan->blocks))
+    query_blocks cut;
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, wide ? WIDE_ROWS : UNIT_ROWS, &cut))
         return false;
-    plan->kv_heads = kv_heads;
-    plan->total = 0;
-    for (int64_t b = 0; b < plan->blocks.count; b++) {
-        plan->blocks.at[b].before = plan->total;
-        plan->blocks.at[b].cost = block_cost(&plan->blocks.at[b], spans, group);
-        plan->total += plan->blocks.at[b].cost * kv_heads;
+    size_t stretches = 2 * (size_t)c->threads * sizeof(unit_stretch);
+    char *room = cpu_scratch(c, SCRATCH_QUEUE, stretches + (size_t)cut.count * sizeof *cut.at);
+    if (!room) return false;
+    *q = (attention_queue){.blocks = cut, .kv_heads = kv_heads, .stretch = (unit_stretch *)(void *)room};
+    q->blocks.at = (query_block *)(void *)(room + stretches);
+    for (int64_t b = 0; b < cut.count; b++) q->many += cut.at[b].count > 1;
+    int64_t to_many = q->many, to_one = q->many;
+    for (int64_t b = 0; b < cut.count; b++)
+        q->blocks.at[cut.at[b].count > 1 ? --to_many : to_one++] = cut.at[b];
+    int64_t ones = cut.count - q->many;
+    q->together = ones >= UNITS_A_THREAD * c->threads ? kv_heads : 1;
+    q->large = q->many * kv_heads;
+    int64_t small = ones * (kv_heads / q->together);
+    for (int thread = 0; thread < c->threads; thread++) {
+        unit_stretch *large = &q->stretch[thread], *rest = large + c->threads;
+        cpu_part(q->large, 1, thread, c->threads, &large->next, &large->end);
+        cpu_part(small, 1, thread, c->threads, &rest->next, &rest->end);
+        rest->next += q->large;
+        rest->end += q->large;
     }
     return true;
 }
 
-/* The first of a block's heads that lie behind `cost`, by their middle. */
-static int head_behind(const attention_plan *plan, const query_block *b, int64_t cost) {
-    if (cost <= b->before) return 0;
-    int64_t head = (2 * (cost - b->before) + b->cost) / (2 * b->cost);
-    return head < plan->kv_heads ? (int)head : plan->kv_heads;
+static queued_unit unit_at(const attention_queue *q, int64_t u) {
+    if (u < q->large) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
+    int64_t parts = q->kv_heads / q->together, behind = u - q->large;
+    return (queued_unit){&q->blocks.at[q->many + behind / parts], (int)(behind % parts), q->together};
 }
 
-/* The heads of a block that are a thread's: [*first, *first + the result). */
-static int heads_of(const attention_plan *plan, const query_block *b, int thread, int threads, int *first) {
-    *first = head_behind(plan, b, plan->total * thread / threads);
-    return head_behind(plan, b, plan->total * (thread + 1) / threads) - *first;
+/* A unit for the thread, and the one that it will most likely be given next (block NULL: none); false where
+ * all are taken. */
+static bool take_unit(attention_queue *q, int thread, int threads, queued_unit *now, queued_unit *then) {
+    for (int i = 0; i < 2 * threads; i++) {
+        unit_stretch *s = &q->stretch[i / threads * threads + (thread + i) % threads];
+        if (__atomic_load_n(&s->next, __ATOMIC_RELAXED) >= s->end) continue;
+        int64_t u = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
+        if (u >= s->end) continue;
+        *now = unit_at(q, u);
+        *then = u + 1 < s->end ? unit_at(q, u + 1) : (queued_unit){.block = NULL};
+        return true;
+    }
+    return false;
 }
 
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
@@ -189,33 +164,42 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
                                 .k = k,
                                 .v = v};
     bool wide = head_width % WIDE_HEAD == 0;
-    attention_plan plan;
+    attention_queue queue;
     state_of(c)->fetch = NULL;
-    if (!plan_attention(c, heads, kv_heads, head_width, spans, span_count, segments, &plan)) return;
-    const query_blocks *blocks = &plan.blocks;
-    size_t each = kernels->attention_scratch(blocks->rows, kv_heads, head_width, false) + 64;
+    if (!queue_attention(c, heads, kv_heads, head_width, spans, span_count, &queue)) return;
+    size_t each = kernels->attention_scratch(queue.blocks.rows, kv_heads, head_width, false) + 64;
     float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
     if (!scratch) return;
 #pragma omp parallel num_threads(c->threads)
     {
-        int thread = omp_get_thread_num(), threads = omp_get_num_threads(), first;
-        float *own = scratch + each * (size_t)thread;
-        for (int64_t b = 0; b < blocks->count; b++) {
-            int count = heads_of(&plan, &blocks->at[b], thread, threads, &first);
-            if (count == 0) continue;
-            attention_unit unit = block_unit(&all, &blocks->at[b], spans, first, own);
-            bool more = b + 1 < blocks->count;
+        int thread = omp_get_thread_num();
+        queued_unit now, then;
+        while (take_unit(&queue, thread, c->threads, &now, &then)) {
+            attention_unit unit =
+                block_unit(&all, now.block, spans, now.kv_head, scratch + each * (size_t)thread);
             if (wide) {
-                unit.kv_head_count = count;
-                if (more) unit.then = &spans[blocks->at[b + 1].span];
+                unit.kv_head_count = now.kv_heads;
+                if (then.block) unit.then = &spans[then.block->span];
                 kernels->attention(&unit, out, lse);
                 continue;
             }
-            if (more && count == kv_heads)
-                fetch_ahead(c, &blocks->at[b + 1], spans, segments, (int64_t)kv_heads * head_width, k, v);
-            for (; unit.kv_head < first + count; unit.kv_head++) kernels->attention(&unit, out, lse);
+            if (then.block && now.kv_heads == kv_heads)
+                fetch_ahead(c, &spans[then.block->span], segments, (int64_t)kv_heads * head_width, k, v);
+            for (; unit.kv_head < now.kv_head + now.kv_heads; unit.kv_head++)
+                kernels->attention(&unit, out, lse);
         }
     }
+}
+
+/* How many leading segments two spans have in common. */
+static int32_t common_segments(const attention_span *a, const attention_span *b,
+                               const attention_segment *segments) {
+    int32_t n = 0;
+    for (; n < a->segments && n < b->segments; n++) {
+        const attention_segment *x = &segments[a->first_segment + n], *y = &segments[b->first_segment + n];
+        if (x->slot != y->slot || x->count != y->count) break;
+    }
+    return n;
 }
 
 /* Adds a span's rows of k and v, `row` bytes each, to what is fetched, but for leading segments that the span
@@ -223,7 +207,7 @@ void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const at
 static int64_t fetch_span(panel_fetch *f, const attention_span *span, const attention_span *last,
                           const attention_segment *segments, int64_t row, int64_t most, const char *k,
                           const char *v) {
-    int32_t keys, known = last ? common_segments(last, span, segments, last->segments, &keys) : 0;
+    int32_t known = last ? common_segments(last, span, segments) : 0;
     int64_t sum = 0;
     for (int32_t i = known; i < span->segments && sum < most; i++) {
         const attention_segment *g = &segments[span->first_segment + i];
@@ -238,31 +222,23 @@ static int64_t fetch_span(panel_fetch *f, const attention_span *span, const atte
 void cpu_attention_ahead(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                          int64_t span_count, const attention_segment *segments, const void *k,
                          const void *v) {
+    (void)heads;
     cpu_state *s = state_of(c);
-    attention_plan plan;
     s->fetch = NULL;
-    if (!s->panels || !plan_attention(c, heads, kv_heads, head_width, spans, span_count, segments, &plan))
-        return;
-    int64_t pieces = 0, row = (int64_t)kv_heads * head_width * (int64_t)dtype_size(c->act);
+    if (!s->panels) return;
+    int64_t pieces = 0, row = (int64_t)kv_heads * head_width * (int64_t)dtype_size(c->act), begin, end;
     for (int64_t i = 0; i < span_count; i++) pieces += 2 * spans[i].segments;
     size_t lists = (size_t)c->threads * sizeof(panel_fetch);
     panel_fetch *fetch = cpu_scratch(c, SCRATCH_FETCH, lists + (size_t)pieces * sizeof(panel_piece));
     if (!fetch) return;
     panel_piece *piece = (panel_piece *)(void *)((char *)fetch + lists);
-    int64_t b = 0;
     for (int thread = 0; thread < c->threads; thread++) {
-        const attention_span *last = NULL;
-        int64_t room = s->fetch_most / c->threads, end = plan.total * (thread + 1) / c->threads;
+        int64_t room = s->fetch_most / c->threads;
         fetch[thread] = (panel_fetch){.pieces = piece};
-        /* A block that two threads share is asked for by the first of them. */
-        for (; b < plan.blocks.count && plan.blocks.at[b].before < end; b++) {
-            const query_block *block = &plan.blocks.at[b];
-            for (int i = 0; i < (block->many_spans ? block->count : 1); i++) {
-                const attention_span *span = &spans[block->span + i];
-                if (span != last) room -= fetch_span(&fetch[thread], span, last, segments, row, room, k, v);
-                last = span;
-            }
-        }
+        cpu_part(span_count, 1, thread, c->threads, &begin, &end);
+        for (int64_t i = begin; i < end; i++)
+            room -= fetch_span(&fetch[thread], &spans[i], i > begin ? &spans[i - 1] : NULL, segments, row,
+                               room, k, v);
         piece += fetch[thread].count;
     }
     s->fetch = fetch;
@@ -312,9 +288,7 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                                 .k = k,
                                 .v = v};
     query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, segments, UNIT_ROWS, false, &blocks) ||
-        blocks.count == 0)
-        return;
+    if (!cut_queries(c, heads / kv_heads, spans, span_count, UNIT_ROWS, &blocks) || blocks.count == 0) return;
     int64_t first, last, queries = 0;
     touched_rows(spans, span_count, segments, &first, &last);
     for (int64_t s = 0; s < span_count; s++) queries += spans[s].queries;

@@ -12,6 +12,7 @@ enum cpu_scratch_use {
     SCRATCH_WIDE_Y,
     SCRATCH_WEIGHT,  /* weights on their way into packed form */
     SCRATCH_UNITS,   /* a list of units of work */
+    SCRATCH_QUEUE,   /* and the same in the order in which they are taken */
     SCRATCH_THREADS, /* a piece for each thread */
     SCRATCH_GRADIENT,
     SCRATCH_ROWS, /* gathered rows of hidden states */

@@ -11,10 +11,8 @@ enum {
     WIDE_HEAD = 64,      /* heads whose width is a multiple of it have kernels of their own */
 };
 
-/* What a part of an attention reads: some key/value heads, and either `count` consecutive queries of one
- * span, or the only queries of `count` spans, one behind the other, whose first `shared_segments` are the
- * same and hold `shared` keys (the forward pass reads those once for all). A row is a query and a head of the
- * group: there are `count` times `group`. */
+/* What a part of an attention reads: some key/value heads, and some consecutive queries of a span. A row is a
+ * query and a head of the group: there are `count` times `group`. */
 typedef struct {
     dtype act;
     int heads, kv_heads, head_width;
@@ -25,8 +23,6 @@ typedef struct {
     int kv_head,
         kv_head_count; /* the heads of keys and values; only wide heads are taken several at a time */
     int first, count;  /* queries first .. first + count - 1 of the span */
-    bool many_spans;
-    int32_t shared_segments, shared;
     const attention_span *then; /* what this thread will most likely be given next, or NULL */
     float *scratch;             /* attention_scratch floats */
 } attention_unit;
