@@ -10,6 +10,7 @@
 #define OPERATIONS(X)                                                                                        \
     X(linear_set, COMPUTE_OTHER)                                                                             \
     X(linear_forward, COMPUTE_PRODUCTS)                                                                      \
+    X(linear_swiglu, COMPUTE_PRODUCTS)                                                                       \
     X(linear_backward_input, COMPUTE_PRODUCTS)                                                               \
     X(linear_backward_weight, COMPUTE_PRODUCTS)                                                              \
     X(embed_gather, COMPUTE_OTHER)                                                                           \
@@ -87,6 +88,9 @@ CLOCKED(linear_set, (compute * c, linear *l, const float *w), (c, l, w))
 CLOCKED(linear_forward,
         (compute * c, const linear *l, int64_t m, const void *x, void *y, dtype y_type, bool accumulate),
         (c, l, m, x, y, y_type, accumulate))
+CLOCKED(linear_swiglu,
+        (compute * c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep, void *h),
+        (c, l, m, x, gate_up, keep, h))
 CLOCKED(linear_backward_input, (compute * c, const linear *l, int64_t m, const void *dy, float *dx),
         (c, l, m, dy, dx))
 CLOCKED(linear_backward_weight,

@@ -25,6 +25,7 @@ typedef struct linear linear; /* a weight matrix [out, in] in the form its backe
 enum {
     LINEAR_BACKWARD = 1, /* linear_backward_input will be called */
     LINEAR_ROWS = 2,     /* embed_gather will be called */
+    LINEAR_GATED = 4,    /* linear_swiglu will be called, and linear_forward will not */
 };
 
 /* Keys and values that a group of query tokens attends to. Query tokens first_query .. first_query + queries
@@ -83,6 +84,10 @@ typedef struct compute_ops {
      * accumulate needs f32. */
     void (*linear_forward)(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
                            bool accumulate);
+    /* h (act, [m, out / 2]) = silu(gate) * up, where gate_up (act, [m, out]: gate then up) = x W^T. gate_up
+     * is room for it, and holds it afterwards only where `keep`. */
+    void (*linear_swiglu)(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
+                          void *h);
     /* dx[m, in] = dy[m, out] W, f32. */
     void (*linear_backward_input)(compute *c, const linear *l, int64_t m, const void *dy, float *dx);
     /* dw[out, in] += dy[m, out]^T x[m, in]; dy and x are act, dw f32. */

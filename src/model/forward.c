@@ -142,19 +142,18 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
 }
 
 /* The MLP up to its last product. */
-static void feed_forward_hidden(model *m, int64_t rows, const model_layer *layer, layer_tape *t,
+static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_layer *layer, layer_tape *t,
                                 const float *x) {
     const model_config *c = &m->config;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     ops->rmsnorm(be, rows, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
-    ops->linear_forward(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, be->act, false);
-    ops->swiglu(be, rows, c->feed_forward, t->gate_up.at, t->hidden.at);
+    ops->linear_swiglu(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, keep, t->hidden.at);
 }
 
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
     const model_layer *layer = &m->layers[l];
-    feed_forward_hidden(m, rows, layer, t, x);
+    feed_forward_hidden(m, rows, p->keep, layer, t, x);
     attention_ahead(m, p, l + 1);
     m->compute->ops->linear_forward(m->compute, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
 }
@@ -191,7 +190,7 @@ layer_tape *model_layer_again(model *m, const layer_pass *p, int l) {
     float *x = t->x_mid.at;
     memcpy(x, m->x_in[l].at, (size_t)(p->tokens * m->config.width) * 4);
     attention_block(m, p, l, t, x);
-    feed_forward_hidden(m, p->tokens, &m->layers[l], t, x);
+    feed_forward_hidden(m, p->tokens, true, &m->layers[l], t, x);
     return t;
 }
 

@@ -55,7 +55,7 @@ void model_describe(model *m) {
         add_unit(m, 1, NULL, &layer->norm2, 0);
         add_parameter(m, F, D, "mlp.gate_proj.weight", l);
         add_parameter(m, F, D, "mlp.up_proj.weight", l);
-        add_unit(m, 2, &layer->gate_up, NULL, back);
+        add_unit(m, 2, &layer->gate_up, NULL, back | LINEAR_GATED);
         add_parameter(m, D, F, "mlp.down_proj.weight", l);
         add_unit(m, 1, &layer->down, NULL, back);
     }

@@ -67,6 +67,9 @@ void cpu_linear_set(compute *c, linear *l, const float *w);
 void cpu_linear_free(compute *c, linear *l);
 void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
                         bool accumulate);
+void cpu_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
+                       void *h);
+void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h);
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx);
 void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,
                                 float *dw);

@@ -59,6 +59,7 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     l->blocks = (int)((out + l->block - 1) / l->block);
     if (takes_panels(s, out, in)) {
         if (panel_matrix_new(&l->panels, in, out, &c->failure) != ESP_OK) return l;
+        l->panels->gated = (flags & LINEAR_GATED) && out % PANEL_COLUMNS == 0;
         if (flags & LINEAR_BACKWARD) panel_matrix_new(&l->backward_panels, out, in, &c->failure);
         return rows_new(c, l, flags);
     }
@@ -166,6 +167,18 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
     } else {
         gemm_multiply(s->gemm, l->forward[0], m, x, y, y_type, accumulate, &c->failure);
     }
+}
+
+void cpu_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
+                       void *h) {
+    cpu_state *s = state_of(c);
+    if (m == 0 || c->failure.code != ESP_OK) return;
+    if (l->panels && l->panels->gated) {
+        s->panels->multiply_gated(l->panels, m, x, keep ? gate_up : NULL, h, s->fetch, c->threads);
+        return;
+    }
+    cpu_linear_forward(c, l, m, x, gate_up, c->act, false);
+    if (c->failure.code == ESP_OK) cpu_swiglu(c, m, l->out / 2, gate_up, h);
 }
 
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {

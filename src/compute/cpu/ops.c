@@ -117,7 +117,7 @@ static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int k
     }
 }
 
-static void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {
+void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {
     const cpu_kernels *k = state_of(c)->kernels;
     int64_t size = (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
@@ -199,6 +199,7 @@ static const compute_ops cpu_ops = {
     .linear_set = cpu_linear_set,
     .linear_free = cpu_linear_free,
     .linear_forward = cpu_linear_forward,
+    .linear_swiglu = cpu_linear_swiglu,
     .linear_backward_input = cpu_linear_backward_input,
     .linear_backward_weight = cpu_linear_backward_weight,
     .embed_gather = cpu_embed_gather,

@@ -26,6 +26,7 @@ enum {
 typedef struct {
     int64_t k, n;
     uint32_t *words; /* [panels, k / 2, PANEL_COLUMNS] */
+    bool gated; /* for multiply_gated: a panel holds as many columns of the first half as of the second */
 } panel_matrix;
 
 /* What becomes of a result. */
@@ -34,6 +35,7 @@ typedef enum {
     PANEL_ADD,    /* c += a b, f32 */
     PANEL_GO_ON,  /* the same, but the sum begins with c: more of k */
     PANEL_NARROW, /* c = a b, bf16 */
+    PANEL_GATE,   /* c = silu(a b's first half) * its second, bf16 */
 } panel_result;
 
 /* Memory that will be read soon. A product of many rows, which memory does not hold up, asks for the pieces
@@ -54,6 +56,11 @@ typedef struct {
     /* c[m, n] = a[m, k] b, on `threads` threads. a is bf16. fetch: [threads], or NULL. */
     void (*multiply)(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
                      panel_fetch *fetch, int threads);
+    /* h[m, n / 2] = silu(gate) * up, where gate and up, [m, n / 2] each, are the halves of a b, rounded to
+     * bf16; they are kept in both[m, n] unless it is NULL. b is gated; n / 2 a multiple of PANEL_COLUMNS / 2.
+     */
+    void (*multiply_gated)(const panel_matrix *b, int64_t m, const void *a, void *both, void *h,
+                           panel_fetch *fetch, int threads);
     /* Columns first .. first + n - 1 alone, into c[m, n] (f32), on the calling thread. first is a multiple of
      * PANEL_COLUMNS. */
     void (*multiply_columns)(const panel_matrix *b, int64_t first, int64_t n, int64_t m, const void *a,

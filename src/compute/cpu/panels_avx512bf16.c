@@ -2,12 +2,14 @@
 #include "base/memory.h"
 #include "compute/cpu/panels.h"
 
+#define LANES 16
+#include "compute/cpu/kernels_vector.inc"
+
 #include <immintrin.h>
 #include <omp.h>
-#include <string.h>
 
 enum {
-    WORDS = 16, /* in a vector */
+    WORDS = LANES, /* in a vector */
     VECTORS = PANEL_COLUMNS / WORDS,
     LINE = 64,         /* bytes fetched together */
     CACHE = 640 << 10, /* bytes of a core's cache that one operand may take */
@@ -19,8 +21,6 @@ enum {
 };
 
 typedef uint32_t word __attribute__((may_alias, aligned(2)));
-
-#define INLINE static inline __attribute__((always_inline))
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -48,7 +48,19 @@ typedef struct {
     int64_t row; /* elements */
     int columns;
     panel_result result;
+    uint16_t *both; /* PANEL_GATE: where gate and up are kept, or NULL; rows of 2 row elements */
 } sums_out;
+
+INLINE size_t sum_size(const sums_out *c) {
+    return c->result == PANEL_NARROW || c->result == PANEL_GATE ? 2 : 4;
+}
+/* The same from a row and a column of the result on. */
+INLINE sums_out sums_from(const sums_out *c, int64_t row, int64_t column) {
+    sums_out at = *c;
+    at.at = (char *)c->at + (size_t)(row * c->row + column) * sum_size(c);
+    if (c->both) at.both = c->both + row * 2 * c->row + column;
+    return at;
+}
 
 /* What memory is asked for during a tile. */
 typedef enum {
@@ -90,7 +102,24 @@ INLINE void begin_sums(const int rows, const sums_out *c, const __mmask16 *lanes
             sum[r][v] = _mm512_maskz_loadu_ps(lanes[v], (const float *)c->at + r * c->row + v * WORDS);
 }
 
+/* A panel's first vector gates its second. */
+INLINE void put_gated(const int rows, const sums_out *c, __m512 (*sum)[VECTORS]) {
+    uint16_t *h = c->at;
+    EACH_ROW (r, rows) {
+        vf gate = rounded_to_bf16((vf)sum[r][0]), up = rounded_to_bf16((vf)sum[r][1]);
+        if (c->both) {
+            store_bf16(c->both + r * 2 * c->row, gate);
+            store_bf16(c->both + r * 2 * c->row + c->row, up);
+        }
+        store_bf16(h + r * c->row, gate * sigmoid(DTYPE_BF16, gate) * up);
+    }
+}
+
 INLINE void put_sums(const int rows, const sums_out *c, const __mmask16 *lanes, __m512 (*sum)[VECTORS]) {
+    if (c->result == PANEL_GATE) {
+        put_gated(rows, c, sum);
+        return;
+    }
     if (c->result == PANEL_NARROW) {
         uint16_t *to = c->at;
         EACH_ROW (r, rows)
@@ -207,9 +236,10 @@ typedef struct {
 } tile_walk;
 
 /* The places of the sums are needed when they are there. */
-INLINE void fetch_sums(const sums_out *c, int64_t rows, size_t size) {
+INLINE void fetch_sums(const sums_out *c, int64_t rows) {
+    size_t size = sum_size(c);
     for (int64_t r = 0; r < rows; r++)
-        for (size_t byte = 0; byte < PANEL_COLUMNS * size; byte += LINE)
+        for (size_t byte = 0; byte < (size_t)c->columns * size; byte += LINE)
             __builtin_prefetch((char *)c->at + (size_t)(r * c->row) * size + byte, 1);
 }
 
@@ -228,16 +258,15 @@ INLINE tile_fetch next_panel(const tile_walk *w, const uint32_t *next, int64_t g
 }
 
 static void walk_units(const tile_walk *w, int64_t begin, int64_t end) {
-    size_t size = w->c.result == PANEL_NARROW ? 2 : 4;
+    int64_t width = w->c.result == PANEL_GATE ? WORDS : PANEL_COLUMNS; /* of a panel's result */
     for (int64_t u = begin; u < end; u++) {
-        int64_t p = u / w->groups, g = u % w->groups, first = p * PANEL_COLUMNS;
+        int64_t p = u / w->groups, g = u % w->groups;
         int64_t row = w->m * g / w->groups, rows = w->m * (g + 1) / w->groups - row;
         left_rows a = w->a;
         a.at += row * a.row;
-        sums_out c = w->c;
-        c.at = (char *)c.at + (size_t)(row * c.row + first) * size;
-        c.columns = (int)smaller(PANEL_COLUMNS, w->n - first);
-        fetch_sums(&c, rows, size);
+        sums_out c = sums_from(&w->c, row, p * width);
+        c.columns = (int)smaller(width, w->n - p * PANEL_COLUMNS);
+        fetch_sums(&c, rows);
         const uint32_t *panel = w->panels + p * w->panel_step;
         tile_fetch f = next_panel(w, panel + w->panel_step, g);
         any_tile((int)rows, w->pairs, &a, panel, &f, &c);
@@ -257,24 +286,23 @@ static int64_t block_rows(int64_t m, int64_t k) {
 }
 
 static tile_walk walk_of(const panel_matrix *b, int64_t from, int64_t pairs, int64_t m, const void *a,
-                         void *c, int64_t c_row, panel_result result) {
+                         sums_out c) {
     return (tile_walk){.m = m,
                        .n = b->n,
                        .pairs = pairs,
                        .a = {(const word *)a + from, b->k / 2, 1},
                        .panels = b->words + from * PANEL_COLUMNS,
                        .panel_step = b->k / 2 * PANEL_COLUMNS,
-                       .c = {c, c_row, 0, result},
+                       .c = c,
                        .groups = (m + PANEL_ROWS - 1) / PANEL_ROWS,
                        .fetch = true};
 }
 
 /* Many rows: a thread takes its part of them, which its core wrote before and will read again. Few: it takes
- * its part of the panels, so that each comes from memory once. */
-static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
-                     panel_fetch *fetch, int threads) {
-    int64_t most = result == PANEL_NARROW ? b->k : LONGEST;
-    size_t size = result == PANEL_NARROW ? 2 : 4;
+ * its part of the panels, so that each comes from memory once. A result of bf16 is made in one go. */
+static void multiply_into(const panel_matrix *b, int64_t m, const void *a, const sums_out *c,
+                          panel_fetch *fetch, int threads) {
+    int64_t most = sum_size(c) == 2 ? b->k : LONGEST;
 #pragma omp parallel num_threads(threads)
     {
         int64_t all = omp_get_num_threads(), thread = omp_get_thread_num();
@@ -283,19 +311,30 @@ static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, p
         int64_t block = block_rows(end - begin, smaller(b->k, most));
         for (int64_t from = 0; from < b->k; from += most)
             for (int64_t row = begin; row < end; row += block) {
-                tile_walk w =
-                    walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, end - row),
-                            (const uint16_t *)a + row * b->k, (char *)c + (size_t)(row * b->n) * size, b->n,
-                            from == 0 ? result : PANEL_GO_ON);
+                sums_out to = sums_from(c, row, 0);
+                if (from > 0) to.result = PANEL_GO_ON;
+                tile_walk w = walk_of(b, from / 2, smaller(most, b->k - from) / 2, smaller(block, end - row),
+                                      (const uint16_t *)a + row * b->k, to);
                 if (fetch) w.later = &fetch[thread];
                 walk_part(&w, own_rows ? 0 : thread, own_rows ? 1 : all);
             }
     }
 }
 
+static void multiply(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
+                     panel_fetch *fetch, int threads) {
+    multiply_into(b, m, a, &(sums_out){.at = c, .row = b->n, .result = result}, fetch, threads);
+}
+
+static void multiply_gated(const panel_matrix *b, int64_t m, const void *a, void *both, void *h,
+                           panel_fetch *fetch, int threads) {
+    sums_out c = {.at = h, .row = b->n / 2, .result = PANEL_GATE, .both = both};
+    multiply_into(b, m, a, &c, fetch, threads);
+}
+
 static void multiply_columns(const panel_matrix *b, int64_t first, int64_t n, int64_t m, const void *a,
                              float *c) {
-    tile_walk w = walk_of(b, 0, b->k / 2, m, a, c, n, PANEL_STORE);
+    tile_walk w = walk_of(b, 0, b->k / 2, m, a, (sums_out){.at = c, .row = n, .result = PANEL_STORE});
     w.n = n;
     w.panels += first / PANEL_COLUMNS * w.panel_step;
     walk_part(&w, 0, 1);
@@ -337,6 +376,11 @@ static void pack_turned(const panel_matrix *b, const float *w, int64_t pair, int
         for (int64_t j = 0; j < WORDS; j++) to[i * PANEL_COLUMNS + j] = turned[j][i];
 }
 
+/* The column where vector v of a panel begins. */
+static int64_t panel_column(const panel_matrix *b, int64_t panel, int v) {
+    return b->gated ? v * (b->n / 2) + panel * WORDS : panel * PANEL_COLUMNS + v * WORDS;
+}
+
 static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
     int64_t panels = (b->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS, pairs = b->k / 2;
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -344,7 +388,7 @@ static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
         for (int64_t i = 0; i < pairs; i += plain ? 1 : WORDS)
             for (int v = 0; v < VECTORS; v++) {
                 uint32_t *to = b->words + (p * pairs + i) * PANEL_COLUMNS + v * WORDS;
-                (plain ? pack_plain : pack_turned)(b, w, i, p * PANEL_COLUMNS + v * WORDS, to);
+                (plain ? pack_plain : pack_turned)(b, w, i, panel_column(b, p, v), to);
             }
 }
 
@@ -415,7 +459,7 @@ static void multiply_transposed(int64_t k, int64_t m, int64_t n, const void *a, 
                                  1, LEFT_WIDTH},
                            .panels = right,
                            .panel_step = pairs * PANEL_COLUMNS,
-                           .c = {c + g * PANEL_ROWS * n, n, 0, PANEL_ADD},
+                           .c = {.at = c + g * PANEL_ROWS * n, .row = n, .result = PANEL_ADD},
                            .groups = 1};
             walk_part(&w, 0, 1);
         }
@@ -426,6 +470,7 @@ static void multiply_transposed(int64_t k, int64_t m, int64_t n, const void *a, 
 const panel_products panels_avx512bf16 = {
     .pack = pack,
     .multiply = multiply,
+    .multiply_gated = multiply_gated,
     .multiply_columns = multiply_columns,
     .transposed_room = transposed_room,
     .multiply_transposed = multiply_transposed,

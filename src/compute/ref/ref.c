@@ -170,6 +170,13 @@ static void ref_swiglu(compute *c, int64_t rows, int64_t width, const void *gate
         }
 }
 
+static void ref_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
+                              void *h) {
+    (void)keep;
+    ref_linear_forward(c, l, m, x, gate_up, c->act, false);
+    ref_swiglu(c, m, l->out / 2, gate_up, h);
+}
+
 static void ref_swiglu_backward(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,
                                 void *dgate_up) {
     for (int64_t r = 0; r < rows; r++)
@@ -232,6 +239,7 @@ static const compute_ops ref_ops = {
     .linear_set = ref_linear_set,
     .linear_free = ref_linear_free,
     .linear_forward = ref_linear_forward,
+    .linear_swiglu = ref_linear_swiglu,
     .linear_backward_input = ref_linear_backward_input,
     .linear_backward_weight = ref_linear_backward_weight,
     .embed_gather = ref_embed_gather,

@@ -168,6 +168,38 @@ static void check_linear(pair *p) {
     }
 }
 
+/* The gated product, whether what is gated is kept or not: a matrix too small for panels, and two in panels,
+ * of which the second has a half that is no whole number of vectors. */
+static void check_gated(pair *p) {
+    const int64_t shapes[][2] = {{96, 64}, {448, 302}, {360, 378}};
+    const int64_t rows[] = {1, 13, 64, 300};
+    for (int i = 0; i < 3 * 4; i++) {
+        int64_t out = shapes[i / 4][0], in = shapes[i / 4][1], m = rows[i % 4];
+        float *w = normal(out * in, 0.1);
+        void *x = act_normal(p->act, m * in, 1);
+        linear *a = make_linear(p->ref, out, in, LINEAR_GATED, w);
+        linear *b = make_linear(p->cpu, out, in, LINEAR_GATED | LINEAR_BACKWARD, w);
+        float *both1 = MEM_ARRAY(float, m *out), *both2 = MEM_ARRAY(float, m *out);
+        float *h1 = MEM_ARRAY(float, m *out), *h2 = MEM_ARRAY(float, m *out), *h3 = MEM_ARRAY(float, m *out);
+        p->ref->ops->linear_swiglu(p->ref, a, m, x, both1, true, h1);
+        p->cpu->ops->linear_swiglu(p->cpu, b, m, x, both2, true, h2);
+        same("what linear_swiglu keeps", p->act, both1, both2, m * out, p->act_tolerance);
+        same("linear_swiglu", p->act, h1, h2, m * out / 2, p->act_tolerance);
+        p->cpu->ops->swiglu(p->cpu, m, out / 2, both2, h3);
+        assert_memory_equal(h2, h3, (size_t)(m * out / 2) * dtype_size(p->act));
+        p->cpu->ops->linear_swiglu(p->cpu, b, m, x, both2, false, h3);
+        assert_memory_equal(h2, h3, (size_t)(m * out / 2) * dtype_size(p->act));
+        float *dx1 = MEM_ARRAY(float, m *in), *dx2 = MEM_ARRAY(float, m *in);
+        p->ref->ops->linear_backward_input(p->ref, a, m, both1, dx1);
+        p->cpu->ops->linear_backward_input(p->cpu, b, m, both1, dx2);
+        same("linear_backward_input of a gated matrix", DTYPE_F32, dx1, dx2, m * in, p->f32_tolerance);
+        p->ref->ops->linear_free(p->ref, a);
+        p->cpu->ops->linear_free(p->cpu, b);
+        void *all[] = {w, x, both1, both2, h1, h2, h3, dx1, dx2};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+    }
+}
+
 /* Sums in panels are taken in one order: a row has the same bits alone and among others, on one thread and on
  * two. */
 static void check_panels(pair *p) {
@@ -426,6 +458,11 @@ static void test_linear(void **state) {
     (void)state;
     everywhere(check_linear);
 }
+
+static void test_gated(void **state) {
+    (void)state;
+    everywhere(check_gated);
+}
 static void test_rows(void **state) {
     (void)state;
     everywhere(check_rows);
@@ -482,15 +519,13 @@ static void test_falls_back(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest products[] = {
-        cmocka_unit_test(test_falls_back),
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_panels),
-        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_falls_back), cmocka_unit_test(test_linear), cmocka_unit_test(test_gated),
+        cmocka_unit_test(test_panels),     cmocka_unit_test(test_head),
     };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),       cmocka_unit_test(test_panels), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_attention),    cmocka_unit_test(test_head),   cmocka_unit_test(test_optimizer),
-        cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_linear),    cmocka_unit_test(test_gated),        cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_rows),      cmocka_unit_test(test_attention),    cmocka_unit_test(test_head),
+        cmocka_unit_test(test_optimizer), cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),
     };
     if (argc > 1 && strcmp(argv[1], "products") == 0) return cmocka_run_group_tests(products, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
