@@ -265,6 +265,15 @@ static void keep_best(json_t *best, const json_t *limit) {
     }
 }
 
+/* The rate that a part's figures are held against, of the limits measured somewhere. */
+static double limit_for(const json_t *figures, const char *key, const json_t *limits) {
+    const json_t *read = json_object_get(figures, "share_read");
+    double rate = json_number_value(json_object_get(limits, key));
+    if (!read) return rate;
+    double layers = json_number_value(json_object_get(limits, bench_limit_key(BENCH_LAYERS)));
+    return bench_limit_mixed(layers, rate, json_number_value(read));
+}
+
 /* Holds a part's figures (an object, or an array of them) against the best limit of the run, in place of that
  * of its own process. */
 static void use_best(json_t *figures, const json_t *own, const json_t *best) {
@@ -273,8 +282,7 @@ static void use_best(json_t *figures, const json_t *own, const json_t *best) {
     json_array_foreach(figures, i, row) use_best(row, own, best);
     const char *key = json_string_value(json_object_get(figures, "limit_is"));
     if (!key) return;
-    double times =
-               json_number_value(json_object_get(best, key)) / json_number_value(json_object_get(own, key)),
+    double times = limit_for(figures, key, best) / limit_for(figures, key, own),
            limit = json_number_value(json_object_get(figures, "limit_tokens_per_second")),
            share = json_number_value(json_object_get(figures, "share_of_limit"));
     bench_put(figures, "limit_tokens_per_second", limit * times);

@@ -227,7 +227,8 @@ esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
     bench_put_rate(*out, "problems_per_minute", 60 * (double)b->problems, &laps);
     double computed = json_number_value(json_object_get(*out, "tokens_computed"));
     bench_put_rate(*out, "tokens_computed_per_second", computed, &laps);
-    bench_put_limit(b, *out, BENCH_HEAD, computed / bench_best(&laps));
+    double sampled = json_number_value(json_object_get(*out, "tokens_sampled"));
+    bench_put_limit(b, *out, BENCH_HEAD, sampled / computed, computed / bench_best(&laps));
     return ESP_OK;
 }
 

@@ -35,7 +35,12 @@ for row in d['gemm_limit']['by_rows']:
 seen = [part[when] for part in d['parts'].values() for when in ('limit', 'limit_after') if when in part] + [d['gemm_limit']]
 assert len(seen) == 15 and d['limit'] == {key: max(l[key] for l in seen) for key in d['limit']} and len(d['limit']) == 3
 assert math.isclose(d['prefill']['limit_tokens_per_second'], d['limit']['tokens_per_second'], rel_tol=1e-4)
-assert math.isclose(d['search']['limit_tokens_per_second'], d['limit']['tokens_per_second_with_head'], rel_tol=1e-4)
+assert math.isclose(d['decode'][0]['limit_tokens_per_second'], d['limit']['tokens_per_second_with_head'], rel_tol=1e-4)
+# Of a search's tokens only those sampled go through the head, or stand before one that does.
+read = d['search']['share_read']
+assert math.isclose(read, d['search']['tokens_sampled'] / d['search']['tokens_computed'], rel_tol=1e-4) and 0 < read < 1
+assert math.isclose(1 / d['search']['limit_tokens_per_second'], (1 - read) / d['limit']['tokens_per_second'] +
+                    read / d['limit']['tokens_per_second_with_head'], rel_tol=1e-4)
 assert math.isclose(d['prefill']['share_of_limit'] * d['limit']['tokens_per_second'], d['prefill']['tokens_per_second'],
                     rel_tol=1e-4)
 rated(d['prefill']), timed(d['prefill'])
