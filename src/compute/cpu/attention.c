@@ -131,7 +131,7 @@ static bool queue_attention(compute *c, int heads, int kv_heads, int head_width,
 }
 
 static queued_unit unit_at(const attention_queue *q, int64_t u) {
-    if (u < q->large) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
+    if (q->many > 0 && u < q->large) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
     int64_t parts = q->kv_heads / q->together, behind = u - q->large;
     return (queued_unit){&q->blocks.at[q->many + behind / parts], (int)(behind % parts), q->together};
 }
