@@ -213,17 +213,23 @@ double bench_limit_mixed(double tokens, double tokens_with_head, double read) {
     return 1 / ((1 - read) / tokens + read / tokens_with_head);
 }
 
-void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double read,
-                     double tokens_per_second) {
-    double limit = b->limit.tokens;
-    if (kind == BENCH_HEAD) {
-        limit = bench_limit_mixed(limit, b->limit.tokens_with_head, read);
-        bench_put(object, "share_read", read);
-    }
-    if (kind == BENCH_STEP) limit = b->limit.flops / (6 * (double)model_parameter_count(b->model));
+static void hold_against(json_t *object, bench_limit_kind kind, double limit, double tokens_per_second) {
     json_object_set_new(object, "limit_is", json_string(bench_limit_key(kind)));
     bench_put(object, "limit_tokens_per_second", limit);
     bench_put(object, "share_of_limit", tokens_per_second / limit);
+}
+
+void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double tokens_per_second) {
+    double limit = b->limit.tokens;
+    if (kind == BENCH_HEAD) limit = b->limit.tokens_with_head;
+    if (kind == BENCH_STEP) limit = b->limit.flops / (6 * (double)model_parameter_count(b->model));
+    hold_against(object, kind, limit, tokens_per_second);
+}
+
+void bench_put_mixed_limit(const bench_place *b, json_t *object, double read, double tokens_per_second) {
+    bench_put(object, "share_read", read);
+    hold_against(object, BENCH_HEAD, bench_limit_mixed(b->limit.tokens, b->limit.tokens_with_head, read),
+                 tokens_per_second);
 }
 
 esp_status bench_gemm_limit(bench_place *b, json_t **out, esp_error *error) {
@@ -266,7 +272,7 @@ esp_status bench_load(bench_place *b, json_t **out, esp_error *error) {
 static void put_tokens(const bench_place *b, json_t *object, double tokens, const bench_laps *laps,
                        bench_limit_kind kind, double wall) {
     bench_put_rate(object, "tokens_per_second", tokens, laps);
-    bench_put_limit(b, object, kind, 1, tokens / bench_best(laps));
+    bench_put_limit(b, object, kind, tokens / bench_best(laps));
     json_object_set_new(object, "time", bench_time_shares(b, wall, wall, -1));
 }
 

@@ -47,7 +47,7 @@ esp_status bench_limit_measure(const model_config *config, dtype type, int threa
 /* Which of the limit's figures a rate of tokens is held against. */
 typedef enum {
     BENCH_LAYERS, /* few of the tokens are read */
-    BENCH_HEAD,   /* a share of them is read, through the whole head */
+    BENCH_HEAD,   /* nearly all are read */
     BENCH_STEP,   /* a training step: 6 operations a parameter and token */
 } bench_limit_kind;
 
@@ -81,11 +81,10 @@ json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds,
 double bench_cpu_seconds(void); /* user and system time of this process */
 
 /* "limit_is", "limit_tokens_per_second" and "share_of_limit" of so many tokens a second, by the limit of this
- * process; bench.c puts the best limit of the run in its place. read: the share of the tokens that are read,
- * for BENCH_HEAD, "share_read". */
-void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double read,
-                     double tokens_per_second);
-/* Tokens a second where a share of them is read: of a limit's two rates. */
+ * process; bench.c puts the best limit of the run in its place. */
+void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double tokens_per_second);
+/* The same where a share of the tokens is read ("share_read"): BENCH_LAYERS and BENCH_HEAD in proportion. */
+void bench_put_mixed_limit(const bench_place *b, json_t *object, double read, double tokens_per_second);
 double bench_limit_mixed(double tokens, double tokens_with_head, double read);
 /* What "limit_is" says: a key of the limit. */
 const char *bench_limit_key(bench_limit_kind kind);

@@ -228,7 +228,7 @@ esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
     double computed = json_number_value(json_object_get(*out, "tokens_computed"));
     bench_put_rate(*out, "tokens_computed_per_second", computed, &laps);
     double sampled = json_number_value(json_object_get(*out, "tokens_sampled"));
-    bench_put_limit(b, *out, BENCH_HEAD, sampled / computed, computed / bench_best(&laps));
+    bench_put_mixed_limit(b, *out, sampled / computed, computed / bench_best(&laps));
     return ESP_OK;
 }
 

@@ -93,7 +93,7 @@ static json_t *step_json(const bench_place *b, const batch_report *r, const benc
     bench_put_seconds(out, laps);
     bench_put_rate(out, "tokens_per_second", (double)r->tokens, laps);
     bench_put_rate(out, "tokens_computed_per_second", (double)r->tokens_computed, laps);
-    bench_put_limit(b, out, BENCH_STEP, 1, (double)r->tokens / bench_best(laps));
+    bench_put_limit(b, out, BENCH_STEP, (double)r->tokens / bench_best(laps));
     json_object_set_new(out, "time", bench_time_shares(b, wall, cpu, -1));
     return out;
 }

@@ -130,9 +130,9 @@ CLOCKED(attention_backward,
          const void *out, const float *lse, const float *dout, float *dq, float *dk, float *dv),
         (c, heads, kv_heads, head_width, spans, span_count, segments, q, k, v, out, lse, dout, dq, dk, dv))
 CLOCKED(attention_ahead,
-        (compute * c, int heads, int kv_heads, int head_width, const attention_span *spans,
-         int64_t span_count, const attention_segment *segments, const void *k, const void *v),
-        (c, heads, kv_heads, head_width, spans, span_count, segments, k, v))
+        (compute * c, int kv_heads, int head_width, const attention_span *spans, int64_t span_count,
+         const attention_segment *segments, const void *k, const void *v),
+        (c, kv_heads, head_width, spans, span_count, segments, k, v))
 CLOCKED(swiglu, (compute * c, int64_t rows, int64_t width, const void *gate_up, void *h),
         (c, rows, width, gate_up, h))
 CLOCKED(swiglu_backward,

@@ -133,7 +133,7 @@ typedef struct compute_ops {
 
     /* Says what the next attention will be, of the pools k and v alone: linear_forward may ask memory for
      * their rows meanwhile. Nothing depends on it but time. */
-    void (*attention_ahead)(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+    void (*attention_ahead)(compute *c, int kv_heads, int head_width, const attention_span *spans,
                             int64_t span_count, const attention_segment *segments, const void *k,
                             const void *v);
 

@@ -58,8 +58,8 @@ static esp_status tapes_need(model *m, const layer_pass *p, esp_error *error) {
 static void attention_ahead(model *m, const layer_pass *p, int layer) {
     const model_config *c = &m->config;
     if (p->k && layer < c->layers)
-        m->compute->ops->attention_ahead(m->compute, c->heads, c->kv_heads, c->head_width, p->spans,
-                                         p->span_count, p->segments, p->k[layer], p->v[layer]);
+        m->compute->ops->attention_ahead(m->compute, c->kv_heads, c->head_width, p->spans, p->span_count,
+                                         p->segments, p->k[layer], p->v[layer]);
 }
 
 /* ---- The last layer ---- */

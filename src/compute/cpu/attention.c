@@ -90,7 +90,7 @@ typedef struct {
  * query, with all heads, whose keys lie side by side, or a unit for each head where there would be few. */
 typedef struct {
     query_blocks blocks;    /* those of many queries first */
-    int64_t many, large;    /* of them; their units */
+    int64_t many;           /* of them */
     int kv_heads, together; /* heads of a unit behind those */
     unit_stretch *stretch;  /* [large, small][threads] */
 } attention_queue;
@@ -118,21 +118,20 @@ static bool queue_attention(compute *c, int heads, int kv_heads, int head_width,
         q->blocks.at[cut.at[b].count > 1 ? --to_many : to_one++] = cut.at[b];
     int64_t ones = cut.count - q->many;
     q->together = ones >= UNITS_A_THREAD * c->threads ? kv_heads : 1;
-    q->large = q->many * kv_heads;
-    int64_t small = ones * (kv_heads / q->together);
+    int64_t large = q->many * kv_heads, small = ones * (kv_heads / q->together);
     for (int thread = 0; thread < c->threads; thread++) {
-        unit_stretch *large = &q->stretch[thread], *rest = large + c->threads;
-        cpu_part(q->large, 1, thread, c->threads, &large->next, &large->end);
-        cpu_part(small, 1, thread, c->threads, &rest->next, &rest->end);
-        rest->next += q->large;
-        rest->end += q->large;
+        unit_stretch *first = &q->stretch[thread], *then = first + c->threads;
+        cpu_part(large, 1, thread, c->threads, &first->next, &first->end);
+        cpu_part(small, 1, thread, c->threads, &then->next, &then->end);
+        then->next += large;
+        then->end += large;
     }
     return true;
 }
 
 static queued_unit unit_at(const attention_queue *q, int64_t u) {
-    if (q->many > 0 && u < q->large) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
-    int64_t parts = q->kv_heads / q->together, behind = u - q->large;
+    int64_t behind = u - q->many * q->kv_heads, parts = q->kv_heads / q->together;
+    if (q->many > 0 && behind < 0) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
     return (queued_unit){&q->blocks.at[q->many + behind / parts], (int)(behind % parts), q->together};
 }
 
@@ -219,10 +218,9 @@ static int64_t fetch_span(panel_fetch *f, const attention_span *span, const atte
     return sum;
 }
 
-void cpu_attention_ahead(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+void cpu_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
                          int64_t span_count, const attention_segment *segments, const void *k,
                          const void *v) {
-    (void)heads;
     cpu_state *s = state_of(c);
     s->fetch = NULL;
     if (!s->panels) return;

@@ -77,7 +77,7 @@ void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int
 void cpu_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
                        float *dw);
 
-void cpu_attention_ahead(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
+void cpu_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
                          int64_t span_count, const attention_segment *segments, const void *k, const void *v);
 void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
                    int64_t span_count, const attention_segment *segments, const float *q, const void *k,

@@ -224,10 +224,10 @@ static esp_status ref_share(compute *c, esp_error *error) {
     return ESP_OK;
 }
 
-static void ref_attention_ahead(compute *c, int heads, int kv_heads, int head_width,
-                                const attention_span *spans, int64_t span_count,
-                                const attention_segment *segments, const void *k, const void *v) {
-    (void)c, (void)heads, (void)kv_heads, (void)head_width, (void)spans, (void)span_count, (void)segments;
+static void ref_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
+                                int64_t span_count, const attention_segment *segments, const void *k,
+                                const void *v) {
+    (void)c, (void)kv_heads, (void)head_width, (void)spans, (void)span_count, (void)segments;
     (void)k, (void)v;
 }
 

@@ -188,8 +188,7 @@ static void test_ahead(void **state) {
     linear *matrix = c->ops->linear_new(c, OUT, IN, 0);
     c->ops->linear_set(c, matrix, w);
     for (int ahead = 0; ahead < 2; ahead++) {
-        if (ahead)
-            c->ops->attention_ahead(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, k, v);
+        if (ahead) c->ops->attention_ahead(c, s.kv_heads, s.width, l->spans, l->count, l->segments, k, v);
         for (int64_t rows = 1; rows <= ROWS; rows += rows == 1 ? 39 : 40)
             c->ops->linear_forward(c, matrix, rows, x, y[ahead], DTYPE_F32, false);
         c->ops->attention(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v,
