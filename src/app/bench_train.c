@@ -2,8 +2,8 @@
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "learn/trainer.h"
-#include "run/pairs.h"
-#include "run/recipe.h"
+#include "learn/pairs.h"
+#include "recipe/recipe.h"
 #include "text/chat.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #ifndef ESPALIER_APP_CLI_H
 #define ESPALIER_APP_CLI_H
 
-#include "run/recipe.h"
+#include "recipe/recipe.h"
 
 typedef struct {
     const char *name;        /* "run" */

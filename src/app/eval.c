@@ -3,7 +3,7 @@
 #include "app/output.h"
 #include "app/stop.h"
 #include "app/verbs.h"
-#include "run/evaluate.h"
+#include "eval/evaluate.h"
 
 typedef struct {
     bool results;

@@ -7,7 +7,7 @@
 #include "app/terminal.h"
 #include "app/verbs.h"
 #include "base/clock.h"
-#include "run/run.h"
+#include "loop/run.h"
 #include "view/report.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
 #define ESPALIER_APP_PANEL_H
 
 #include "app/progress.h"
-#include "run/session.h"
+#include "recipe/session.h"
 
 typedef struct panel panel;
 

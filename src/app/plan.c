@@ -2,7 +2,7 @@
 #include "app/observe.h"
 #include "app/output.h"
 #include "app/verbs.h"
-#include "run/plan.h"
+#include "plan/plan.h"
 
 static esp_status print_plan(const plan *p, bool json, esp_error *error) {
     if (json) return output_json(plan_json(p), 6, error);

@@ -4,7 +4,7 @@
 #define ESPALIER_APP_POLICY_H
 
 #include "model/model.h"
-#include "run/options.h"
+#include "base/options.h"
 #include "text/tokenizer.h"
 
 typedef struct {

@@ -4,10 +4,10 @@
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
-#include "run/checkpoint.h"
-#include "run/origin.h"
-#include "run/pairs.h"
-#include "run/recipe.h"
+#include "loop/checkpoint.h"
+#include "loop/origin.h"
+#include "learn/pairs.h"
+#include "recipe/recipe.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include "app/verbs.h"
 #include "formats/json.h"
 #include "policy/scripted.h"
-#include "run/run.h"
+#include "loop/run.h"
 
 typedef enum { SEARCH_LM, SEARCH_SCRIPTED } search_policy;
 

@@ -2,7 +2,7 @@
 #ifndef ESPALIER_APP_SUMMARY_H
 #define ESPALIER_APP_SUMMARY_H
 
-#include "run/outcome.h"
+#include "loop/outcome.h"
 #include "view/display.h"
 
 typedef struct {

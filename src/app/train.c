@@ -7,8 +7,8 @@
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
-#include "run/pairs.h"
-#include "run/recipe_parts.h"
+#include "learn/pairs.h"
+#include "recipe/recipe_parts.h"
 #include "text/chat.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
 #ifndef ESPALIER_VIEW_REPORT_INNER_H
 #define ESPALIER_VIEW_REPORT_INNER_H
 
-#include "run/evaluate.h"
-#include "run/recipe.h"
+#include "eval/evaluate.h"
+#include "recipe/recipe.h"
 #include "store/store.h"
 #include "view/document.h"
 #include "view/report.h"

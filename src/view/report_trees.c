@@ -1,5 +1,5 @@
 /* Trees: which ones go in (view/report.h), and each as compact rows with the replay of its search. */
-#include "run/recipe_parts.h"
+#include "recipe/recipe_parts.h"
 #include "view/replay.h"
 #include "view/report_inner.h"
 

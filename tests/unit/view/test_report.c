@@ -4,8 +4,8 @@
 #include "../search/synthetic.h"
 
 #include "base/file.h"
-#include "run/recipe.h"
-#include "run/recipe_parts.h"
+#include "recipe/recipe.h"
+#include "recipe/recipe_parts.h"
 #include "store/store.h"
 #include "view/report.h"
 

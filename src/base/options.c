@@ -1,0 +1,370 @@
+#include "base/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option *option_by_key(option_table table, const char *key) {
+    for (int i = 0; i < table.count; i++) {
+        if (table.at[i].key && strcmp(table.at[i].key, key) == 0) return &table.at[i];
+    }
+    return NULL;
+}
+
+static bool in_groups(const char *key, const char *groups) {
+    if (!groups || !key) return true;
+    size_t n = strcspn(key, ".");
+    for (const char *g = groups; *g; g += strspn(g, " ")) {
+        size_t length = strcspn(g, " ");
+        if (length == n && strncmp(g, key, n) == 0) return true;
+        g += length;
+    }
+    return false;
+}
+
+/* Whether `flag` is this option's, or its --no- form. */
+static bool has_flag(const option *o, const char *flag, bool *negated) {
+    if (!o->flag) return false;
+    *negated = o->type == OPTION_BOOL && strncmp(flag, "--no-", 5) == 0 && strcmp(flag + 5, o->flag + 2) == 0;
+    return *negated || strcmp(flag, o->flag) == 0;
+}
+
+const option *option_by_flag(option_table table, const char *flag, const char *groups, bool *negated) {
+    bool no;
+    const char *group = groups ? groups : "";
+    do {
+        char one[64];
+        size_t n = strcspn(group, " ");
+        snprintf(one, sizeof one, "%.*s", (int)n, group);
+        for (int i = 0; i < table.count; i++) {
+            if (!in_groups(table.at[i].key, groups ? one : NULL) || !has_flag(&table.at[i], flag, &no))
+                continue;
+            if (negated) *negated = no;
+            return &table.at[i];
+        }
+        group += n;
+        group += strspn(group, " ");
+    } while (*group);
+    return NULL;
+}
+
+int option_meanings(option_table table, const char *flag, const char *groups, const char *between,
+                    text_buffer *out) {
+    int n = 0;
+    bool no;
+    for (int i = 0; i < table.count; i++) {
+        if (!in_groups(table.at[i].key, groups) || !has_flag(&table.at[i], flag, &no)) continue;
+        if (out) text_printf(out, "%s%s", n ? between : "", table.at[i].key);
+        n++;
+    }
+    return n;
+}
+
+/* ---- the nearest name ---- */
+
+/* Edits between two names: insert, delete, replace, or swap neighbours (optimal string alignment). Names are
+ * short; what stands beyond 63 bytes counts as one edit a byte. */
+static int edit_distance(const char *a, const char *b) {
+    enum { LONGEST = 63 };
+    int full_a = (int)strlen(a), full_b = (int)strlen(b);
+    int n = full_a < LONGEST ? full_a : LONGEST, m = full_b < LONGEST ? full_b : LONGEST;
+    int row[3][LONGEST + 1];
+    for (int j = 0; j <= m; j++) row[0][j] = j;
+    for (int i = 1; i <= n; i++) {
+        int *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int best = before[j - 1] + (a[i - 1] != b[j - 1]);
+            if (before[j] + 1 < best) best = before[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && earlier[j - 2] + 1 < best) best = earlier[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[n % 3][m] + (full_a - n) + (full_b - m);
+}
+
+const char *name_nearest(const char *const *names, int n, const char *name) {
+    const char *nearest = NULL;
+    int least = 2 + (int)strlen(name) / 5; /* further than this is another word, not a slip */
+    for (int i = 0; i < n; i++) {
+        int distance = edit_distance(names[i], name);
+        if (distance < least) {
+            least = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+static const char *last_part(const char *key) {
+    const char *dot = strrchr(key, '.');
+    return dot ? dot + 1 : key;
+}
+
+const char *option_nearest_key(option_table table, const char *key) {
+    const char **names = MEM_ARRAY(const char *, table.count + 1);
+    int n = 0;
+    for (int i = 0; i < table.count; i++) {
+        if (table.at[i].key) names[n++] = table.at[i].key;
+    }
+    const char *nearest = name_nearest(names, n, key);
+    if (!nearest ||
+        edit_distance(nearest, key) > 2) { /* the right name in the wrong group is nearer than that */
+        for (int i = 0; i < n; i++) {
+            if (strcmp(last_part(names[i]), last_part(key)) == 0) {
+                nearest = names[i];
+                break;
+            }
+        }
+    }
+    mem_free(names);
+    return nearest;
+}
+
+/* ---- values ---- */
+
+static void number_text(double value, text_buffer *out) {
+    char text[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    text_puts(out, text);
+}
+
+/* A bound as a person writes it: 1000000, not 1e+06. */
+static void bound_text(double value, text_buffer *out) {
+    if (fabs(value) >= 1 && value == floor(value))
+        text_printf(out, "%.0f", value);
+    else
+        number_text(value, out);
+}
+
+static bool has_range(const option *o) {
+    return o->low != 0 || o->high != 0;
+}
+
+void option_wants(const option *o, text_buffer *out) {
+    switch (o->type) {
+    case OPTION_INT:
+        text_puts(out, "a whole number");
+        break;
+    case OPTION_FLOAT:
+        text_puts(out, "a number");
+        break;
+    case OPTION_BOOL:
+        text_puts(out, "true or false");
+        break;
+    case OPTION_STRING:
+        text_puts(out, "text");
+        break;
+    case OPTION_PATH:
+        text_puts(out, "a path");
+        break;
+    case OPTION_ENUM:
+        text_puts(out, "one of ");
+        for (const char *c = o->choices; *c; c++) text_append(out, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
+        break;
+    }
+    if ((o->type != OPTION_INT && o->type != OPTION_FLOAT) || !has_range(o)) return;
+    bool open = (o->marks & OPTION_ABOVE_LOW) != 0;
+    if (isinf(o->high)) {
+        text_puts(out, open ? " above " : " of at least ");
+        bound_text(o->low, out);
+        return;
+    }
+    text_puts(out, open ? " above " : " from ");
+    bound_text(o->low, out);
+    text_puts(out, open ? " up to " : " to ");
+    bound_text(o->high, out);
+}
+
+static bool parse_bool(const char *text, bool *out) {
+    static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no", "off"};
+    for (int i = 0; i < 3; i++) {
+        if (strcasecmp(text, yes[i]) == 0) return *out = true, true;
+        if (strcasecmp(text, no[i]) == 0) return *out = false, true;
+    }
+    return false;
+}
+
+static bool parse_choice(const char *choices, const char *text, int *out) {
+    size_t n = strlen(text);
+    int index = 0;
+    for (const char *c = choices;; index++) {
+        size_t length = strcspn(c, "|");
+        if (length == n && strncmp(c, text, n) == 0) return *out = index, true;
+        if (!c[length]) return false;
+        c += length + 1;
+    }
+}
+
+static bool in_range(const option *o, double value) {
+    if (!has_range(o)) return true;
+    if (o->marks & OPTION_ABOVE_LOW ? value <= o->low : value < o->low) return false;
+    return value <= o->high;
+}
+
+static bool parse_int(const option *o, const char *text, int64_t *out) {
+    char *end;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '-' && text[0] != '+') return false;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || *end || end == text || !in_range(o, (double)value)) return false;
+    *out = value;
+    return true;
+}
+
+static bool parse_float(const option *o, const char *text, double *out) {
+    if (!*text || strspn(text, "0123456789+-.eE") != strlen(text)) return false; /* no hex, no inf, no nan */
+    char *end;
+    double value = strtod(text, &end);
+    if (*end || end == text || !isfinite(value) || !in_range(o, value)) return false;
+    *out = value;
+    return true;
+}
+
+esp_status option_set(const option *o, void *target, const char *text, esp_error *error) {
+    char *field = (char *)target + o->offset;
+    bool fine = true;
+    int64_t integer;
+    double number;
+    bool truth;
+    int choice;
+    switch (o->type) {
+    case OPTION_INT:
+        if ((fine = parse_int(o, text, &integer))) memcpy(field, &integer, sizeof integer);
+        break;
+    case OPTION_FLOAT:
+        if ((fine = parse_float(o, text, &number))) memcpy(field, &number, sizeof number);
+        break;
+    case OPTION_BOOL:
+        if ((fine = parse_bool(text, &truth))) memcpy(field, &truth, sizeof truth);
+        break;
+    case OPTION_ENUM:
+        if ((fine = parse_choice(o->choices, text, &choice))) memcpy(field, &choice, sizeof choice);
+        break;
+    case OPTION_STRING:
+    case OPTION_PATH: {
+        char *old, *copy = mem_strdup(text);
+        memcpy(&old, field, sizeof old);
+        memcpy(field, &copy, sizeof copy);
+        mem_free(old);
+        break;
+    }
+    }
+    if (fine) return ESP_OK;
+    text_buffer wanted = {0};
+    option_wants(o, &wanted);
+    esp_status status = error_fail(error, o->help, "%s must be %s, not \"%.100s\"", o->key ? o->key : o->flag,
+                                   wanted.at, text);
+    text_free(&wanted);
+    return status;
+}
+
+const char *option_choice(const option *o, int value, char *buffer, size_t size) {
+    const char *c = o->choices;
+    for (int i = 0; i < value && *c; i++) {
+        c += strcspn(c, "|");
+        if (*c) c++;
+    }
+    snprintf(buffer, size, "%.*s", (int)strcspn(c, "|"), c);
+    return buffer;
+}
+
+void option_get(const option *o, const void *target, text_buffer *out) {
+    const char *field = (const char *)target + o->offset;
+    int64_t integer;
+    double number;
+    bool truth;
+    int choice;
+    const char *text;
+    char buffer[64];
+    switch (o->type) {
+    case OPTION_INT:
+        memcpy(&integer, field, sizeof integer), text_printf(out, "%lld", (long long)integer);
+        break;
+    case OPTION_FLOAT:
+        memcpy(&number, field, sizeof number), number_text(number, out);
+        break;
+    case OPTION_BOOL:
+        memcpy(&truth, field, sizeof truth), text_puts(out, truth ? "true" : "false");
+        break;
+    case OPTION_ENUM:
+        memcpy(&choice, field, sizeof choice);
+        text_puts(out, option_choice(o, choice, buffer, sizeof buffer));
+        break;
+    case OPTION_STRING:
+    case OPTION_PATH:
+        memcpy(&text, field, sizeof text), text_puts(out, text ? text : "");
+        break;
+    }
+}
+
+void options_defaults(option_table table, void *target) {
+    for (int i = 0; i < table.count; i++) {
+        const option *o = &table.at[i];
+        const char *initial = o->initial;
+        if (!initial && (o->type == OPTION_STRING || o->type == OPTION_PATH)) initial = "";
+        if (initial) (void)option_set(o, target, initial, NULL); /* a test sets every default */
+    }
+}
+
+void options_free(option_table table, void *target) {
+    for (int i = 0; i < table.count; i++) {
+        const option *o = &table.at[i];
+        if (o->type != OPTION_STRING && o->type != OPTION_PATH) continue;
+        char *text, *none = NULL;
+        memcpy(&text, (char *)target + o->offset, sizeof text);
+        memcpy((char *)target + o->offset, &none, sizeof none);
+        mem_free(text);
+    }
+}
+
+/* ---- manual ---- */
+
+/* Words of `text`, wrapped, each line behind `indent` spaces. */
+static void wrapped(const char *text, int indent, int width, text_buffer *out) {
+    int column = 0;
+    for (const char *word = text; *word;) {
+        int n = (int)strcspn(word, " ");
+        if (column && column + 1 + n > width) {
+            text_puts(out, "\n");
+            column = 0;
+        }
+        text_printf(out, "%*s%.*s", column ? 1 : indent, "", n, word);
+        column += (column ? 1 : indent) + n;
+        word += n;
+        word += strspn(word, " ");
+    }
+    text_puts(out, "\n");
+}
+
+static void manual_entry(const option *o, bool with_flag, int width, text_buffer *out) {
+    text_buffer about = {0};
+    text_printf(&about, "%s; ", o->help);
+    option_wants(o, &about);
+    if (o->marks & OPTION_REQUIRED)
+        text_puts(&about, "; required");
+    else if (o->initial && *o->initial)
+        text_printf(&about, " [%s]", o->initial);
+    const char *flag = with_flag && o->flag ? o->flag : "";
+    text_printf(out, "  %s%s%s\n", flag, *flag && o->key ? ", " : "", o->key ? o->key : "");
+    wrapped(about.at, 6, width, out);
+    text_free(&about);
+}
+
+void options_manual(option_table table, const char *groups, int width, text_buffer *out) {
+    for (int i = 0; i < table.count; i++) {
+        const option *o = &table.at[i];
+        if (!in_groups(o->key, groups)) continue;
+        bool one = !groups || !o->flag || option_meanings(table, o->flag, groups, "", NULL) == 1;
+        manual_entry(o, one, width, out);
+    }
+}

@@ -1,0 +1,461 @@
+#include "eval/evaluate.h"
+#include "base/clock.h"
+
+#include "recipe/recipe_parts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Keeps the random numbers of evaluation apart from those of training's searches ("eval"). */
+static const uint64_t evaluation_word = 0x6576616c;
+/* Chains of one call of lm_chains: bounds the memory of their ids and log-probs; a multiple of any useful
+ * batch. */
+enum { CHAINS_AT_ONCE = 4096 };
+/* Room for a prompt of its own beside a chain's tokens in the KV cache. */
+enum { PROMPT_ROOM = 192 };
+
+evaluate_options evaluate_options_of(const recipe *r) {
+    return (evaluate_options){.method = r->eval.method,
+                              .k = r->eval.method == RECIPE_SAMPLE ? r->eval.k : 1,
+                              .temperature = r->eval.temperature,
+                              .max_tokens = r->eval.max_tokens,
+                              .limit = r->eval.limit,
+                              .batch = r->eval.batch,
+                              .seed = (uint64_t)r->run.seed,
+                              .keep_text = true};
+}
+
+int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]) {
+    evaluate_options o = evaluate_options_of(r);
+    recipe_compare search = r->eval.compare_search;
+    int n = 0;
+    o.k = 1;
+    if (r->eval.compare_limit > 0) o.limit = r->eval.compare_limit;
+    if (r->eval.compare_k > 0 && r->eval.method != RECIPE_SAMPLE) {
+        out[n] = o;
+        out[n].method = RECIPE_SAMPLE;
+        out[n++].k = r->eval.compare_k;
+    }
+    o.method = RECIPE_SEARCH;
+    if (search != RECIPE_COMPARE_OFF && r->eval.method != RECIPE_SEARCH) out[n++] = o;
+    o.unjudged = true;
+    if (search == RECIPE_COMPARE_BOTH && r->self_eval.enabled) out[n++] = o;
+    return n;
+}
+
+const char *evaluation_method_name(recipe_method method) {
+    static const char *const names[] = {
+        [RECIPE_GREEDY] = "greedy", [RECIPE_SAMPLE] = "sample", [RECIPE_SEARCH] = "search"};
+    return names[method];
+}
+
+const char *evaluation_set_name(recipe_set set) {
+    return set == RECIPE_SET_DEV ? "dev" : "test";
+}
+
+const char *evaluation_name(const evaluation *e) {
+    return e->unjudged ? "search-unjudged" : evaluation_method_name(e->method);
+}
+
+void evaluation_free(evaluation *e) {
+    for (int64_t i = 0; e->results && i < e->result_count; i++) {
+        mem_free(e->results[i].answer);
+        mem_free(e->results[i].text);
+    }
+    mem_free(e->results);
+    *e = (evaluation){0};
+}
+
+/* ---- running ---- */
+
+typedef struct {
+    session *s;
+    lm_policy *policy;
+    const problem_set *problems;
+    const evaluate_options *options;
+    evaluation *out;
+    judge_scores scores;
+    int64_t done; /* pieces of work before the call at hand */
+} work;
+
+static void progress(void *user, int64_t done, int64_t sampled) {
+    work *w = user;
+    observer_tokens(&w->s->observer, w->out->tokens_sampled + sampled);
+    observer_step(&w->s->observer, w->done + done, "%lld tokens sampled",
+                  (long long)(w->out->tokens_sampled + sampled));
+}
+
+static void tally(evaluation *e, const lm_counts *c) {
+    e->tokens_sampled += c->sampled;
+    e->tokens_judged += c->judged + c->suffixes;
+    e->tokens_computed += c->computed;
+}
+
+static rng_key_t problem_key(const work *w, const problem *p) {
+    return rng_mix(rng_mix(rng_key(w->options->seed), evaluation_word), (uint64_t)p->index);
+}
+
+/* Grades a finished chain; one that is not finished has no answer and is wrong. */
+static evaluation_result grade(const work *w, const problem *p, const char *text, size_t length,
+                               bool finished) {
+    evaluation_result r = {.problem = p->index, .finished = finished};
+    if (finished) {
+        task_answer a = task_extract(w->s->task, text, length);
+        task_grade_result g = task_grade(w->s->task, text, length, p->gold);
+        r.answer = mem_strdup(a.value);
+        r.right = g.correct;
+        task_grade_free(&g);
+        task_answer_free(&a);
+    }
+    return r;
+}
+
+static void keep_text(const work *w, evaluation_result *r, const text_buffer *text) {
+    if (w->options->keep_text) r->text = mem_strndup(text->at ? text->at : "", text->length);
+}
+
+static void take_chain(const work *w, const problem *p, int64_t sample, const lm_chain_job *job,
+                       evaluation_result *out) {
+    *out = grade(w, p, job->text.at, job->text.length, job->finished);
+    out->sample = sample;
+    out->tokens = job->ids.count;
+    keep_text(w, out, &job->text);
+}
+
+/* A problem whose prompt leaves no room for an answer in the model's context is answered wrong. */
+static bool set_aside(work *w, const problem *p, int64_t room, evaluation_result *results) {
+    if (room >= 1) return false;
+    w->out->too_long++;
+    for (int64_t j = 0; j < w->out->per_problem; j++) {
+        results[j] = (evaluation_result){.problem = p->index, .sample = j};
+        bool vote = w->out->method == RECIPE_SEARCH && j == 1;
+        if (!vote) keep_text(w, &results[j], &(text_buffer){0});
+    }
+    return true;
+}
+
+/* Chains of problems first .. first + n - 1. */
+static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error) {
+    const evaluate_options *o = w->options;
+    bool greedy = o->method == RECIPE_GREEDY;
+    int64_t k = w->out->per_problem, count = 0; /* of problems that can be answered */
+    lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * k);
+    token_list *prompts = MEM_ARRAY(token_list, n);
+    int64_t *places = MEM_ARRAY(int64_t, n);
+    esp_status status = ESP_OK;
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        const problem *p = &w->problems->at[i];
+        int64_t room;
+        status = lm_room(w->policy, p, false, false, &room, error);
+        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[i * k])) continue;
+        status = lm_prompt_ids(w->policy, p, &prompts[count], error);
+        for (int64_t j = 0; j < k; j++)
+            jobs[count * k + j] = (lm_chain_job){.prompt = prompts[count].at,
+                                                 .prompt_count = prompts[count].count,
+                                                 .temperature = greedy ? 0 : (float)o->temperature,
+                                                 .key = rng_mix(problem_key(w, p), (uint64_t)j),
+                                                 .max_tokens = (int32_t)o->max_tokens};
+        places[count++] = i;
+    }
+    lm_counts counts = {0};
+    if (status == ESP_OK && count > 0)
+        status = lm_chains(w->policy, jobs, count * k, &counts, progress, w, error);
+    for (int64_t i = 0; i < count * k; i++) {
+        int64_t place = places[i / k];
+        if (status == ESP_OK)
+            take_chain(w, &w->problems->at[place], i % k, &jobs[i], &w->out->results[place * k + i % k]);
+        lm_chain_free(&jobs[i]);
+    }
+    tally(w->out, &counts);
+    w->done += n * k;
+    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
+    mem_free(prompts);
+    mem_free(places);
+    mem_free(jobs);
+    return status;
+}
+
+/* The vote of a tree's visited finished chains, weighted by C. results: of each node, with its answer. */
+static evaluation_result vote(const work *w, const search *s, const evaluation_result *results) {
+    bool judged = search_config_of(s)->judge;
+    int64_t n = 0, space = search_node_count(s);
+    const char **answers = MEM_ARRAY(const char *, space);
+    double *weights = MEM_ARRAY(double, space);
+    int32_t *nodes = MEM_ARRAY(int32_t, space);
+    for (int32_t v = search_next_finished(s, 0); v >= 0; v = search_next_finished(s, v + 1)) {
+        answers[n] = results[v].answer;
+        weights[n] = judged ? search_node_at(s, v).C : 1;
+        nodes[n++] = v;
+        w->out->search.finished_chains++;
+    }
+    int64_t best = metrics_majority(answers, weights, n);
+    evaluation_result r = {.sample = 1};
+    if (best >= 0) {
+        r.answer = mem_strdup(answers[best]);
+        r.right = results[nodes[best]].right;
+        r.finished = true;
+    }
+    mem_free(answers);
+    mem_free(weights);
+    mem_free(nodes);
+    return r;
+}
+
+/* Reads a tree that is done: committed path, vote, and what self-evaluation said of each node. */
+static esp_status take_tree(work *w, const problem *p, const search *s, evaluation_result *out,
+                            esp_error *error) {
+    int32_t nodes = search_node_count(s), top = search_top(s);
+    evaluation_result *results = MEM_ARRAY(evaluation_result, nodes);
+    int8_t *outcomes = MEM_ARRAY(int8_t, nodes);
+    text_buffer text = {0};
+    esp_status status = ESP_OK;
+    bool any = false;
+    for (int32_t v = 0; v < nodes && status == ESP_OK; v++) {
+        search_node node = search_node_at(s, v);
+        bool finished = search_outcome_is_finished(node.outcome);
+        if (!finished && v != top) continue;
+        text_clear(&text);
+        status = lm_path_text(w->policy, s, v, &text, error);
+        if (status != ESP_OK) break;
+        results[v] = grade(w, p, text.at ? text.at : "", text.length, finished);
+        outcomes[v] = (int8_t)(!finished ? 0 : results[v].right ? 1 : -1);
+        any = any || (results[v].right && node.N > 0);
+        if (v != top) continue;
+        out[0] = results[v];
+        out[0].answer = mem_strdup(results[v].answer);
+        out[0].tokens = search_path_ids(s, v, NULL);
+        keep_text(w, &out[0], &text);
+    }
+    if (status == ESP_OK) {
+        out[1] = vote(w, s, results);
+        out[1].problem = p->index;
+        w->out->search.nodes += nodes;
+        w->out->search.any_right += any;
+        judge_scores_add_search(&w->scores, s, outcomes);
+    }
+    for (int32_t v = 0; v < nodes; v++) mem_free(results[v].answer);
+    mem_free(results);
+    mem_free(outcomes);
+    text_free(&text);
+    return status;
+}
+
+/* Trees of problems first .. first + n - 1. */
+static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *error) {
+    search_config config = recipe_inference_config(w->s->recipe);
+    if (w->out->unjudged) config.judge = false;
+    lm_search_job *jobs = MEM_ARRAY(lm_search_job, n);
+    int64_t *places = MEM_ARRAY(int64_t, n), count = 0;
+    esp_status status = ESP_OK;
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        const problem *p = &w->problems->at[i];
+        int64_t room;
+        status = lm_room(w->policy, p, false, config.judge, &room, error);
+        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[2 * i])) continue;
+        jobs[count] = (lm_search_job){.problem = p, .gold_known = false}; /* (3.2) */
+        status = search_new(&jobs[count].search, &config, problem_key(w, p), error);
+        if (status == ESP_OK) places[count++] = i;
+    }
+    if (status == ESP_OK && count > 0) status = lm_search(w->policy, jobs, count, progress, w, error);
+    for (int64_t i = 0; i < count; i++) {
+        if (status == ESP_OK)
+            status = take_tree(w, jobs[i].problem, jobs[i].search, &w->out->results[2 * places[i]], error);
+        tally(w->out, &jobs[i].counts);
+        search_free(jobs[i].search);
+    }
+    w->done += n;
+    mem_free(places);
+    mem_free(jobs);
+    return status;
+}
+
+int64_t evaluate_kv_tokens(const session *s, const evaluate_options *o) {
+    if (o->kv_tokens) return o->kv_tokens;
+    if (o->method == RECIPE_SEARCH) return session_lm_settings(s).kv_tokens;
+    return o->batch * (o->max_tokens + PROMPT_ROOM);
+}
+
+static lm_settings settings_of(const session *s, const evaluate_options *o) {
+    lm_settings set = session_lm_settings(s);
+    set.example = false; /* (3.2) */
+    set.max_sequences = (int32_t)o->batch;
+    set.kv_tokens = evaluate_kv_tokens(s, o);
+    return set;
+}
+
+static esp_status run_all(work *w, esp_error *error) {
+    evaluation *e = w->out;
+    bool searching = e->method == RECIPE_SEARCH;
+    int64_t block = searching ? w->s->recipe->run.wave : CHAINS_AT_ONCE / e->per_problem;
+    if (block < 1) block = 1;
+    for (int64_t first = 0; first < e->problems; first += block) {
+        int64_t n = e->problems - first < block ? e->problems - first : block;
+        ESP_TRY(searching ? run_searches(w, first, n, error) : run_chains(w, first, n, error));
+    }
+    return ESP_OK;
+}
+
+esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
+                           evaluation *out, esp_error *error) {
+    bool search = options->method == RECIPE_SEARCH;
+    *out = (evaluation){.method = options->method,
+                        .unjudged = search && options->unjudged && s->recipe->self_eval.enabled,
+                        .k = options->method == RECIPE_SAMPLE ? options->k : 1,
+                        .problems = problems->count};
+    if (options->limit > 0 && options->limit < out->problems) out->problems = options->limit;
+    if (out->problems == 0)
+        return error_fail(error, "name a file of problems (data.test, --data)", "no problems to evaluate on");
+    out->per_problem = search ? 2 : out->k;
+    work w = {.s = s, .problems = problems, .options = options, .out = out};
+    lm_settings settings = settings_of(s, options);
+    ESP_TRY(lm_new(&w.policy, m, s->tokenizer, s->task, s->chat, &settings, error));
+    out->result_count = out->problems * out->per_problem;
+    out->results = MEM_ARRAY(evaluation_result, out->result_count);
+    double started = clock_seconds();
+    char title[64];
+    snprintf(title, sizeof title, "evaluation by %s", evaluation_name(out));
+    observer_begin(&s->observer, options->method == RECIPE_GREEDY ? "evaluation" : title,
+                   search ? out->problems : out->result_count,
+                   out->result_count == out->problems || search ? "problems" : "chains");
+    esp_status status = run_all(&w, error);
+    if (status == ESP_OK && out->too_long == out->problems)
+        status = error_fail(error, "use a model with a longer context, or shorter problems",
+                            "no problem's prompt leaves room for an answer in the context of %lld tokens "
+                            "(%lld problems)",
+                            (long long)model_context(m), (long long)out->problems);
+    observer_end(&s->observer);
+    out->seconds = clock_seconds() - started;
+    out->search.finished_judged = judge_class_figures(&w.scores.finished);
+    out->search.unfinished_judged = judge_class_figures(&w.scores.unfinished);
+    out->search.auc = judge_scores_auc(&w.scores);
+    judge_scores_free(&w.scores);
+    lm_free(w.policy);
+    if (status == ESP_OK)
+        evaluation_figures(out);
+    else
+        evaluation_free(out);
+    return status;
+}
+
+/* ---- figures ---- */
+
+static double share(int64_t part, int64_t whole) {
+    return whole > 0 ? (double)part / (double)whole : NAN;
+}
+
+static int64_t right_among(const evaluation_result *r, int64_t n) {
+    int64_t c = 0;
+    for (int64_t i = 0; i < n; i++) c += r[i].right;
+    return c;
+}
+
+/* Whether the majority's answer of the first k results is right. */
+static bool majority_right(const evaluation_result *r, int64_t k) {
+    const char **answers = MEM_ARRAY(const char *, k);
+    for (int64_t i = 0; i < k; i++) answers[i] = r[i].answer;
+    int64_t best = metrics_majority(answers, NULL, k);
+    mem_free(answers);
+    return best >= 0 && r[best].right;
+}
+
+/* Wilson's interval of a mean of `n` shares, as if each were one trial: never narrower than that of the mean.
+ */
+static metrics_interval interval_of(double mean, int64_t n) {
+    return metrics_wilson((int64_t)llround(mean * (double)n), n);
+}
+
+static evaluation_point point_at(const evaluation *e, int64_t k) {
+    double pass = 0;
+    int64_t majority = 0;
+    for (int64_t i = 0; i < e->problems; i++) {
+        const evaluation_result *r = &e->results[i * e->per_problem];
+        pass += metrics_pass_at_k(e->k, right_among(r, e->k), k);
+        majority += majority_right(r, k);
+    }
+    evaluation_point p = {
+        .k = k, .pass = pass / (double)e->problems, .majority = share(majority, e->problems)};
+    p.tokens = (double)e->tokens_sampled / (double)e->problems * (double)k / (double)e->k;
+    p.pass_interval = interval_of(p.pass, e->problems);
+    p.majority_interval = metrics_wilson(majority, e->problems);
+    return p;
+}
+
+static void sample_points(evaluation *e) {
+    e->point_count = 0;
+    for (int64_t k = 1;; k *= 2) {
+        bool last = k >= e->k || e->point_count == EVALUATION_POINTS - 1;
+        e->points[e->point_count++] = point_at(e, last ? e->k : k);
+        if (last) return;
+    }
+}
+
+/* The answer that the method gives for a problem. */
+static bool problem_right(const evaluation *e, int64_t problem) {
+    const evaluation_result *r = &e->results[problem * e->per_problem];
+    return e->method == RECIPE_SAMPLE ? majority_right(r, e->k) : r->right;
+}
+
+/* Share of a problem's chains that are right. */
+static double problem_pass(const evaluation *e, int64_t problem) {
+    const evaluation_result *r = &e->results[problem * e->per_problem];
+    return e->method == RECIPE_SAMPLE ? share(right_among(r, e->k), e->k) : r->right;
+}
+
+void evaluation_figures(evaluation *e) {
+    int64_t chains = 0, tokens = 0, finished = 0;
+    e->right = e->search.vote_right = 0;
+    for (int64_t i = 0; i < e->problems; i++) {
+        const evaluation_result *r = &e->results[i * e->per_problem];
+        e->right += problem_right(e, i);
+        int64_t own = e->method == RECIPE_SEARCH ? 1 : e->per_problem;
+        for (int64_t j = 0; j < own; j++) tokens += r[j].tokens, finished += r[j].finished;
+        chains += own;
+        if (e->method == RECIPE_SEARCH) e->search.vote_right += r[1].right;
+    }
+    e->accuracy = share(e->right, e->problems);
+    e->interval = metrics_wilson(e->right, e->problems);
+    e->mean_tokens = share(tokens, chains);
+    e->finished_share = share(finished, chains);
+    if (e->method == RECIPE_SAMPLE) sample_points(e);
+    if (e->method != RECIPE_SEARCH) return;
+    e->search.vote = share(e->search.vote_right, e->problems);
+    e->search.vote_interval = metrics_wilson(e->search.vote_right, e->problems);
+    e->search.any = share(e->search.any_right, e->problems);
+}
+
+/* ---- two policies ---- */
+
+esp_status evaluation_compare(const evaluation *a, const evaluation *b, uint64_t seed,
+                              evaluation_difference *out, esp_error *error) {
+    *out = (evaluation_difference){.problems = a->problems};
+    bool same = a->problems == b->problems;
+    for (int64_t i = 0; i < a->problems && same; i++)
+        same = a->results[i * a->per_problem].problem == b->results[i * b->per_problem].problem;
+    if (!same)
+        return error_fail(error, "evaluate both policies on the same file with the same limit",
+                          "the two evaluations are of different problems (%lld and %lld)",
+                          (long long)a->problems, (long long)b->problems);
+    int64_t n = a->problems;
+    double *values = MEM_ARRAY(double, 4 * n + 1), *pass_a = values + 2 * n, *pass_b = values + 3 * n;
+    for (int64_t i = 0; i < n; i++) {
+        bool right_a = problem_right(a, i), right_b = problem_right(b, i);
+        values[i] = right_a;
+        values[n + i] = right_b;
+        pass_a[i] = problem_pass(a, i);
+        pass_b[i] = problem_pass(b, i);
+        out->only_a += right_a && !right_b;
+        out->only_b += right_b && !right_a;
+    }
+    enum { RESAMPLES = 2000 };
+    rng_key_t key = rng_mix(rng_key(seed), evaluation_word);
+    metrics_difference d = metrics_paired_bootstrap(values, values + n, n, RESAMPLES, key);
+    metrics_difference pass = metrics_paired_bootstrap(pass_a, pass_b, n, RESAMPLES, key);
+    out->difference = d.difference;
+    out->interval = d.interval;
+    out->p = metrics_mcnemar(out->only_a, out->only_b);
+    out->pass_difference = pass.difference;
+    out->pass_interval = pass.interval;
+    mem_free(values);
+    return ESP_OK;
+}

@@ -1,0 +1,132 @@
+/* Evaluation of a policy on problems (METHOD.md 7): greedy chains, k samples, or search at inference. Nothing
+ * gold reaches policy, judge or search (3.2): chains see the question alone, trees are run with outcomes
+ * unknown and a judge without example; what came is graded afterwards. A random number is a function of
+ * (seed, problem's index, sample), so neither the order nor the number of problems, nor the checkpoint,
+ * changes the numbers a problem is given. */
+#ifndef ESPALIER_EVAL_EVALUATE_H
+#define ESPALIER_EVAL_EVALUATE_H
+
+#include "eval/judge_auc.h"
+#include "eval/metrics.h"
+#include "recipe/session.h"
+#include "store/store.h"
+
+#include <jansson.h>
+
+typedef struct {
+    recipe_method method;
+    int64_t k;          /* sample: samples a problem; 1 otherwise */
+    double temperature; /* sample */
+    int64_t max_tokens; /* greedy and sample: tokens of a chain. A search has search.max_chain_tokens */
+    int64_t limit;      /* problems, the first ones; 0: all */
+    int64_t batch;      /* sequences side by side */
+    int64_t kv_tokens;  /* 0: what the batch needs */
+    uint64_t seed;
+    bool keep_text; /* the chains' texts stay in the results */
+    bool unjudged;  /* search: C = 0 (self_eval off), the vote by numbers alone */
+} evaluate_options;
+/* eval.*, run.seed; texts are kept. */
+evaluate_options evaluate_options_of(const recipe *r);
+/* What a run evaluates besides at its two ends (eval.compare_*), without what the evaluation proper does
+ * already: k samples where that one does not sample, search where it does not search, search without
+ * self-evaluation where the recipe has it. Returns how many. */
+enum { EVALUATE_BESIDES = 3 };
+int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
+/* Size of the KV cache that an evaluation makes. */
+int64_t evaluate_kv_tokens(const session *s, const evaluate_options *options);
+
+/* One chain. Search has two a problem: sample 0 is the committed path, sample 1 the answer that the tree's
+ * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
+ * text NULL. */
+typedef struct {
+    int64_t problem; /* index in the data file */
+    int64_t sample;
+    bool right, finished;
+    int64_t tokens;
+    char *answer; /* in the task's one spelling; NULL without */
+    char *text;   /* NULL unless kept */
+} evaluation_result;
+
+/* Of k' samples: mean over problems of the unbiased pass@k' and of the majority's being right over the first
+ * k' samples (maj@k', ties to the earliest answer). Intervals are Wilson's with one trial a problem. */
+typedef struct {
+    int64_t k;
+    double pass, majority;
+    double tokens; /* sampled a problem for so many samples, on the mean of all */
+    metrics_interval pass_interval, majority_interval;
+} evaluation_point;
+
+enum { EVALUATION_POINTS = 16 };
+
+typedef struct {
+    recipe_method method;
+    bool unjudged; /* search without self-evaluation though the recipe has it */
+    int64_t k, problems;
+    int64_t too_long; /* problems whose prompt leaves no room for an answer in the model's context: wrong,
+                         unfinished, of no tokens; all of them: an error. 0 when read from the store */
+    int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
+                        committed   path's */
+    double accuracy;  /* right / problems; for samples that is maj@k */
+    metrics_interval interval;
+    evaluation_point points[EVALUATION_POINTS]; /* sample: k' = 1, 2, 4 ... and k */
+    int64_t point_count;
+    struct {
+        int64_t vote_right; /* problems whose vote is right */
+        double vote;
+        metrics_interval vote_interval;
+        int64_t any_right; /* problems with a visited finished chain that is right */
+        double any;
+        int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
+        judge_auc auc;                                    /* NAN without self-evaluation */
+        judge_figures finished_judged, unfinished_judged; /* no nodes without it */
+    } search;
+    double mean_tokens;    /* a chain (greedy, sample; search: a committed path) */
+    double finished_share; /* of those chains */
+    int64_t tokens_sampled, tokens_computed, tokens_judged;
+    double seconds;
+    evaluation_result *results; /* [result_count], by problem in the set's order, then sample */
+    int64_t result_count;
+    int64_t per_problem; /* results a problem: k; 2 for search */
+} evaluation;
+
+/* Evaluates m on problems. Progress goes to the session's observer. On failure (ESP_INTERRUPTED when stopped)
+ * *out holds nothing. */
+esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
+                           evaluation *out, esp_error *error);
+void evaluation_free(evaluation *e);
+/* Fills what follows from results, method, k and per_problem alone: counts, accuracy, points, votes, means.
+ */
+void evaluation_figures(evaluation *e);
+
+const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
+const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
+/* As it stands in the store: "search-unjudged" too. */
+const char *evaluation_name(const evaluation *e);
+/* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
+ * and with what is said of its judge. */
+esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
+                            esp_error *error);
+/* An evaluation from the store: its results and what follows from them; seconds are 0, and so are a search's
+ * nodes and finished chains. method: as evaluation_name. It is an error when there is none. */
+esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
+                           esp_error *error);
+/* The evaluations in the store that the run is judged by: of eval.method on eval.set, by iteration. */
+esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error);
+/* One document; with_results adds a row a chain. New reference. */
+json_t *evaluation_json(const evaluation *e, bool with_results);
+
+/* Two policies on the same problems: a less b. */
+typedef struct {
+    int64_t problems, only_a, only_b; /* right under one alone */
+    double difference;                /* of accuracy */
+    metrics_interval interval;        /* 95%, paired bootstrap of 2,000 */
+    double p;                         /* McNemar's exact */
+    double pass_difference;           /* of pass@1 over all samples; the same as `difference` where k is 1 */
+    metrics_interval pass_interval;
+} evaluation_difference;
+/* Fails where the problems are not the same in the same order. */
+esp_status evaluation_compare(const evaluation *a, const evaluation *b, uint64_t seed,
+                              evaluation_difference *out, esp_error *error);
+json_t *evaluation_difference_json(const evaluation_difference *d);
+
+#endif

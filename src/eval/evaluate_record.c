@@ -1,0 +1,260 @@
+/* Evaluations in the store and as JSON. */
+#include "eval/evaluate.h"
+
+#include "formats/json.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- store ---- */
+
+esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
+                            esp_error *error) {
+    const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
+    bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
+    store_eval row = {.iteration = iteration,
+                      .method = evaluation_name(e),
+                      .set = set,
+                      .k = e->k,
+                      .problems = e->problems,
+                      .right = e->right,
+                      .accuracy = e->accuracy,
+                      .low = e->interval.low,
+                      .high = e->interval.high,
+                      .pass_at_k = sample   ? last->pass
+                                   : search ? e->search.any
+                                            : NAN,
+                      .maj_at_k = sample   ? last->majority
+                                  : search ? e->search.vote
+                                           : NAN,
+                      .tokens_sampled = e->tokens_sampled,
+                      .tokens_computed = e->tokens_computed,
+                      .tokens_judged = e->tokens_judged};
+    store_eval_result *results = MEM_ARRAY(store_eval_result, e->result_count + 1);
+    for (int64_t i = 0; i < e->result_count; i++) {
+        const evaluation_result *r = &e->results[i];
+        results[i] = (store_eval_result){.problem = r->problem,
+                                         .sample = r->sample,
+                                         .right = r->right,
+                                         .finished = r->finished,
+                                         .tokens = r->tokens,
+                                         .answer = r->answer,
+                                         .text = r->text};
+    }
+    esp_status status = store_add_eval(s, &row, results, e->result_count, error);
+    mem_free(results);
+    if (status == ESP_OK && search)
+        status = judge_record(&e->search.finished_judged, &e->search.unfinished_judged, iteration, JUDGE_EVAL,
+                              s, error);
+    return status;
+}
+
+static const store_eval *find_eval(const store_evals *all, int64_t iteration, const char *method,
+                                   const char *set) {
+    for (int64_t i = 0; i < all->count; i++) {
+        const store_eval *e = &all->at[i];
+        if (e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, set) == 0) return e;
+    }
+    return NULL;
+}
+
+static bool method_named(const char *name, evaluation *out) {
+    out->unjudged = strcmp(name, "search-unjudged") == 0;
+    if (out->unjudged) out->method = RECIPE_SEARCH;
+    for (int i = 0; i <= RECIPE_SEARCH && !out->unjudged; i++) {
+        out->method = (recipe_method)i;
+        if (strcmp(name, evaluation_name(out)) == 0) return true;
+    }
+    return out->unjudged;
+}
+
+static void take_results(evaluation *e, const store_eval_results *rows) {
+    e->result_count = rows->count;
+    e->results = MEM_ARRAY(evaluation_result, rows->count + 1);
+    for (int64_t i = 0; i < rows->count; i++) {
+        const store_eval_result *r = &rows->at[i];
+        e->results[i] = (evaluation_result){.problem = r->problem,
+                                            .sample = r->sample,
+                                            .right = r->right,
+                                            .finished = r->finished,
+                                            .tokens = r->tokens,
+                                            .answer = mem_strdup(r->answer),
+                                            .text = mem_strdup(r->text)};
+    }
+}
+
+static esp_status take_eval(evaluation *out, const store_eval *row, const store_eval_results *rows,
+                            esp_error *error) {
+    if (!method_named(row->method, out))
+        return error_fail(error, "read it with the version that wrote it",
+                          "evaluation of iteration %lld: unknown method \"%s\"", (long long)row->iteration,
+                          row->method);
+    out->k = row->k;
+    out->problems = row->problems;
+    out->per_problem = out->method == RECIPE_SEARCH ? 2 : row->k;
+    if (rows->count != out->problems * out->per_problem)
+        return error_fail(error, "evaluate again",
+                          "evaluation of iteration %lld (%s, %s) holds %lld results, not %lld",
+                          (long long)row->iteration, row->method, row->set, (long long)rows->count,
+                          (long long)(out->problems * out->per_problem));
+    take_results(out, rows);
+    out->tokens_sampled = row->tokens_sampled;
+    out->tokens_computed = row->tokens_computed;
+    out->tokens_judged = row->tokens_judged;
+    if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
+        out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
+    out->search.finished_judged = out->search.unfinished_judged = judge_class_figures(&(judge_class){0});
+    out->search.auc = judge_scores_auc(&(judge_scores){0});
+    evaluation_figures(out);
+    return ESP_OK;
+}
+
+/* What is said of the judge of an evaluation by search. */
+static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, esp_error *error) {
+    if (out->method != RECIPE_SEARCH || out->unjudged) return ESP_OK;
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        const store_judgement *row = &rows.at[i];
+        if (row->iteration != iteration || strcmp(row->source, JUDGE_EVAL) != 0) continue;
+        bool finished = strcmp(row->kind, "finished") == 0;
+        judge_figures *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
+        status = judge_figures_read(row, to, error);
+    }
+    out->search.auc = (judge_auc){out->search.finished_judged.auc, out->search.unfinished_judged.auc};
+    STORE_LIST_FREE(&rows);
+    return status;
+}
+
+esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
+                           esp_error *error) {
+    *out = (evaluation){0};
+    store_evals all;
+    ESP_TRY(store_read_evals(s, &all, error));
+    const store_eval *row = find_eval(&all, iteration, method, set);
+    store_eval_results rows = {0};
+    esp_status status = row ? store_read_eval_results(s, iteration, method, set, &rows, error)
+                            : error_fail(error, "see which there are with: espalier report",
+                                         "%s holds no evaluation of iteration %lld by %s on %s",
+                                         store_folder(s), (long long)iteration, method, set);
+    if (status == ESP_OK) {
+        status = take_eval(out, row, &rows, error);
+        if (status == ESP_OK) status = take_judgements(out, s, iteration, error);
+        STORE_LIST_FREE(&rows);
+    }
+    STORE_LIST_FREE(&all);
+    if (status != ESP_OK) evaluation_free(out);
+    return status;
+}
+
+esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error) {
+    const char *method = evaluation_method_name(r->eval.method), *set = evaluation_set_name(r->eval.set);
+    ESP_TRY(store_read_evals(s, out, error));
+    int64_t n = 0;
+    for (int64_t i = 0; i < out->count; i++) {
+        const store_eval *e = &out->at[i];
+        if (strcmp(e->method, method) == 0 && strcmp(e->set, set) == 0) out->at[n++] = *e;
+    }
+    out->count = n;
+    return ESP_OK;
+}
+
+/* ---- JSON ---- */
+
+static json_t *interval(metrics_interval i) {
+    return json_pack("[o, o]", json_real_or_null(i.low), json_real_or_null(i.high));
+}
+
+static json_t *points_json(const evaluation *e) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < e->point_count; i++) {
+        const evaluation_point *p = &e->points[i];
+        json_array_append_new(
+            list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "k", (json_int_t)p->k, "pass",
+                            json_real_or_null(p->pass), "pass_interval", interval(p->pass_interval),
+                            "majority", json_real_or_null(p->majority), "majority_interval",
+                            interval(p->majority_interval), "tokens", json_real_or_null(p->tokens)));
+    }
+    return list;
+}
+
+static json_t *search_json(const evaluation *e) {
+    return json_pack("{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "vote_right",
+                     (json_int_t)e->search.vote_right, "vote", json_real_or_null(e->search.vote),
+                     "vote_interval", interval(e->search.vote_interval), "any_right",
+                     (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
+                     (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains,
+                     "auc_finished", judge_auc_json(e->search.auc.finished), "auc_unfinished",
+                     judge_auc_json(e->search.auc.unfinished), "finished",
+                     judge_figures_json(&e->search.finished_judged), "unfinished",
+                     judge_figures_json(&e->search.unfinished_judged));
+}
+
+/* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */
+static json_t *text_json(const char *text) {
+    if (!text) return json_null();
+    json_t *value = json_string(text);
+    if (value) return value;
+    text_buffer b = {0};
+    for (const char *p = text; *p;) {
+        int n = 1;
+        for (; n <= 4 && memchr(p, 0, (size_t)n) == NULL; n++) {
+            json_t *one = json_stringn(p, (size_t)n);
+            if (!one) continue;
+            json_decref(one);
+            break;
+        }
+        bool fine = n <= 4 && memchr(p, 0, (size_t)n) == NULL;
+        text_append(&b, fine ? p : "\xef\xbf\xbd", fine ? (size_t)n : 3);
+        p += fine ? n : 1;
+    }
+    value = json_stringn(b.at ? b.at : "", b.length);
+    text_free(&b);
+    return value;
+}
+
+static json_t *results_json(const evaluation *e) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < e->result_count; i++) {
+        const evaluation_result *r = &e->results[i];
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I, s:b, s:b, s:I, s:o, s:o}", "problem",
+                                        (json_int_t)r->problem, "sample", (json_int_t)r->sample, "right",
+                                        r->right, "finished", r->finished, "tokens", (json_int_t)r->tokens,
+                                        "answer", text_json(r->answer), "text", text_json(r->text)));
+    }
+    return list;
+}
+
+json_t *evaluation_json(const evaluation *e, bool with_results) {
+    json_t *o =
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e), "k", (json_int_t)e->k,
+                  "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
+                  json_real_or_null(e->accuracy), "interval", interval(e->interval));
+    if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
+        const evaluation_point *last = &e->points[e->point_count - 1];
+        json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));
+        json_object_set_new(o, "pass_at_k", json_real_or_null(last->pass));
+        json_object_set_new(o, "maj_at_k", json_real_or_null(last->majority));
+        json_object_set_new(o, "points", points_json(e));
+    }
+    if (e->method == RECIPE_SEARCH) json_object_set_new(o, "search", search_json(e));
+    if (e->too_long > 0) json_object_set_new(o, "too_long", json_integer(e->too_long));
+    json_object_set_new(o, "mean_tokens", json_real_or_null(e->mean_tokens));
+    json_object_set_new(o, "finished_share", json_real_or_null(e->finished_share));
+    json_object_set_new(o, "tokens_sampled", json_integer(e->tokens_sampled));
+    json_object_set_new(o, "tokens_computed", json_integer(e->tokens_computed));
+    json_object_set_new(o, "tokens_judged", json_integer(e->tokens_judged));
+    json_object_set_new(o, "seconds", json_real_or_null(e->seconds));
+    if (with_results) json_object_set_new(o, "results", results_json(e));
+    return o;
+}
+
+json_t *evaluation_difference_json(const evaluation_difference *d) {
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "problems", (json_int_t)d->problems,
+                     "only_a", (json_int_t)d->only_a, "only_b", (json_int_t)d->only_b, "difference",
+                     json_real_or_null(d->difference), "interval", interval(d->interval), "p",
+                     json_real_or_null(d->p), "pass_difference", json_real_or_null(d->pass_difference),
+                     "pass_interval", interval(d->pass_interval));
+}

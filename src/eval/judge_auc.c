@@ -1,0 +1,220 @@
+#include "eval/judge_auc.h"
+
+#include "formats/json.h"
+
+#include <math.h>
+
+static void class_add(judge_class *c, double confidence, bool positive) {
+    MEM_LIST_PUSH(&c->confidence, confidence);
+    MEM_LIST_PUSH(&c->positive, positive);
+}
+
+void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n) {
+    int64_t *balance = MEM_ARRAY(int64_t, n + 1); /* finished nodes at or below: right ones less wrong ones */
+    for (int64_t i = n - 1; i >= 0; i--) {
+        balance[i] += nodes[i].outcome;
+        if (nodes[i].parent >= 0) balance[nodes[i].parent] += balance[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        if (!nodes[i].judged || nodes[i].parent < 0 || balance[i] == 0) continue;
+        class_add(nodes[i].outcome ? &scores->finished : &scores->unfinished, nodes[i].confidence,
+                  balance[i] > 0);
+    }
+    mem_free(balance);
+}
+
+static int search_outcome_sign(const search_node *v) {
+    switch (v->outcome) {
+    case SEARCH_RIGHT:
+        return 1;
+    case SEARCH_WRONG:
+        return -1;
+    case SEARCH_SCORED:
+        return v->O > 0 ? 1 : v->O < 0 ? -1 : 0;
+    case SEARCH_OPEN:
+    case SEARCH_FINISHED_UNKNOWN:
+    case SEARCH_CUT:
+        break;
+    }
+    return 0;
+}
+
+void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes) {
+    if (!search_config_of(s)->judge) return;
+    int32_t count = search_node_count(s);
+    judge_node *nodes = MEM_ARRAY(judge_node, count);
+    for (int32_t i = 0; i < count; i++) {
+        search_node v = search_node_at(s, i);
+        nodes[i] = (judge_node){.parent = v.parent,
+                                .judged = i > 0,
+                                .outcome = outcomes ? outcomes[i] : search_outcome_sign(&v),
+                                .confidence = v.C};
+    }
+    judge_scores_add(scores, nodes, count);
+    mem_free(nodes);
+}
+
+void judge_scores_add_stored(judge_scores *scores, const store_node *rows, int64_t n) {
+    judge_node *nodes = MEM_ARRAY(judge_node, n + 1);
+    for (int64_t i = 0; i < n; i++) {
+        bool finished = rows[i].flags & STORE_NODE_FINISHED;
+        nodes[i] = (judge_node){.parent = rows[i].parent,
+                                .judged = rows[i].flags & STORE_NODE_JUDGED,
+                                .outcome = !finished ? 0 : (rows[i].outcome > 0) - (rows[i].outcome < 0),
+                                .confidence = rows[i].confidence};
+    }
+    judge_scores_add(scores, nodes, n);
+    mem_free(nodes);
+}
+
+void judge_scores_free(judge_scores *scores) {
+    judge_class *both[] = {&scores->finished, &scores->unfinished};
+    for (int i = 0; i < 2; i++) {
+        MEM_LIST_FREE(&both[i]->confidence);
+        MEM_LIST_FREE(&both[i]->positive);
+    }
+}
+
+static metrics_auc class_area(const judge_class *c) {
+    return metrics_area(c->confidence.at, c->positive.at, c->confidence.count);
+}
+
+judge_auc judge_scores_auc(const judge_scores *scores) {
+    return (judge_auc){.finished = class_area(&scores->finished),
+                       .unfinished = class_area(&scores->unfinished)};
+}
+
+esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error) {
+    store_trees trees;
+    *out = (judge_scores){0};
+    ESP_TRY(store_read_trees(s, iteration, &trees, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < trees.count && status == ESP_OK; i++) {
+        store_nodes nodes;
+        status = store_read_nodes(s, trees.at[i].tree, &nodes, error);
+        if (status != ESP_OK) break;
+        judge_scores_add_stored(out, nodes.at, nodes.count);
+        STORE_LIST_FREE(&nodes);
+    }
+    STORE_LIST_FREE(&trees);
+    if (status != ESP_OK) judge_scores_free(out);
+    return status;
+}
+
+/* ---- calibration ---- */
+
+static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
+    return (judge_bin){.nodes = nodes,
+                       .positives = positives,
+                       .confidence = nodes ? confidence : NAN,
+                       .share = nodes ? (double)positives / (double)nodes : NAN,
+                       .interval = metrics_wilson(positives, nodes)};
+}
+
+judge_calibration judge_class_calibration(const judge_class *c) {
+    judge_calibration out = {0};
+    double sums[JUDGE_BINS] = {0}, error = 0;
+    for (int64_t i = 0; i < c->confidence.count; i++) {
+        double confidence = c->confidence.at[i], place = floor(confidence * JUDGE_BINS);
+        if (!isfinite(confidence)) continue;
+        int bin = place < 0 ? 0 : place >= JUDGE_BINS ? JUDGE_BINS - 1 : (int)place;
+        out.bins[bin].nodes++;
+        out.bins[bin].positives += c->positive.at[i];
+        sums[bin] += confidence;
+        out.nodes++;
+    }
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        judge_bin *b = &out.bins[i];
+        error += fabs(sums[i] - (double)b->positives);
+        *b = bin_of(b->nodes, b->positives, sums[i] / (double)b->nodes);
+    }
+    out.error = out.nodes ? error / (double)out.nodes : NAN;
+    return out;
+}
+
+judge_figures judge_class_figures(const judge_class *c) {
+    return (judge_figures){.auc = class_area(c), .calibration = judge_class_calibration(c)};
+}
+
+/* ---- store ---- */
+
+static esp_status record_one(const judge_figures *f, int64_t iteration, const char *source, const char *kind,
+                             store *s, esp_error *error) {
+    if (f->calibration.nodes == 0) return ESP_OK;
+    text_buffer bins = {0};
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        const judge_bin *b = &f->calibration.bins[i];
+        text_printf(&bins, "%s[%lld,%lld,", i ? "," : "[", (long long)b->nodes, (long long)b->positives);
+        text_printf(&bins, b->nodes ? "%.17g]" : "null]", b->confidence);
+    }
+    text_puts(&bins, "]");
+    store_judgement row = {.iteration = iteration,
+                           .source = source,
+                           .kind = kind,
+                           .positives = f->auc.positives,
+                           .negatives = f->auc.negatives,
+                           .area = f->auc.area,
+                           .low = f->auc.interval.low,
+                           .high = f->auc.interval.high,
+                           .calibration_error = f->calibration.error,
+                           .bins = bins.at};
+    esp_status status = store_add_judgement(s, &row, error);
+    text_free(&bins);
+    return status;
+}
+
+esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+                        const char *source, store *s, esp_error *error) {
+    ESP_TRY(record_one(finished, iteration, source, "finished", s, error));
+    return record_one(unfinished, iteration, source, "unfinished", s, error);
+}
+
+esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error) {
+    *out = (judge_figures){.auc = {.area = row->area,
+                                   .interval = {row->low, row->high},
+                                   .positives = row->positives,
+                                   .negatives = row->negatives}};
+    out->calibration.error = row->calibration_error;
+    json_t *bins = json_loads(row->bins ? row->bins : "", 0, NULL);
+    bool sound = json_array_size(bins) == JUDGE_BINS;
+    for (int i = 0; i < JUDGE_BINS && sound; i++) {
+        json_int_t nodes, positives;
+        json_t *mean;
+        sound = json_unpack(json_array_get(bins, (size_t)i), "[I, I, o!]", &nodes, &positives, &mean) == 0 &&
+                positives >= 0 && nodes >= positives && json_is_number(mean) == (nodes > 0);
+        if (!sound) break;
+        out->calibration.bins[i] = bin_of(nodes, positives, json_number_value(mean));
+        out->calibration.nodes += nodes;
+    }
+    json_decref(bins);
+    if (!sound)
+        return error_fail(error, "the file is damaged; restore it from a copy",
+                          "run.db: judgement of iteration %lld (%s, %s): its bins are not ten of [nodes, "
+                          "positives, mean C]",
+                          (long long)row->iteration, row->source, row->kind);
+    return ESP_OK;
+}
+
+/* ---- JSON ---- */
+
+json_t *judge_auc_json(metrics_auc a) {
+    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", json_real_or_null(a.area), "low",
+                     json_real_or_null(a.interval.low), "high", json_real_or_null(a.interval.high),
+                     "positives", (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
+}
+
+json_t *judge_figures_json(const judge_figures *f) {
+    json_t *bins = json_array();
+    for (int i = 0; i < JUDGE_BINS; i++) {
+        const judge_bin *b = &f->calibration.bins[i];
+        json_array_append_new(
+            bins, json_pack("{s:f, s:f, s:I, s:I, s:o, s:o, s:[o, o]}", "low", (double)i / JUDGE_BINS, "high",
+                            (double)(i + 1) / JUDGE_BINS, "nodes", (json_int_t)b->nodes, "positives",
+                            (json_int_t)b->positives, "confidence", json_real_or_null(b->confidence), "share",
+                            json_real_or_null(b->share), "interval", json_real_or_null(b->interval.low),
+                            json_real_or_null(b->interval.high)));
+    }
+    return json_pack("{s:o, s:I, s:o, s:o}", "auc", judge_auc_json(f->auc), "nodes",
+                     (json_int_t)f->calibration.nodes, "calibration_error",
+                     json_real_or_null(f->calibration.error), "bins", bins);
+}

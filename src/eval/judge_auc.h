@@ -1,0 +1,89 @@
+/* How well self-evaluation tells right from wrong (METHOD.md 3): the area under the ROC curve of C over the
+ * nodes of search trees, against what became of them.
+ *
+ * Finished nodes: right or wrong as graded.
+ * Unfinished nodes: positive where more of the finished nodes below are right than wrong, negative where more
+ * are wrong; left out where none is finished below or as many are right as wrong. A cut chain is not finished
+ * and says nothing. Only nodes that were judged count; the root never is. C is as the search had it (so, with
+ * search.depth_discount_confidence, discounted). */
+#ifndef ESPALIER_EVAL_JUDGE_AUC_H
+#define ESPALIER_EVAL_JUDGE_AUC_H
+
+#include "eval/metrics.h"
+#include "search/search.h"
+#include "store/store.h"
+
+#include <jansson.h>
+
+typedef struct {
+    MEM_LIST(double) confidence;
+    MEM_LIST(bool) positive;
+} judge_class;
+
+/* Gathered over any number of trees; zeroed to begin with. */
+typedef struct {
+    judge_class finished, unfinished;
+} judge_scores;
+
+typedef struct {
+    int64_t parent; /* an earlier node, -1 at the root */
+    bool judged;
+    int outcome; /* 1 finished and right, -1 finished and wrong, 0 not finished or not known */
+    double confidence;
+} judge_node;
+
+void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n);
+/* Of a search whose configuration judges (else nothing is added). outcomes: as judge_node.outcome, one a
+ * node, for a search that was not told what is right; NULL: as the search has them. */
+void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes);
+/* Of one tree's rows in the store, all of them, in order. */
+void judge_scores_add_stored(judge_scores *scores, const store_node *nodes, int64_t n);
+void judge_scores_free(judge_scores *scores);
+
+typedef struct {
+    metrics_auc finished, unfinished; /* .area is NAN where a class is empty */
+} judge_auc;
+judge_auc judge_scores_auc(const judge_scores *scores);
+
+/* C against the share that is right, in ten bins of equal width (C = 1 is in the last), and the expected
+ * calibration error: the mean over nodes of |mean C of the node's bin - share of positives in it| (Naeini et
+ * al. 2015). The nodes are those of the AUC. */
+enum { JUDGE_BINS = 10 };
+typedef struct {
+    int64_t nodes, positives;
+    double confidence;         /* mean C; NAN without nodes */
+    double share;              /* positives / nodes; NAN without nodes */
+    metrics_interval interval; /* Wilson's of share, a node one trial */
+} judge_bin;
+typedef struct {
+    int64_t nodes;
+    double error; /* NAN without nodes */
+    judge_bin bins[JUDGE_BINS];
+} judge_calibration;
+judge_calibration judge_class_calibration(const judge_class *c);
+
+/* One class of nodes: all that is said of it. */
+typedef struct {
+    metrics_auc auc;
+    judge_calibration calibration;
+} judge_figures;
+judge_figures judge_class_figures(const judge_class *c);
+/* {"auc": as judge_auc_json, "nodes", "calibration_error", "bins": [{"low", "high", "nodes", "positives",
+ * "confidence", "share", "interval"}]}; NAN becomes null. New reference. */
+json_t *judge_figures_json(const judge_figures *f);
+
+/* Of the stored trees of one iteration (STORE_ALL: all); freed by judge_scores_free. */
+esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error);
+
+#define JUDGE_TRAIN "train" /* store_judgement.source */
+#define JUDGE_EVAL  "eval"
+/* Keeps the figures of both classes in the store, those that have nodes. */
+esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+                        const char *source, store *s, esp_error *error);
+/* A stored row as figures: the same numbers. Fails where its bins are not what judge_record writes. */
+esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error);
+
+/* {"area", "low", "high", "positives", "negatives"}; NAN becomes null. New reference. */
+json_t *judge_auc_json(metrics_auc a);
+
+#endif

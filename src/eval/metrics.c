@@ -1,0 +1,192 @@
+#include "eval/metrics.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The 97.5% point of the standard normal distribution. */
+#define Z95 1.959963984540054
+
+double metrics_pass_at_k(int64_t n, int64_t c, int64_t k) {
+    if (n < 1 || c < 0 || c > n || k < 1 || k > n) return NAN;
+    if (n - c < k) return 1;
+    double miss = 1; /* C(n - c, k) / C(n, k), factor by factor */
+    for (int64_t i = n - c + 1; i <= n; i++) miss *= 1 - (double)k / (double)i;
+    return 1 - miss;
+}
+
+/* Votes sorted by answer, then by place: equal answers lie together, the earliest first. */
+typedef struct {
+    const char *answer;
+    int64_t place;
+} vote;
+
+static int by_answer(const void *a, const void *b) {
+    const vote *x = a, *y = b;
+    int order = strcmp(x->answer, y->answer);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+int64_t metrics_majority(const char *const *answers, const double *weights, int64_t n) {
+    vote *votes = MEM_ARRAY(vote, n > 0 ? n : 1);
+    int64_t count = 0, best = -1;
+    double most = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (answers[i] && (!weights || weights[i] > 0)) votes[count++] = (vote){answers[i], i};
+    qsort(votes, (size_t)count, sizeof *votes, by_answer);
+    for (int64_t first = 0, i; first < count; first = i) {
+        double sum = 0;
+        for (i = first; i < count && strcmp(votes[i].answer, votes[first].answer) == 0; i++)
+            sum += weights ? weights[votes[i].place] : 1;
+        if (best < 0 || sum > most || (sum == most && votes[first].place < best)) {
+            most = sum;
+            best = votes[first].place;
+        }
+    }
+    mem_free(votes);
+    return best;
+}
+
+metrics_interval metrics_wilson(int64_t successes, int64_t n) {
+    if (n <= 0) return (metrics_interval){0, 1};
+    double share = (double)successes / (double)n, z2 = Z95 * Z95, size = (double)n;
+    double middle = share + z2 / (2 * size);
+    double half = Z95 * sqrt(share * (1 - share) / size + z2 / (4 * size * size));
+    double scale = 1 + z2 / size;
+    /* at the ends the bound is exactly 0 or 1; rounding must not move it */
+    return (metrics_interval){.low = successes == 0 ? 0 : fmax(0, (middle - half) / scale),
+                              .high = successes == n ? 1 : fmin(1, (middle + half) / scale)};
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double sorted_quantile(const double *sorted, int64_t n, double q) {
+    double at = q * (double)(n - 1);
+    int64_t below = (int64_t)floor(at);
+    if (below >= n - 1) return sorted[n - 1];
+    return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+}
+
+metrics_difference metrics_paired_bootstrap(const double *a, const double *b, int64_t n, int64_t resamples,
+                                            rng_key_t key) {
+    metrics_difference d = {NAN, {-INFINITY, INFINITY}};
+    if (n < 1 || resamples < 1) return d;
+    double *gaps = MEM_ARRAY(double, n), *means = MEM_ARRAY(double, resamples);
+    for (int64_t i = 0; i < n; i++) gaps[i] = a[i] - b[i];
+    for (int64_t r = 0; r < resamples; r++) {
+        rng_key_t draw = rng_mix(key, (uint64_t)r);
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++) sum += gaps[rng_below(draw, (uint64_t)i, (uint64_t)n)];
+        means[r] = sum / (double)n;
+    }
+    qsort(means, (size_t)resamples, sizeof *means, by_value);
+    d.difference = metrics_mean(gaps, n);
+    d.interval = (metrics_interval){sorted_quantile(means, resamples, 0.025),
+                                    sorted_quantile(means, resamples, 0.975)};
+    mem_free(gaps);
+    mem_free(means);
+    return d;
+}
+
+/* log C(n, k). lgamma_r because lgamma writes a global. */
+static double log_choose(double n, double k) {
+    int sign;
+    return lgamma_r(n + 1, &sign) - lgamma_r(k + 1, &sign) - lgamma_r(n - k + 1, &sign);
+}
+
+double metrics_mcnemar(int64_t only_a, int64_t only_b) {
+    if (only_a < 0 || only_b < 0) return NAN;
+    int64_t n = only_a + only_b, least = only_a < only_b ? only_a : only_b;
+    double term = exp(log_choose((double)n, (double)least) - (double)n * log(2)), tail = 0;
+    for (int64_t k = least; k >= 0 && term > 0;
+         k--) { /* from the largest term down: C(n, k-1) = C(n, k) k/(n-k+1) */
+        tail += term;
+        term *= (double)k / (double)(n - k + 1);
+    }
+    return fmin(1, 2 * tail);
+}
+
+typedef struct {
+    double score;
+    bool positive;
+} scored;
+
+static int by_score(const void *a, const void *b) {
+    const scored *x = a, *y = b;
+    return (x->score > y->score) - (x->score < y->score);
+}
+
+/* Pairs of a positive above a negative, ties half, over sorted scores. */
+static double pairs_won(const scored *s, int64_t n) {
+    double won = 0, negatives_below = 0;
+    for (int64_t first = 0, i; first < n; first = i) {
+        double positives = 0, negatives = 0;
+        for (i = first; i < n && s[i].score == s[first].score; i++)
+            if (s[i].positive)
+                positives++;
+            else
+                negatives++;
+        won += positives * (negatives_below + negatives / 2);
+        negatives_below += negatives;
+    }
+    return won;
+}
+
+static metrics_interval hanley_mcneil(double area, double positives, double negatives) {
+    double two_positives = area / (2 - area), two_negatives = 2 * area * area / (1 + area),
+           square = area * area;
+    double variance = (area * (1 - area) + (positives - 1) * (two_positives - square) +
+                       (negatives - 1) * (two_negatives - square)) /
+                      (positives * negatives);
+    double half = Z95 * sqrt(fmax(0, variance));
+    return (metrics_interval){fmax(0, area - half), fmin(1, area + half)};
+}
+
+metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n) {
+    metrics_auc a = {.area = NAN, .interval = {0, 1}};
+    bool defined = true;
+    scored *s = MEM_ARRAY(scored, n > 0 ? n : 1);
+    for (int64_t i = 0; i < n; i++) {
+        s[i] = (scored){scores[i], positive[i]};
+        a.positives += positive[i];
+        if (isnan(scores[i])) defined = false;
+    }
+    a.negatives = (n > 0 ? n : 0) - a.positives;
+    if (defined && a.positives > 0 && a.negatives > 0) {
+        qsort(s, (size_t)n, sizeof *s, by_score);
+        a.area = pairs_won(s, n) / ((double)a.positives * (double)a.negatives);
+        a.interval = hanley_mcneil(a.area, (double)a.positives, (double)a.negatives);
+    }
+    mem_free(s);
+    return a;
+}
+
+double metrics_mean(const double *values, int64_t n) {
+    if (n < 1) return NAN;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += values[i];
+    return sum / (double)n;
+}
+
+double metrics_deviation(const double *values, int64_t n) {
+    if (n < 1) return NAN;
+    if (n == 1) return 0;
+    double mean = metrics_mean(values, n), sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (values[i] - mean) * (values[i] - mean);
+    return sqrt(sum / (double)(n - 1));
+}
+
+double metrics_quantile(const double *values, int64_t n, double q) {
+    if (n < 1 || !(q >= 0 && q <= 1)) return NAN;
+    double *sorted = MEM_ARRAY(double, n);
+    memcpy(sorted, values, sizeof *sorted * (size_t)n);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    double quantile = sorted_quantile(sorted, n, q);
+    mem_free(sorted);
+    return quantile;
+}

@@ -1,0 +1,60 @@
+/* Numbers of an evaluation: estimators, intervals and tests (METHOD.md 7). Pure functions of counts and
+ * arrays; what is drawn at random is keyed (base/random.h), so the same data give the same interval. A figure
+ * that the data do not define (no problems, one class only) is NAN, and its interval the widest. */
+#ifndef ESPALIER_EVAL_METRICS_H
+#define ESPALIER_EVAL_METRICS_H
+
+#include "base/random.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    double low, high;
+} metrics_interval;
+
+/* pass@k of one problem from n samples of which c are right, unbiased: 1 - C(n - c, k) / C(n, k). 0 <= c <=
+ * n, 1 <= k <= n, else NAN. Chen et al., "Evaluating Large Language Models Trained on Code", arXiv
+ * 2107.03374, eq. 1. */
+double metrics_pass_at_k(int64_t n, int64_t c, int64_t k);
+
+/* The answer with most votes: the index of its first vote, or -1 when there is none. NULL is a sample without
+ * an answer: it has no vote. Equal answers are equal strings. Ties go to the answer that came first
+ * (METHOD.md 7). weights are the votes' weights, NULL for 1 each; what is not above 0 does not vote. maj@k is
+ * this over the first k samples. */
+int64_t metrics_majority(const char *const *answers, const double *weights, int64_t n);
+
+/* Wilson's 95% interval of a share (Wilson 1927, without continuity correction), within 0 and 1. */
+metrics_interval metrics_wilson(int64_t successes, int64_t n);
+
+/* Difference of the means of two policies on the same problems, a[i] - b[i], with the 95% percentile interval
+ * of the paired bootstrap: problems are drawn with replacement, `resamples` times (2,000 is plenty). */
+typedef struct {
+    double difference;
+    metrics_interval interval;
+} metrics_difference;
+metrics_difference metrics_paired_bootstrap(const double *a, const double *b, int64_t n, int64_t resamples,
+                                            rng_key_t key);
+
+/* McNemar's exact two-sided p: only_a problems are right under the first policy alone, only_b under the
+ * second alone; twice the smaller tail of Binomial(only_a + only_b, 1/2), at most 1. */
+double metrics_mcnemar(int64_t only_a, int64_t only_b);
+
+/* Area under the ROC curve: the chance that a positive scores above a negative, ties counting half
+ * (Mann-Whitney). With the 95% interval of Hanley and McNeil 1982, within 0 and 1. NAN when a class is empty
+ * or a score is NAN. */
+typedef struct {
+    double area;
+    metrics_interval interval;
+    int64_t positives, negatives;
+} metrics_auc;
+metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n);
+
+/* Mean, standard deviation (n - 1; 0 for one value) and quantiles, linear between order statistics (type 7 of
+ * Hyndman and Fan 1996, the default of numpy and R). q is 0 to 1. NAN for no values. */
+double metrics_mean(const double *values, int64_t n);
+double metrics_deviation(const double *values, int64_t n);
+double metrics_quantile(const double *values, int64_t n, double q);
+
+#endif

@@ -1,0 +1,136 @@
+#include "loop/figures.h"
+
+#include "base/clock.h"
+#include "eval/evaluate.h"
+#include "loop/phases.h"
+
+#include <math.h>
+
+/* ---- times ---- */
+
+static double *seconds_of(phase_seconds *s, const recipe *r, const store_position *at) {
+    bool end = at->iteration == 0 || at->iteration == r->run.iterations;
+    switch (at->phase) {
+    case STORE_PHASE_SFT:
+        return &s->sft;
+    case STORE_PHASE_SEARCH:
+        return &s->search;
+    case STORE_PHASE_LEARN:
+        return &s->learn;
+    case STORE_PHASE_EVALUATE:
+        return end ? &s->evaluate_ends : &s->evaluate_between;
+    case STORE_PHASE_DONE:
+        break;
+    }
+    return NULL;
+}
+
+/* What such a phase will take; an evaluation of one place may stand in for one of the other. */
+static double expected(const phase_seconds *took, const recipe *r, const store_position *at) {
+    phase_seconds s = *took;
+    if (isnan(s.evaluate_between)) s.evaluate_between = s.evaluate_ends;
+    if (isnan(s.evaluate_ends)) s.evaluate_ends = s.evaluate_between;
+    const double *seconds = seconds_of(&s, r, at);
+    return seconds ? *seconds : 0;
+}
+
+double figures_seconds_after(const run_state *run, const store_position *at, const phase_seconds *took) {
+    double sum = 0;
+    store_position next = run_after(run, at, "");
+    for (; next.phase != STORE_PHASE_DONE && !isnan(sum); next = run_after(run, &next, ""))
+        sum += expected(took, run->session.recipe, &next);
+    return sum;
+}
+
+/* evaluate_seconds is the evaluation's own time; this is the phase's. */
+static const char *metric_of(store_phase phase) {
+    switch (phase) {
+    case STORE_PHASE_SFT:
+        return "sft_seconds";
+    case STORE_PHASE_SEARCH:
+        return "search_seconds";
+    case STORE_PHASE_LEARN:
+        return "learn_seconds";
+    case STORE_PHASE_EVALUATE:
+        return "evaluate_phase_seconds";
+    case STORE_PHASE_DONE:
+        break;
+    }
+    return NULL;
+}
+
+esp_status figures_open(run_state *run, esp_error *error) {
+    figures_state *f = &run->figures;
+    const recipe *r = run->session.recipe;
+    store_position at;
+    ESP_TRY(store_position_get(run->store, &at, error));
+    f->took = (phase_seconds){NAN, NAN, NAN, NAN, NAN};
+    f->shown.phase_seconds = f->shown.seconds_after = NAN;
+    for (int64_t i = 0; i <= at.iteration; i++) {
+        for (int phase = STORE_PHASE_SFT; phase < STORE_PHASE_DONE; phase++) {
+            store_position then = {.phase = (store_phase)phase, .iteration = i};
+            double seconds;
+            bool found;
+            ESP_TRY(store_metric_get(run->store, i, metric_of(then.phase), &seconds, &found, error));
+            if (found) *seconds_of(&f->took, r, &then) = seconds;
+        }
+    }
+    return ESP_OK;
+}
+
+void figures_close(figures_state *f) {
+    mem_free(f->scores);
+    f->scores = NULL;
+}
+
+/* ---- what is told ---- */
+
+/* The recipe's own evaluations so far. */
+static esp_status read_scores(run_state *run, esp_error *error) {
+    figures_state *f = &run->figures;
+    store_evals evals;
+    ESP_TRY(evaluations_of_recipe(run->store, run->session.recipe, &evals, error));
+    mem_free(f->scores);
+    f->scores = MEM_ARRAY(run_score, evals.count + 1);
+    for (int64_t i = 0; i < evals.count; i++) {
+        const store_eval *e = &evals.at[i];
+        f->scores[i] = (run_score){e->iteration, e->accuracy, e->low, e->high};
+    }
+    f->shown.scores = f->scores;
+    f->shown.score_count = evals.count;
+    STORE_LIST_FREE(&evals);
+    return ESP_OK;
+}
+
+esp_status figures_wave(run_state *run, esp_error *error) {
+    const observer *o = &run->session.observer;
+    if (!o->figures) return ESP_OK;
+    store_totals totals;
+    ESP_TRY(store_read_totals(run->store, &totals, error));
+    run->figures.shown.trees = totals.trees;
+    run->figures.shown.pairs = totals.pairs;
+    o->figures(o->context, &run->figures.shown);
+    return ESP_OK;
+}
+
+esp_status figures_begin(run_state *run, const store_position *at, esp_error *error) {
+    figures_state *f = &run->figures;
+    const recipe *r = run->session.recipe;
+    f->began = clock_seconds();
+    f->from_within = at->wave > 0 || at->update > 0;
+    f->shown.phase = store_phase_name(at->phase);
+    f->shown.iteration = at->iteration;
+    f->shown.iterations = r->run.iterations;
+    f->shown.phase_seconds = expected(&f->took, r, at);
+    f->shown.seconds_after = figures_seconds_after(run, at, &f->took);
+    if (run->session.observer.figures) ESP_TRY(read_scores(run, error));
+    return figures_wave(run, error);
+}
+
+esp_status figures_end(run_state *run, const store_position *at, esp_error *error) {
+    figures_state *f = &run->figures;
+    double seconds = clock_seconds() - f->began;
+    if (f->from_within) return ESP_OK;
+    *seconds_of(&f->took, run->session.recipe, at) = seconds;
+    return store_metric(run->store, at->iteration, metric_of(at->phase), seconds, error);
+}

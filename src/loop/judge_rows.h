@@ -1,0 +1,70 @@
+/* Rows that teach a policy self-evaluation (METHOD.md 3.1): a solution so far and the verdict as the one
+ * token to learn. The solution is the gold rationale, right or with a mistake put into its last step, which
+ * teaches the form; or the policy's own, with what became of it, which teaches it to know its own mistakes.
+ * Everything is a function of the problem, the key and, for own solutions, the policy. */
+#ifndef ESPALIER_LOOP_JUDGE_ROWS_H
+#define ESPALIER_LOOP_JUDGE_ROWS_H
+
+#include "learn/trainer.h"
+#include "policy/lm.h"
+#include "recipe/recipe.h"
+#include "recipe/session.h"
+
+/* The steps to be judged, as text. */
+typedef struct {
+    char *text;      /* whole lines, the last one without newline only where it is the rationale's last */
+    int64_t steps;   /* lines, at least 1 */
+    bool right;      /* false: the last line has a mistake */
+    int64_t changed; /* where it begins in text; -1 for right steps */
+} judge_steps;
+
+/* Draws a depth, a label (right or wrong, one half each) and the mistake from the gold rationale. The
+ * mistake is in what a line came to: the first number behind its last "=", else its last number, becomes
+ * another (off by a little, another number of the problem, a digit changed, another operation's result),
+ * there and where it stands again in the steps behind. The line is the last one, or, in a third of the rows
+ * where its number stands in the last line again, the one before. A depth whose line has no number to change
+ * gives way to the next; the answer's line has one. Fails for a problem without rationale. */
+esp_status judge_steps_draw(const problem *p, rng_key_t key, judge_steps *out, esp_error *error);
+void judge_steps_free(judge_steps *steps);
+
+/* A row of ids: judge prefix, steps, suffix; the completion is the verdict. */
+typedef struct {
+    token_list prompt;
+    int32_t verdict;
+    bool right, with_example;
+} judge_row;
+
+/* The n-th row of a problem. example: RECIPE_EXAMPLE_GOLD shows the gold rationale in half of the rows (as in
+ * training's searches; at evaluation there is none), RECIPE_EXAMPLE_NONE in none. */
+esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_example example, uint64_t seed,
+                          int64_t n, judge_row *out, esp_error *error);
+/* The row of steps[0, n), as they were sampled and without end-of-sequence. */
+esp_status judge_row_of_ids(const lm_policy *policy, const problem *p, bool with_example,
+                            const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error);
+void judge_row_free(judge_row *row);
+/* Borrows from the row. */
+supervised_row judge_row_view(const judge_row *row, double weight);
+
+/* How many rows problem number `ordinal` of a pass gets when there are `rate` of them a rationale: whole ones
+ * and, spread evenly, the rest (rate 0.5: every second problem). */
+int64_t judge_rows_due(double rate, int64_t ordinal);
+
+typedef MEM_LIST(judge_row) judge_row_list;
+typedef struct {
+    int64_t chains, right, unfinished; /* right: finished and right */
+    int64_t right_cuts, wrong_cuts;    /* rows there were to choose from */
+    int64_t tokens_sampled;
+} judge_own_counts;
+
+/* Rows from the policy's own chains: sft.judge_chains of each problem, sampled at search.temperature, at most
+ * search.max_chain_tokens long, graded, and cut behind each step and at the end. A cut is labelled by what
+ * became of its chain; unfinished chains make no rows. Of all cuts as many right as wrong ones are kept, by a
+ * keyed draw, `want` in all where there are so many, those of problems first that have chains of both kinds.
+ * With self_eval.example gold, a keyed half of the rows shows the gold rationale (training's judge; at
+ * evaluation there is none). The ids are those that were sampled. A key is a function of (seed, problem's
+ * index, chain): the same policy gives the same rows. Fails where there is no right or no wrong chain. */
+esp_status judge_rows_own(session *s, lm_policy *policy, const problem *problems, int64_t n, int64_t want,
+                          judge_row_list *out, judge_own_counts *counts, esp_error *error);
+void judge_row_list_free(judge_row_list *rows);
+
+#endif

@@ -1,0 +1,245 @@
+/* Judge rows from what the policy itself writes: chains are sampled, graded, and cut at their steps. */
+#include "loop/judge_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Keeps these random numbers apart from all others of a run ("own"). */
+static const uint64_t own_word = 0x6f776e, cut_word = 0x637574;
+/* Chains of one call of lm_chains: bounds the memory of what is in flight. */
+enum { CHAINS_AT_ONCE = 4096 };
+/* What is drawn from the key of a cut, by counter. */
+enum { DRAW_RANK, DRAW_EXAMPLE };
+
+/* What is kept of a finished chain. */
+typedef struct {
+    int64_t problem; /* place in the caller's array */
+    int64_t chain;   /* of the problem */
+    bool right;
+    token_list ids;         /* without end-of-sequence */
+    MEM_LIST(int32_t) ends; /* ids behind each step, rising */
+} own_chain;
+
+/* The first steps of a chain: a row that could be. */
+typedef struct {
+    int64_t chain; /* place in the list of chains */
+    int32_t end;   /* ids */
+    bool mixed;    /* the problem has right chains and wrong ones */
+    uint64_t rank; /* drawn; the lowest are taken */
+} own_cut;
+
+typedef MEM_LIST(own_cut) cut_list;
+
+typedef struct {
+    session *s;
+    lm_policy *policy;
+    const problem *problems;
+    int64_t count, each; /* problems; chains of each */
+    MEM_LIST(own_chain) chains;
+    int64_t done;
+    judge_own_counts *counts;
+} own_work;
+
+static rng_key_t chain_key(const own_work *w, int64_t problem, int64_t chain) {
+    rng_key_t key = rng_mix(rng_key((uint64_t)w->s->recipe->run.seed), own_word);
+    return rng_mix(rng_mix(key, (uint64_t)w->problems[problem].index), (uint64_t)chain);
+}
+
+static rng_key_t cut_key(const own_work *w, const own_chain *chain, int32_t end) {
+    return rng_mix(rng_mix(chain_key(w, chain->problem, chain->chain), cut_word), (uint64_t)end);
+}
+
+/* ---- chains ---- */
+
+static void progress(void *user, int64_t done, int64_t sampled) {
+    own_work *w = user;
+    observer_step(&w->s->observer, w->done + done, "%lld tokens sampled",
+                  (long long)(w->counts->tokens_sampled + sampled));
+}
+
+static bool is_end(const own_work *w, int32_t id) {
+    return id == lm_eos(w->policy) || id == tokenizer_eos(w->s->tokenizer);
+}
+
+/* A chain that did not finish has come to nothing: there is no label for it. */
+static void take_chain(own_work *w, int64_t problem, int64_t chain, const lm_chain_job *job) {
+    w->counts->chains++;
+    if (!job->finished) {
+        w->counts->unfinished++;
+        return;
+    }
+    task_grade_result g = task_grade(w->s->task, job->text.at, job->text.length, w->problems[problem].gold);
+    own_chain kept = {.problem = problem, .chain = chain, .right = g.correct};
+    task_grade_free(&g);
+    w->counts->right += kept.right;
+    int64_t n = job->ids.count;
+    while (n > 0 && is_end(w, job->ids.at[n - 1])) n--; /* (3.1) the judge sees none */
+    MEM_LIST_RESERVE(&kept.ids, n);
+    if (n) memcpy(kept.ids.at, job->ids.at, (size_t)n * sizeof *job->ids.at);
+    kept.ids.count = n;
+    int32_t last = 0;
+    for (int64_t i = 0; i < job->ends.count; i++) {
+        int32_t end = job->ends.at[i] < n ? job->ends.at[i] : (int32_t)n;
+        if (end > last) MEM_LIST_PUSH(&kept.ends, end);
+        last = end;
+    }
+    MEM_LIST_PUSH(&w->chains, kept);
+}
+
+/* Chains of problems first .. first + n - 1, but of those whose prompt leaves no room for an answer. */
+static esp_status sample(own_work *w, int64_t first, int64_t n, esp_error *error) {
+    const recipe *r = w->s->recipe;
+    int64_t each = w->each, count = 0;
+    lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * each);
+    token_list *prompts = MEM_ARRAY(token_list, n);
+    int64_t *places = MEM_ARRAY(int64_t, n);
+    esp_status status = ESP_OK;
+    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
+        int64_t room;
+        status = lm_room(w->policy, &w->problems[i], true, false, &room, error);
+        if (status != ESP_OK || room < 1) continue;
+        status = lm_prompt_ids(w->policy, &w->problems[i], &prompts[count], error);
+        for (int64_t j = 0; j < each; j++)
+            jobs[count * each + j] = (lm_chain_job){.prompt = prompts[count].at,
+                                                    .prompt_count = prompts[count].count,
+                                                    .temperature = (float)r->search.temperature,
+                                                    .key = chain_key(w, i, j),
+                                                    .max_tokens = (int32_t)r->search.max_chain_tokens};
+        places[count++] = i;
+    }
+    lm_counts counts = {0};
+    if (status == ESP_OK && count > 0)
+        status = lm_chains(w->policy, jobs, count * each, &counts, progress, w, error);
+    for (int64_t i = 0; i < count * each; i++) {
+        if (status == ESP_OK) take_chain(w, places[i / each], i % each, &jobs[i]);
+        lm_chain_free(&jobs[i]);
+    }
+    w->counts->tokens_sampled += counts.sampled;
+    w->done += n * each;
+    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
+    mem_free(prompts);
+    mem_free(places);
+    mem_free(jobs);
+    return status;
+}
+
+static esp_status sample_all(own_work *w, esp_error *error) {
+    int64_t block = CHAINS_AT_ONCE / w->each;
+    if (block < 1) block = 1;
+    esp_status status = ESP_OK;
+    observer_begin(&w->s->observer, "sft: own chains", w->count * w->each, "chains");
+    for (int64_t first = 0; first < w->count && status == ESP_OK; first += block)
+        status = sample(w, first, w->count - first < block ? w->count - first : block, error);
+    observer_end(&w->s->observer);
+    return status;
+}
+
+/* ---- cuts ---- */
+
+/* Of all chains, in their order. both[0] gets those of wrong chains, both[1] those of right ones. */
+static void list_cuts(const own_work *w, cut_list both[2]) {
+    bool *has = MEM_ARRAY(bool, 2 * w->count + 1);
+    for (int64_t c = 0; c < w->chains.count; c++)
+        has[2 * w->chains.at[c].problem + w->chains.at[c].right] = true;
+    for (int64_t c = 0; c < w->chains.count; c++) {
+        const own_chain *chain = &w->chains.at[c];
+        for (int64_t i = 0; i < chain->ends.count; i++) {
+            own_cut cut = {.chain = c,
+                           .end = chain->ends.at[i],
+                           .mixed = has[2 * chain->problem] && has[2 * chain->problem + 1],
+                           .rank = rng_bits(cut_key(w, chain, chain->ends.at[i]), DRAW_RANK)};
+            MEM_LIST_PUSH(&both[chain->right], cut);
+        }
+    }
+    mem_free(has);
+}
+
+/* Problems that have both kinds come first: what sets two chains of one problem apart is in their steps. */
+static int by_rank(const void *a, const void *b) {
+    const own_cut *x = a, *y = b;
+    if (x->mixed != y->mixed) return x->mixed ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    if (x->chain != y->chain) return x->chain < y->chain ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+static int by_place(const void *a, const void *b) {
+    const own_cut *x = a, *y = b;
+    if (x->chain != y->chain) return x->chain < y->chain ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+/* As many right as wrong ones, `want` in all where there are so many, in the order of the chains. */
+static void choose(cut_list both[2], int64_t want, cut_list *out) {
+    int64_t each = want / 2;
+    for (int i = 0; i < 2; i++)
+        if (both[i].count < each) each = both[i].count;
+    for (int i = 0; i < 2; i++) {
+        if (each) qsort(both[i].at, (size_t)both[i].count, sizeof *both[i].at, by_rank);
+        for (int64_t c = 0; c < each; c++) MEM_LIST_PUSH(out, both[i].at[c]);
+    }
+    if (each) qsort(out->at, (size_t)out->count, sizeof *out->at, by_place);
+}
+
+/* ---- rows ---- */
+
+static esp_status make_rows(own_work *w, const cut_list *cuts, judge_row_list *out, esp_error *error) {
+    bool gold = w->s->recipe->self_eval.example == RECIPE_EXAMPLE_GOLD;
+    for (int64_t i = 0; i < cuts->count; i++) {
+        const own_cut *cut = &cuts->at[i];
+        const own_chain *chain = &w->chains.at[cut->chain];
+        bool example = gold && (rng_bits(cut_key(w, chain, cut->end), DRAW_EXAMPLE) & 1);
+        judge_row row;
+        ESP_TRY(judge_row_of_ids(w->policy, &w->problems[chain->problem], example, chain->ids.at, cut->end,
+                                 chain->right, &row, error));
+        MEM_LIST_PUSH(out, row);
+    }
+    return ESP_OK;
+}
+
+static esp_status choose_rows(own_work *w, int64_t want, judge_row_list *out, esp_error *error) {
+    cut_list both[2] = {{0}}, chosen = {0};
+    list_cuts(w, both);
+    w->counts->right_cuts = both[1].count;
+    w->counts->wrong_cuts = both[0].count;
+    choose(both, want, &chosen);
+    esp_status status = ESP_OK;
+    if (want > 1 && chosen.count == 0)
+        status = error_fail(
+            error, "raise sft.judge_chains or sft.judge_limit, or set sft.judge_source: corrupted",
+            "the policy's own chains teach no judge: of %lld, %lld are right, %lld wrong, %lld unfinished",
+            (long long)w->counts->chains, (long long)w->counts->right,
+            (long long)(w->counts->chains - w->counts->right - w->counts->unfinished),
+            (long long)w->counts->unfinished);
+    if (status == ESP_OK) status = make_rows(w, &chosen, out, error);
+    MEM_LIST_FREE(&both[0]);
+    MEM_LIST_FREE(&both[1]);
+    MEM_LIST_FREE(&chosen);
+    return status;
+}
+
+esp_status judge_rows_own(session *s, lm_policy *policy, const problem *problems, int64_t n, int64_t want,
+                          judge_row_list *out, judge_own_counts *counts, esp_error *error) {
+    *out = (judge_row_list){0};
+    *counts = (judge_own_counts){0};
+    own_work w = {.s = s,
+                  .policy = policy,
+                  .problems = problems,
+                  .count = n,
+                  .each = s->recipe->sft.judge_chains,
+                  .counts = counts};
+    esp_status status = sample_all(&w, error);
+    if (status == ESP_OK) status = choose_rows(&w, want, out, error);
+    for (int64_t i = 0; i < w.chains.count; i++) {
+        MEM_LIST_FREE(&w.chains.at[i].ids);
+        MEM_LIST_FREE(&w.chains.at[i].ends);
+    }
+    MEM_LIST_FREE(&w.chains);
+    if (status != ESP_OK) judge_row_list_free(out);
+    return status;
+}
+
+void judge_row_list_free(judge_row_list *rows) {
+    for (int64_t i = 0; i < rows->count; i++) judge_row_free(&rows->at[i]);
+    MEM_LIST_FREE(rows);
+}

@@ -1,0 +1,254 @@
+#include "loop/origin.h"
+
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* ---- paths ---- */
+
+/* The recipe's own paths of files that it reads. */
+static char **path_at(const option *o, recipe *r) {
+    bool reads = o->type == OPTION_PATH && !(o->marks & OPTION_FREE);
+    return reads ? (char **)((char *)r + o->offset) : NULL;
+}
+
+static void put(char **field, char *value) {
+    mem_free(*field);
+    *field = value;
+}
+
+/* A name of a file, and one that depends on the working folder. */
+static bool relative(const char *path) {
+    return path[0] && path[0] != '/' && strcmp(path, "-") != 0 && !task_source_is_generated(path);
+}
+
+static esp_status copy_recipe(const recipe *r, recipe **out, esp_error *error) {
+    text_buffer text = {0};
+    recipe_text(r, &text);
+    esp_status status = recipe_parse(out, "recipe", text.at, text.length, NULL, 0, error);
+    text_free(&text);
+    return status;
+}
+
+static bool same_file(const char *a, const char *b) {
+    char *x = realpath(a, NULL), *y = realpath(b, NULL);
+    bool same = x && y && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+/* Paths of `here` that name the very files of `there`, which means them from `folder`, become its words. */
+static void speak_alike(recipe *there, recipe *here, const char *folder) {
+    option_table all = recipe_options();
+    for (int i = 0; i < all.count; i++) {
+        char **theirs = path_at(&all.at[i], there), **ours = path_at(&all.at[i], here);
+        if (!theirs || !**theirs || !**ours || strcmp(*theirs, *ours) == 0) continue;
+        char *meant = relative(*theirs) ? path_join(folder, *theirs) : mem_strdup(*theirs);
+        if (same_file(meant, *ours)) put(ours, mem_strdup(*theirs));
+        mem_free(meant);
+    }
+}
+
+/* Relative paths become paths below `folder`, but where nothing is there and something is here. */
+static void mean_from(recipe *r, const char *folder) {
+    option_table all = recipe_options();
+    for (int i = 0; i < all.count; i++) {
+        char **path = path_at(&all.at[i], r);
+        if (!path || !relative(*path)) continue;
+        char *meant = path_join(folder, *path);
+        if (file_exists(meant) || !file_exists(*path))
+            put(path, meant);
+        else
+            mem_free(meant);
+    }
+}
+
+/* The folder that a run was begun in, where that is another one than this; NULL otherwise. Whatever is wrong
+ * with the store is for others to say. */
+static char *begun_in(const char *folder) {
+    store *s;
+    char *there = NULL, *here = getcwd(NULL, 0);
+    if (store_open(&s, folder, STORE_READ, NULL) == ESP_OK) {
+        if (store_meta_get(s, "folder", &there, NULL) != ESP_OK) there = NULL;
+        store_close(s);
+    }
+    if (there && here && strcmp(there, here) == 0) {
+        mem_free(there);
+        there = NULL;
+    }
+    free(here);
+    return there;
+}
+
+static esp_status hold_against(recipe *there, recipe *here, const char *folder, const char *from,
+                               esp_error *error) {
+    if (from) speak_alike(there, here, from);
+    text_buffer differences = {0};
+    esp_status status = ESP_OK;
+    if (recipe_diff(there, here, &differences) > 0)
+        status = error_fail(error, "resume with the recipe that the run was made with, or give another --out",
+                            "%s: the recipe has changed: %.600s", folder, differences.at);
+    text_free(&differences);
+    return status;
+}
+
+esp_status origin_recipe(const recipe *r, const char *folder, bool resume, recipe **out, esp_error *error) {
+    ESP_TRY(copy_recipe(r, out, error));
+    char *path = path_join(folder, "recipe.yaml"), *from = NULL;
+    recipe *there = NULL;
+    esp_status status = ESP_OK;
+    if (resume && file_exists(path)) {
+        from = begun_in(folder);
+        status = recipe_load(&there, path, NULL, 0, error);
+        if (status == ESP_OK) status = hold_against(there, *out, folder, from, error);
+        if (status == ESP_OK && from) mean_from(*out, from);
+        recipe_free(there);
+    }
+    mem_free(from);
+    mem_free(path);
+    if (status == ESP_OK) return ESP_OK;
+    recipe_free(*out);
+    *out = NULL;
+    return status;
+}
+
+esp_status origin_read_recipe(const char *folder, recipe **out, esp_error *error) {
+    char *path = path_join(folder, "recipe.yaml"), *from = begun_in(folder);
+    esp_status status = recipe_load(out, path, NULL, 0, error);
+    if (status == ESP_OK && from) mean_from(*out, from);
+    mem_free(from);
+    mem_free(path);
+    return status;
+}
+
+esp_status origin_record_folder(store *s, esp_error *error) {
+    char *here = getcwd(NULL, 0);
+    if (!here) return ESP_OK; /* the folder is gone: paths mean what they say */
+    esp_status status = store_meta_set(s, "folder", here, error);
+    free(here);
+    return status;
+}
+
+/* ---- contents ---- */
+
+static void hash_text(XXH3_state_t *state, const char *text) {
+    uint64_t length = text ? strlen(text) : UINT64_MAX;
+    XXH3_64bits_update(state, &length, sizeof length);
+    if (text) XXH3_64bits_update(state, text, (size_t)length);
+}
+
+uint64_t origin_problems_hash(const problem_set *set) {
+    if (set->count == 0) return 0;
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_64bits_reset(state);
+    for (int64_t i = 0; i < set->count; i++) {
+        hash_text(state, set->at[i].question);
+        hash_text(state, set->at[i].gold);
+        hash_text(state, set->at[i].rationale);
+    }
+    uint64_t hash = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return hash;
+}
+
+static esp_status hash_file(XXH3_state_t *state, const char *path, esp_error *error) {
+    enum { PIECES = 64 };
+    const size_t whole = (size_t)512 << 20, piece = (size_t)1 << 20;
+    file_map map;
+    ESP_TRY(file_map_open(&map, path, error));
+    uint64_t length = map.length;
+    XXH3_64bits_update(state, &length, sizeof length);
+    if (map.length > 0 && map.length <= whole) XXH3_64bits_update(state, map.at, map.length);
+    for (size_t i = 0; map.length > whole && i < PIECES; i++)
+        XXH3_64bits_update(state, map.at + (map.length - piece) * i / (PIECES - 1), piece);
+    file_map_close(&map);
+    return ESP_OK;
+}
+
+static bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+static bool decides(const char *name) {
+    return (ends_with(name, ".safetensors") && strcmp(name, "optimizer.safetensors") != 0) ||
+           ends_with(name, ".safetensors.index.json") || strcmp(name, "config.json") == 0 ||
+           strncmp(name, "tokenizer", 9) == 0;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static esp_status hash_folder(XXH3_state_t *state, const char *path, esp_error *error) {
+    DIR *d = opendir(path);
+    if (!d) return error_fail(error, "check the path", "%s: cannot open: %s", path, strerror(errno));
+    MEM_LIST(char *) names = {0};
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;)
+        if (decides(entry->d_name)) MEM_LIST_PUSH(&names, mem_strdup(entry->d_name));
+    closedir(d);
+    if (names.count) qsort(names.at, (size_t)names.count, sizeof *names.at, by_name);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < names.count; i++) {
+        char *file = path_join(path, names.at[i]);
+        hash_text(state, names.at[i]);
+        if (status == ESP_OK) status = hash_file(state, file, error);
+        mem_free(file);
+        mem_free(names.at[i]);
+    }
+    MEM_LIST_FREE(&names);
+    return status;
+}
+
+esp_status origin_model_hash(const char *path, uint64_t *out, esp_error *error) {
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_64bits_reset(state);
+    esp_status status =
+        file_is_folder(path) ? hash_folder(state, path, error) : hash_file(state, path, error);
+    *out = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return status;
+}
+
+/* Held against what is kept under `key`; kept where nothing is. */
+static esp_status check_one(store *run, const char *key, uint64_t hash, const char *what, const char *path,
+                            esp_error *error) {
+    char here[24], *there;
+    snprintf(here, sizeof here, "%016llx", (unsigned long long)hash);
+    ESP_TRY(store_meta_get(run, key, &there, error));
+    if (!there) return store_meta_set(run, key, here, error);
+    esp_status status = ESP_OK;
+    if (strcmp(there, here) != 0)
+        status =
+            error_fail(error, "put back what the run began with, or begin another run with another --out",
+                       "%s: %s (%s) have changed since the run began", store_folder(run), what, path);
+    mem_free(there);
+    return status;
+}
+
+esp_status origin_check_contents(const session *s, store *run, esp_error *error) {
+    const recipe *r = s->recipe;
+    const struct {
+        const char *key, *what, *path;
+        const problem_set *set;
+    } sets[] = {
+        {"contents.train", "the training problems", r->data.train, &s->train},
+        {"contents.test", "the test problems", r->data.test, &s->test},
+        {"contents.dev", "the problems set apart", r->data.dev[0] ? r->data.dev : r->data.train, &s->dev}};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (sets[i].set->count > 0)
+            ESP_TRY(check_one(run, sets[i].key, origin_problems_hash(sets[i].set), sets[i].what, sets[i].path,
+                              error));
+    uint64_t hash;
+    ESP_TRY(origin_model_hash(r->model.path, &hash, error));
+    return check_one(run, "contents.model", hash, "the model's files", r->model.path, error);
+}

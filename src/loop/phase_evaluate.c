@@ -1,0 +1,83 @@
+/* Evaluation: the policy as it stands, on the recipe's set, by the recipe's method; before the first
+ * iteration and after the last by samples and by search too, where the recipe asks for it. */
+#include "eval/evaluate.h"
+#include "loop/phases.h"
+
+#include <stdio.h>
+
+static void note_judge(run_state *run, const store_position *at, const judge_figures *f, const char *nodes) {
+    if (f->calibration.nodes > 0)
+        observer_note(
+            &run->session.observer,
+            "iteration %lld: self-evaluation without gold: AUC %.3f [%.3f, %.3f], calibration error "
+            "%.3f on %lld %s",
+            (long long)at->iteration, f->auc.area, f->auc.interval.low, f->auc.interval.high,
+            f->calibration.error, (long long)f->calibration.nodes, nodes);
+}
+
+static void note(run_state *run, const store_position *at, const evaluation *e, const char *set) {
+    const observer *o = &run->session.observer;
+    observer_note(o,
+                  "iteration %lld: %s on %lld problems of %s: %.1f%% [%.1f, %.1f], %.0f%% of chains finish, "
+                  "%.0f tokens a chain",
+                  (long long)at->iteration, evaluation_name(e), (long long)e->problems, set,
+                  100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high, 100 * e->finished_share,
+                  e->mean_tokens);
+    if (e->too_long > 0)
+        observer_note(
+            o,
+            "iteration %lld: %lld problems count as wrong: their prompts leave no room for an answer in "
+            "the model's context",
+            (long long)at->iteration, (long long)e->too_long);
+    if (e->method == RECIPE_SAMPLE && e->point_count > 0)
+        observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens a problem",
+                      (long long)at->iteration, (long long)e->k, 100 * e->points[e->point_count - 1].pass,
+                      (long long)e->k, 100 * e->accuracy, e->points[e->point_count - 1].tokens);
+    if (e->method != RECIPE_SEARCH) return;
+    observer_note(
+        o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged a problem",
+        (long long)at->iteration, 100 * e->search.vote, (double)e->tokens_sampled / (double)e->problems,
+        (double)e->tokens_judged / (double)e->problems);
+    note_judge(run, at, &e->search.finished_judged, "finished chains");
+    note_judge(run, at, &e->search.unfinished_judged, "unfinished steps");
+}
+
+static esp_status evaluate(run_state *run, const store_position *at, const evaluate_options *options,
+                           const char *metric, esp_error *error) {
+    session *s = &run->session;
+    const problem_set *problems = s->recipe->eval.set == RECIPE_SET_DEV ? &s->dev : &s->test;
+    const char *set = evaluation_set_name(s->recipe->eval.set);
+    evaluation e;
+    ESP_TRY(evaluate_policy(s, run->model, problems, options, &e, error));
+    note(run, at, &e, set);
+    esp_status status = evaluation_store(&e, at->iteration, set, run->store, error);
+    if (status == ESP_OK) status = store_metric(run->store, at->iteration, metric, e.seconds, error);
+    evaluation_free(&e);
+    return status;
+}
+
+static esp_status evaluate_besides(run_state *run, const store_position *at, esp_error *error) {
+    evaluate_options options[EVALUATE_BESIDES];
+    int n = evaluate_options_besides(run->session.recipe, options);
+    for (int i = 0; i < n; i++) {
+        char metric[64];
+        evaluation named = {.method = options[i].method, .unjudged = options[i].unjudged};
+        snprintf(metric, sizeof metric, "evaluate_%s_seconds", evaluation_name(&named));
+        ESP_TRY(evaluate(run, at, &options[i], metric, error));
+    }
+    return ESP_OK;
+}
+
+esp_status phase_evaluate(run_state *run, const store_position *position, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    bool end = position->iteration == 0 || position->iteration == r->run.iterations;
+    bool problems = (r->eval.set == RECIPE_SET_DEV ? run->session.dev : run->session.test).count > 0;
+    if (problems) {
+        evaluate_options options = evaluate_options_of(r);
+        ESP_TRY(run_load_policy(run, position->checkpoint, NULL, error));
+        ESP_TRY(evaluate(run, position, &options, "evaluate_seconds", error));
+        if (end) ESP_TRY(evaluate_besides(run, position, error));
+    }
+    store_position next = run_after(run, position, position->checkpoint);
+    return store_position_set(run->store, &next, error);
+}

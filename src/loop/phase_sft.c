@@ -1,0 +1,217 @@
+/* Supervised warm-up: the gold rationales as the model would answer them, and, where the recipe asks, rows
+ * that teach self-evaluation. */
+#include "loop/judge_rows.h"
+#include "loop/phases.h"
+
+#include <math.h>
+#include <string.h>
+
+static void push_row(sft_rows *out, const token_list *prompt, const token_list *completion,
+                     int64_t max_length) {
+    if (prompt->count + completion->count > max_length) {
+        out->too_long++;
+        return;
+    }
+    supervised_row row = {.prompt = arena_copy(out->memory, prompt->at, (size_t)prompt->count * 4),
+                          .completion =
+                              arena_copy(out->memory, completion->at, (size_t)completion->count * 4),
+                          .prompt_count = prompt->count,
+                          .completion_count = completion->count,
+                          .weight = 1};
+    MEM_LIST_PUSH(out, row);
+}
+
+static esp_status add_rationale(const session *s, const lm_policy *p, const problem *problem, sft_rows *out,
+                                esp_error *error) {
+    token_list prompt = {0}, answer = {0};
+    text_buffer text = {0};
+    esp_status status = lm_prompt_ids(p, problem, &prompt, error);
+    if (status == ESP_OK) status = task_sft_target(s->task, problem, &text, error);
+    if (status == ESP_OK) status = lm_answer_ids(p, text.at, text.length, &answer, error);
+    if (status == ESP_OK) push_row(out, &prompt, &answer, s->recipe->sft.max_length);
+    MEM_LIST_FREE(&prompt);
+    MEM_LIST_FREE(&answer);
+    text_free(&text);
+    return status;
+}
+
+static void push_judge_row(const session *s, const judge_row *row, sft_rows *out) {
+    token_list verdict = {.at = (int32_t *)&row->verdict, .count = 1};
+    push_row(out, &row->prompt, &verdict, s->recipe->sft.max_length);
+}
+
+/* Gold rationales, right or with a mistake put in. */
+static esp_status add_corrupted_rows(const session *s, const lm_policy *p, int64_t n, sft_rows *out,
+                                     esp_error *error) {
+    const recipe *r = s->recipe;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t turn = 0; turn < judge_rows_due(r->sft.judge_examples, i); turn++) {
+            judge_row row = {0};
+            ESP_TRY(judge_row_make(p, &s->train.at[i], r->self_eval.example, (uint64_t)r->run.seed, turn,
+                                   &row, error));
+            push_judge_row(s, &row, out);
+            judge_row_free(&row);
+        }
+    }
+    return ESP_OK;
+}
+
+/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those behind.
+ */
+static esp_status own_problems(const session *s, int64_t rationales, int64_t *first, int64_t *count,
+                               esp_error *error) {
+    int64_t most = s->recipe->sft.judge_limit, left = s->train.count - rationales;
+    *first = most > 0 ? rationales : 0;
+    *count = most > 0 ? most : rationales;
+    if (most <= left) return ESP_OK;
+    return error_fail(error,
+                      "lower sft.limit (the rationales' problems) or sft.judge_limit, or set "
+                      "sft.judge_limit: 0 to sample on the rationales' own problems",
+                      "sft.judge_limit is %lld, but of %lld training problems %lld are the rationales'",
+                      (long long)most, (long long)s->train.count, (long long)rationales);
+}
+
+static int64_t judge_rows_of(double rate, int64_t problems) {
+    return (int64_t)floor(rate * (double)problems);
+}
+
+static void note_own(const session *s, const judge_own_counts *c, int64_t rows) {
+    observer_note(
+        &s->observer,
+        "sft: %lld own chains, %.1f%% of them right, %.1f%% unfinished; %lld judge rows, half of them "
+        "right, of %lld right and %lld wrong beginnings",
+        (long long)c->chains, 100 * (double)c->right / (double)(c->chains ? c->chains : 1),
+        100 * (double)c->unfinished / (double)(c->chains ? c->chains : 1), (long long)rows,
+        (long long)c->right_cuts, (long long)c->wrong_cuts);
+}
+
+static esp_status add_own_rows(session *s, lm_policy *p, int64_t n, sft_rows *out, esp_error *error) {
+    int64_t first, count;
+    ESP_TRY(own_problems(s, n, &first, &count, error));
+    int64_t want = judge_rows_of(s->recipe->sft.judge_examples, count);
+    if (want == 0) return ESP_OK;
+    judge_row_list rows;
+    judge_own_counts counts;
+    ESP_TRY(judge_rows_own(s, p, s->train.at + first, count, want, &rows, &counts, error));
+    note_own(s, &counts, rows.count);
+    for (int64_t i = 0; i < rows.count; i++) push_judge_row(s, &rows.at[i], out);
+    judge_row_list_free(&rows);
+    return ESP_OK;
+}
+
+/* Problems that SFT takes rationales of: with none to be taught, all are free to be sampled on. */
+static int64_t rationale_problems(const session *s) {
+    const recipe *r = s->recipe;
+    if (r->sft.rationale_examples == 0 && r->sft.judge_limit > 0) return 0;
+    return r->sft.limit > 0 && r->sft.limit < s->train.count ? r->sft.limit : s->train.count;
+}
+
+esp_status sft_rows_build(session *s, lm_policy *p, sft_rows *out, esp_error *error) {
+    const recipe *r = s->recipe;
+    int64_t n = rationale_problems(s);
+    *out = (sft_rows){.memory = arena_new()};
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n && status == ESP_OK; i++)
+        if (judge_rows_due(r->sft.rationale_examples, i) > 0)
+            status = add_rationale(s, p, &s->train.at[i], out, error);
+    out->rationales = out->count;
+    if (status == ESP_OK)
+        status = r->sft.judge_source == RECIPE_JUDGE_OWN ? add_own_rows(s, p, n, out, error)
+                                                         : add_corrupted_rows(s, p, n, out, error);
+    out->judge = out->count - out->rationales;
+    if (status == ESP_OK && out->count == 0)
+        status = error_fail(error, "raise sft.max_length, sft.rationale_examples or sft.judge_examples",
+                            "there is no training row within %lld tokens", (long long)r->sft.max_length);
+    if (status != ESP_OK) sft_rows_free(out);
+    return status;
+}
+
+void sft_rows_free(sft_rows *rows) {
+    arena_free(rows->memory);
+    MEM_LIST_FREE(rows);
+    *rows = (sft_rows){0};
+}
+
+typedef struct {
+    const session *session;
+    const sft_rows *rows;
+    int64_t per_epoch, epoch; /* updates an epoch; the epoch that `order` is of, -1 for none */
+    int64_t *order;
+    supervised_row *batch;
+} sft_work;
+
+static esp_status add_batch(void *context, trainer *t, int64_t update, batch_report *report,
+                            esp_error *error) {
+    sft_work *w = context;
+    const recipe *r = w->session->recipe;
+    int64_t epoch = update / w->per_epoch, first = update % w->per_epoch * r->sft.batch, n = 0;
+    if (epoch != w->epoch)
+        rng_shuffle(rng_mix(rng_mix(rng_key((uint64_t)r->run.seed), 0x736674), (uint64_t)epoch), w->order,
+                    w->rows->count);
+    w->epoch = epoch;
+    for (int64_t i = first; i < w->rows->count && n < r->sft.batch; i++)
+        w->batch[n++] = w->rows->at[w->order[i]];
+    return trainer_add_supervised(t, w->batch, n, report, error);
+}
+
+/* The rows need the policy's way of writing prompts; own chains need its weights as given, and a cache. */
+static esp_status build_rows(run_state *run, sft_rows *rows, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    bool own = r->sft.judge_source == RECIPE_JUDGE_OWN && r->sft.judge_examples > 0;
+    lm_settings settings = session_lm_settings(&run->session);
+    if (!own) settings.kv_tokens = 64;
+    ESP_TRY(run_load_policy(run, "", NULL, error));
+    lm_policy *policy;
+    ESP_TRY(lm_new(&policy, run->model, run->session.tokenizer, run->session.task, run->session.chat,
+                   &settings, error));
+    esp_status status = sft_rows_build(&run->session, policy, rows, error);
+    lm_free(policy);
+    return status;
+}
+
+static esp_status learn_rows(run_state *run, const store_position *position, const sft_rows *rows,
+                             esp_error *error) {
+    const recipe *r = run->session.recipe;
+    trainer_settings settings = recipe_sft_settings(r);
+    ESP_TRY(run_load_policy(run, position->checkpoint, &settings, error));
+    sft_work work = {.session = &run->session,
+                     .rows = rows,
+                     .per_epoch = (rows->count + r->sft.batch - 1) / r->sft.batch,
+                     .epoch = -1};
+    work.order = MEM_ARRAY(int64_t, rows->count);
+    work.batch = MEM_ARRAY(supervised_row, r->sft.batch);
+    int64_t updates = work.per_epoch * r->sft.epochs;
+    update_plan plan = {.phase = "sft",
+                        .updates = updates,
+                        .schedule = recipe_sft_schedule(r, updates),
+                        .progress_last = 1,
+                        .optimizer_ends = true, /* preferences start with a fresh one */
+                        .add = add_batch,
+                        .context = &work};
+    esp_status status = run_updates(run, position, &plan, "sft", error);
+    trainer_free(run->trainer);
+    run->trainer = NULL;
+    mem_free(work.order);
+    mem_free(work.batch);
+    return status;
+}
+
+esp_status phase_sft(run_state *run, const store_position *position, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    if (r->sft.epochs == 0 || !(run->parts & RUN_SFT)) {
+        store_position next = run_after(run, position, position->checkpoint);
+        return store_position_set(run->store, &next, error);
+    }
+    sft_rows rows;
+    ESP_TRY(build_rows(run, &rows, error));
+    if (position->update == 0)
+        observer_note(&run->session.observer,
+                      "sft: %lld rationales, %lld judge rows, %lld rows longer than %lld tokens left out",
+                      (long long)rows.rationales, (long long)rows.judge, (long long)rows.too_long,
+                      (long long)r->sft.max_length);
+    esp_status status = learn_rows(run, position, &rows, error);
+    sft_rows_free(&rows);
+    ESP_TRY(status);
+    store_position next = run_after(run, position, "sft");
+    return store_position_set(run->store, &next, error);
+}

@@ -1,0 +1,262 @@
+#include "loop/phases.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+#include "eval/judge_auc.h"
+#include "loop/origin.h"
+#include "plan/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The verb that began a run goes on with it: another one would take its finished phases for its own. */
+static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
+    char mine[24], *there;
+    snprintf(mine, sizeof mine, "%d%s", run->parts, run->plain ? " plain" : "");
+    if (fresh) return store_meta_set(run->store, "parts", mine, error);
+    ESP_TRY(store_meta_get(run->store, "parts", &there, error));
+    esp_status status = ESP_OK;
+    if (there && strcmp(there, mine) != 0)
+        status = error_fail(error,
+                            "resume by what began it (run, sft or search, with or without --plain), or give "
+                            "another --out",
+                            "%s: another verb, or another way to search, made this run", run->folder);
+    mem_free(there);
+    return status;
+}
+
+/* The same bits are promised on the same machine (docs/architecture.md, idea 4): elsewhere, and with another
+ * number of threads, it is said. */
+static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
+    const char *here = compute_describe(run->session.compute);
+    char *there;
+    if (fresh) return store_meta_set(run->store, "compute", here, error);
+    ESP_TRY(store_meta_get(run->store, "compute", &there, error));
+    if (there && strcmp(there, here) != 0)
+        observer_note(&run->session.observer,
+                      "this run began on %s and goes on on %s: the last bits of its numbers will differ from "
+                      "those of a run left alone",
+                      there, here);
+    mem_free(there);
+    return ESP_OK;
+}
+
+/* A kill right after the store was made leaves it without a recipe: such a run begins anew. */
+static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
+    char *path = path_join(options->folder, "recipe.yaml"),
+         *checkpoints = path_join(options->folder, "checkpoints");
+    store_position at = {0};
+    bool fresh = !options->resume || !file_exists(path);
+    esp_status status =
+        store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error);
+    if (status == ESP_OK) status = store_position_get(run->store, &at, error);
+    if (status == ESP_OK && fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
+        status = error_fail(error, "put the recipe that the run was made with there",
+                            "%s: is gone, and work was done by it", path);
+    if (status == ESP_OK) status = check_parts(run, fresh, error);
+    if (status == ESP_OK) status = note_machine(run, fresh, error);
+    if (status == ESP_OK && fresh) status = origin_record_folder(run->store, error);
+    if (status == ESP_OK) status = origin_check_contents(&run->session, run->store, error);
+    if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
+    if (status == ESP_OK && fresh)
+        status = recipe_write(r, path, error); /* the last: it ends the beginning */
+    mem_free(path);
+    mem_free(checkpoints);
+    ESP_TRY(status);
+    return store_event(run->store, 0, options->resume ? "resumed" : "started",
+                       compute_describe(run->session.compute), error);
+}
+
+static esp_status run_phase(run_state *run, const store_position *at, esp_error *error) {
+    switch (at->phase) {
+    case STORE_PHASE_SFT:
+        return phase_sft(run, at, error);
+    case STORE_PHASE_SEARCH:
+        return phase_search(run, at, error);
+    case STORE_PHASE_LEARN:
+        return phase_learn(run, at, error);
+    case STORE_PHASE_EVALUATE:
+        return phase_evaluate(run, at, error);
+    case STORE_PHASE_DONE:
+        break;
+    }
+    return ESP_OK;
+}
+
+/* A stop, and a failure of a run that had begun, say how to go on. */
+static esp_status say_resume(const char *folder, esp_status status, esp_error *error) {
+    if (status == ESP_OK || !error) return status;
+    if (status == ESP_INTERRUPTED)
+        return error_set(error, ESP_INTERRUPTED, NULL,
+                         "stopped; what was finished is kept in %s. Go on with the same command and --resume",
+                         folder);
+    if (!strstr(error->hint, "--resume")) {
+        size_t n = strlen(error->hint);
+        snprintf(error->hint + n, sizeof error->hint - n,
+                 "%sthen go on with --resume: what was finished is kept", n ? "; " : "");
+    }
+    return status;
+}
+
+/* What cannot fit is refused before anything is loaded. */
+static esp_status check_fits(const recipe *r, esp_error *error) {
+    model_config config;
+    if (!r->model.path || !r->model.path[0])
+        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
+                         "no model is named");
+    ESP_TRY(model_read_config(&config, r->model.path, error));
+    plan_memory memory = plan_memory_of(r, &config, 0);
+    return plan_check(&memory, error);
+}
+
+/* Once an iteration's trees are all there, how well they were judged is kept beside them; looked at anew
+ * wherever the run stands, so that a kill in between loses nothing. */
+static esp_status keep_judgement(run_state *run, const store_position *at, esp_error *error) {
+    int64_t done = at->phase == STORE_PHASE_SEARCH ? at->iteration - 1 : at->iteration;
+    store_judgements rows;
+    judge_scores scores;
+    if (done < 1 || !run->session.recipe->self_eval.enabled) return ESP_OK;
+    ESP_TRY(store_read_judgements(run->store, &rows, error));
+    bool there = false;
+    for (int64_t i = 0; i < rows.count; i++)
+        there = there || (rows.at[i].iteration == done && strcmp(rows.at[i].source, JUDGE_TRAIN) == 0);
+    STORE_LIST_FREE(&rows);
+    if (there) return ESP_OK;
+    ESP_TRY(judge_scores_of_trees(run->store, done, &scores, error));
+    judge_figures finished = judge_class_figures(&scores.finished),
+                  unfinished = judge_class_figures(&scores.unfinished);
+    judge_scores_free(&scores);
+    return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
+}
+
+static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
+    run_state run = {.folder = options->folder, .parts = options->parts, .plain = options->plain};
+    ESP_TRY(check_fits(r, error));
+    ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
+    store_position at = {0};
+    bool evaluation = options->parts & RUN_EVALUATE;
+    esp_status status = session_read_problems(&run.session, true, evaluation, error);
+    if (status == ESP_OK) status = open_run(&run, r, options, error);
+    bool began = status == ESP_OK;
+    if (status == ESP_OK) status = figures_open(&run, error);
+    while (status == ESP_OK) {
+        status = store_position_get(run.store, &at, error);
+        if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
+        if (status == ESP_OK) status = keep_judgement(&run, &at, error);
+        if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
+        if (session_stopped(&run.session))
+            status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
+        else
+            status = figures_begin(&run, &at, error);
+        if (status == ESP_OK) status = run_phase(&run, &at, error);
+        if (status == ESP_OK) status = figures_end(&run, &at, error);
+    }
+    trainer_free(run.trainer);
+    model_free(run.model);
+    mem_free(run.in_model);
+    figures_close(&run.figures);
+    store_close(run.store);
+    session_close(&run.session);
+    return began ? say_resume(options->folder, status, error) : status;
+}
+
+esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
+    recipe *own;
+    ESP_TRY(origin_recipe(r, options->folder, options->resume, &own, error));
+    esp_status status = run_by(own, options, error);
+    recipe_free(own);
+    return status;
+}
+
+/* --- Summary
+ * ------------------------------------------------------------------------------------------------------- */
+
+static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
+    store_updates updates;
+    ESP_TRY(store_read_updates(s, STORE_ALL, &updates, error));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < updates.count; i++) {
+        const store_update *u = &updates.at[i];
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "phase",
+                            u->phase, "iteration", (json_int_t)u->iteration, "update", (json_int_t)u->update,
+                            "rows", (json_int_t)u->rows, "loss", json_real_or_null(u->loss), "lr",
+                            json_real_or_null(u->lr), "grad_norm", json_real_or_null(u->grad_norm), "margin",
+                            json_real_or_null(u->margin), "accuracy", json_real_or_null(u->accuracy),
+                            "logp_chosen", json_real_or_null(u->logp_chosen), "logp_rejected",
+                            json_real_or_null(u->logp_rejected), "kl", json_real_or_null(u->kl), "tokens",
+                            (json_int_t)u->tokens, "tokens_computed", (json_int_t)u->tokens_computed));
+    }
+    STORE_LIST_FREE(&updates);
+    json_object_set_new(summary, "updates", list);
+    return ESP_OK;
+}
+
+static esp_status add_evaluations(store *s, json_t *summary, esp_error *error) {
+    store_evals evals;
+    ESP_TRY(store_read_evals(s, &evals, error));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < evals.count; i++) {
+        const store_eval *e = &evals.at[i];
+        json_array_append_new(
+            list, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}",
+                            "iteration", (json_int_t)e->iteration, "method", e->method, "set", e->set, "k",
+                            (json_int_t)e->k, "problems", (json_int_t)e->problems, "right",
+                            (json_int_t)e->right, "accuracy", json_real_or_null(e->accuracy), "interval",
+                            json_real_or_null(e->low), json_real_or_null(e->high), "pass_at_k",
+                            json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
+                            "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed",
+                            (json_int_t)e->tokens_computed, "tokens_judged", (json_int_t)e->tokens_judged));
+    }
+    STORE_LIST_FREE(&evals);
+    json_object_set_new(summary, "evaluations", list);
+    return ESP_OK;
+}
+
+static esp_status add_judgements(store *s, json_t *summary, esp_error *error) {
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    json_t *list = json_array();
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        judge_figures figures;
+        status = judge_figures_read(&rows.at[i], &figures, error);
+        if (status != ESP_OK) break;
+        json_t *one = judge_figures_json(&figures);
+        json_object_set_new(one, "iteration", json_integer(rows.at[i].iteration));
+        json_object_set_new(one, "source", json_string(rows.at[i].source));
+        json_object_set_new(one, "kind", json_string(rows.at[i].kind));
+        json_array_append_new(list, one);
+    }
+    STORE_LIST_FREE(&rows);
+    json_object_set_new(summary, "judgements", list);
+    return status;
+}
+
+esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
+    *out = NULL;
+    store *s;
+    ESP_TRY(store_open(&s, folder, STORE_READ, error));
+    json_t *summary = json_pack("{s:s}", "run", folder);
+    store_position at;
+    uint64_t digest = 0;
+    char hex[24];
+    esp_status status = store_position_get(s, &at, error);
+    if (status == ESP_OK)
+        json_object_set_new(summary, "position",
+                            json_pack("{s:s, s:I, s:s}", "phase", store_phase_name(at.phase), "iteration",
+                                      (json_int_t)at.iteration, "checkpoint", at.checkpoint));
+    if (status == ESP_OK) status = add_evaluations(s, summary, error);
+    if (status == ESP_OK) status = add_judgements(s, summary, error);
+    if (status == ESP_OK) status = add_updates(s, summary, error);
+    if (status == ESP_OK) status = store_digest(s, &digest, error);
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)digest);
+    json_object_set_new(summary, "digest", json_string(hex));
+    store_close(s);
+    if (status != ESP_OK) {
+        json_decref(summary);
+        return status;
+    }
+    *out = summary;
+    return ESP_OK;
+}

@@ -1,0 +1,199 @@
+/* The recipe: everything that decides what a run computes, as one plain struct. It is resolved from, in
+ * rising order, the defaults, the presets (search.preset, learn.preset), the YAML file, and --set or flags;
+ * an unknown key, a wrong type, a value out of range or a key given twice is an error with file, line and
+ * column. The table of keys is recipe_options(), the presets are tables too (search/presets.c,
+ * recipe_table.c). */
+#ifndef ESPALIER_RECIPE_RECIPE_H
+#define ESPALIER_RECIPE_RECIPE_H
+
+#include "learn/schedule.h"
+#include "base/options.h"
+#include "search/search.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
+typedef enum { RECIPE_CPU, RECIPE_REF } recipe_compute;
+typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
+typedef enum {
+    RECIPE_TEMPLATE_AUTO,
+    RECIPE_CHATML,
+    RECIPE_LLAMA2,
+    RECIPE_MISTRAL,
+    RECIPE_PLAIN
+} recipe_template;
+/* The names of search_preset_at, in its order. */
+typedef enum {
+    RECIPE_DEFAULT,
+    RECIPE_PAPER,
+    RECIPE_PAPER_LITERAL,
+    RECIPE_PAPER_COMMONSENSE,
+    RECIPE_OFFICIAL_CODE,
+    RECIPE_OFFICIAL_CODE_COMMONSENSE,
+    RECIPE_PRESETS
+} recipe_preset;
+typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
+typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
+typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
+typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
+typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
+typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
+typedef enum { RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH } recipe_method;
+typedef enum { RECIPE_COMPARE_OFF, RECIPE_COMPARE_ON, RECIPE_COMPARE_BOTH } recipe_compare;
+typedef enum { RECIPE_SET_TEST, RECIPE_SET_DEV } recipe_set;
+
+typedef struct {
+    struct {
+        int64_t seed;
+        char *out; /* the run's folder */
+        int64_t iterations;
+        int64_t problems_per_iteration;
+        int64_t tokens_per_iteration; /* sampled and judged; 0: no limit */
+        int64_t wave;                 /* problems searched side by side and committed together */
+        int64_t eval_every;           /* iterations; 0: only before the first and after the last */
+        int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
+        int64_t threads;              /* 0: one a core */
+    } run;
+    struct {
+        char *path;
+        recipe_init init;
+        recipe_dtype dtype;
+        recipe_compute compute;
+        recipe_template chat_template;
+        int64_t context; /* tokens; 0: the model's own */
+        bool recompute;
+    } model;
+    struct {
+        char *task;
+        char *train, *test, *dev;                   /* files */
+        int64_t train_limit, test_limit, dev_limit; /* problems; 0: all */
+        int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
+    } data;
+    struct {
+        int64_t epochs; /* 0: no SFT */
+        double lr;
+        int64_t batch; /* rows an update */
+        schedule_kind schedule;
+        double warmup;      /* share of the updates */
+        int64_t max_length; /* tokens of a row; longer rows are left out and counted */
+        double weight_decay, beta1, beta2, eps, clip;
+        int64_t tokens_per_microbatch;
+        double judge_examples; /* judge rows a problem: self-evaluation is taught */
+        recipe_judge_source judge_source;
+        int64_t judge_chains; /* own: chains sampled a problem */
+        int64_t judge_limit;  /* own: problems sampled on, behind the rationales'; 0: the rationales' own */
+        double rationale_examples; /* share of the gold rationales that are taught */
+        int64_t limit;             /* problems; 0: all */
+    } sft;
+    struct {
+        recipe_preset preset;
+        int64_t simulations; /* K, a state */
+        int64_t root_multiplier;
+        int64_t breadth_root, breadth;
+        int64_t root_probe; /* whole chains sampled from the root first; 0: off */
+        int64_t horizon;    /* steps below the current root */
+        int64_t max_steps;
+        int64_t max_step_tokens, max_chain_tokens;
+        int64_t gold_length_over; /* a step has at most gold length / this tokens as well; 0: off */
+        double temperature;
+        search_step_mode step;
+        search_prior_kind prior;
+        double lambda, c_puct, gamma;
+        search_commit_kind commit;
+        search_pairs_kind pairs_from;
+        search_pairs_at_kind pairs_at;
+        search_smoothing_kind smoothing;
+        search_loser_kind loser;
+        double cut_reward, right_other_reward;
+        double short_bonus_1, short_bonus_2; /* factors on a positive outcome at depth 1 and 2 */
+        double smoothing_cap, min_q_gap;
+        int64_t rest_from_depth; /* -1: off */
+        int64_t max_pairs;       /* a problem; 0: all */
+        bool only_if_right, join_only_child, depth_discount_confidence;
+        bool unvisited_counts_one, root_counts_twice;
+        bool gold_injection;
+        int64_t max_nodes; /* a tree; 0: no limit */
+    } search;
+    struct {
+        bool enabled;
+        recipe_example example;
+    } self_eval;
+    struct {
+        recipe_preset preset;
+        recipe_loss loss;
+        double beta, lr;
+        int64_t batch; /* pairs an update */
+        int64_t epochs;
+        int64_t steps;      /* updates at most; 0: as many as there are batches */
+        double weight;      /* of the preference loss beside the NLL */
+        double nll;         /* weight of the NLL */
+        recipe_nll nll_on;  /* what it is on: the chosen steps, or all distinct right chains */
+        int64_t max_chains; /* right chains a problem, the first ones; 0: all */
+        double average;     /* decay of the running average of the weights, an update; 0: off */
+        bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
+        double penalty;     /* DPO-positive's lambda */
+        recipe_reference reference;
+        schedule_kind schedule;
+        double warmup, weight_decay, beta1, beta2, eps, clip;
+        int64_t max_length; /* tokens of a pair's longer path; longer pairs are left out and counted */
+        int64_t tokens_per_microbatch;
+        bool offline; /* all trees from theta_0 */
+        recipe_pairs pairs;
+    } learn;
+    struct {
+        recipe_method method;
+        recipe_set set;
+        int64_t k;
+        double temperature;
+        int64_t max_tokens;
+        int64_t limit; /* problems; 0: all */
+        int64_t batch; /* chains side by side */
+        /* Besides, before the first iteration and after the last: */
+        int64_t compare_k;             /* samples a problem; 0: none */
+        recipe_compare compare_search; /* search; both: without self-evaluation too */
+        int64_t compare_limit;         /* problems; 0: as limit */
+    } eval;
+} recipe;
+
+/* All keys, grouped and in the order in which they are written. */
+option_table recipe_options(void);
+
+/* One override, from --set or a flag. `where` names it in errors ("--set", "--simulations"). */
+typedef struct {
+    const char *key, *value, *where;
+} recipe_override;
+
+/* Resolves a recipe: defaults < presets < file < overrides. path NULL: no file. *out is freed by recipe_free.
+ */
+esp_status recipe_load(recipe **out, const char *path, const recipe_override *overrides, int n,
+                       esp_error *error);
+/* The same with the YAML in memory; name stands for the file in errors. */
+esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
+                        const recipe_override *overrides, int n, esp_error *error);
+void recipe_free(recipe *r);
+
+/* Splits "a.b=v" of --set into *key and *value (both freed by mem_free). */
+esp_status recipe_split_set(const char *text, char **key, char **value, esp_error *error);
+
+/* The resolved recipe as YAML, every key, in a stable order: reading it back gives the same struct. */
+void recipe_text(const recipe *r, text_buffer *out);
+esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
+
+/* Hash of the resolved text, without the keys that do not decide what is computed (OPTION_FREE: run.out,
+ * run.checkpoint_every). */
+uint64_t recipe_hash(const recipe *r);
+/* A line a differing key ("search.simulations: 5 there, 8 here"), free keys left out. Returns how many
+ * differ. */
+int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
+
+/* Presets as data: the search's keys are those of search_preset_at, learn's are (key, value) texts that end
+ * in a NULL key. */
+typedef struct {
+    const char *key, *value;
+} recipe_preset_value;
+const recipe_preset_value *recipe_learn_preset(recipe_preset preset);
+/* Puts a preset's numbers into r->search. */
+void recipe_use_search_preset(recipe *r, const search_preset *preset);
+
+#endif

@@ -1,0 +1,129 @@
+#include "recipe/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static esp_status choose_chat(session *s, esp_error *error) {
+    switch (s->recipe->model.chat_template) {
+    case RECIPE_CHATML:
+        s->chat = CHAT_CHATML;
+        return ESP_OK;
+    case RECIPE_LLAMA2:
+        s->chat = CHAT_LLAMA2;
+        return ESP_OK;
+    case RECIPE_MISTRAL:
+        s->chat = CHAT_MISTRAL;
+        return ESP_OK;
+    case RECIPE_PLAIN:
+        s->chat = CHAT_PLAIN;
+        return ESP_OK;
+    case RECIPE_TEMPLATE_AUTO:
+        break;
+    }
+    return chat_template_detect(tokenizer_chat_template(s->tokenizer), &s->chat, error);
+}
+
+esp_status session_open(session *out, const recipe *r, const observer *observer,
+                        const volatile sig_atomic_t *stop, esp_error *error) {
+    *out = (session){.recipe = r, .stop = stop};
+    if (observer) out->observer = *observer;
+    if (!r->model.path || !r->model.path[0])
+        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
+                         "no model is named");
+    out->task = task_find(r->data.task, error);
+    if (!out->task) return ESP_FAILED;
+    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
+    if (status == ESP_OK) status = choose_chat(out, error);
+    if (status == ESP_OK)
+        status = compute_new(&out->compute, r->model.compute == RECIPE_REF ? "ref" : "cpu", act,
+                             (int)r->run.threads, error);
+    if (status != ESP_OK) session_close(out);
+    return status;
+}
+
+static void limit(problem_set *set, int64_t most) {
+    if (most > 0 && set->count > most) set->count = most;
+}
+
+static esp_status read_set(session *s, const char *path, int64_t most, problem_set *out, esp_error *error) {
+    if (!path || !path[0]) return ESP_OK;
+    ESP_TRY(task_read(s->task, path, out, error));
+    limit(out, most);
+    return ESP_OK;
+}
+
+/* Sets the last problems of train apart as dev, where the recipe asks for it and names no dev file. */
+static esp_status split_dev(session *s, esp_error *error) {
+    const recipe *r = s->recipe;
+    int64_t n = r->data.dev_from_train;
+    if (n == 0 || (r->data.dev && r->data.dev[0])) return ESP_OK;
+    if (n >= s->train.count)
+        return error_fail(error, "lower data.dev_from_train", "%s: %lld problems are to be set apart of %lld",
+                          r->data.train, (long long)n, (long long)s->train.count);
+    s->train.count -= n;
+    s->dev = (problem_set){.at = s->train.at + s->train.count,
+                           .count = n,
+                           .source = s->train.source}; /* borrowed: memory stays NULL */
+    limit(&s->dev, r->data.dev_limit);
+    return ESP_OK;
+}
+
+esp_status session_read_problems(session *s, bool train, bool evaluation, esp_error *error) {
+    const recipe *r = s->recipe;
+    bool from_train = evaluation && r->eval.set == RECIPE_SET_DEV && (!r->data.dev || !r->data.dev[0]);
+    if (train || from_train) {
+        ESP_TRY(read_set(s, r->data.train, 0, &s->train, error));
+        ESP_TRY(split_dev(s, error));
+        limit(&s->train, r->data.train_limit);
+        if (s->train.count == 0)
+            return error_set(error, ESP_USAGE, "give --train or set data.train in the recipe",
+                             "no training problems are named");
+    }
+    if (evaluation && !from_train) {
+        ESP_TRY(read_set(s, r->data.test, r->data.test_limit, &s->test, error));
+        ESP_TRY(read_set(s, r->data.dev, r->data.dev_limit, &s->dev, error));
+    }
+    return ESP_OK;
+}
+
+void session_close(session *s) {
+    if (s->dev.memory) problem_set_free(&s->dev);
+    if (s->train.memory) problem_set_free(&s->train);
+    if (s->test.memory) problem_set_free(&s->test);
+    tokenizer_close(s->tokenizer);
+    compute_free(s->compute);
+    *s = (session){0};
+}
+
+bool session_stopped(const session *s) {
+    return s->stop && *s->stop;
+}
+
+esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error) {
+    const recipe *r = s->recipe;
+    model_options options = {.compute = s->compute,
+                             .trainable = trainable,
+                             .recompute = r->model.recompute,
+                             .context = r->model.context};
+    if (path || r->model.init == RECIPE_INIT_FILE)
+        return model_open(out, path ? path : r->model.path, &options, error);
+    model_config config;
+    ESP_TRY(model_read_config(&config, r->model.path, error));
+    return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
+}
+
+lm_settings session_lm_settings(const session *s) {
+    const recipe *r = s->recipe;
+    /* Room for every tree of a wave to hold its prompts and a few hundred steps' tokens; trees wait when it
+     * is short. A function of the recipe alone, so that a run does not depend on what else the machine was
+     * doing. */
+    int64_t trees = r->run.wave < 32 ? r->run.wave : 32, kv_tokens = trees * 2048;
+    return (lm_settings){.temperature = (float)r->search.temperature,
+                         .step_mode = r->search.step,
+                         .max_step_tokens = (int32_t)r->search.max_step_tokens,
+                         .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
+                         .example = r->self_eval.example == RECIPE_EXAMPLE_GOLD,
+                         .kv_tokens = kv_tokens < 16384 ? 16384 : kv_tokens,
+                         .stop = s->stop};
+}

@@ -1,0 +1,41 @@
+/* A session: what every verb that uses a model opens from a recipe, in one place: compute layer, tokenizer,
+ * task, chat template and problems. */
+#ifndef ESPALIER_RECIPE_SESSION_H
+#define ESPALIER_RECIPE_SESSION_H
+
+#include "base/observer.h"
+#include "learn/trainer.h"
+#include "model/model.h"
+#include "policy/lm.h"
+#include "recipe/recipe_parts.h"
+#include "search/search.h"
+#include "task/task.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+#include <signal.h>
+
+typedef struct {
+    const recipe *recipe; /* borrowed */
+    observer observer;
+    const volatile sig_atomic_t
+        *stop; /* set from outside: finish the write in hand, then ESP_INTERRUPTED; may be NULL */
+    compute *compute;
+    tokenizer *tokenizer;
+    chat_kind chat;
+    const task *task;
+    problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
+} session;
+
+/* Opens compute, tokenizer, chat template and task; problems with session_read_problems. */
+esp_status session_open(session *out, const recipe *r, const observer *observer,
+                        const volatile sig_atomic_t *stop, esp_error *error);
+esp_status session_read_problems(session *s, bool train, bool evaluation, esp_error *error);
+void session_close(session *s);
+bool session_stopped(const session *s);
+
+/* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
+esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
+/* Settings of an lm_policy as the recipe has them (search.*, self_eval.*). */
+lm_settings session_lm_settings(const session *s);
+#endif

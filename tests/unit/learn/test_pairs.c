@@ -1,0 +1,256 @@
+/* Pairs in files: what is written reads back to the same rows, and a row that is no pair is named. */
+#include "learn/pairs.h"
+#include "formats/json.h"
+#include "base/file.h"
+#include "support.h"
+
+#include <math.h>
+#include <string.h>
+
+static esp_error error;
+
+static char *folder;
+
+static int make_folder(void **state) {
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    folder = mem_printf("%s/espalier-pairs-%d", base ? base : "/tmp", (int)getpid());
+    return folder_make(folder, NULL) != ESP_OK;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    folder_remove(folder, NULL);
+    mem_free(folder);
+    return 0;
+}
+
+static tokenizer *tiny_tokenizer(void) {
+    tokenizer *t;
+    OK(tokenizer_open(&t, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    return t;
+}
+
+static void add_pair(store *s, int64_t iteration, const tokenizer *t, const char *prompt, const char *chosen,
+                     const char *rejected, double ref) {
+    token_list ids[3] = {{0}};
+    const char *texts[] = {prompt, chosen, rejected};
+    OK(tokenizer_encode(t, prompt, strlen(prompt), true, &ids[0], &error));
+    for (int i = 1; i < 3; i++) { /* sampled ids go on where the prompt's end */
+        char *both = mem_printf("%s%s", prompt, texts[i]);
+        token_list all = {0};
+        OK(tokenizer_encode(t, both, strlen(both), true, &all, &error));
+        for (int64_t j = ids[0].count; j < all.count; j++) MEM_LIST_PUSH(&ids[i], all.at[j]);
+        MEM_LIST_FREE(&all);
+        mem_free(both);
+    }
+    store_pair p = {.iteration = iteration,
+                    .problem = 17,
+                    .prefix_ids = ids[0].at,
+                    .prefix_count = ids[0].count,
+                    .chosen_ids = ids[1].at,
+                    .chosen_count = ids[1].count,
+                    .rejected_ids = ids[2].at,
+                    .rejected_count = ids[2].count,
+                    .q_chosen = 1.0 / 3,
+                    .q_rejected = -0.5,
+                    .n_chosen = 6,
+                    .n_rejected = 2,
+                    .alpha = 0.25,
+                    .policy_logp_chosen = -1,
+                    .policy_logp_rejected = -2,
+                    .ref_logp_chosen = ref,
+                    .ref_logp_rejected = ref,
+                    .tree = 1,
+                    .policy = "theta_0"};
+    OK(store_add_pair(s, &p, &error));
+    for (int i = 0; i < 3; i++) MEM_LIST_FREE(&ids[i]);
+}
+
+static void write_pairs(store *s, int64_t iteration, pairs_format format, const tokenizer *t,
+                        const char *path, int64_t want) {
+    FILE *f = fopen(path, "w");
+    int64_t written;
+    OK(pairs_write(s, iteration, format, t, f, path, &written, &error));
+    fclose(f);
+    assert_int_equal(written, want);
+}
+
+static void ids_equal(const int32_t *a, int64_t n, const int32_t *b, int64_t m) {
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, (size_t)n * sizeof *a);
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    tokenizer *t = tiny_tokenizer();
+    char *run = path_join(folder, "run"), *native = path_join(folder, "native.jsonl"),
+         *trl = path_join(folder, "trl.jsonl");
+    store *s;
+    OK(store_open(&s, run, STORE_CREATE, &error));
+    store_wave_begin(s, 1, 0, &error);
+    store_tree tree = {.iteration = 1, .problem = 17};
+    store_add_problem(s, &(store_problem){.problem = 17}, &error);
+    OK(store_add_tree(s, &tree, &error));
+    add_pair(s, 1, t, "Once upon a time", " there was a cat.\n", " there was a dog.\n", -3.25);
+    add_pair(s, 2, t, "Tom said: \"", "Hi\"<|end_story|>", "no", NAN);
+    OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_LEARN, .iteration = 1}, &error));
+    store_pairs kept;
+    OK(store_read_pairs(s, STORE_ALL, &kept, &error));
+    write_pairs(s, STORE_ALL, PAIRS_NATIVE, NULL, native, 2);
+    write_pairs(s, STORE_ALL, PAIRS_TRL, t, trl, 2);
+    pairs_read_options o = {.tokenizer = t, .vocab = tokenizer_size(t), .smoothing_cap = 1};
+    for (int form = 0; form < 2; form++) {
+        pairs_file file;
+        OK(pairs_read(&file, form ? trl : native, &o, &error));
+        assert_int_equal(file.count, 2);
+        assert_int_equal(file.with_reference, form ? 0 : 1);
+        for (int i = 0; i < 2; i++) {
+            const store_pair *p = &kept.at[i];
+            const preference_row *r = &file.rows[i];
+            ids_equal(r->prefix, r->prefix_count, p->prefix_ids, p->prefix_count);
+            ids_equal(r->chosen, r->chosen_count, p->chosen_ids, p->chosen_count);
+            ids_equal(r->rejected, r->rejected_count, p->rejected_ids, p->rejected_count);
+            assert_true(form || r->alpha == 0.25);
+            assert_true(form || (i ? isnan(r->ref_chosen) : r->ref_chosen == -3.25));
+        }
+        pairs_file_free(&file);
+    }
+    /* The native form's keys, all of them, in the contract's spelling. */
+    json_t *row;
+    OK(pairs_row(&kept.at[0], PAIRS_NATIVE, NULL, &row, &error));
+    static const char *const keys[] = {"problem",      "iteration", "prompt_ids",      "chosen_ids",
+                                       "rejected_ids", "q_chosen",  "q_rejected",      "n_chosen",
+                                       "n_rejected",   "alpha",     "ref_logp_chosen", "ref_logp_rejected"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(json_object_get(row, keys[i]));
+    assert_int_equal(json_object_size(row), sizeof keys / sizeof *keys);
+    assert_true(json_number_value(json_object_get(row, "q_chosen")) == 1.0 / 3);
+    json_decref(row);
+    write_pairs(s, 2, PAIRS_NATIVE, NULL, native, 1);
+    STORE_LIST_FREE(&kept);
+    store_close(s);
+    mem_free(run), mem_free(native), mem_free(trl);
+    tokenizer_close(t);
+}
+
+/* Reads one row of text; the message of the error, or NULL where it is fine. */
+static const char *read_one(const char *line, const pairs_read_options *o, pairs_file *file) {
+    static char message[1400];
+    char *path = path_join(folder, "one.jsonl"), *text = mem_printf("\n%s\n", line);
+    OK(file_write_all(path, text, strlen(text), &error));
+    error = (esp_error){0};
+    esp_status status = pairs_read(file, path, o, &error);
+    snprintf(message, sizeof message, "%s | %s", error.message, error.hint);
+    mem_free(path);
+    mem_free(text);
+    if (status == ESP_OK) return NULL;
+    assert_true(error.hint[0] != 0);
+    return message;
+}
+
+static void test_reading(void **state) {
+    (void)state;
+    tokenizer *t = tiny_tokenizer();
+    int32_t end = tokenizer_eos(t);
+    pairs_read_options o = {.vocab = 100, .smoothing_cap = 0.4, .end = end};
+    pairs_file file;
+    assert_null(read_one(
+        "{\"prompt_ids\":[1,2],\"chosen_ids\":[3],\"rejected_ids\":[4,99],\"n_chosen\":3,\"n_rejected\":1}",
+        &o, &file));
+    assert_true(file.rows[0].alpha == 0.25 && isnan(file.rows[0].ref_chosen));
+    assert_int_equal(file.rows[0].rejected[1], 99);
+    pairs_file_free(&file);
+    assert_null(read_one(
+        "{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"n_chosen\":0,\"n_rejected\":5,"
+        "\"ref_logp_chosen\":-1.5,\"ref_logp_rejected\":-2}",
+        &o, &file));
+    assert_true(file.rows[0].alpha == 0.4 && file.rows[0].ref_rejected == -2 && file.with_reference == 1);
+    pairs_file_free(&file);
+    o = (pairs_read_options){.tokenizer = t, .vocab = tokenizer_size(t), .end = end, .append_end = true};
+    assert_null(read_one("{\"prompt\":\"Once\",\"chosen\":\" a cat\",\"rejected\":\" a dog<|end_story|>\"}",
+                         &o, &file));
+    assert_int_equal(file.rows[0].chosen[file.rows[0].chosen_count - 1], end);
+    assert_int_equal(file.rows[0].rejected[file.rows[0].rejected_count - 1], end);
+    assert_true(file.rows[0].rejected[file.rows[0].rejected_count - 2] != end);
+    pairs_file_free(&file);
+    tokenizer_close(t);
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *says;
+    } cases[] = {
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[3]}", "one.jsonl:2: field \"rejected_ids\" is missing"},
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":\"x\"}",
+         "field \"rejected_ids\" must be a list"},
+        {"{\"prompt_ids\":[1,100],\"chosen_ids\":[3],\"rejected_ids\":[4]}",
+         "field \"prompt_ids\": item 1, 100, is no token id of the model (0 to 99)"},
+        {"{\"prompt_ids\":[1,2.5],\"chosen_ids\":[3],\"rejected_ids\":[4]}", "item 1, 2.5"},
+        {"{\"prompt_ids\":[1,-1],\"chosen_ids\":[3],\"rejected_ids\":[4]}", "item 1, -1"},
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[],\"rejected_ids\":[4]}", "field \"chosen_ids\" is empty"},
+        {"{\"prompt_ids\":[1,2],\"chosen_ids\":[3,4,5,6],\"rejected_ids\":[4]}",
+         "6 tokens long, more than the context of 5"},
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"alpha\":1.5}",
+         "field \"alpha\" must be a number from 0 to 1"},
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"n_chosen\":1}",
+         "field \"n_rejected\" is missing beside"},
+        {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"ref_logp_rejected\":-1}",
+         "field \"ref_logp_chosen\" is missing beside \"ref_logp_rejected\""},
+        {"{\"chosen\":\"a\",\"rejected\":\"b\"}", "field \"prompt\" is missing"},
+        {"{\"prompt\":[{\"role\":\"user\"}],\"chosen\":\"a\",\"rejected\":\"b\"}", "list of messages"},
+        {"{\"prompt\":\"a\",\"chosen\":\"a\",\"rejected\":\"b\"}", "rows of text need a tokenizer"},
+        {"[1]", "no JSON object"},
+        {"{\"prompt_ids\":[1", "one.jsonl:2"},
+        {"", "holds no pairs"},
+    };
+    pairs_read_options o = {.vocab = 100, .smoothing_cap = 1, .max_length = 5};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pairs_file file;
+        const char *message = read_one(cases[i].line, &o, &file);
+        if (!message || !strstr(message, cases[i].says))
+            fail_msg("%s\n  gave %s", cases[i].line, message ? message : "no error");
+        assert_null(file.rows);
+    }
+    pairs_format format;
+    OK(pairs_format_parse("trl", &format, &error));
+    assert_int_equal(format, PAIRS_TRL);
+    assert_int_equal(pairs_format_parse("csv", &format, &error), ESP_USAGE);
+}
+
+/* A stream that cannot be written to. */
+static void test_full_disk(void **state) {
+    (void)state;
+    FILE *full = fopen("/dev/full", "w");
+    if (!full) {
+        fprintf(stderr, "SKIPPED: %s needs /dev/full\n", __func__);
+        skip();
+    }
+    tokenizer *t = tiny_tokenizer();
+    char *run = path_join(folder, "full");
+    store *s;
+    OK(store_open(&s, run, STORE_CREATE, &error));
+    OK(store_add_problem(s, &(store_problem){.problem = 17}, &error));
+    OK(store_wave_begin(s, 1, 0, &error));
+    store_tree tree = {.iteration = 1, .problem = 17};
+    OK(store_add_tree(s, &tree, &error));
+    add_pair(s, 1, t, "Once", " a", " b", NAN);
+    OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_LEARN, .iteration = 1}, &error));
+    assert_int_equal(pairs_write(s, STORE_ALL, PAIRS_NATIVE, NULL, full, "standard output", NULL, &error),
+                     ESP_FAILED);
+    assert_non_null(strstr(error.message, "standard output: cannot write: No space left"));
+    fclose(full);
+    store_close(s);
+    mem_free(run);
+    tokenizer_close(t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_full_disk),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
