@@ -276,6 +276,35 @@ esp_status option_set(const option *o, void *target, const char *text, esp_error
     return status;
 }
 
+static bool is_choice(const char *choices, int value) {
+    int count = 1;
+    for (const char *c = choices; *c; c++) count += *c == '|';
+    return value >= 0 && value < count;
+}
+
+esp_status option_check(const option *o, const void *target, esp_error *error) {
+    const char *field = (const char *)target + o->offset;
+    bool fine = true;
+    int64_t integer;
+    double number;
+    int choice;
+    if (o->type == OPTION_INT)
+        memcpy(&integer, field, sizeof integer), fine = in_range(o, (double)integer);
+    else if (o->type == OPTION_FLOAT)
+        memcpy(&number, field, sizeof number), fine = isfinite(number) && in_range(o, number);
+    else if (o->type == OPTION_ENUM)
+        memcpy(&choice, field, sizeof choice), fine = is_choice(o->choices, choice);
+    if (fine) return ESP_OK;
+    text_buffer wanted = {0}, found = {0};
+    option_wants(o, &wanted);
+    option_get(o, target, &found);
+    esp_status status = error_fail(error, o->help, "%s is %s, it must be %s", o->key ? o->key : o->flag, found.at,
+                                   wanted.at);
+    text_free(&wanted);
+    text_free(&found);
+    return status;
+}
+
 const char *option_choice(const option *o, int value, char *buffer, size_t size) {
     const char *c = o->choices;
     for (int i = 0; i < value && *c; i++) {

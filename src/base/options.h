@@ -101,6 +101,8 @@ const char *option_nearest_key(option_table table, const char *key);
 /* Sets the field of `target` from text; on a wrong type or range the error says what is wanted
  * ("search.simulations must be a whole number from 1 to 100000, not "five""), and the field is left alone. */
 esp_status option_set(const option *o, void *target, const char *text, esp_error *error);
+/* Whether the field holds what option_set would accept; strings always do. */
+esp_status option_check(const option *o, const void *target, esp_error *error);
 /* What option_set would accept, in words: "a whole number from 1 to 100000", "one of bf16, f32". */
 void option_wants(const option *o, text_buffer *out);
 /* The field as text that option_set reads back to the same bits. */
