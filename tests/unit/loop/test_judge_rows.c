@@ -43,7 +43,7 @@ static char *without_digits(const char *text) {
 static void test_gsm8k(void **state) {
     (void)state;
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t wrong = 0, earlier = 0, at_end = 0, n = 2000, depths = 0;
     for (int64_t i = 0; i < n; i++) {
         const problem *p = &set.at[i];
@@ -163,7 +163,7 @@ typedef struct {
 } fixture;
 
 static void open_policy(fixture *f) {
-    const char *folder = SHARED_PATH("data/models/TinyStories-656K");
+    const char *folder = TEST_DATA "/models/tinystories-656k";
     OK(compute_new(&f->c, "cpu", DTYPE_F32, 1, &error));
     OK(model_open(&f->m, folder, &(model_options){.compute = f->c}, &error));
     OK(tokenizer_open(&f->t, folder, &error));
@@ -188,7 +188,7 @@ static void test_rows(void **state) {
     fixture f;
     open_policy(&f);
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t examples = 0, n = 200, differ = 0;
     token_list suffix = {0};
     lm_judge_suffix_ids(f.p, &suffix);
@@ -240,7 +240,7 @@ typedef struct {
  * number is what it hits. example: self_eval.example. */
 static void open_own(own_fixture *f, const char *example, const char *chains) {
     recipe_override set[] = {
-        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.path", TEST_DATA "/models/tinystories-656k", "test"},
         {"model.dtype", "f32", "test"},
         {"model.chat_template", "plain", "test"},
         {"run.threads", "1", "test"},
