@@ -17,7 +17,7 @@ bool live_fits(FILE *stream);
 void live_begin(live_view *p, const char *title, int64_t total, const char *unit);
 void live_step(live_view *p, int64_t done, const char *detail);
 void live_tokens(live_view *p, int64_t done);
-void live_figures(live_view *p, const run_figures *figures);
+void live_progress(live_view *p, const run_progress *progress);
 void live_note(live_view *p, const char *line);
 void live_end(live_view *p);
 /* Removes the view from the screen and frees it; NULL is permitted. */

@@ -5,7 +5,7 @@
 #include "app/cli.h"
 
 typedef struct {
-    int parts; /* the phases to carry out (loop/run.h) */
+    int phases; /* the phases to carry out (loop/run.h) */
     bool resume;
     bool plain; /* the search shares nothing between sequences */
 } loop_way;
