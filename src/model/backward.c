@@ -79,9 +79,9 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, co
     ops->attention_backward(be, c->heads, c->kv_heads, c->head_width, m->kept.spans, m->kept.span_count,
                             m->kept.segments.at, t->q.at, t->k.at, t->v.at, t->attended.at, t->lse.at, datt,
                             m->grad_q.at, m->grad_k.at, m->grad_v.at);
-    ops->rope_split_backward(be, T, c->heads, c->kv_heads, c->head_width, m->grad_q.at, m->grad_k.at,
-                             m->grad_v.at, m->kept.positions, m->kept.slots, m->cosine, m->sine,
-                             m->grad_act.at);
+    const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
+    ops->rope_split_backward(be, T, &heads, m->grad_q.at, m->grad_k.at, m->grad_v.at, m->kept.positions,
+                             m->kept.slots, m->cosine, m->sine, m->grad_act.at, NULL);
     weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
                           gradient + layer->norm_in->offset);
