@@ -81,6 +81,7 @@ static problem made_up(arena *m, int64_t index) {
 
 typedef struct {
     recipe *recipe;
+    prompt_words *words;
     lm_policy *policy;
     arena *memory;
     problem *problems;
@@ -92,6 +93,7 @@ typedef struct {
 static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
     lm_free(s->policy);
+    prompt_words_free(s->words);
     recipe_free(s->recipe);
     mem_free(s->jobs);
     mem_free(s->problems);
@@ -112,7 +114,8 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
                             .plain = plain,
                             .kv_tokens = plain || s->count < 8 ? 16384 : 2048 * s->count, /* as a run has */
                             .tree_nanoseconds = &s->tree_nanoseconds};
-    return lm_new(&s->policy, b->model, b->tokenizer, task, chat, &settings, error);
+    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, task, chat, error));
+    return lm_new(&s->policy, b->model, s->words, &settings, error);
 }
 
 static esp_status make_jobs(search_bench *s, esp_error *error) {

@@ -70,7 +70,8 @@ static const char *value_word(const option *o) {
 }
 
 /* A name, its help, and what it takes. `shown` has the flag and help to print, with type and range. */
-static void put_option(text_buffer *out, const option *shown, const char *name, const char *other) {
+static void put_option(text_buffer *out, option_table table, const option *shown, const char *name,
+                       const char *other) {
     text_puts(out, ".TP\n");
     bold(out, name);
     if (*value_word(shown) && name[0] == '-') text_printf(out, " \\fI%s\\fR", value_word(shown));
@@ -82,6 +83,8 @@ static void put_option(text_buffer *out, const option *shown, const char *name, 
     text_buffer about = {0};
     text_printf(&about, "%s; ", shown->help ? shown->help : "");
     option_wants(shown, &about);
+    if (shown->chooser) text_puts(&about, "; only with ");
+    option_condition(table, shown, &about);
     if (shown->marks & OPTION_REQUIRED)
         text_puts(&about, "; required");
     else if (shown->initial && *shown->initial)
@@ -103,7 +106,7 @@ static void put_groups(text_buffer *out, const char *groups) {
     text_puts(out, ".\n");
 }
 
-static void put_verb(text_buffer *out, const cli_verb *v) {
+static void put_verb(text_buffer *out, option_table table, const cli_verb *v) {
     text_puts(out, ".SS espalier ");
     put(out, v->name);
     text_puts(out, " [options] ");
@@ -116,26 +119,26 @@ static void put_verb(text_buffer *out, const cli_verb *v) {
     }
     for (int i = 0; i < v->options.count; i++) {
         const option *o = &v->options.at[i];
-        const option *meant = o->key ? option_by_key(recipe_options(), o->key) : NULL;
+        const option *meant = o->key ? option_by_key(table, o->key) : NULL;
         option shown = meant ? *meant : *o; /* another name of a recipe key: its type and range */
         shown.marks = o->marks;
         if (o->help) shown.help = o->help;
-        put_option(out, &shown, o->flag, o->key);
+        put_option(out, table, &shown, o->flag, o->key);
     }
     if (v->recipe_groups) put_groups(out, v->recipe_groups);
 }
 
-static void put_keys(text_buffer *out) {
-    option_table table = recipe_options();
+static void put_keys(text_buffer *out, option_table table) {
     char group[32] = "";
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
         int n = (int)strcspn(o->key, ".");
+        if (option_is_repeated(table, o)) continue;
         if (strncmp(group, o->key, (size_t)n) != 0 || group[n]) {
             snprintf(group, sizeof group, "%.*s", n, o->key);
             text_printf(out, ".SS %s\n", group);
         }
-        put_option(out, o, o->key, o->flag);
+        put_option(out, table, o, o->key, o->flag);
     }
 }
 
@@ -159,6 +162,8 @@ static void put_synopsis(text_buffer *out, const cli_verb *verbs, int n) {
 }
 
 void manual_page(const cli_verb *verbs, int n, const char *version, text_buffer *out) {
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     text_printf(out,
                 ".\\\" Written by espalier help \\-\\-man from its tables of options.\n"
                 ".TH ESPALIER 1 \"\" \"espalier %s\" \"User Commands\"\n",
@@ -177,14 +182,15 @@ void manual_page(const cli_verb *verbs, int n, const char *version, text_buffer 
     entry(out, "--json", "print the result as JSON on standard output");
     entry(out, "--help", "say what the verb takes");
     section(out, "VERBS");
-    for (int i = 0; i < n; i++) put_verb(out, &verbs[i]);
+    for (int i = 0; i < n; i++) put_verb(out, table, &verbs[i]);
     section(out, "RECIPE KEYS");
     put_prose(
         out,
         "A recipe is a YAML file of these keys; each can be given as --set KEY=VALUE too, and those with\n"
         "a flag by the flag where a verb takes their group. What is given on the command line wins over\n"
         "the file, the file over a preset, and that over the default.");
-    put_keys(out);
+    put_keys(out, table);
+    arena_free(memory);
     section(out, "EXIT STATUS");
     entry(out, "0", "done");
     entry(out, "1", "failed; the message says what, where and what to do");
