@@ -5,6 +5,7 @@
 #include "app/policy.h"
 #include "app/progress.h"
 #include "app/verbs.h"
+#include "model/arch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -120,7 +121,7 @@ static esp_status check_names(const char *list, esp_error *error) {
 
 /* SmolLM2-135M (HuggingFaceTB/SmolLM2-135M, config.json). */
 static model_config smollm2_shape(void) {
-    return (model_config){.architecture = "LlamaForCausalLM",
+    return (model_config){.arch = &arch_llama,
                           .vocab = 49152,
                           .width = 576,
                           .feed_forward = 1536,

@@ -83,6 +83,7 @@ static problem made_up(arena *m, int64_t index) {
 
 typedef struct {
     recipe *recipe;
+    prompt_words *words;
     lm_policy *policy;
     arena *memory;
     problem *problems;
@@ -94,6 +95,7 @@ typedef struct {
 static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
     lm_free(s->policy);
+    prompt_words_free(s->words);
     recipe_free(s->recipe);
     mem_free(s->jobs);
     mem_free(s->problems);
@@ -115,7 +117,8 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
                             .kv_tokens =
                                 plain || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
                             .tree_nanoseconds = &s->tree_nanoseconds};
-    return lm_new(&s->policy, b->model, b->tokenizer, task, chat, &settings, error);
+    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, task, chat, error));
+    return lm_new(&s->policy, b->model, s->words, &settings, error);
 }
 
 static esp_status make_jobs(search_bench *s, esp_error *error) {
