@@ -1,4 +1,4 @@
-/* espalier run, sft, and search with a model: the loop over a run directory, whole or one phase of it. */
+/* espalier run, sft, and search with a model: the loop over a run directory, or one phase of it. */
 #include "app/loop.h"
 #include "app/observe.h"
 #include "app/output.h"
@@ -19,7 +19,7 @@ typedef struct {
 #define LOOP_RESUME(owner, member)                                                                           \
     {                                                                                                        \
         .flag = "--resume", .type = OPTION_BOOL, .offset = offsetof(owner, member),                          \
-        .help = "go on with a run that was stopped or killed"                                                \
+        .help = "continue a run that was stopped or killed"                                                  \
     }
 static const option loop_options[] = {LOOP_RESUME(loop_flags, resume)};
 
@@ -31,36 +31,36 @@ static char *run_folder(const recipe *r, const char *path) {
     return mem_printf("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* The page of a finished run; its path, freed by mem_free. Where it cannot be written that is said, and the
- * run is as finished as it was: NULL. */
+/* Writes the report of a finished run and returns its path (freed by mem_free). If it cannot be written,
+ * prints why and returns NULL: the run is finished all the same. */
 static char *write_report(const char *folder) {
     report_options options = {.run = folder, .trees = -1};
     esp_error error = {0};
     if (report_write(&options, NULL, &error) == ESP_OK) return report_path(&options);
-    char *line =
-        mem_printf("espalier: the run is finished, its report is not written: %s%s%s\n  make it by: espalier "
-                   "report %s\n",
-                   error.message, error.hint[0] ? "; " : "", error.hint, folder);
+    char *line = mem_printf(
+        "espalier: the run is finished, but its report could not be written: %s%s%s\n  to write it: "
+        "espalier report %s\n",
+        error.message, error.hint[0] ? "; " : "", error.hint, folder);
     terminal_put(stderr, line);
     mem_free(line);
     return NULL;
 }
 
-static esp_status print_json(const run_outcome *outcome, const char *folder, const char *page,
+static esp_status print_json(const run_result *outcome, const char *folder, const char *page,
                              esp_error *error) {
     json_t *summary;
     ESP_TRY(run_summary(folder, &summary, error));
-    outcome_add_json(outcome, summary);
+    run_result_add_json(outcome, summary);
     if (page) json_object_set_new(summary, "report", json_from_text(page, strlen(page)));
     return output_json(summary, 17, error);
 }
 
 static esp_status print_summary(const summary_input *input, bool json, esp_error *error) {
     store *s;
-    run_outcome outcome;
+    run_result outcome;
     summary_input in = *input;
     ESP_TRY(store_open(&s, in.folder, STORE_READ, error));
-    esp_status status = outcome_read(&outcome, s, in.recipe, error);
+    esp_status status = run_result_read(&outcome, s, in.recipe, error);
     store_close(s);
     ESP_TRY(status);
     if (json) {
@@ -73,7 +73,7 @@ static esp_status print_summary(const summary_input *input, bool json, esp_error
         status = output_text(text.at, text.length, error);
         text_free(&text);
     }
-    outcome_free(&outcome);
+    run_result_free(&outcome);
     return status;
 }
 
@@ -86,19 +86,19 @@ static esp_status run_parts(const recipe *r, const char *path, loop_way way, boo
     run_options options = {.folder = folder,
                            .resume = way.resume,
                            .plain = way.plain,
-                           .parts = way.parts,
+                           .phases = way.phases,
                            .observer = &watcher,
                            .stop = stop_flag()};
     esp_status status = run_recipe(r, &options, error);
     observe_end(&context);
-    char *page = status == ESP_OK && way.parts == RUN_ALL ? write_report(folder) : NULL;
+    char *page = status == ESP_OK && way.phases == RUN_ALL ? write_report(folder) : NULL;
     summary_input summary = {.recipe = r,
                              .folder = folder,
                              .page = page,
                              .recipe_path = path,
                              .seconds = clock_seconds() - began,
                              .resumed = way.resume,
-                             .evaluates = (way.parts & RUN_EVALUATE) != 0};
+                             .evaluates = (way.phases & RUN_EVALUATE) != 0};
     if (status == ESP_OK) status = print_summary(&summary, json, error);
     mem_free(page);
     mem_free(folder);
@@ -110,7 +110,7 @@ esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *err
     recipe *r;
     ESP_TRY(recipe_load(&r, path, arguments->overrides, arguments->override_count, error));
     esp_status status = ESP_OK;
-    if (way.parts == RUN_SFT && r->sft.epochs == 0)
+    if (way.phases == RUN_SFT && r->sft.epochs == 0)
         status = error_set(error, ESP_USAGE, "give --epochs 1, or set sft.epochs in the recipe",
                            "espalier sft: sft.epochs is 0, so there is nothing to do");
     if (status == ESP_OK) status = run_parts(r, path, way, arguments->json, error);
@@ -119,26 +119,26 @@ esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *err
 }
 
 static esp_status run_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.parts = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_way){.phases = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.parts = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_way){.phases = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 const app_verb verb_run = {
-    .cli = {.name = "run",
-            .summary = "the whole loop of a recipe: SFT if asked, search, learning, evaluation",
-            .positionals = "RECIPE.yaml",
-            .least = 1,
-            .most = 1,
-            .options = {loop_options, 1},
-            .recipe_groups = "run model data search learn sft self_eval eval",
-            .about =
-                "Work is kept in the run directory (--out) as it goes; a run that was stopped or killed goes "
-                "on\n"
-                "with --resume and ends in the same bits. Ctrl-C finishes the write in hand; a second one\n"
-                "quits at once."},
+    .cli =
+        {.name = "run",
+         .summary = "carry out a recipe: SFT if configured, then search, learning, evaluation",
+         .positionals = "RECIPE.yaml",
+         .least = 1,
+         .most = 1,
+         .options = {loop_options, 1},
+         .recipe_groups = "run model data search learn sft self_eval eval",
+         .about =
+             "Work is stored in the run directory (--out) as it is done. --resume continues a run that was\n"
+             "stopped or killed; the result is the same, bit for bit. Ctrl-C finishes the current write; a\n"
+             "second one quits at once."},
     .own_size = sizeof(loop_flags),
     .run = run_run,
 };
@@ -150,7 +150,7 @@ const app_verb verb_sft = {
             .most = 1,
             .options = {loop_options, 1},
             .recipe_groups = "sft run model data",
-            .about = "The first phase of a run by itself; the policy lies in checkpoints/ of --out."},
+            .about = "Only the first phase of a run. The policy is stored in checkpoints/ of --out."},
     .own_size = sizeof(loop_flags),
     .run = sft_run,
 };

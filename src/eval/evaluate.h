@@ -6,7 +6,7 @@
 #ifndef ESPALIER_EVAL_EVALUATE_H
 #define ESPALIER_EVAL_EVALUATE_H
 
-#include "eval/judge_auc.h"
+#include "eval/calibration.h"
 #include "eval/metrics.h"
 #include "recipe/session.h"
 #include "store/store.h"
@@ -33,7 +33,7 @@ evaluate_options evaluate_options_of(const recipe *r);
 enum { EVALUATE_BESIDES = 3 };
 int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
 /* Size of the KV cache that an evaluation makes. */
-int64_t evaluate_kv_tokens(const session *s, const evaluate_options *options);
+int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *options);
 
 /* One chain. Search has two a problem: sample 0 is the committed path, sample 1 the answer that the tree's
  * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
@@ -77,8 +77,7 @@ typedef struct {
         int64_t any_right; /* problems with a visited finished chain that is right */
         double any;
         int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
-        judge_auc auc;                                    /* NAN without self-evaluation */
-        judge_figures finished_judged, unfinished_judged; /* no nodes without it */
+        judge_quality finished_judged, unfinished_judged; /* no nodes without it */
     } search;
     double mean_tokens;    /* a chain (greedy, sample; search: a committed path) */
     double finished_share; /* of those chains */
@@ -96,12 +95,12 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
 void evaluation_free(evaluation *e);
 /* Fills what follows from results, method, k and per_problem alone: counts, accuracy, points, votes, means.
  */
-void evaluation_figures(evaluation *e);
+void evaluation_summarize(evaluation *e);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
 const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
-/* As it stands in the store: "search-unjudged" too. */
-const char *evaluation_name(const evaluation *e);
+/* As it is named in the store: "search-unjudged" too. */
+const char *evaluation_name(recipe_method method, bool unjudged);
 /* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
  * and with what is said of its judge. */
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,

@@ -13,7 +13,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
     const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
     bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
     store_eval row = {.iteration = iteration,
-                      .method = evaluation_name(e),
+                      .method = evaluation_name(e->method, e->unjudged),
                       .set = set,
                       .k = e->k,
                       .problems = e->problems,
@@ -63,7 +63,7 @@ static bool method_named(const char *name, evaluation *out) {
     if (out->unjudged) out->method = RECIPE_SEARCH;
     for (int i = 0; i <= RECIPE_SEARCH && !out->unjudged; i++) {
         out->method = (recipe_method)i;
-        if (strcmp(name, evaluation_name(out)) == 0) return true;
+        if (strcmp(name, evaluation_name(out->method, out->unjudged)) == 0) return true;
     }
     return out->unjudged;
 }
@@ -103,9 +103,8 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
     out->tokens_judged = row->tokens_judged;
     if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
         out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
-    out->search.finished_judged = out->search.unfinished_judged = judge_class_figures(&(judge_class){0});
-    out->search.auc = judge_scores_auc(&(judge_scores){0});
-    evaluation_figures(out);
+    out->search.finished_judged = out->search.unfinished_judged = judge_class_quality(&(judge_class){0});
+    evaluation_summarize(out);
     return ESP_OK;
 }
 
@@ -119,10 +118,9 @@ static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, 
         const store_judgement *row = &rows.at[i];
         if (row->iteration != iteration || strcmp(row->source, JUDGE_EVAL) != 0) continue;
         bool finished = strcmp(row->kind, "finished") == 0;
-        judge_figures *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
-        status = judge_figures_read(row, to, error);
+        judge_quality *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
+        status = judge_quality_read(row, to, error);
     }
-    out->search.auc = (judge_auc){out->search.finished_judged.auc, out->search.unfinished_judged.auc};
     STORE_LIST_FREE(&rows);
     return status;
 }
@@ -185,10 +183,10 @@ static json_t *search_json(const evaluation *e) {
                      "vote_interval", interval(e->search.vote_interval), "any_right",
                      (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
                      (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains,
-                     "auc_finished", judge_auc_json(e->search.auc.finished), "auc_unfinished",
-                     judge_auc_json(e->search.auc.unfinished), "finished",
-                     judge_figures_json(&e->search.finished_judged), "unfinished",
-                     judge_figures_json(&e->search.unfinished_judged));
+                     "auc_finished", judge_auc_json(e->search.finished_judged.auc), "auc_unfinished",
+                     judge_auc_json(e->search.unfinished_judged.auc), "finished",
+                     judge_quality_json(&e->search.finished_judged), "unfinished",
+                     judge_quality_json(&e->search.unfinished_judged));
 }
 
 /* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */
@@ -229,9 +227,9 @@ static json_t *results_json(const evaluation *e) {
 
 json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
-        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e), "k", (json_int_t)e->k,
-                  "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
-                  json_real_or_null(e->accuracy), "interval", interval(e->interval));
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e->method, e->unjudged), "k",
+                  (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
+                  "accuracy", json_real_or_null(e->accuracy), "interval", interval(e->interval));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
         json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));
