@@ -36,8 +36,7 @@ typedef struct {
     const char *flag; /* "--simulations", or NULL. A flag may occur again under another group of keys */
     option_type type;
     const char *choices;              /* OPTION_ENUM: its names, "bf16|f32" */
-    const char *(*choice)(int value); /* or, for options_compose, a function that names them; NULL past the
-                                         last */
+    const char *(*choice)(int value); /* or a function that names them; NULL past the last */
     const char *initial;              /* the default, as text; NULL reads as 0, false or "" */
     double low, high;                 /* numbers: the range, ends included; unchecked when both are 0 */
     unsigned marks;                   /* OPTION_REQUIRED... */

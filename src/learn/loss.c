@@ -1,5 +1,7 @@
 #include "learn/loss.h"
 
+#include "search/harvest.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +32,7 @@ static double logistic_loss(double h, double alpha) {
 }
 
 double loss_smoothing(double visits_chosen, double visits_rejected, double cap) {
-    return fmin(visits_rejected / (fmax(1, visits_chosen) + visits_rejected), cap);
+    return fmin(harvest_doubt_by_visits(visits_chosen, visits_rejected), cap);
 }
 
 static double log_ratio_difference(loss_logps logps) {

@@ -34,7 +34,7 @@ static uint32_t node_flags(const search *s, const search_node *n, const uint8_t 
     if (n->outcome == SEARCH_CUT) flags |= STORE_NODE_CUT;
     if (committed[index]) flags |= STORE_NODE_COMMITTED;
     if (n->gold) flags |= STORE_NODE_GOLD;
-    if (search_config_of(s)->judge && index > 0) flags |= STORE_NODE_JUDGED;
+    if (search_config_of(s)->rewards.judge && index > 0) flags |= STORE_NODE_JUDGED;
     return flags | (uint32_t)n->probed << STORE_NODE_PROBED_SHIFT;
 }
 
@@ -77,14 +77,16 @@ static esp_status store_nodes_of(run_state *run, int64_t tree, const search *s, 
     return status;
 }
 
-static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s, esp_error *error) {
-    for (int32_t i = 0; i < search_step_count(s); i++) {
-        search_step step = search_step_at(s, i);
+static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s,
+                                       const harvest_pairs *pairs, esp_error *error) {
+    for (int32_t i = 0; i < search_commitment_count(s); i++) {
+        search_commitment made = search_commitment_at(s, i);
+        const harvest_pair *pair = pairs->of_commitment[i] < 0 ? NULL : &pairs->at[pairs->of_commitment[i]];
         store_commitment row = {.step = i,
-                                .state = step.state,
-                                .picked = step.children[step.picked].node,
-                                .chosen = step.has_pair ? step.pair.chosen : -1,
-                                .rejected = step.has_pair ? step.pair.rejected : -1};
+                                .state = made.state,
+                                .picked = made.children[made.picked].node,
+                                .chosen = pair ? pair->chosen : -1,
+                                .rejected = pair ? pair->rejected : -1};
         ESP_TRY(store_add_commitments(run->store, tree, &row, 1, error));
     }
     return ESP_OK;
@@ -103,11 +105,11 @@ static void append_path(token_list *to, const search *s, int32_t node) {
 }
 
 /* join_only_child: the next `joined` committed steps belong to both steps of the pair. */
-static double append_joined(token_list *to, const search *s, const search_pair *p) {
+static double append_joined(token_list *to, const search *s, const harvest_pair *p) {
     double logprob = 0;
     for (int32_t i = 1; i <= p->joined; i++) {
-        search_step step = search_step_at(s, p->step + i);
-        search_node n = search_node_at(s, step.children[step.picked].node);
+        search_commitment made = search_commitment_at(s, p->commitment + i);
+        search_node n = search_node_at(s, made.children[made.picked].node);
         append(to, n.ids, n.n);
         logprob += n.logprob;
     }
@@ -134,11 +136,11 @@ static esp_status store_one_pair(run_state *run, const store_tree *tree, store_p
 }
 
 static esp_status store_step_pairs(run_state *run, const store_tree *tree, const search *s,
-                                   esp_error *error) {
+                                   const harvest_pairs *pairs, esp_error *error) {
     pair_ids ids = {0};
     esp_status status = ESP_OK;
-    for (int32_t i = 0; i < search_pair_count(s) && status == ESP_OK; i++) {
-        search_pair p = search_pair_at(s, i);
+    for (int32_t i = 0; i < pairs->count && status == ESP_OK; i++) {
+        harvest_pair p = pairs->at[i];
         search_node w = search_node_at(s, p.chosen), l = search_node_at(s, p.rejected);
         ids.prefix.count = ids.chosen.count = ids.rejected.count = 0;
         append(&ids.prefix, tree->prompt_ids, tree->prompt_count);
@@ -174,42 +176,25 @@ static double path_logprob(const search *s, int32_t node) {
     return sum;
 }
 
-/* (4.2) between two whole chains. */
-static double instance_smoothing(const search *s, int32_t chosen, int32_t rejected) {
-    const search_config *c = search_config_of(s);
-    if (c->smoothing == SEARCH_SMOOTHING_VISITS)
-        return loss_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
-                              c->smoothing_cap);
-    int w = search_evidence_of(s, chosen), l = search_evidence_of(s, rejected);
-    return fmin(search_order_doubt(w > 0, w<0, l> 0, l < 0), c->smoothing_cap);
-}
-
-/* Instance-level (METHOD.md 6): the tree's finished chain of largest reward against that of smallest; ties to
- * the lower node. */
+/* docs/method.md 6, pairs of whole chains. */
 static esp_status store_instance_pair(run_state *run, const store_tree *tree, const search *s,
                                       esp_error *error) {
-    int32_t best = -1, worst = -1;
-    for (int32_t n = search_next_finished(s, 0); n >= 0; n = search_next_finished(s, n + 1)) {
-        if (best < 0 || search_node_at(s, n).R > search_node_at(s, best).R) best = n;
-        if (worst < 0 || search_node_at(s, n).R < search_node_at(s, worst).R) worst = n;
-    }
-    if (best < 0) return ESP_OK;
-    search_node w = search_node_at(s, best), l = search_node_at(s, worst);
-    if (!(w.R - l.R > search_config_of(s)->min_q_gap)) return ESP_OK;
+    harvest_pair pair;
+    if (!harvest_instance_pair(s, &run->session.recipe->search.harvest, &pair)) return ESP_OK;
     pair_ids ids = {0};
     append(&ids.prefix, tree->prompt_ids, tree->prompt_count);
-    append_path(&ids.chosen, s, best);
-    append_path(&ids.rejected, s, worst);
+    append_path(&ids.chosen, s, pair.chosen);
+    append_path(&ids.rejected, s, pair.rejected);
     store_pair row = {.state = 0,
-                      .chosen = best,
-                      .rejected = worst,
-                      .q_chosen = w.R,
-                      .q_rejected = l.R,
-                      .n_chosen = w.N,
-                      .n_rejected = l.N,
-                      .alpha = instance_smoothing(s, best, worst),
-                      .policy_logp_chosen = path_logprob(s, best),
-                      .policy_logp_rejected = path_logprob(s, worst)};
+                      .chosen = pair.chosen,
+                      .rejected = pair.rejected,
+                      .q_chosen = pair.q_chosen,
+                      .q_rejected = pair.q_rejected,
+                      .n_chosen = pair.n_chosen,
+                      .n_rejected = pair.n_rejected,
+                      .alpha = pair.alpha,
+                      .policy_logp_chosen = path_logprob(s, pair.chosen),
+                      .policy_logp_rejected = path_logprob(s, pair.rejected)};
     esp_status status = store_one_pair(run, tree, &row, &ids, error);
     MEM_LIST_FREE(&ids.prefix);
     MEM_LIST_FREE(&ids.chosen);
@@ -239,10 +224,14 @@ static esp_status store_tree_of(run_state *run, const lm_search_job *job, store_
     if (status == ESP_OK) status = store_add_problem(run->store, &row, error);
     if (status == ESP_OK) status = store_add_tree(run->store, tree, error);
     if (status == ESP_OK) status = store_nodes_of(run, tree->tree, s, error);
-    if (status == ESP_OK) status = store_commitments_of(run, tree->tree, s, error);
+    harvest_pairs pairs;
+    harvest_step_pairs(s, &run->session.recipe->search.harvest, &pairs);
+    if (status == ESP_OK) status = store_commitments_of(run, tree->tree, s, &pairs, error);
     bool step = run->session.recipe->learn.pairs == RECIPE_PAIRS_STEP;
     if (status == ESP_OK)
-        status = step ? store_step_pairs(run, tree, s, error) : store_instance_pair(run, tree, s, error);
+        status =
+            step ? store_step_pairs(run, tree, s, &pairs, error) : store_instance_pair(run, tree, s, error);
+    harvest_pairs_free(&pairs);
     MEM_LIST_FREE(&prompt);
     return status;
 }
@@ -308,7 +297,7 @@ static esp_status add_job(const session *s, const lm_policy *policy, const searc
                           esp_error *error) {
     lm_search_job *job = &w->jobs[w->count];
     int64_t room;
-    ESP_TRY(lm_room(policy, p, true, config->judge, &room, error));
+    ESP_TRY(lm_room(policy, p, true, config->rewards.judge, &room, error));
     if (room < 1) {
         text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
@@ -324,11 +313,11 @@ static esp_status make_wave(const session *s, const lm_policy *policy, int64_t i
                             int64_t n, wave_jobs *w, esp_error *error) {
     int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
     *w = (wave_jobs){.jobs = MEM_ARRAY(lm_search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
-    search_config config = recipe_search_config(s->recipe);
+    const search_config *config = &s->recipe->search.config;
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
         const problem *p = &s->train.at[problem_at(s, iteration, first + i, order, &order_epoch)];
-        status = add_job(s, policy, &config, p, iteration, first + i, w, error);
+        status = add_job(s, policy, config, p, iteration, first + i, w, error);
     }
     mem_free(order);
     return status;

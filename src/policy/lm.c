@@ -53,7 +53,7 @@ esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, 
 
 step_rules lm_rules(const lm_policy *p) {
     step_rules r = prompt_step_rules(p->words);
-    r.size = p->set.step_mode == SEARCH_STEP_FILL ? STEP_FILL : STEP_LINE;
+    r.size = p->set.step_size;
     r.prose = p->set.prose;
     r.max_step_tokens = p->set.max_step_tokens;
     r.max_chain_tokens = p->set.max_chain_tokens;

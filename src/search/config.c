@@ -20,8 +20,8 @@ static const option options[] = {
     {INT(limits, breadth_root), .flag = "--breadth-root", .initial = "2", .low = 1, .high = 1024, .help = "candidate first steps sampled for a problem"},
     {INT(limits, breadth), .flag = "--breadth", .initial = "2", .low = 1, .high = 1024, .help = "candidate next steps sampled at every later state"},
     {INT(limits, root_probe), .flag = "--root-probe", .initial = "1", .low = 0, .high = 1024, .help = "complete solutions sampled before the search, which starts from the tree that they form; if all are correct the problem is done; 0: off"},
-    {INT(limits, horizon), .flag = "--horizon", .initial = "8", .low = 1, .high = 1000, .help = "steps that a simulation may go below the state that the search has committed to"},
-    {INT(limits, max_steps), .flag = "--max-steps", .initial = "10", .low = 1, .high = 1000, .help = "steps of a solution; an unfinished one is cut there"},
+    {INT(limits, horizon), .flag = "--horizon", .initial = "8", .low = 1, .high = 1e6, .help = "steps that a simulation may go below the state that the search has committed to"},
+    {INT(limits, max_steps), .flag = "--max-steps", .initial = "10", .low = 1, .high = 1e6, .help = "steps of a solution; an unfinished one is cut there"},
     {INT(limits, rest_from_depth), .flag = "--rest-from-depth", .initial = "-1", .low = -1, .high = 1000, .help = "from this depth on, one candidate is sampled to the end of the solution instead of single steps; -1: off"},
     {INT(limits, max_nodes), .flag = "--max-nodes", .initial = "0", .low = 0, .high = 1e9, .help = "nodes of a tree; 0: no limit"},
     {BOOL(limits, gold_injection), .flag = "--gold-injection", .initial = "false", .help = "while the steps follow the reference solution, its next step joins the candidates"},
@@ -36,7 +36,7 @@ static const option options[] = {
 };
 /* clang-format on */
 
-option_table search_options(void) {
+option_table search_option_table(void) {
     return (option_table){options, (int)(sizeof options / sizeof *options)};
 }
 
@@ -46,29 +46,27 @@ void *search_rule_options(search_config *config) {
 
 void search_config_defaults(search_config *config) {
     *config = (search_config){.rewards.judge = true};
-    options_defaults(search_options(), config);
+    options_defaults(search_option_table(), config);
     options_defaults(search_rule_at(config->rule)->options, &config->rule_options);
 }
 
 esp_status search_config_set(search_config *config, const char *key, const char *value, esp_error *error) {
-    const option *o = option_by_key(search_options(), key);
+    const option *o = option_by_key(search_option_table(), key);
     if (o && o->choice) {
-        ESP_TRY(search_rule_find(value, &config->rule, error));
-        config->rule_options = (option_space){0};
+        ESP_TRY(option_set(o, config, value, error));
         options_defaults(search_rule_at(config->rule)->options, &config->rule_options);
         return ESP_OK;
     }
     if (o) return option_set(o, config, value, error);
     o = option_by_key(search_rule_at(config->rule)->options, key);
     if (o) return option_set(o, &config->rule_options, value, error);
-    return error_fail(error, "its options are in the tables of src/search", "the search has no option %s", key);
+    return error_fail(error, "its options are in the tables of src/search", "the search has no option %s",
+                      key);
 }
 
 esp_status search_config_check(const search_config *config, esp_error *error) {
+    for (int i = 0; i < search_option_table().count; i++) ESP_TRY(option_check(&options[i], config, error));
     const search_rule *rule = search_rule_at(config->rule);
-    if (!rule) return error_fail(error, "choose one that exists", "rule %d of the search is unknown", config->rule);
-    for (int i = 0; i < search_options().count; i++)
-        if (!options[i].choice) ESP_TRY(option_check(&options[i], config, error));
     for (int i = 0; i < rule->options.count; i++)
         ESP_TRY(option_check(&rule->options.at[i], &config->rule_options, error));
     return ESP_OK;

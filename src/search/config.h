@@ -12,11 +12,11 @@ typedef struct {
     int64_t root_multiplier; /* K times this at depth 0 */
     int64_t breadth_root;    /* b_1: candidates of the problem's own state */
     int64_t breadth;         /* b_2: of every other state */
-    int64_t root_probe;      /* whole chains sampled from the root before the first simulation, which then goes
-                                on from the tree that they make; when all are right there are no simulations and
-                                no pairs. 0: off */
-    int64_t horizon;         /* steps below the current root */
-    int64_t max_steps;       /* a chain this deep and unfinished is cut */
+    int64_t root_probe; /* whole chains sampled from the root before the first simulation, which then goes
+                           on from the tree that they make; when all are right there are no simulations and
+                           no pairs. 0: off */
+    int64_t horizon;    /* steps below the current root */
+    int64_t max_steps;  /* a chain this deep and unfinished is cut */
     int64_t rest_from_depth; /* from this depth one candidate (at depth 0 breadth_root of them) runs to the
                                 chain's end; -1: off */
     int64_t max_nodes;       /* nodes of the tree, the root counted; 0: no limit */
@@ -50,7 +50,7 @@ typedef struct {
 } search_config;
 
 /* The rows of search_config but for the rule's own. */
-option_table search_options(void);
+option_table search_option_table(void);
 /* Everything at its default, which is the preset `default`. */
 void search_config_defaults(search_config *config);
 /* The own options of the chosen rule, to be read or set as that rule's struct. */

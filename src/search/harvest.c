@@ -22,8 +22,8 @@ static int sign_of(const search *s, int32_t node) {
     return search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O);
 }
 
-/* Of the first `count` nodes, which were a tree once; freed by the caller with mem_free. NULL where smoothing is
- * by visits. */
+/* Of the first `count` nodes, which were a tree once; freed by the caller with mem_free. NULL where smoothing
+ * is by visits. */
 static evidence *gather(const search *s, const harvest_options *o, int32_t count) {
     if (o->smoothing != HARVEST_BY_EVIDENCE) return NULL;
     evidence *all = MEM_ARRAY(evidence, count);
@@ -56,7 +56,8 @@ static bool may_pair(const harvest_options *o, int64_t visits) {
 static int32_t extreme(const search_commitment *c, const harvest_options *o, double sign) {
     int32_t best = -1;
     for (int32_t i = 0; i < c->child_count; i++)
-        if (may_pair(o, c->children[i].N) && (best < 0 || sign * c->children[i].Q > sign * c->children[best].Q))
+        if (may_pair(o, c->children[i].N) &&
+            (best < 0 || sign * c->children[i].Q > sign * c->children[best].Q))
             best = i;
     return best;
 }
@@ -247,7 +248,7 @@ bool harvest_instance_pair(const search *s, const harvest_options *o, harvest_pa
     if (best < 0 || !(details[best].R - details[worst].R > o->min_q_gap)) return false;
     int64_t N_w = s->nodes.at[best].N, N_l = s->nodes.at[worst].N;
     int w = sign_of(s, best), l = sign_of(s, worst);
-    double alpha = o->smoothing == HARVEST_BY_EVIDENCE ? harvest_order_doubt(w > 0, w < 0, l > 0, l < 0)
+    double alpha = o->smoothing == HARVEST_BY_EVIDENCE ? harvest_order_doubt(w > 0, w<0, l> 0, l < 0)
                                                        : harvest_doubt_by_visits((double)N_w, (double)N_l);
     *out = (harvest_pair){.commitment = -1,
                           .chosen = best,

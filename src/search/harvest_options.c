@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 #define FIELD(c_type, name)                                                                                  \
-    .key = #name,                                                                                            \
-    .offset = offsetof(harvest_options, name) + 0 * sizeof(_Generic(((harvest_options *)0)->name, c_type : 1))
+    .key = #name, .offset = offsetof(harvest_options, name) +                                                \
+                            0 * sizeof(_Generic(((harvest_options *)0)->name, c_type : 1))
 
 /* clang-format off */
 static const option options[] = {
@@ -29,8 +29,9 @@ option_table harvest_option_table(void) {
 esp_status harvest_options_check(const harvest_options *o, esp_error *error) {
     for (int i = 0; i < harvest_option_table().count; i++) ESP_TRY(option_check(&options[i], o, error));
     if (o->pairs_at == HARVEST_AT_ALL && (o->loser != HARVEST_LOSER_SMALLEST_Q || o->join_only_child))
-        return error_fail(error, "set pairs_at to commitments, or loser and join_only_child to their defaults",
-                          "pairs_at is all, which goes with neither loser random_sibling nor join_only_child");
+        return error_fail(
+            error, "set pairs_at to commitments, or loser and join_only_child to their defaults",
+            "pairs_at is all, which goes with neither loser random_sibling nor join_only_child");
     return ESP_OK;
 }
 
@@ -42,9 +43,9 @@ static double log_add(double a, double b) {
 
 /* With X ~ Beta(a, b) of the chosen step and Y ~ Beta(c, d) of the rejected one, whole parameters:
  *   P(Y > X) = sum over i < c of B(a + i, b + d) / ((d + i) B(1 + i, d) B(a, b))
- * (E. Miller, "Formulas for Bayesian A/B Testing", 2015). The first term is the product of (b + j) / (a + b + j),
- * j < d; each further one is the one before times (a + i) (d + i) / ((a + b + d + i) (1 + i)). In logarithms, so
- * that no count is too large. */
+ * (E. Miller, "Formulas for Bayesian A/B Testing", 2015). The first term is the product of (b + j) / (a + b +
+ * j), j < d; each further one is the one before times (a + i) (d + i) / ((a + b + d + i) (1 + i)). In
+ * logarithms, so that no count is too large. */
 double harvest_order_doubt(int64_t right_chosen, int64_t wrong_chosen, int64_t right_rejected,
                            int64_t wrong_rejected) {
     double a = 1 + (double)right_chosen, b = 1 + (double)wrong_chosen, d = 1 + (double)wrong_rejected,

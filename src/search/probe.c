@@ -1,6 +1,6 @@
 /* The root probe: whole chains sampled from the root before any simulation, advanced together, so that common
- * steps make them one tree: where m of them have come to the same state, m candidates are asked for, and equal
- * candidates become one child. The samples are those of independent chains. */
+ * steps make them one tree: where m of them have come to the same state, m candidates are asked for, and
+ * equal candidates become one child. The samples are those of independent chains. */
 #include "search/tree.h"
 
 static void come_to(search *s, int32_t node, int32_t chains) {
@@ -15,7 +15,8 @@ void probe_begin(search *s) {
 
 /* Chains that end at `node`: each visits all nodes of its path (docs/method.md 2.6). */
 static void end_chains(search *s, int32_t node, int32_t chains) {
-    if (search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O) > 0) s->probe_right += chains;
+    if (search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O) > 0)
+        s->probe_right += chains;
     for (int32_t i = 0; i < chains; i++) {
         tree_backup(s, node);
         tree_tell(s, node);

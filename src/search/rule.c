@@ -1,8 +1,6 @@
 #include "search/rule.h"
 #include "search/rules/puct.h"
 
-#include <string.h>
-
 static const search_rule *const rules[] = {&rule_puct};
 enum { RULES = sizeof rules / sizeof *rules };
 
@@ -13,22 +11,6 @@ const search_rule *search_rule_at(int index) {
 const char *search_rule_name(int index) {
     const search_rule *rule = search_rule_at(index);
     return rule ? rule->name : NULL;
-}
-
-esp_status search_rule_find(const char *name, int *index, esp_error *error) {
-    text_buffer names = {0};
-    for (int i = 0; i < RULES; i++) {
-        if (strcmp(rules[i]->name, name) == 0) {
-            text_free(&names);
-            *index = i;
-            return ESP_OK;
-        }
-        text_printf(&names, "%s%s", i ? ", " : "", rules[i]->name);
-    }
-    esp_status status =
-        error_fail(error, "choose one of them", "rule must be one of %s, not \"%.100s\"", names.at, name);
-    text_free(&names);
-    return status;
 }
 
 /* Q of the children of `node` and then its V, which stays as it is where no child has a weight. */

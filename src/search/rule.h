@@ -25,12 +25,12 @@ typedef struct {
 
 typedef struct {
     tree_node *nodes;
-    int32_t root;              /* the current root: the state that is committed from next */
-    int64_t simulations;       /* that start from it in all */
-    const int32_t *before;     /* [before_count] visits of its first children, in their order, when the first */
-    int32_t before_count;      /* of these simulations began; later children had none */
-    double gamma;              /* search_rewards.gamma */
-    rng_key_t key;             /* for random numbers of the rule's own */
+    int32_t root;          /* the current root: the state that is committed from next */
+    int64_t simulations;   /* that start from it in all */
+    const int32_t *before; /* [before_count] visits of its first children, in their order, when the first */
+    int32_t before_count;  /* of these simulations began; later children had none */
+    double gamma;          /* search_rewards.gamma */
+    rng_key_t key;         /* for random numbers of the rule's own */
 } tree_view;
 
 typedef struct {
@@ -53,7 +53,6 @@ typedef struct {
 const search_rule *search_rule_at(int index);
 /* The name of rule `index`, or NULL. */
 const char *search_rule_name(int index);
-esp_status search_rule_find(const char *name, int *index, esp_error *error);
 
 /* docs/method.md 2.6, for rules that use it: from `leaf` to the root, Q of a state's children is r + gamma V,
  * its V the mean of Q weighted by visits (an unvisited child counts `least`), and N rises by one. */

@@ -1,8 +1,9 @@
 /* The tree search of docs/method.md 2 as a pure state machine: `search_next` returns what it needs next
  * (candidates below a node, judgements of new nodes), `search_feed` takes the reply. There is no I/O, model,
  * clock, thread or text in here: the same configuration, key and replies give the same bits, alone or among
- * hundreds of searches side by side. Which step is tried next and which is committed to is decided by the rule
- * that the configuration names (search/rule.h); what is learned from a finished tree is in search/harvest.h.
+ * hundreds of searches side by side. Which step is tried next and which is committed to is decided by the
+ * rule that the configuration names (search/rule.h); what is learned from a finished tree is in
+ * search/harvest.h.
  *
  *     search_new(&s, &config, key, error);
  *     for (;;) {
@@ -93,8 +94,8 @@ typedef struct {
     int32_t root, leaf;
     int32_t first_new, new_count; /* first_new is the number of nodes so far where there is none */
 } search_simulation;
-/* Calls `seen` for each simulation as it ends, in order, and before them for each chain of the root probe, which
- * visits the nodes of its path as a simulation does; for pictures and replays. NULL: nobody. */
+/* Calls `seen` for each simulation as it ends, in order, and before them for each chain of the root probe,
+ * which visits the nodes of its path as a simulation does; for pictures and replays. NULL: nobody. */
 void search_watch(search *s, void (*seen)(void *user, const search_simulation *simulation), void *user);
 
 /* ---- reading ---- */

@@ -4,8 +4,11 @@
 #include <string.h>
 
 void tree_add_root(search *s) {
-    tree_node node = {
-        .p = 1.0, .parent = -1, .first_child = -1, .next_sibling = -1, .gold = s->config.limits.gold_injection};
+    tree_node node = {.p = 1.0,
+                      .parent = -1,
+                      .first_child = -1,
+                      .next_sibling = -1,
+                      .gold = s->config.limits.gold_injection};
     tree_node_detail detail = {.ids_at = -1, .logprobs_at = -1};
     MEM_LIST_PUSH(&s->nodes, node);
     MEM_LIST_PUSH(&s->details, detail);
@@ -124,12 +127,12 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
                       .ended = search_outcome_is_ended(outcome),
                       .gold = c->gold};
     tree_node_detail detail = {.logprob = c->logprob,
-                      .O = outcome_reward(&s->config.rewards, c, outcome, depth),
-                      .text_key = c->text_key,
-                      .ids_at = c->ids ? s->ids.count : -1,
-                      .logprobs_at = c->logprobs ? s->logprobs.count : -1,
-                      .n = c->n,
-                      .candidate = index};
+                               .O = outcome_reward(&s->config.rewards, c, outcome, depth),
+                               .text_key = c->text_key,
+                               .ids_at = c->ids ? s->ids.count : -1,
+                               .logprobs_at = c->logprobs ? s->logprobs.count : -1,
+                               .n = c->n,
+                               .candidate = index};
     if (c->ids) {
         MEM_LIST_RESERVE(&s->ids, s->ids.count + c->n);
         memcpy(s->ids.at + s->ids.count, c->ids, (size_t)c->n * sizeof *c->ids);

@@ -99,7 +99,7 @@ static bool in_order(const store_node *nodes, int64_t count) {
 
 bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count) {
     search_config as_stored = *config;
-    as_stored.depth_discount_confidence = false; /* the stored C has it */
+    as_stored.rewards.depth_discount_confidence = false; /* the stored C has it */
     out->simulations.count = 0;
     search *s;
     if (!in_order(nodes, count) || search_new(&s, &as_stored, rng_key(0), NULL) != ESP_OK) return false;

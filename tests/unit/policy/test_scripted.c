@@ -169,7 +169,7 @@ static const struct {
     {"{\"config\":{" CONFIG ",\"horizn\":1},\"root\":{}}", "\"horizn\"", "config"},
     {"{\"config\":{" CONFIG ",\"max_nodes\":1.5},\"root\":{}}", "\"max_nodes\" must be a whole number",
      "config"},
-    {"{\"config\":{" CONFIG ",\"max_nodes\":-4},\"root\":{}}", "max_nodes is -4", "config"},
+    {"{\"config\":{" CONFIG ",\"max_nodes\":-4},\"root\":{}}", "max_nodes must be a whole number from 0", "config"},
     {"{\"config\":{" CONFIG ",\"loser\":\"worst\"},\"root\":{}}", "smallest_q or random_sibling", "config"},
     {"{\"config\":{" CONFIG ",\"only_if_right\":1},\"root\":{}}", "true or false", "config"},
     {"{\"config\":{" CONFIG "},\"root\":{\"children\":{}}}", "\"children\" must be a list", "root"},

@@ -109,7 +109,7 @@ static void add_eval(fixture *f, int64_t iteration, int64_t n, int64_t right, in
 /* A tree that the synthetic policy grew, with one pair where `paired`. */
 static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t seed, bool paired,
                        const char *text) {
-    search_config config = recipe_search_config(f->recipe);
+    search_config config = f->recipe->search.config;
     synthetic *y = synthetic_run(&config, seed);
     int32_t prompt[] = {1, 2, 3};
     store_tree t = {.iteration = iteration,
@@ -144,11 +144,11 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
                                .text = i ? text : "",
                                .flags = (search_outcome_is_finished(v.outcome) ? STORE_NODE_FINISHED : 0) |
                                         (v.outcome == SEARCH_CUT ? STORE_NODE_CUT : 0) |
-                                        (config.judge && i ? STORE_NODE_JUDGED : 0)};
+                                        (config.rewards.judge && i ? STORE_NODE_JUDGED : 0)};
     }
     OK(store_add_nodes(f->s, t.tree, rows, n, &error));
-    for (int32_t i = 0; i < search_step_count(y->s); i++) {
-        search_step step = search_step_at(y->s, i);
+    for (int32_t i = 0; i < search_commitment_count(y->s); i++) {
+        search_commitment step = search_commitment_at(y->s, i);
         store_commitment c = {i, step.state, step.children[step.picked].node, -1, -1};
         OK(store_add_commitments(f->s, t.tree, &c, 1, &error));
     }
