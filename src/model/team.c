@@ -7,12 +7,11 @@
 #include <string.h>
 
 enum {
-    SMALL_PARAMETERS = 8 << 20, /* 16 MB in bf16: cores share them in their last cache */
-    PART_TOKENS = 384,          /* fewer are not worth a thread */
+    PART_TOKENS = 384, /* fewer are not worth a thread */
 };
 
-bool team_is_small(int64_t parameters) {
-    return parameters <= SMALL_PARAMETERS;
+bool team_is_small(const compute *c, int64_t parameters) {
+    return parameters * (int64_t)dtype_size(DTYPE_BF16) <= c->traits.cache_bytes;
 }
 
 int model_threads(const model *m) {
@@ -23,7 +22,7 @@ int model_threads(const model *m) {
 
 static esp_status worker_new(model *m, model **out, esp_error *error) {
     compute *alone;
-    ESP_TRY(compute_share(&alone, m->compute, 1, error));
+    ESP_TRY(compute_replica_new(&alone, m->compute, 1, error));
     model *w = MEM_NEW(model);
     model_borrow(w, m);
     w->compute = alone;
@@ -62,7 +61,7 @@ void team_free(model *m) {
     MEM_LIST_FREE(&team->last);
     MEM_LIST_FREE(&team->copied);
     MEM_LIST_FREE(&team->place);
-    mem_big_free(team->gradient);
+    m->compute->ops->buffer_free(m->compute, team->gradient);
     compute_free(team->alone);
 }
 
@@ -176,7 +175,7 @@ static void backward_part(void *user, int i) {
     tree_part *p = &pass->m->team.part[i];
     token_tree tree = token_tree_view(&p->tree);
     float *gradient = i ? w->team.gradient : pass->gradient;
-    if (i) memset(gradient, 0, (size_t)w->params.floats * sizeof(float));
+    if (i) w->compute->ops->zero(w->compute, gradient, (size_t)w->params.floats * sizeof(float));
     for (int64_t t = 0; t < p->token_of.count; t++)
         p->numbers.at[t] = p->token_of.at[t] < 0 ? 0 : pass->dlogprob[p->token_of.at[t]];
     pass->status[i] = model_backward_whole(w, &tree, p->numbers.at, gradient, &pass->error[i]);
@@ -210,14 +209,13 @@ esp_status team_backward(model *m, const float *dlogprob, float *gradient, esp_e
     team_pass pass = {.m = m, .dlogprob = dlogprob, .gradient = gradient};
     for (int i = 1; i < m->team.parts; i++) {
         model *w = worker_of(m, i);
-        if (!w->team.gradient)
-            ESP_TRY(
-                mem_big_alloc((void **)&w->team.gradient, (size_t)m->params.floats * 4, "gradients", error));
+        void *own = w->team.gradient;
+        if (!own)
+            ESP_TRY(compute_buffer_new(w->compute, &own, (size_t)m->params.floats * 4, "gradients", error));
+        w->team.gradient = own;
     }
     ESP_TRY(run_parts(&pass, backward_part, error));
-    for (int i = 1; i < m->team.parts; i++) {
-        const float *own = worker_of(m, i)->team.gradient;
-        for (int64_t k = 0; k < m->params.floats; k++) gradient[k] += own[k];
-    }
-    return ESP_OK;
+    for (int i = 1; i < m->team.parts; i++)
+        m->compute->ops->add(m->compute, m->params.floats, worker_of(m, i)->team.gradient, gradient);
+    return compute_check(m->compute, error);
 }

@@ -24,7 +24,7 @@ typedef struct {
     model **worker; /* [worker_count], beside the model itself, which is worker 0 */
     int worker_count;
     bool is_worker;
-    float *gradient; /* a worker's: its part's */
+    float *gradient; /* a worker's: a buffer for its part's */
     tree_part part[TEAM_PARTS];
     int parts;              /* of the last tree; 0: it was not cut */
     MEM_LIST(int32_t) last; /* scratch: the last run below each */
@@ -32,8 +32,9 @@ typedef struct {
     MEM_LIST(int32_t) place;
 } model_team;
 
-/* Whether a model of so many parameters is small. */
-bool team_is_small(int64_t parameters);
+/* Whether a model of that many parameters is small: its weights in bf16 stay in the cache that replicas
+ * share. */
+bool team_is_small(const compute *c, int64_t parameters);
 /* Cuts the tree for the team. False: it is worked on whole. Depends on the tree alone, not on the threads, so
  * that the same numbers come from any number of them. */
 bool team_cut(model *m, const token_tree *tree, const uint8_t *wanted);
