@@ -44,7 +44,7 @@ static esp_status unknown_flag(const cli_verb *verb, option_table table, const c
     snprintf(hint, sizeof hint, "espalier %s --help lists its options", verb->name);
     const option *elsewhere = verb->recipe_groups ? option_by_flag(table, flag, NULL, NULL) : NULL;
     if (elsewhere)
-        snprintf(hint, sizeof hint, "here it is --set %s=VALUE", elsewhere->key);
+        snprintf(hint, sizeof hint, "for this verb, write --set %s=VALUE", elsewhere->key);
     else if (nearest)
         return error_set(error, ESP_USAGE, hint, "espalier %s: unknown option %.100s (did you mean %s?)",
                          verb->name, flag, nearest);
@@ -58,7 +58,7 @@ typedef struct {
     const cli_verb *verb;
     option_table table; /* of the recipe */
     void *own;
-    recipe *scratch; /* recipe flags are tried on it, so that a bad value is a usage error here */
+    recipe *scratch; /* recipe flags are set here first, so that a bad value is a usage error */
     bool *given;     /* [own options] */
     int argc, at;
     char **argv;
@@ -72,7 +72,7 @@ static void push_override(parser *p, const char *key, const char *value, const c
         arena_strdup(memory, key), arena_strdup(memory, value), arena_strdup(memory, where)};
 }
 
-/* Whether this word can only be an option, so that it is not taken for another's value. */
+/* Whether this word is an option, so that it is not taken for another option's value. */
 static bool is_known_flag(const parser *p, const char *word) {
     const cli_verb *verb = p->verb;
     char name[64];
@@ -83,13 +83,13 @@ static bool is_known_flag(const parser *p, const char *word) {
     return verb->recipe_groups && option_by_flag(p->table, name, verb->recipe_groups, NULL);
 }
 
-/* The value of an option: behind its =, or the next word. */
+/* The value of an option: after its =, or the next word. */
 static esp_status take_value(parser *p, const char *flag, const char *attached, const char **out) {
     *out = attached;
     if (attached) return ESP_OK;
     if (p->at + 1 >= p->argc || is_known_flag(p, p->argv[p->at + 1]))
         return error_set(p->error, ESP_USAGE, "write it as option, space, value",
-                         "espalier %s: %s wants a value", p->verb->name, flag);
+                         "espalier %s: %s needs a value", p->verb->name, flag);
     *out = p->argv[++p->at];
     return ESP_OK;
 }
@@ -97,7 +97,7 @@ static esp_status take_value(parser *p, const char *flag, const char *attached, 
 static esp_status set_checked(parser *p, const option *o, void *target, const char *flag, const char *value) {
     if (option_set(o, target, value, p->error) == ESP_OK) return ESP_OK;
     if (p->error) p->error->code = ESP_USAGE;
-    /* an own option's error names the flag already */
+    /* the error of a verb's own option already names the flag */
     if (o->key)
         error_prefix(p->error, "espalier %s: %s", p->verb->name, flag);
     else
@@ -105,7 +105,7 @@ static esp_status set_checked(parser *p, const option *o, void *target, const ch
     return ESP_USAGE;
 }
 
-/* OPTION_REPEATED: the values so far, this one on a line of its own behind them. */
+/* OPTION_REPEATED: the earlier values, then this one on a new line. */
 static const char *with_earlier(parser *p, const option *o, const char *value) {
     const char *earlier = *(char *const *)((const char *)p->own + o->offset);
     char *both = mem_printf("%s\n%s", earlier, value), *kept = arena_strdup(p->out->memory, both);
@@ -144,7 +144,7 @@ static esp_status take_set(parser *p, const char *attached) {
     return status;
 }
 
-/* A flag that several of the verb's groups know says nothing: the error names their keys. */
+/* A flag that occurs in several of the verb's groups is ambiguous: the error names their keys. */
 static esp_status check_meaning(const parser *p, const char *flag, const char *attached) {
     text_buffer keys = {0}, sets = {0};
     const char *value = attached ? attached : "VALUE", *groups = p->verb->recipe_groups;
@@ -155,9 +155,9 @@ static esp_status check_meaning(const parser *p, const char *flag, const char *a
         snprintf(between, sizeof between, "=%.100s or --set ", value);
         option_meanings(p->table, flag, groups, between, &sets);
         text_printf(&sets, "=%.100s", value);
-        char *hint = mem_printf("say which one: --set %s", sets.at);
-        status =
-            error_set(p->error, ESP_USAGE, hint, "espalier %s: %s may mean %s", p->verb->name, flag, keys.at);
+        char *hint = mem_printf("choose one: --set %s", sets.at);
+        status = error_set(p->error, ESP_USAGE, hint, "espalier %s: %s could mean %s", p->verb->name, flag,
+                           keys.at);
         mem_free(hint);
     }
     text_free(&keys);
@@ -201,7 +201,7 @@ static esp_status check_whole(const parser *p) {
     const cli_verb *verb = p->verb;
     const char *positionals = verb->positionals ? verb->positionals : "";
     char hint[128];
-    snprintf(hint, sizeof hint, "espalier %s --help says what it takes", verb->name);
+    snprintf(hint, sizeof hint, "espalier %s --help lists its arguments", verb->name);
     for (int i = 0; i < verb->options.count; i++) {
         if ((verb->options.at[i].marks & OPTION_REQUIRED) && !p->given[i])
             return error_set(p->error, ESP_USAGE, hint, "espalier %s: %s is missing", verb->name,
@@ -217,7 +217,7 @@ static esp_status check_whole(const parser *p) {
     return ESP_OK;
 }
 
-/* The own options that have a field: those without a key. */
+/* Calls `call` for each of the verb's own options that has a field (no key). */
 static void each_own(const cli_verb *verb, void *own, void (*call)(option_table, void *)) {
     for (int i = 0; own && i < verb->options.count; i++) {
         if (!verb->options.at[i].key) call((option_table){&verb->options.at[i], 1}, own);
@@ -277,7 +277,7 @@ void cli_verb_help(const cli_verb *verb, int width, text_buffer *out) {
 void cli_overview(const cli_verb *verbs, int n, text_buffer *out) {
     text_puts(out, "espalier VERB [options]\n\n");
     for (int i = 0; i < n; i++) text_printf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
-    text_puts(out, "\nespalier VERB --help says more about one. --json on every verb prints JSON.\n"
+    text_puts(out, "\nespalier VERB --help describes one verb. Every verb accepts --json.\n"
                    "espalier help --man prints the manual page.\n"
-                   "Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 stopped on request.\n");
+                   "Exit status: 0 done, 1 failed, 2 wrong command line, 3 stopped on request.\n");
 }
