@@ -156,8 +156,11 @@ typedef struct {
     } eval;
 } recipe;
 
-/* All keys, grouped and in the order in which they are written. */
-option_table recipe_options(void);
+/* All keys, grouped and in the order in which they are written, those of every alternative among them
+ * (base/options.h); which apply to a recipe, option_applies says. The table is made in `memory`. */
+option_table recipe_options(arena *memory);
+/* A recipe with all defaults. */
+recipe *recipe_new(void);
 
 /* One override, from --set or a flag. `where` names it in errors ("--set", "--simulations"). */
 typedef struct {
@@ -180,11 +183,8 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
 void recipe_text(const recipe *r, text_buffer *out);
 esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
 
-/* Hash of the resolved text, without the keys that do not decide what is computed (OPTION_FREE: run.out,
- * run.checkpoint_every). */
-uint64_t recipe_hash(const recipe *r);
-/* A line a differing key ("search.simulations: 5 there, 8 here"), free keys left out. Returns how many
- * differ. */
+/* One line per key that differs ("search.simulations: 5 there, 8 here"), keys marked OPTION_FREE left out.
+ * Returns how many differ. */
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
 
 /* Presets as data: the search's keys are those of search_preset_at, learn's are (key, value) texts that end

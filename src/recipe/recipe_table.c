@@ -6,7 +6,7 @@
 
 /* The field's type is checked against the option's. */
 #define FIELD(c_type, group, name)                                                                           \
-    .key = #group "." #name,                                                                                 \
+    .key = #name,                                                                                            \
     .offset = offsetof(recipe, group.name) + 0 * sizeof(_Generic(((recipe *)0)->group.name, c_type : 1))
 #define INT(group, name)                 .type = OPTION_INT, FIELD(int64_t, group, name)
 #define FLOAT(group, name)               .type = OPTION_FLOAT, FIELD(double, group, name)
@@ -19,7 +19,7 @@
 #define SCHEDULES "constant|linear|cosine"
 
 /* clang-format off */
-static const option options[] = {
+static const option run_options[] = {
     {INT(run, seed), .flag = "--seed", .initial = "1", .low = 0, .high = 9e18, .help = "seed of all random numbers"},
     {PATH(run, out), .flag = "--out", .marks = OPTION_FREE, .help = "folder of the run; empty: runs/ and the recipe's name"},
     {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
@@ -29,7 +29,9 @@ static const option options[] = {
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "threads of the compute layer; 0: one a core"},
+};
 
+static const option model_options[] = {
     {PATH(model, path), .flag = "--model", .help = "folder in Hugging Face layout, or a GGUF file"},
     {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "weights as they lie in model.path, or new random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "numbers that matrices are multiplied in"},
@@ -37,7 +39,9 @@ static const option options[] = {
     {ENUM(model, chat_template, recipe_template, "auto|chatml|llama2|mistral|plain"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: recognised from the model's files"},
     {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
     {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "training keeps each layer's input alone and computes the rest again: less memory, more time, the same bits"},
+};
 
+static const option data_options[] = {
     {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the form of its files, its prompt, its grader"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from (JSONL, plain or .gz)"},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
@@ -46,7 +50,9 @@ static const option options[] = {
     {INT(data, test_limit), .flag = "--test-limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems taken from test; 0: all"},
     {INT(data, dev_limit), .flag = "--dev-limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems taken from dev; 0: all"},
     {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "problems at the end of train that are set apart as dev, where there is no dev file"},
+};
 
+static const option sft_options[] = {
     {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the gold rationales; 0: none"},
     {FLOAT(sft, lr), .flag = "--lr", .initial = "2e-5", .low = 0, .high = 1, .help = "learning rate"},
     {INT(sft, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "rows an update"},
@@ -65,7 +71,9 @@ static const option options[] = {
     {INT(sft, judge_limit), .initial = "0", .low = 0, .high = 1e9, .help = "own: problems that are sampled on, those behind the rationales' (sft.limit); 0: the rationales' own problems"},
     {FLOAT(sft, rationale_examples), .initial = "1", .low = 0, .high = 1, .help = "share of the gold rationales that are taught; 0: judge rows alone"},
     {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "rationales taken; 0: all"},
+};
 
+static const option search_options[] = {
     {ENUM(search, preset, recipe_preset, PRESETS), .flag = "--preset", .initial = "default", .help = "values for all other search keys that are not given"},
     {INT(search, simulations), .flag = "--simulations", .initial = "1", .low = 1, .high = 1e6, .help = "simulations from each state that is committed from (K)"},
     {INT(search, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "times as many simulations at depth 0"},
@@ -103,10 +111,14 @@ static const option options[] = {
     {BOOL(search, root_counts_twice), .initial = "false", .help = "the current root's visits rise by two a simulation (METHOD 2.8)"},
     {BOOL(search, gold_injection), .flag = "--gold-injection", .initial = "false", .help = "the gold rationale's next step joins the candidates while the path is gold"},
     {INT(search, max_nodes), .flag = "--max-nodes", .initial = "0", .low = 0, .high = 1e9, .help = "nodes of a tree; 0: no limit"},
+};
 
+static const option self_eval_options[] = {
     {BOOL(self_eval, enabled), .flag = "--self-eval", .initial = "true", .help = "the policy judges its own steps (METHOD 3); off: C = 0"},
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "what the judge is shown as an example answer; nothing gold is shown at evaluation"},
+};
 
+static const option learn_options[] = {
     {ENUM(learn, preset, recipe_preset, PRESETS), .flag = "--learn-preset", .initial = "default", .help = "values for all other learn keys that are not given; default: nll 1 on right_chains, weight 0.1, average 0.95, batch 16, epochs 4, else what is in brackets"},
     {ENUM(learn, loss, recipe_loss, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
     {FLOAT(learn, beta), .flag = "--beta", .initial = "0.1", .low = 0, .high = 1000, .marks = OPTION_ABOVE_LOW, .help = "strength of the pull to the reference (METHOD 5.1)"},
@@ -133,7 +145,9 @@ static const option options[] = {
     {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory"},
     {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "all trees come from the policy after SFT (a baseline)"},
     {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or of a tree's best and worst whole chains (a baseline)"},
+};
 
+static const option eval_options[] = {
     {ENUM(eval, method, recipe_method, "greedy|sample|search"), .flag = "--method", .initial = "greedy", .help = "how an answer is found"},
     {ENUM(eval, set, recipe_set, "test|dev"), .initial = "test", .help = "problems that the run evaluates on"},
     {INT(eval, k), .flag = "--k", .initial = "1", .low = 1, .high = 4096, .help = "samples a problem, for pass@k and maj@k"},
@@ -167,8 +181,21 @@ static const recipe_preset_value official_code_commonsense[] = {
 };
 /* clang-format on */
 
-option_table recipe_options(void) {
-    return (option_table){options, (int)(sizeof options / sizeof *options)};
+#define ROWS(table)                                                                                          \
+    { table, (int)(sizeof(table) / sizeof *(table)) }
+
+option_table recipe_options(arena *memory) {
+    static const option_part parts[] = {
+        {.group = "run", .rows = ROWS(run_options)},
+        {.group = "model", .rows = ROWS(model_options)},
+        {.group = "data", .rows = ROWS(data_options)},
+        {.group = "sft", .rows = ROWS(sft_options)},
+        {.group = "search", .rows = ROWS(search_options)},
+        {.group = "self_eval", .rows = ROWS(self_eval_options)},
+        {.group = "learn", .rows = ROWS(learn_options)},
+        {.group = "eval", .rows = ROWS(eval_options)},
+    };
+    return options_compose(parts, (int)(sizeof parts / sizeof *parts), memory);
 }
 
 const recipe_preset_value *recipe_learn_preset(recipe_preset preset) {

@@ -85,21 +85,21 @@ static loss_options golden_loss(const golden_pairs *g) {
 }
 
 static void check_gradients(const trainer *t, const json_t *expected) {
-    int64_t n;
-    const parameter *p = model_parameters(trainer_model(t), &n);
-    for (int64_t i = 0; i < n; i++) {
-        const json_t *want = json_object_get(expected, p[i].name);
+    const param_set *params = model_trainable(trainer_model(t));
+    for (const param *p = params->at; p < params->at + params->count; p++) {
+        param_name name = param_hf_name(p);
+        const json_t *want = json_object_get(expected, name.text);
         assert_non_null(want);
-        const float *g = trainer_gradient(t) + p[i].offset;
+        const float *g = trainer_gradient(t) + p->offset;
         double norm = 0;
-        for (int64_t j = 0; j < p[i].rows * p[i].columns; j++) norm += (double)g[j] * (double)g[j];
+        for (int64_t j = 0; j < param_floats(p); j++) norm += (double)g[j] * (double)g[j];
         norm = sqrt(norm);
         if (!(fabs(norm - number(want, "norm")) <= 1e-3 * number(want, "norm")))
-            fail_msg("%s: norm %g, golden %g", p[i].name, norm, number(want, "norm"));
+            fail_msg("%s: norm %g, golden %g", name.text, norm, number(want, "norm"));
         for (size_t j = 0; j < 4; j++) {
             double e = at(json_object_get(want, "first"), j);
             if (!(fabs((double)g[j] - e) <= 1e-3 * fabs(e) + 2e-5 * number(want, "norm")))
-                fail_msg("%s[%zu]: %g, golden %g", p[i].name, j, (double)g[j], e);
+                fail_msg("%s[%zu]: %g, golden %g", name.text, j, (double)g[j], e);
         }
     }
 }
