@@ -35,7 +35,7 @@ static double number(const json_t *o, const char *key) {
 
 static golden_pairs *read_golden(void) {
     json_t *whole;
-    OK(json_read_file(SHARED_PATH("golden/tinystories-656k.json"), &whole, &error));
+    OK(json_read_file(TEST_DATA "/golden/tinystories-656k.json", &whole, &error));
     golden_pairs *g = calloc(1, sizeof *g);
     g->json = json_incref(json_object_get(whole, "dpo"));
     json_decref(whole);
@@ -65,8 +65,8 @@ static trainer *new_trainer(const char *backend, dtype act, int64_t microbatch) 
     trainer_settings s = trainer_defaults();
     s.microbatch_tokens = microbatch;
     OK(compute_new(&c, backend, act, 2, &error));
-    OK(model_open(&m, SHARED_PATH("data/models/TinyStories-656K"),
-                  &(model_options){.compute = c, .trainable = true}, &error));
+    OK(model_open(&m, TEST_DATA "/models/tinystories-656k", &(model_options){.compute = c, .trainable = true},
+                  &error));
     OK(trainer_new(&t, m, &s, &error));
     return t;
 }
