@@ -97,7 +97,7 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
 
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error) {
-    if (m->team.parts) return team_backward(m, dlogprob, gradient, error);
+    if (m->replicas.parts) return replicas_backward(m, dlogprob, gradient, error);
     return model_backward_whole(m, tree, dlogprob, gradient, error);
 }
 
@@ -122,7 +122,7 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
     layer_pass pass = model_tree_pass(m, &m->kept, tree->tokens, true);
     pass.all = m->kept_pass;
     for (int l = c->layers; l-- > 0;) {
-        layer_tape *t = model_layer_again(m, &pass, l);
+        layer_tape *t = model_recompute_layer(m, &pass, l);
         feed_forward_back(m, &m->layers[l], t, gradient, dx);
         attention_back(m, l, t, m->x_in[l].at, gradient, dx);
     }

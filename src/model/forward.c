@@ -231,9 +231,9 @@ esp_status model_run_layers(model *m, layer_pass *p, esp_error *error) {
     return compute_check(m->compute, error);
 }
 
-layer_tape *model_layer_again(model *m, const layer_pass *p, int l) {
+layer_tape *model_recompute_layer(model *m, const layer_pass *p, int l) {
     layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
-    if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last one is still there */
+    if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last layer's is still there */
     float *x = t->x_mid.at;
     m->compute->ops->copy(m->compute, x, m->x_in[l].at, (size_t)(p->plan.tokens * m->config.width) * 4);
     attention_block(m, p, l, t, &x);
@@ -295,13 +295,13 @@ static esp_status read_logprobs(model *m, const token_tree *tree, const tree_lay
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error) {
     ESP_TRY(token_tree_check(tree, m->config.vocab, m->context, error));
-    if (team_cut(m, tree, wanted)) return team_forward(m, keep, logprob, error);
+    if (replicas_cut(m, tree, wanted)) return replicas_forward(m, keep, logprob, error);
     return model_forward_whole(m, tree, wanted, keep, logprob, error);
 }
 
 void model_forget_kept(model *m) {
     if (!m->has_kept) return;
-    layout_free(&m->kept);
+    tree_layout_free(&m->kept);
     m->compute->ops->pass_free(m->compute, m->kept_pass);
     m->kept_pass = NULL;
     m->has_kept = false;
@@ -311,7 +311,7 @@ esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *
                                float *logprob, esp_error *error) {
     model_forget_kept(m);
     tree_layout layout;
-    token_tree_layout(tree, &layout);
+    tree_layout_make(&layout, tree);
     layer_pass pass = model_tree_pass(m, &layout, tree->tokens, keep);
     pass.read_count = choose_rows(m, &layout, wanted);
     pass.read = m->head_rows.token_of.at;
@@ -322,7 +322,7 @@ esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *
         m->kept_pass = pass.all;
         m->has_kept = true;
     } else {
-        layout_free(&layout);
+        tree_layout_free(&layout);
         model_end_pass(m, &pass);
     }
     return status;

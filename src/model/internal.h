@@ -1,10 +1,11 @@
-/* What the files of model/ share: the model's inside, and the one pass over the layers that forward, scoring
+/* What the files of model/ share: the struct `model`, and the one pass over the layers that forward, scoring
  * and extension all use. */
 #ifndef ESPALIER_MODEL_INTERNAL_H
 #define ESPALIER_MODEL_INTERNAL_H
 
 #include "model/model.h"
-#include "model/team.h"
+#include "model/replicas.h"
+#include "model/tree_layout.h"
 #include "model/weight.h"
 
 typedef struct {
@@ -60,7 +61,7 @@ struct model {
     tree_layout kept; /* of the last forward that kept */
     bool has_kept;
     compute_pass *kept_pass; /* and its pass */
-    model_team team;
+    model_replicas replicas;
 };
 
 esp_status workspace_need(model *m, workspace *w, size_t bytes, const char *what, esp_error *error);
@@ -72,9 +73,9 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
 /* Gives every weight its numbers; `read` writes those of one parameter. */
 typedef esp_status param_reader(void *user, const param *p, float *out, esp_error *error);
 esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error);
-/* Makes w another model over the weights of `of`, with workspaces of its own. */
-void model_borrow(model *w, const model *of);
-/* model_forward and model_backward of a checked tree as one piece. */
+/* Makes m another model over the weights of `of`, with workspaces of its own. */
+void model_borrow(model *m, const model *of);
+/* model_forward and model_backward of a checked tree in one piece. */
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error);
 /* What the last forward that kept left for a backward pass is no longer needed. */
@@ -100,8 +101,8 @@ layer_pass model_tree_pass(const model *m, const tree_layout *layout, const int3
  * keeps. The pass is begun here, and ended by the caller. */
 esp_status model_run_layers(model *m, layer_pass *pass, esp_error *error);
 void model_end_pass(model *m, layer_pass *pass);
-/* A layer's tape as the last pass that kept had it: the layer's own, or computed again from x_in. */
-layer_tape *model_layer_again(model *m, const layer_pass *pass, int layer);
+/* A layer's tape as the last pass that kept had it: the layer's own, or recomputed from x_in. */
+layer_tape *model_recompute_layer(model *m, const layer_pass *pass, int layer);
 /* What a layer's split of queries, keys and values takes. */
 qkv_spec model_qkv_spec(const model *m, int layer);
 
