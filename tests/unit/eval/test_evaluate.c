@@ -310,7 +310,7 @@ typedef struct {
 
 static void open_fixture(fixture *f, const char *const *golds_of, int64_t n, bool long_chains) {
     recipe_override set[] = {
-        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.path", TEST_DATA "/models/tinystories-656k", "test"},
         {"model.dtype", "f32", "test"},
         {"run.threads", "1", "test"},
         {"search.simulations", "3", "test"},

@@ -23,7 +23,7 @@ static void test_golden(void **state) {
     (void)state;
     esp_error error;
     json_t *root;
-    assert_int_equal(json_read_file(SHARED_PATH("golden/dpo.json"), &root, &error), ESP_OK);
+    assert_int_equal(json_read_file(TEST_DATA "/golden/dpo.json", &root, &error), ESP_OK);
     json_t *cases = json_object_get(root, "cases"), *c;
     size_t i;
     assert_true(json_array_size(cases) >= 40);

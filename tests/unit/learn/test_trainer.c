@@ -4,6 +4,7 @@
 #include "formats/json.h"
 #include "learn/pack.h"
 #include "learn/trainer.h"
+#include "model/tree_layout.h"
 #include "support.h"
 
 #include <math.h>
@@ -34,7 +35,7 @@ static double number(const json_t *o, const char *key) {
 
 static golden_pairs *read_golden(void) {
     json_t *whole;
-    OK(json_read_file(SHARED_PATH("golden/tinystories-656k.json"), &whole, &error));
+    OK(json_read_file(TEST_DATA "/golden/tinystories-656k.json", &whole, &error));
     golden_pairs *g = calloc(1, sizeof *g);
     g->json = json_incref(json_object_get(whole, "dpo"));
     json_decref(whole);
@@ -64,8 +65,8 @@ static trainer *new_trainer(const char *backend, dtype act, int64_t microbatch) 
     trainer_settings s = trainer_defaults();
     s.microbatch_tokens = microbatch;
     OK(compute_new(&c, backend, act, 2, &error));
-    OK(model_open(&m, SHARED_PATH("data/models/TinyStories-656K"),
-                  &(model_options){.compute = c, .trainable = true}, &error));
+    OK(model_open(&m, TEST_DATA "/models/tinystories-656k", &(model_options){.compute = c, .trainable = true},
+                  &error));
     OK(trainer_new(&t, m, &s, &error));
     return t;
 }
@@ -221,7 +222,7 @@ static void packing_keeps_paths(void **state) {
         assert_int_equal(tree.start[tree.runs], pack_tokens(p));
         assert_true(pack_tokens(p) <= total);
         tree_layout layout;
-        token_tree_layout(&tree, &layout);
+        tree_layout_make(&layout, &tree);
         for (int64_t i = 0; i < n; i++) {
             int32_t where[12];
             pack_locate(p, paths[i], length[i], where);
@@ -231,7 +232,7 @@ static void packing_keeps_paths(void **state) {
                 assert_int_equal(layout.predecessor[where[j]], j ? where[j - 1] : -1);
             }
         }
-        layout_free(&layout);
+        tree_layout_free(&layout);
     }
     pack_free(p);
 }

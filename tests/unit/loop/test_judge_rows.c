@@ -43,7 +43,7 @@ static char *without_digits(const char *text) {
 static void test_gsm8k(void **state) {
     (void)state;
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t wrong = 0, earlier = 0, at_end = 0, n = 2000, depths = 0;
     for (int64_t i = 0; i < n; i++) {
         const problem *p = &set.at[i];
@@ -161,7 +161,7 @@ typedef struct {
 } fixture;
 
 static void open_words(fixture *f) {
-    OK(tokenizer_open(&f->t, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(tokenizer_open(&f->t, TEST_DATA "/models/tinystories-656k", &error));
     OK(prompt_words_new(&f->words, f->t, task_find("gsm8k", &error), CHAT_PLAIN, &error));
 }
 
@@ -180,7 +180,7 @@ static void test_rows(void **state) {
     fixture f;
     open_words(&f);
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t examples = 0, n = 200, differ = 0;
     const token_list suffix = *prompt_judge_suffix(f.words);
     assert_true(suffix.count > 0);
@@ -230,7 +230,7 @@ typedef struct {
  * number is what it hits. example: self_eval.example. */
 static void open_own(own_fixture *f, const char *example, const char *chains) {
     recipe_override set[] = {
-        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.path", TEST_DATA "/models/tinystories-656k", "test"},
         {"model.dtype", "f32", "test"},
         {"model.chat_template", "plain", "test"},
         {"run.threads", "1", "test"},

@@ -1,6 +1,6 @@
 /* The model against numbers made with transformers and torch autograd: log-probs, greedy continuations,
  * gradients of every tensor, on both compute implementations; on the tiny model always, on SmolLM2 where it
- * is at hand. */
+ * is there. */
 #include "formats/json.h"
 #include "model/model.h"
 #include "support.h"
@@ -10,9 +10,9 @@
 
 static esp_error error;
 
-static json_t *golden(const char *file) {
+static json_t *golden(const char *path) {
     json_t *g = NULL;
-    OK(json_read_file(SHARED_PATH(file), &g, &error));
+    OK(json_read_file(path, &g, &error));
     return g;
 }
 
@@ -180,8 +180,8 @@ static void check_sft(model *m, const json_t *g) {
 
 static void tiny_story(void **state) {
     (void)state;
-    json_t *g = golden("golden/tinystories-656k.json");
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    json_t *g = golden(TEST_DATA "/golden/tinystories-656k.json");
+    const char *path = TEST_DATA "/models/tinystories-656k";
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         bool f32 = settings[i].act == DTYPE_F32;
         model *m = open_model(path, &settings[i], f32);
@@ -193,17 +193,10 @@ static void tiny_story(void **state) {
     json_decref(g);
 }
 
-/* $ESPALIER_SMOLLM2, else models/smollm2-135m-instruct.gguf of the repository. */
 static void smollm2(void **state) {
     (void)state;
-    json_t *g = golden("golden/smollm2-135m.json");
-    const char *named = getenv("ESPALIER_SMOLLM2"),
-               *path = named ? named : ESPALIER_SOURCE_DIR "/models/smollm2-135m-instruct.gguf";
-    if (access(path, R_OK) != 0) {
-        fprintf(stderr, "SKIPPED: smollm2 needs %s (tools/get-smollm2)\n", path);
-        if (getenv("CI")) fail_msg("%s is absent in CI", path);
-        skip();
-    }
+    const char *path = smollm2_path();
+    json_t *g = golden(TEST_DATA "/golden/smollm2-135m.json");
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (strcmp(settings[i].backend, "ref") == 0 && settings[i].act != DTYPE_F32)
             continue; /* minutes of plain loops */

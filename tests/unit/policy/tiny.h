@@ -17,7 +17,7 @@ typedef struct {
 
 static inline bench bench_open_on(const char *backend) {
     bench b;
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    const char *path = TEST_DATA "/models/tinystories-656k";
     OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));

@@ -14,7 +14,7 @@ typedef struct {
 
 static fixture open_words(void) {
     fixture f;
-    OK(tokenizer_open(&f.tokens, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
     OK(prompt_words_new(&f.words, f.tokens, task_find("gsm8k", &error), CHAT_PLAIN, &error));
     return f;
 }
