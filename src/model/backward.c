@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* From dloss/dlogprob to the gradient of the residual stream behind the last layer, dx [T, width]. */
+/* From dloss/dlogprob to the gradient of the residual stream after the last layer, dx [T, width]. */
 static esp_status head_block(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                              float *dx, esp_error *error) {
     compute *be = m->compute;
@@ -16,7 +16,7 @@ static esp_status head_block(model *m, const token_tree *tree, const float *dlog
     for (int64_t t = 0; t < T; t++) n += dlogprob[t] != 0 && m->kept.predecessor[t] >= 0;
     if (n == 0) return ESP_OK;
 
-    /* One row a target: a row that several siblings follow stands here several times. */
+    /* One row per target: a row that several siblings follow occurs several times. */
     size_t rows_bytes = (size_t)(n * D) * 4, unique_bytes = (size_t)(h->count * D) * 4;
     ESP_TRY(workspace_need(&m->grad_a, rows_bytes > unique_bytes ? rows_bytes : unique_bytes, "gradients",
                            error));
@@ -89,7 +89,7 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, co
 
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error) {
-    if (m->team.parts) return team_backward(m, dlogprob, gradient, error);
+    if (m->replicas.parts) return replicas_backward(m, dlogprob, gradient, error);
     return model_backward_whole(m, tree, dlogprob, gradient, error);
 }
 
@@ -110,7 +110,7 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
     float *dx = m->stream.at;
     layer_pass pass = model_tree_pass(&m->kept, tree->tokens, true);
     for (int l = c->layers; l-- > 0;) {
-        layer_tape *t = model_layer_again(m, &pass, l);
+        layer_tape *t = model_recompute_layer(m, &pass, l);
         feed_forward_back(m, &m->layers[l], t, gradient, dx);
         attention_back(m, &m->layers[l], t, m->x_in[l].at, gradient, dx);
     }

@@ -52,10 +52,10 @@ static esp_status tapes_need(model *m, const layer_pass *p, esp_error *error) {
     return ESP_OK;
 }
 
-/* Lets the products up to a layer's attention ask memory for its keys and values, where they are in a cache.
- * Not before the last product of the layer before: what was fetched earlier was often gone from the
- * processor's cache, which others use too, when attention came to it. */
-static void attention_ahead(model *m, const layer_pass *p, int layer) {
+/* Prefetches a layer's cached keys and values during the matrix products before its attention. Called right
+ * before the last product of the layer before: lines that were fetched earlier were often evicted by the time
+ * attention read them. */
+static void prefetch_attention(model *m, const layer_pass *p, int layer) {
     const model_config *c = &m->config;
     if (p->k && layer < c->layers)
         m->compute->ops->attention_ahead(m->compute, c->kv_heads, c->head_width, p->spans, p->span_count,
@@ -102,7 +102,7 @@ static void pick_rows(const layer_pass *p, int64_t width, float *x) {
         if (p->read[r] != r) memcpy(x + r * width, x + p->read[r] * width, (size_t)width * sizeof *x);
 }
 
-/* What comes behind a layer's keys and values. */
+/* The tokens that go on after a layer's keys and values are made, as attention takes them. */
 typedef struct {
     int64_t rows;
     const attention_span *spans;
@@ -110,7 +110,8 @@ typedef struct {
     const attention_segment *segments;
 } layer_queries;
 
-/* In the last layer, those that are read; x and q shrink to their rows. */
+/* All tokens; in the last layer of a pass that does not keep, those that are read: x and q shrink to their
+ * rows. */
 static layer_queries queries_of(model *m, const layer_pass *p, int layer, float *x, float *q) {
     if (p->keep || layer + 1 < m->config.layers || p->read_count == p->tokens)
         return (layer_queries){p->tokens, p->spans, p->span_count, p->segments};
@@ -156,7 +157,7 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
     const model_layer *layer = &m->layers[l];
     feed_forward_hidden(m, rows, p->keep, layer, t, x);
-    attention_ahead(m, p, l + 1);
+    prefetch_attention(m, p, l + 1);
     weight_forward(m->compute, layer->down, rows, t->hidden.at, x, true);
 }
 
@@ -171,7 +172,7 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
     ESP_TRY(tapes_need(m, p, error));
     float *x = m->stream.at;
     be->ops->embed_gather(be, m->embedding->matrix, T, p->ids, x);
-    attention_ahead(m, p, 0);
+    prefetch_attention(m, p, 0);
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
         if (p->keep) memcpy(m->x_in[l].at, x, residual);
@@ -185,9 +186,9 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
     return compute_check(be, error);
 }
 
-layer_tape *model_layer_again(model *m, const layer_pass *p, int l) {
+layer_tape *model_recompute_layer(model *m, const layer_pass *p, int l) {
     layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
-    if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last one is still there */
+    if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last layer's is still there */
     float *x = t->x_mid.at;
     memcpy(x, m->x_in[l].at, (size_t)(p->tokens * m->config.width) * 4);
     attention_block(m, p, l, t, x);
@@ -264,7 +265,7 @@ static esp_status read_logprobs(model *m, const token_tree *tree, const tree_lay
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error) {
     ESP_TRY(token_tree_check(tree, m->config.vocab, m->context, error));
-    if (team_cut(m, tree, wanted)) return team_forward(m, keep, logprob, error);
+    if (replicas_cut(m, tree, wanted)) return replicas_forward(m, keep, logprob, error);
     return model_forward_whole(m, tree, wanted, keep, logprob, error);
 }
 
@@ -281,10 +282,10 @@ layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool k
 
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error) {
-    if (m->has_kept) layout_free(&m->kept);
+    if (m->has_kept) tree_layout_free(&m->kept);
     m->has_kept = false;
     tree_layout layout;
-    token_tree_layout(tree, &layout);
+    tree_layout_make(&layout, tree);
     layer_pass pass = model_tree_pass(&layout, tree->tokens, keep);
     float *x;
     esp_status status = choose_rows(m, &layout, wanted, &pass.read_count, error);
@@ -296,6 +297,6 @@ esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *
         m->kept = layout;
         m->has_kept = true;
     } else
-        layout_free(&layout);
+        tree_layout_free(&layout);
     return status;
 }

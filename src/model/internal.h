@@ -1,10 +1,11 @@
-/* What the files of model/ share: the model's inside, and the one pass over the layers that forward, scoring
+/* What the files of model/ share: the struct `model`, and the one pass over the layers that forward, scoring
  * and extension all use. */
 #ifndef ESPALIER_MODEL_INTERNAL_H
 #define ESPALIER_MODEL_INTERNAL_H
 
 #include "model/model.h"
-#include "model/team.h"
+#include "model/replicas.h"
+#include "model/tree_layout.h"
 #include "model/weight.h"
 
 typedef struct {
@@ -26,7 +27,7 @@ typedef struct {
     workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
 } layer_tape;
 
-/* Activations behind the last layer. */
+/* Activations after the last layer. */
 typedef struct {
     workspace rows;         /* f32 [R, width]: the residual rows that are read */
     workspace rstd, normed; /* f32 [R]; act [R, width] */
@@ -54,9 +55,9 @@ struct model {
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
     workspace qkv, stream, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
-    tree_layout kept; /* of the last forward that kept */
+    tree_layout kept; /* of the last forward pass that kept */
     bool has_kept;
-    model_team team;
+    model_replicas replicas;
 };
 
 esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error);
@@ -65,9 +66,9 @@ void workspace_free(workspace *w);
 /* A model with its matrices made and no numbers in them yet. */
 esp_status model_allocate(model **out, const model_config *config, const model_options *options,
                           esp_error *error);
-/* Makes w another model over the weights of `of`, with workspaces of its own. */
-void model_borrow(model *w, const model *of);
-/* model_forward and model_backward of a checked tree as one piece. */
+/* Makes m another model over the weights of `of`, with workspaces of its own. */
+void model_borrow(model *m, const model *of);
+/* model_forward and model_backward of a checked tree in one piece. */
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error);
 esp_status model_backward_whole(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
@@ -87,14 +88,14 @@ typedef struct {
     bool keep;
 } layer_pass;
 
-/* Runs all layers. *x: the residual stream behind the last one of the tokens that are read, f32 [read_count,
- * width], owned by the model. Behind the last layer's keys and values nothing is computed for other tokens,
+/* Runs all layers. *x: the residual stream after the last layer of the tokens that are read, f32 [read_count,
+ * width], owned by the model. After the last layer's keys and values nothing is computed for other tokens,
  * unless the pass keeps. */
 esp_status model_run_layers(model *m, const layer_pass *pass, float **x, esp_error *error);
-/* A pass over a tree's tokens, whose reads are still to be named. */
+/* A pass over a tree's tokens; its reads are still to be set. */
 layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool keep);
-/* A layer's tape as the last pass that kept had it: the layer's own, or computed again from x_in. */
-layer_tape *model_layer_again(model *m, const layer_pass *pass, int layer);
+/* A layer's tape as in the last pass that kept: the layer's own, or recomputed from x_in. */
+layer_tape *model_recompute_layer(model *m, const layer_pass *pass, int layer);
 /* Normalises those rows into head_rows, ready to be asked about. */
 esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error);
 

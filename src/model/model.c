@@ -112,10 +112,10 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     m->x_in = MEM_ARRAY(workspace, config->layers);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
     esp_status status = ESP_OK;
-    if (team_is_small(m->params.floats)) { /* one thread an operation, many operations side by side */
-        status = compute_share(&m->team.alone, options->compute, 1, error);
-        if (status == ESP_OK) m->compute = m->team.alone;
-        m->team.threads = options->compute->threads;
+    if (replicas_pay(m->params.floats)) { /* one thread an operation, many operations side by side */
+        status = compute_share(&m->replicas.one_thread, options->compute, 1, error);
+        if (status == ESP_OK) m->compute = m->replicas.one_thread;
+        m->replicas.threads = options->compute->threads;
     }
     if (status == ESP_OK && m->context > config->context)
         status = error_fail(error, "set model.context to at most that",
@@ -177,18 +177,18 @@ static void tape_free(layer_tape *t) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
 }
 
-void model_borrow(model *w, const model *of) {
-    *w = *of;
-    w->tokens_computed = 0;
-    w->x_in = MEM_ARRAY(workspace, of->config.layers);
-    w->tape = MEM_ARRAY(layer_tape, of->config.layers);
-    w->head_rows = (head_tape){0};
-    workspace *all[] = {&w->qkv,    &w->stream, &w->grad_a,   &w->grad_b,   &w->grad_q,
-                        &w->grad_k, &w->grad_v, &w->grad_act, &w->read_list};
+void model_borrow(model *m, const model *of) {
+    *m = *of;
+    m->tokens_computed = 0;
+    m->x_in = MEM_ARRAY(workspace, of->config.layers);
+    m->tape = MEM_ARRAY(layer_tape, of->config.layers);
+    m->head_rows = (head_tape){0};
+    workspace *all[] = {&m->qkv,    &m->stream, &m->grad_a,   &m->grad_b,   &m->grad_q,
+                        &m->grad_k, &m->grad_v, &m->grad_act, &m->read_list};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = (workspace){0};
-    memset(&w->read_spans, 0, sizeof w->read_spans);
-    memset(&w->read_segments, 0, sizeof w->read_segments);
-    w->has_kept = false;
+    memset(&m->read_spans, 0, sizeof m->read_spans);
+    memset(&m->read_segments, 0, sizeof m->read_segments);
+    m->has_kept = false;
 }
 
 static void free_weights(model *m) {
@@ -216,11 +216,11 @@ void model_free(model *m) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
     MEM_LIST_FREE(&m->read_spans);
     MEM_LIST_FREE(&m->read_segments);
-    if (m->has_kept) layout_free(&m->kept);
+    if (m->has_kept) tree_layout_free(&m->kept);
     mem_free(m->x_in);
     mem_free(m->tape);
-    if (!m->team.is_worker) free_weights(m);
-    team_free(m);
+    if (!m->replicas.is_replica) free_weights(m);
+    replicas_free(m);
     mem_free(m);
 }
 
@@ -228,7 +228,7 @@ const model_config *model_configuration(const model *m) {
     return &m->config;
 }
 compute *model_compute(const model *m) {
-    return m->team.alone ? m->team.alone->of : m->compute;
+    return m->replicas.one_thread ? m->replicas.one_thread->of : m->compute;
 }
 compute *model_operations(const model *m) {
     return m->compute;
@@ -244,7 +244,7 @@ float *model_master(model *m) {
 }
 int64_t model_tokens_computed(const model *m) {
     int64_t sum = m->tokens_computed;
-    for (int i = 0; i < m->team.worker_count; i++) sum += m->team.worker[i]->tokens_computed;
+    for (int i = 0; i < m->replicas.count; i++) sum += m->replicas.at[i]->tokens_computed;
     return sum;
 }
 

@@ -17,14 +17,14 @@ static esp_status side_new(lm_policy *side, const lm_policy *of, int index, int6
     side->side = NULL;
     side->sides = 0;
     side->kv = NULL;
-    ESP_TRY(model_worker(of->m, index, &side->m, error));
+    ESP_TRY(model_replica(of->m, index, &side->m, error));
     return kv_new(&side->kv, side->m, kv_tokens, error);
 }
 
 /* The policy's own cache, and those of the others: together they hold what the settings say. */
 esp_status lm_sides_new(lm_policy *p, esp_error *error) {
     int64_t most = p->set.kv_tokens / LEAST_KV;
-    int all = model_threads(p->m);
+    int all = model_replica_limit(p->m);
     if (all > most) all = (int)most;
     if (all > LM_SIDES) all = LM_SIDES;
     if (all < 1 || p->set.plain) all = 1;

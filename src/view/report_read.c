@@ -143,11 +143,10 @@ int64_t report_first_pair(const report_run *r, int64_t tree) {
     return low < r->pairs.count && r->pairs.at[low].tree == tree ? low : -1;
 }
 
-/* An iteration's at a time: their prefixes are long, and not wanted here. */
 static esp_status add_pairs(report_run *r, esp_error *error) {
     for (int64_t i = 0; i < r->iteration_count; i++) {
         store_pairs pairs;
-        ESP_TRY(store_read_pairs(r->store, r->iterations[i].iteration, &pairs, error));
+        ESP_TRY(store_read_pair_rows(r->store, r->iterations[i].iteration, &pairs, error));
         r->iterations[i].pairs = pairs.count;
         for (int64_t j = 0; j < pairs.count; j++) {
             const store_pair *p = &pairs.at[j];

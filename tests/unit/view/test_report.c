@@ -7,6 +7,7 @@
 #include "recipe/recipe.h"
 #include "recipe/recipe_parts.h"
 #include "store/store.h"
+#include "loop/tree_rows.h"
 #include "view/report.h"
 
 #include <jansson.h>
@@ -126,30 +127,11 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
     OK(store_add_tree(f->s, &t, &error));
     int32_t n = search_node_count(y->s);
     store_node *rows = MEM_ARRAY(store_node, n);
-    for (int32_t i = 0; i < n; i++) {
-        search_node v = search_node_at(y->s, i);
-        rows[i] = (store_node){.index = i,
-                               .parent = v.parent,
-                               .depth = v.depth,
-                               .ids = v.ids,
-                               .count = v.n,
-                               .visits = v.N,
-                               .logprob = v.logprob,
-                               .q = v.Q,
-                               .v = v.V,
-                               .r = v.R,
-                               .prior = v.p,
-                               .confidence = v.C,
-                               .outcome = v.O,
-                               .text = i ? text : "",
-                               .flags = (search_outcome_is_finished(v.outcome) ? STORE_NODE_FINISHED : 0) |
-                                        (v.outcome == SEARCH_CUT ? STORE_NODE_CUT : 0) |
-                                        (config.judge && i ? STORE_NODE_JUDGED : 0)};
-    }
+    tree_rows_nodes(y->s, rows);
+    for (int32_t i = 0; i < n; i++) rows[i].text = i ? text : "";
     OK(store_add_nodes(f->s, t.tree, rows, n, &error));
     for (int32_t i = 0; i < search_step_count(y->s); i++) {
-        search_step step = search_step_at(y->s, i);
-        store_commitment c = {i, step.state, step.children[step.picked].node, -1, -1};
+        store_commitment c = tree_rows_commitment(y->s, i);
         OK(store_add_commitments(f->s, t.tree, &c, 1, &error));
     }
     store_pair pair = {.iteration = iteration,
