@@ -2,21 +2,6 @@
 
 #include <string.h>
 
-static const char *const kind_names[] = {"plain", "chatml", "llama2", "mistral"};
-
-const char *chat_kind_name(chat_kind kind) {
-    return kind_names[kind];
-}
-
-esp_status chat_kind_parse(const char *name, chat_kind *out, esp_error *error) {
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, kind_names[i]) == 0) {
-            *out = (chat_kind)i;
-            return ESP_OK;
-        }
-    return error_fail(error, "one of: plain, chatml, llama2, mistral", "unknown chat template \"%s\"", name);
-}
-
 esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error) {
     *out = CHAT_PLAIN;
     if (!template || !template[strspn(template, " \t\r\n")]) return ESP_OK;
@@ -32,25 +17,6 @@ esp_status chat_template_detect(const char *template, chat_kind *out, esp_error 
                           strlen(template) > 60 ? "..." : "");
     }
     return ESP_OK;
-}
-
-char *chat_default_system(const char *template) {
-    /* In a string of the template: <|im_start|>system\nYOU ARE ...<|im_end|>; where the line's end may be a
-     * real one. */
-    static const char before[] = "<|im_start|>system";
-    const char *at = template ? strstr(template, before) : NULL;
-    for (; at; at = strstr(at, before)) {
-        at += strlen(before);
-        const char *start = strncmp(at, "\\n", 2) == 0 ? at + 2 : *at == '\n' ? at + 1 : NULL;
-        const char *end = start ? strstr(start, "<|im_end|>") : NULL;
-        if (!end || end == start) continue;
-        size_t length = (size_t)(end - start);
-        bool literal = true;
-        for (size_t i = 0; i < length; i++)
-            if (strchr("'\"{}\\+", start[i])) literal = false;
-        if (literal) return mem_strndup(start, length);
-    }
-    return NULL;
 }
 
 /* A text with the stretches of it that are the template's. */

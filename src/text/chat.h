@@ -9,21 +9,12 @@ typedef enum {
     CHAT_PLAIN,   /* the text as it is: the model continues it */
     CHAT_CHATML,  /* <|im_start|>user\n...<|im_end|>\n<|im_start|>assistant\n */
     CHAT_LLAMA2,  /* <s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] */
-    CHAT_MISTRAL, /* <s>[INST] ... [/INST]; a system prompt stands before the user's text */
+    CHAT_MISTRAL, /* <s>[INST] ... [/INST]; a system prompt comes before the user's text */
 } chat_kind;
-
-/* "plain", "chatml", "llama2", "mistral". An unknown name is an error that lists them. */
-const char *chat_kind_name(chat_kind kind);
-esp_status chat_kind_parse(const char *name, chat_kind *out, esp_error *error);
 
 /* The kind of a model's template (tokenizer_chat_template); NULL or empty is plain. A template of another
  * kind is an error that names the option to set, model.chat_template. */
 esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error);
-
-/* The system prompt that the model's own template puts where none is given (SmolLM2-Instruct has one); NULL
- * for none or where it cannot be told. Freed by mem_free. It is never used unless it is passed as `system`.
- */
-char *chat_default_system(const char *template);
 
 /* Appends what a model sees before its answer: the beginning-of-sequence token where the kind or the
  * tokenizer asks for it, system prompt (NULL: none), user's text, up to where the answer begins. Only the
