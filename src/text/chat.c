@@ -13,22 +13,22 @@ esp_status chat_template_detect(const char *template, chat_kind *out, esp_error 
         *out = CHAT_MISTRAL;
     } else {
         return error_fail(error, "set model.chat_template to one of: plain, chatml, llama2, mistral",
-                          "the model's chat template is of no known kind: \"%.60s%s\"", template,
+                          "the model's chat template is of an unknown kind: \"%.60s%s\"", template,
                           strlen(template) > 60 ? "..." : "");
     }
     return ESP_OK;
 }
 
-/* A text with the stretches of it that are the template's. */
+/* A text, and the spans of it that come from the template. */
 typedef struct {
     text_buffer text;
-    MEM_LIST(text_span) ours;
+    MEM_LIST(text_span) trusted;
 } prompt;
 
 static void put_ours(prompt *p, const char *words) {
     text_span span = {p->text.length, p->text.length + strlen(words)};
     text_puts(&p->text, words);
-    MEM_LIST_PUSH(&p->ours, span);
+    MEM_LIST_PUSH(&p->trusted, span);
 }
 
 static void put_trimmed(prompt *p, const char *words) {
@@ -94,7 +94,7 @@ static void put_prompt(prompt *p, chat_kind kind, const tokenizer *t, const char
 
 static void prompt_free(prompt *p) {
     text_free(&p->text);
-    MEM_LIST_FREE(&p->ours);
+    MEM_LIST_FREE(&p->trusted);
 }
 
 static bool starts_with_bos(chat_kind kind, const tokenizer *t) {
@@ -106,14 +106,14 @@ esp_status chat_encode(chat_kind kind, const tokenizer *t, const char *system, c
     const char *const needed[] = {"<|im_start|>", "<|im_end|>"};
     for (int i = 0; i < 2 && kind == CHAT_CHATML; i++)
         if (!tokenizer_is_special(t, tokenizer_find(t, needed[i])))
-            return error_fail(error,
-                              "set model.chat_template to the kind that the model was taught, or to plain",
-                              "chat template chatml: the tokenizer has no control token %s", needed[i]);
+            return error_fail(
+                error, "set model.chat_template to the kind that the model was trained with, or to plain",
+                "chat template chatml: the tokenizer has no control token %s", needed[i]);
     if (starts_with_bos(kind, t)) MEM_LIST_PUSH(out, tokenizer_bos(t));
     prompt p = {0};
     put_prompt(&p, kind, t, system, user);
-    esp_status status = tokenizer_encode_trusted(t, p.text.at ? p.text.at : "", p.text.length, p.ours.at,
-                                                 (size_t)p.ours.count, out, error);
+    esp_status status = tokenizer_encode_trusted(t, p.text.at ? p.text.at : "", p.text.length, p.trusted.at,
+                                                 (size_t)p.trusted.count, out, error);
     prompt_free(&p);
     return status;
 }

@@ -11,7 +11,7 @@ static tokenizer *smollm2(void) {
 static void test_detect(void **state) {
     (void)state;
     static const struct {
-        const char *template;
+        const char *text;
         chat_kind kind;
     } templates[] = {
         {"{{'<|im_start|>' + message['role']}}", CHAT_CHATML},
@@ -23,11 +23,12 @@ static void test_detect(void **state) {
     esp_error error;
     chat_kind kind;
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(chat_template_detect(templates[i].template, &kind, &error), ESP_OK);
+        assert_int_equal(chat_template_detect(templates[i].text, &kind, &error), ESP_OK);
         assert_int_equal(kind, templates[i].kind);
     }
     assert_int_equal(chat_template_detect("<|start_header_id|>user", &kind, &error), ESP_FAILED);
     assert_non_null(strstr(error.hint, "model.chat_template"));
+    assert_non_null(strstr(error.hint, "chatml"));
     tokenizer *t = open_tokenizer(TEST_DATA "/tokenizers/mistral");
     assert_int_equal(chat_template_detect(tokenizer_chat_template(t), &kind, &error), ESP_OK);
     assert_int_equal(kind, CHAT_MISTRAL);
