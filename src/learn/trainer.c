@@ -20,7 +20,6 @@ esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings
     t->m = m;
     t->settings = *settings;
     t->size = model_parameter_count(m);
-    t->paths = pack_new();
     size_t bytes = (size_t)t->size * 4;
     esp_status status = mem_big_alloc((void **)&t->gradient, bytes, "gradients", error);
     if (status == ESP_OK) status = mem_big_alloc((void **)&t->moment1, bytes, "optimizer state", error);
@@ -42,15 +41,14 @@ void trainer_free(trainer *t) {
     mem_big_free(t->moment1);
     mem_big_free(t->moment2);
     mem_big_free(t->aside);
-    pack_free(t->paths);
     mem_free(t);
 }
 
 model *trainer_model(const trainer *t) {
     return t->m;
 }
-int64_t trainer_steps(const trainer *t) {
-    return t->steps;
+int64_t trainer_updates(const trainer *t) {
+    return t->updates;
 }
 const float *trainer_gradient(const trainer *t) {
     return t->gradient;
@@ -59,8 +57,7 @@ void trainer_zero(trainer *t) {
     memset(t->gradient, 0, (size_t)t->size * 4);
 }
 
-/* --- The average
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the average ---- */
 
 void trainer_restart(trainer *t) {
     if (!t->aside) return;
@@ -68,8 +65,8 @@ void trainer_restart(trainer *t) {
     t->shows_average = true;
 }
 
-/* What is in the model goes aside, and the other way about: no number changes. */
-static esp_status change_over(trainer *t, esp_error *error) {
+/* Exchanges the weights in the model with those aside: no number changes. */
+static esp_status exchange(trainer *t, esp_error *error) {
     float *w = model_master(t->m), *aside = t->aside;
     for (int64_t i = 0; i < t->size; i++) {
         float kept = w[i];
@@ -81,11 +78,11 @@ static esp_status change_over(trainer *t, esp_error *error) {
 }
 
 esp_status trainer_show_raw(trainer *t, esp_error *error) {
-    return t->aside && t->shows_average ? change_over(t, error) : ESP_OK;
+    return t->aside && t->shows_average ? exchange(t, error) : ESP_OK;
 }
 
 esp_status trainer_show_average(trainer *t, esp_error *error) {
-    return t->aside && !t->shows_average ? change_over(t, error) : ESP_OK;
+    return t->aside && !t->shows_average ? exchange(t, error) : ESP_OK;
 }
 
 /* average <- d average + (1 - d) weights, as average + (1 - d) (weights - average). */
@@ -95,8 +92,7 @@ static void update_average(trainer *t) {
     for (int64_t i = 0; i < t->size; i++) t->aside[i] += rest * (w[i] - t->aside[i]);
 }
 
-/* --- Updates and state
- * --------------------------------------------------------------------------------------------- */
+/* ---- updates and state ---- */
 
 esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *error) {
     ESP_TRY(trainer_show_raw(t, error));
@@ -106,9 +102,9 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
     if (!isfinite(norm)) {
         trainer_zero(t);
         return error_fail(error, "lower the learning rate", "the gradient is not finite at update %lld",
-                          (long long)t->steps + 1);
+                          (long long)t->updates + 1);
     }
-    t->steps++;
+    t->updates++;
     double scale = t->settings.clip > 0 && norm > t->settings.clip
                        ? t->settings.clip / (norm + 1e-6)
                        : 1; /* 1e-6 as in torch's clip_grad_norm_ */
@@ -117,7 +113,7 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
                         .beta2 = (float)t->settings.beta2,
                         .eps = (float)t->settings.eps,
                         .grad_scale = (float)scale,
-                        .step = t->steps};
+                        .step = t->updates};
     int64_t n;
     const parameter *p = model_parameters(t->m, &n);
     float *w = model_master(t->m);
@@ -135,11 +131,11 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
 static const char *const state_file = "optimizer.safetensors";
 
 esp_status trainer_save(const trainer *t, const char *folder, esp_error *error) {
-    /* The number of steps as three floats of 20 bits each: safetensors writes floats, and 2^60 steps are
+    /* The number of updates as three floats of 20 bits each: the writer writes floats, and 2^60 updates are
      * enough. */
     float steps[3];
-    for (int i = 0; i < 3; i++) steps[i] = (float)((t->steps >> (20 * i)) & 0xfffff);
-    assert(!t->aside || t->shows_average); /* the weights that are saved beside are the average */
+    for (int i = 0; i < 3; i++) steps[i] = (float)((t->updates >> (20 * i)) & 0xfffff);
+    assert(!t->aside || t->shows_average); /* the average is what model_save wrote */
     const float *data[] = {t->moment1, t->moment2, steps, t->aside};
     safetensors_spec specs[] = {{.name = "moment1", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
                                 {.name = "moment2", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
@@ -178,7 +174,7 @@ esp_status trainer_load(trainer *t, const char *folder, esp_error *error) {
         if (status == ESP_OK) status = read_state(source, file, "moment2", t->moment2, t->size, error);
         if (status == ESP_OK) status = read_state(source, file, "steps", steps, 3, error);
         if (status == ESP_OK)
-            t->steps = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
+            t->updates = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
         if (status == ESP_OK && t->aside && tensor_source_find(source, "raw"))
             status = read_state(source, file, "raw", t->aside, t->size, error);
         tensor_source_close(source);
