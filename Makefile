@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 RECIPE ?= recipes/quickstart.yaml
 OUT ?= runs/$(basename $(notdir $(RECIPE)))
 
-.PHONY: all help deps build test check format layers lint sanitize bench fuzz model transformers run install clean
+.PHONY: all help deps build test check format layers words lint sanitize bench fuzz model transformers run install clean
 all: build
 
 help:
@@ -50,6 +50,10 @@ format:
 
 layers:
 	@tools/check-layers
+
+# Plain English, folder by folder: make words IN=src/app
+words:
+	@tools/check-words $(IN)
 
 lint: build
 	@tools/deps lint

@@ -57,7 +57,7 @@ static esp_status run(const recipe *r, const esp_run_options *o, esp_error *erro
     observer watcher = {
         .context = &relayed, .begin = relay_begin, .step = relay_step, .end = relay_end, .note = relay_note};
     run_options inner = {
-        .folder = folder, .resume = o->resume, .parts = RUN_ALL, .observer = &watcher, .stop = o->stop};
+        .folder = folder, .resume = o->resume, .phases = RUN_ALL, .observer = &watcher, .stop = o->stop};
     esp_status status = run_recipe(r, &inner, error);
     relay_end(&relayed);
     if (status == ESP_INTERRUPTED)

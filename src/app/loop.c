@@ -46,21 +46,21 @@ static char *write_report(const char *folder) {
     return NULL;
 }
 
-static esp_status print_json(const run_outcome *outcome, const char *folder, const char *page,
+static esp_status print_json(const run_result *outcome, const char *folder, const char *page,
                              esp_error *error) {
     json_t *summary;
     ESP_TRY(run_summary(folder, &summary, error));
-    outcome_add_json(outcome, summary);
+    run_result_add_json(outcome, summary);
     if (page) json_object_set_new(summary, "report", json_from_text(page, strlen(page)));
     return output_json(summary, 17, error);
 }
 
 static esp_status print_summary(const summary_input *input, bool json, esp_error *error) {
     store *s;
-    run_outcome outcome;
+    run_result outcome;
     summary_input in = *input;
     ESP_TRY(store_open(&s, in.folder, STORE_READ, error));
-    esp_status status = outcome_read(&outcome, s, in.recipe, error);
+    esp_status status = run_result_read(&outcome, s, in.recipe, error);
     store_close(s);
     ESP_TRY(status);
     if (json) {
@@ -73,7 +73,7 @@ static esp_status print_summary(const summary_input *input, bool json, esp_error
         status = output_text(text.at, text.length, error);
         text_free(&text);
     }
-    outcome_free(&outcome);
+    run_result_free(&outcome);
     return status;
 }
 
@@ -86,19 +86,19 @@ static esp_status run_parts(const recipe *r, const char *path, loop_way way, boo
     run_options options = {.folder = folder,
                            .resume = way.resume,
                            .plain = way.plain,
-                           .parts = way.parts,
+                           .phases = way.phases,
                            .observer = &watcher,
                            .stop = stop_flag()};
     esp_status status = run_recipe(r, &options, error);
     observe_end(&context);
-    char *page = status == ESP_OK && way.parts == RUN_ALL ? write_report(folder) : NULL;
+    char *page = status == ESP_OK && way.phases == RUN_ALL ? write_report(folder) : NULL;
     summary_input summary = {.recipe = r,
                              .folder = folder,
                              .page = page,
                              .recipe_path = path,
                              .seconds = clock_seconds() - began,
                              .resumed = way.resume,
-                             .evaluates = (way.parts & RUN_EVALUATE) != 0};
+                             .evaluates = (way.phases & RUN_EVALUATE) != 0};
     if (status == ESP_OK) status = print_summary(&summary, json, error);
     mem_free(page);
     mem_free(folder);
@@ -110,7 +110,7 @@ esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *err
     recipe *r;
     ESP_TRY(recipe_load(&r, path, arguments->overrides, arguments->override_count, error));
     esp_status status = ESP_OK;
-    if (way.parts == RUN_SFT && r->sft.epochs == 0)
+    if (way.phases == RUN_SFT && r->sft.epochs == 0)
         status = error_set(error, ESP_USAGE, "give --epochs 1, or set sft.epochs in the recipe",
                            "espalier sft: sft.epochs is 0, so there is nothing to do");
     if (status == ESP_OK) status = run_parts(r, path, way, arguments->json, error);
@@ -119,11 +119,11 @@ esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *err
 }
 
 static esp_status run_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.parts = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_way){.phases = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.parts = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_way){.phases = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
 }
 
 const app_verb verb_run = {

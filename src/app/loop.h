@@ -5,12 +5,12 @@
 #include "app/cli.h"
 
 typedef struct {
-    int parts; /* run/run.h */
+    int phases; /* RUN_ALL or some of them, loop/run.h */
     bool resume;
     bool plain; /* the search computes everything anew (lm_settings) */
 } loop_way;
 
-/* Carries out the parts of the recipe that the arguments name, and prints what the run came to. */
+/* Carries out these phases of the recipe that the arguments name, and prints the result. */
 esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error);
 
 #endif

@@ -53,8 +53,8 @@ static void run_tokens(void *context, int64_t done) {
     panel_tokens(((observe_context *)context)->panel, done);
 }
 
-static void run_tell(void *context, const run_figures *figures) {
-    panel_figures(((observe_context *)context)->panel, figures);
+static void run_tell(void *context, const run_progress *progress) {
+    panel_progress(((observe_context *)context)->panel, progress);
 }
 
 observer observe_run(observe_context *context, const char *name, const volatile sig_atomic_t *stop) {
@@ -67,7 +67,7 @@ observer observe_run(observe_context *context, const char *name, const volatile 
                       .end = run_end,
                       .note = run_note,
                       .tokens = run_tokens,
-                      .figures = run_tell};
+                      .progress = run_tell};
 }
 
 void observe_end(observe_context *context) {

@@ -20,7 +20,7 @@ struct panel {
 
     /* the run */
     bool known;
-    run_figures figures;
+    run_progress progress;
     run_score *scores;
     char phase[24];
     double phase_began;
@@ -82,9 +82,9 @@ static double work_left(const panel *p) {
 /* Seconds to the end of the run; NAN where a phase of it was never done yet. */
 static double seconds_left(const panel *p) {
     if (!p->known) return NAN;
-    double phase = p->figures.phase_seconds - (now(p) - p->phase_began), work = work_left(p);
+    double phase = p->progress.phase_seconds - (now(p) - p->phase_began), work = work_left(p);
     if (isnan(phase) || phase < 0) phase = isnan(work) ? (isnan(phase) ? (double)NAN : 0) : work;
-    return phase + p->figures.seconds_after;
+    return phase + p->progress.seconds_after;
 }
 
 /* An estimate has no more digits than it deserves. */
@@ -139,9 +139,9 @@ static void put_work(line_maker *m) {
     enum { LEAST_BAR = 6, WIDEST_BAR = 28 };
     const panel *p = m->panel;
     text_buffer where = {0}, count = {0};
-    if (p->known && p->figures.iteration > 0)
-        text_printf(&where, "iteration %lld of %lld%s", (long long)p->figures.iteration,
-                    (long long)p->figures.iterations, dot(p));
+    if (p->known && p->progress.iteration > 0)
+        text_printf(&where, "iteration %lld of %lld%s", (long long)p->progress.iteration,
+                    (long long)p->progress.iterations, dot(p));
     else if (p->known)
         text_printf(&where, "before iteration 1%s", dot(p));
     const char *title = p->title ? p->title : p->phase, *colon = strstr(title, ": ");
@@ -174,18 +174,18 @@ static void put_sparkline(line_maker *m) {
     enum { MOST = 40 };
     static const char *const eighths[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     const panel *p = m->panel;
-    int64_t n = p->figures.score_count, room = m->width - m->used - 2, most = room < MOST ? room : MOST;
+    int64_t n = p->progress.score_count, room = m->width - m->used - 2, most = room < MOST ? room : MOST;
     if (!p->style.unicode || n < 2 || most < 2) return;
     int64_t first = n > most ? n - most : 0;
     double low = 1, high = 0;
     for (int64_t i = first; i < n; i++) {
-        low = fmin(low, p->figures.scores[i].accuracy);
-        high = fmax(high, p->figures.scores[i].accuracy);
+        low = fmin(low, p->progress.scores[i].accuracy);
+        high = fmax(high, p->progress.scores[i].accuracy);
     }
     double span = fmax(high - low, 0.05); /* noise shall not fill the height */
     text_buffer line = {0};
     for (int64_t i = first; i < n; i++)
-        text_puts(&line, eighths[(int)(7.999 * fmin(1, (p->figures.scores[i].accuracy - low) / span))]);
+        text_puts(&line, eighths[(int)(7.999 * fmin(1, (p->progress.scores[i].accuracy - low) / span))]);
     put_part(m, "  ", "36", line.at);
     text_free(&line);
 }
@@ -193,12 +193,12 @@ static void put_sparkline(line_maker *m) {
 /* "accuracy 61.2% [58.1, 64.2] · start 26.4% [23.8, 29.2]  ▁▃▅▆" */
 static void put_accuracy(line_maker *m) {
     const panel *p = m->panel;
-    int64_t n = p->figures.score_count;
+    int64_t n = p->progress.score_count;
     if (!p->known || n == 0) {
         put_part(m, "", "90", "accuracy: not evaluated yet");
         return;
     }
-    const run_score *last = &p->figures.scores[n - 1], *first = &p->figures.scores[0];
+    const run_score *last = &p->progress.scores[n - 1], *first = &p->progress.scores[0];
     text_buffer text = {0};
     score_text(&text, "accuracy ", last, true);
     put_part(m, "", last->low > first->accuracy ? "1;32" : "1", text.at);
@@ -228,12 +228,12 @@ static void put_counts(line_maker *m) {
     }
     if (p->known) {
         text_clear(&text);
-        display_count(&text, p->figures.trees);
-        text_puts(&text, p->figures.trees == 1 ? " tree" : " trees");
+        display_count(&text, p->progress.trees);
+        text_puts(&text, p->progress.trees == 1 ? " tree" : " trees");
         put_part(m, dot(p), "", text.at);
         text_clear(&text);
-        display_count(&text, p->figures.pairs);
-        text_puts(&text, p->figures.pairs == 1 ? " pair" : " pairs");
+        display_count(&text, p->progress.pairs);
+        text_puts(&text, p->progress.pairs == 1 ? " pair" : " pairs");
         put_part(m, dot(p), "", text.at);
     }
     if (p->detail && *p->detail) put_part(m, dot(p), "90", p->detail);
@@ -373,16 +373,16 @@ void panel_tokens(panel *p, int64_t done) {
     p->speeds++;
 }
 
-void panel_figures(panel *p, const run_figures *figures) {
+void panel_progress(panel *p, const run_progress *progress) {
     bool same =
-        p->known && strcmp(p->phase, figures->phase) == 0 && p->figures.iteration == figures->iteration;
+        p->known && strcmp(p->phase, progress->phase) == 0 && p->progress.iteration == progress->iteration;
     if (!same) p->phase_began = now(p);
     mem_free(p->scores);
-    p->figures = *figures;
-    p->scores = MEM_ARRAY(run_score, figures->score_count + 1);
-    for (int64_t i = 0; i < figures->score_count; i++) p->scores[i] = figures->scores[i];
-    p->figures.scores = p->scores;
-    snprintf(p->phase, sizeof p->phase, "%s", figures->phase);
+    p->progress = *progress;
+    p->scores = MEM_ARRAY(run_score, progress->score_count + 1);
+    for (int64_t i = 0; i < progress->score_count; i++) p->scores[i] = progress->scores[i];
+    p->progress.scores = p->scores;
+    snprintf(p->phase, sizeof p->phase, "%s", progress->phase);
     p->known = true;
     draw(p);
 }

@@ -17,7 +17,7 @@ bool panel_fits(FILE *stream);
 void panel_begin(panel *p, const char *title, int64_t total, const char *unit);
 void panel_step(panel *p, int64_t done, const char *detail);
 void panel_tokens(panel *p, int64_t done);
-void panel_figures(panel *p, const run_figures *figures);
+void panel_progress(panel *p, const run_progress *progress);
 void panel_note(panel *p, const char *line);
 void panel_end(panel *p);
 /* Wipes it and frees; NULL is fine. */

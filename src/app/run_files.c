@@ -5,7 +5,7 @@
 #include "app/verbs.h"
 #include "base/file.h"
 #include "loop/checkpoint.h"
-#include "loop/origin.h"
+#include "loop/provenance.h"
 #include "learn/pairs.h"
 #include "recipe/recipe.h"
 
@@ -45,7 +45,7 @@ static esp_status run_tokenizer(store *s, const char *run, tokenizer **out, esp_
         return status;
     }
     recipe *r = NULL;
-    esp_status status = origin_read_recipe(run, &r, error);
+    esp_status status = provenance_read_recipe(run, &r, error);
     if (status == ESP_OK) status = tokenizer_open(out, r->model.path, error);
     recipe_free(r);
     return status;

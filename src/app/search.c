@@ -44,7 +44,7 @@ static esp_status search_run(const cli_arguments *arguments, void *own, esp_erro
     const search_flags *flags = own;
     if (flags->policy == SEARCH_LM)
         return loop_run(arguments,
-                        (loop_way){.parts = RUN_SEARCH, .resume = flags->resume, .plain = flags->plain},
+                        (loop_way){.phases = RUN_SEARCH, .resume = flags->resume, .plain = flags->plain},
                         error);
     if (flags->plain)
         return error_set(error, ESP_USAGE, "leave --plain out, or search with a model",

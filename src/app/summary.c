@@ -12,7 +12,7 @@ typedef struct {
 
 /* ---- words ---- */
 
-static void put_percent(text_buffer *out, const outcome_score *s) {
+static void put_percent(text_buffer *out, const run_result_score *s) {
     text_printf(out, "%.1f%%", 100 * s->accuracy);
 }
 
@@ -34,7 +34,7 @@ static void put_p(text_buffer *out, double p) {
 }
 
 /* When an evaluation was made: "Before", "After the warm-up", "After 10 iterations". */
-static void put_when(const writer *w, const outcome_score *s) {
+static void put_when(const writer *w, const run_result_score *s) {
     if (s->iteration == 0)
         text_puts(w->out, w->in->recipe->sft.epochs > 0 ? "After the warm-up" : "Before");
     else
@@ -52,7 +52,7 @@ static void put_word(const writer *w, const char *path) {
 
 /* ---- sentences ---- */
 
-static void put_score(const writer *w, const outcome_score *s, bool with_count) {
+static void put_score(const writer *w, const run_result_score *s, bool with_count) {
     put_when(w, s);
     text_puts(w->out, ": ");
     put_percent(w->out, s);
@@ -89,22 +89,22 @@ static void put_gain(const writer *w) {
     if (!sure) text_puts(w->out, "That is within what chance gives: zero lies in the interval.\n");
 }
 
-static const outcome_score *best_of(const run_outcome *o) {
-    const outcome_score *best = &o->scores[0];
+static const run_result_score *best_of(const run_result *o) {
+    const run_result_score *best = &o->scores[0];
     for (int64_t i = 1; i < o->score_count; i++)
         if (o->scores[i].accuracy > best->accuracy) best = &o->scores[i];
     return best;
 }
 
 static void put_scores(const writer *w) {
-    const run_outcome *o = w->in->outcome;
+    const run_result *o = w->in->outcome;
     if (o->score_count == 0) {
         if (w->in->evaluates) text_puts(w->out, "Nothing was evaluated: name problems by data.test.\n");
         return;
     }
     put_score(w, &o->scores[0], true);
     if (o->score_count < 2) return;
-    const outcome_score *last = &o->scores[o->score_count - 1], *best = best_of(o);
+    const run_result_score *last = &o->scores[o->score_count - 1], *best = best_of(o);
     put_score(w, last, last->problems != o->scores[0].problems);
     if (o->has_gain) put_gain(w);
     if (best->accuracy > last->accuracy && best != &o->scores[0]) {
@@ -145,7 +145,7 @@ static void put_next(const writer *w, const char *before, const char *path, cons
 }
 
 static void put_places(const writer *w) {
-    const run_outcome *o = w->in->outcome;
+    const run_result *o = w->in->outcome;
     text_puts(w->out, "\n");
     if (o->position.checkpoint[0]) {
         text_puts(w->out, "Policy: ");

@@ -2,11 +2,11 @@
 #ifndef ESPALIER_APP_SUMMARY_H
 #define ESPALIER_APP_SUMMARY_H
 
-#include "loop/outcome.h"
+#include "loop/run_result.h"
 #include "view/display.h"
 
 typedef struct {
-    const run_outcome *outcome;
+    const run_result *outcome;
     const recipe *recipe;
     const char *folder;
     const char *page;        /* path of the report; NULL where none was written */

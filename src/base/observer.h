@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* How far a run is (loop/figures.h). Borrowed: valid during the call. */
+/* How far a run is. Borrowed: valid during the call. */
 typedef struct {
     int64_t iteration;
     double accuracy, low, high; /* 95% interval */
@@ -17,7 +17,7 @@ typedef struct {
     int64_t trees, pairs; /* committed so far, over all iterations */
     double phase_seconds; /* this phase will take by what it took before; NAN: not known yet */
     double seconds_after; /* and all that follow it; NAN: not known yet */
-} run_figures;
+} run_progress;
 
 /* Who is told what happens; every member may be NULL. A piece of work begins, steps, and ends; notes may come
  * between. */
@@ -29,7 +29,7 @@ typedef struct {
     void (*note)(void *context, const char *line);
     void (*tokens)(void *context, int64_t done); /* of the work at hand: sampled or learned from; falls where
                                                     the work starts anew */
-    void (*figures)(void *context, const run_figures *figures); /* where the run stands has changed */
+    void (*progress)(void *context, const run_progress *progress); /* where the run stands has changed */
 } observer;
 void observer_begin(const observer *o, const char *title, int64_t total, const char *unit);
 void observer_step(const observer *o, int64_t done, const char *format, ...)

@@ -110,15 +110,14 @@ CLOCKED(rmsnorm_backward,
          const float *rstd, float *dx, float *dgain),
         (c, rows, width, dy, x, gain, rstd, dx, dgain))
 CLOCKED(rope_split,
-        (compute * c, int64_t tokens, int heads, int kv_heads, int head_width, const float *qkv,
-         const int32_t *positions, const int64_t *slots, const float *cosine, const float *sine, float *q,
-         void *k, void *v),
-        (c, tokens, heads, kv_heads, head_width, qkv, positions, slots, cosine, sine, q, k, v))
+        (compute * c, int64_t tokens, const qkv_spec *spec, const float *qkv, const int32_t *positions,
+         const int64_t *slots, const float *cosine, const float *sine, float *q, void *k, void *v),
+        (c, tokens, spec, qkv, positions, slots, cosine, sine, q, k, v))
 CLOCKED(rope_split_backward,
-        (compute * c, int64_t tokens, int heads, int kv_heads, int head_width, const float *dq,
-         const float *dk, const float *dv, const int32_t *positions, const int64_t *slots,
-         const float *cosine, const float *sine, void *dqkv),
-        (c, tokens, heads, kv_heads, head_width, dq, dk, dv, positions, slots, cosine, sine, dqkv))
+        (compute * c, int64_t tokens, const qkv_spec *spec, const float *dq, const float *dk, const float *dv,
+         const int32_t *positions, const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
+         float *dbias),
+        (c, tokens, spec, dq, dk, dv, positions, slots, cosine, sine, dqkv, dbias))
 CLOCKED(attention,
         (compute * c, int heads, int kv_heads, int head_width, const attention_span *spans,
          int64_t span_count, const attention_segment *segments, const float *q, const void *k, const void *v,

@@ -44,6 +44,12 @@ typedef struct {
     int32_t count;
 } attention_segment;
 
+/* The heads of an attention layer, and what the split of q, k, v does besides splitting and rotating. */
+typedef struct {
+    int heads, kv_heads, head_width;
+    const float *bias; /* f32, [(heads + 2 kv_heads) head_width]; NULL: none */
+} qkv_spec;
+
 /* What is asked of the next-token distribution at one row of hidden states. log-probs are natural, of the
  * untempered model, in f32. */
 typedef enum {
@@ -106,16 +112,18 @@ typedef struct compute_ops {
     void (*rmsnorm_backward)(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
                              const float *gain, const float *rstd, float *dx, float *dgain);
 
-    /* Splits qkv (f32, [T, (H + 2G) E]) into q (f32, [T, H E]) and into rows slots[t] of the pools k and v
-     * (act, [slots, G E]); q and k are rotated (halves: element i with i + E/2) by the angles of
-     * positions[t]: cosine and sine are [positions, E/2]. Backward: from dq (f32), and rows slots[t] of dk,
-     * dv (f32, pool-shaped) to dqkv (act). */
-    void (*rope_split)(compute *c, int64_t tokens, int heads, int kv_heads, int head_width, const float *qkv,
+    /* Adds the bias to qkv (f32, [T, (H + 2G) E]) and splits it into q (f32, [T, H E]) and into rows slots[t]
+     * of the pools k and v (act, [slots, G E]); q and k are rotated (halves: element i with i + E/2) by the
+     * angles of positions[t]: cosine and sine are [positions, E/2]. Backward: from dq (f32), and rows
+     * slots[t] of dk, dv (f32, pool-shaped) to dqkv (act); and dbias (f32, [(H + 2G) E], NULL without a bias)
+     * += the columns' sums of dqkv before it is rounded, in f32, row by row. */
+    void (*rope_split)(compute *c, int64_t tokens, const qkv_spec *spec, const float *qkv,
                        const int32_t *positions, const int64_t *slots, const float *cosine, const float *sine,
                        float *q, void *k, void *v);
-    void (*rope_split_backward)(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
-                                const float *dq, const float *dk, const float *dv, const int32_t *positions,
-                                const int64_t *slots, const float *cosine, const float *sine, void *dqkv);
+    void (*rope_split_backward)(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq,
+                                const float *dk, const float *dv, const int32_t *positions,
+                                const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
+                                float *dbias);
 
     /* out (act, [T, H E]) = softmax(q k^T / sqrt(E)) v over each query's span, with q rounded to act, as k
      * and v are, where E is a multiple of 64; lse (f32, [T, H], natural log of the sum of exponentials of the

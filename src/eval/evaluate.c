@@ -326,13 +326,12 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
                             (long long)model_context(m), (long long)out->problems);
     observer_end(&s->observer);
     out->seconds = clock_seconds() - started;
-    out->search.finished_judged = judge_class_figures(&w.scores.finished);
-    out->search.unfinished_judged = judge_class_figures(&w.scores.unfinished);
-    out->search.auc = judge_scores_auc(&w.scores);
+    out->search.finished_judged = judge_class_quality(&w.scores.finished);
+    out->search.unfinished_judged = judge_class_quality(&w.scores.unfinished);
     judge_scores_free(&w.scores);
     lm_free(w.policy);
     if (status == ESP_OK)
-        evaluation_figures(out);
+        evaluation_summarize(out);
     else
         evaluation_free(out);
     return status;
@@ -402,7 +401,7 @@ static double problem_pass(const evaluation *e, int64_t problem) {
     return e->method == RECIPE_SAMPLE ? share(right_among(r, e->k), e->k) : r->right;
 }
 
-void evaluation_figures(evaluation *e) {
+void evaluation_summarize(evaluation *e) {
     int64_t chains = 0, tokens = 0, finished = 0;
     e->right = e->search.vote_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {

@@ -6,7 +6,7 @@
 #ifndef ESPALIER_EVAL_EVALUATE_H
 #define ESPALIER_EVAL_EVALUATE_H
 
-#include "eval/judge_auc.h"
+#include "eval/calibration.h"
 #include "eval/metrics.h"
 #include "recipe/session.h"
 #include "store/store.h"
@@ -77,8 +77,7 @@ typedef struct {
         int64_t any_right; /* problems with a visited finished chain that is right */
         double any;
         int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
-        judge_auc auc;                                    /* NAN without self-evaluation */
-        judge_figures finished_judged, unfinished_judged; /* no nodes without it */
+        judge_quality finished_judged, unfinished_judged; /* no nodes without it */
     } search;
     double mean_tokens;    /* a chain (greedy, sample; search: a committed path) */
     double finished_share; /* of those chains */
@@ -96,7 +95,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
 void evaluation_free(evaluation *e);
 /* Fills what follows from results, method, k and per_problem alone: counts, accuracy, points, votes, means.
  */
-void evaluation_figures(evaluation *e);
+void evaluation_summarize(evaluation *e);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
 const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */

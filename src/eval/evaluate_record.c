@@ -103,9 +103,8 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
     out->tokens_judged = row->tokens_judged;
     if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
         out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
-    out->search.finished_judged = out->search.unfinished_judged = judge_class_figures(&(judge_class){0});
-    out->search.auc = judge_scores_auc(&(judge_scores){0});
-    evaluation_figures(out);
+    out->search.finished_judged = out->search.unfinished_judged = judge_class_quality(&(judge_class){0});
+    evaluation_summarize(out);
     return ESP_OK;
 }
 
@@ -119,10 +118,9 @@ static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, 
         const store_judgement *row = &rows.at[i];
         if (row->iteration != iteration || strcmp(row->source, JUDGE_EVAL) != 0) continue;
         bool finished = strcmp(row->kind, "finished") == 0;
-        judge_figures *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
-        status = judge_figures_read(row, to, error);
+        judge_quality *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
+        status = judge_quality_read(row, to, error);
     }
-    out->search.auc = (judge_auc){out->search.finished_judged.auc, out->search.unfinished_judged.auc};
     STORE_LIST_FREE(&rows);
     return status;
 }
@@ -185,10 +183,10 @@ static json_t *search_json(const evaluation *e) {
                      "vote_interval", interval(e->search.vote_interval), "any_right",
                      (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
                      (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains,
-                     "auc_finished", judge_auc_json(e->search.auc.finished), "auc_unfinished",
-                     judge_auc_json(e->search.auc.unfinished), "finished",
-                     judge_figures_json(&e->search.finished_judged), "unfinished",
-                     judge_figures_json(&e->search.unfinished_judged));
+                     "auc_finished", judge_auc_json(e->search.finished_judged.auc), "auc_unfinished",
+                     judge_auc_json(e->search.unfinished_judged.auc), "finished",
+                     judge_quality_json(&e->search.finished_judged), "unfinished",
+                     judge_quality_json(&e->search.unfinished_judged));
 }
 
 /* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */

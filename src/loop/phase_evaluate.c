@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static void note_judge(run_state *run, const store_position *at, const judge_figures *f, const char *nodes) {
+static void note_judge(run_state *run, const store_position *at, const judge_quality *f, const char *nodes) {
     if (f->calibration.nodes > 0)
         observer_note(
             &run->session.observer,
@@ -78,6 +78,6 @@ esp_status phase_evaluate(run_state *run, const store_position *position, esp_er
         ESP_TRY(evaluate(run, position, &options, "evaluate_seconds", error));
         if (end) ESP_TRY(evaluate_besides(run, position, error));
     }
-    store_position next = run_after(run, position, position->checkpoint);
+    store_position next = phase_after(run->session.recipe, run->phases, position, position->checkpoint);
     return store_position_set(run->store, &next, error);
 }

@@ -1,6 +1,7 @@
 /* Learning: one iteration's preferences, its right chains (RFT), or both into the policy. */
-#include "eval/judge_auc.h"
+#include "eval/calibration.h"
 #include "loop/phases.h"
+#include "loop/updates.h"
 #include "recipe/recipe_parts.h"
 #include "loop/right_chains.h"
 
@@ -365,7 +366,7 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     if (status == ESP_OK) status = take_updates(run, position, &w, checkpoint, error);
     if (status == ESP_OK) status = watch(run, &w, error);
     if (status == ESP_OK) {
-        store_position next = run_after(run, position, checkpoint);
+        store_position next = phase_after(run->session.recipe, run->phases, position, checkpoint);
         status = store_position_set(run->store, &next, error);
     }
     mem_free(w.items);

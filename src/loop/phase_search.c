@@ -374,9 +374,9 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
     bool enough = r->run.tokens_per_iteration > 0 && p->spent >= r->run.tokens_per_iteration;
     store_position next = *at;
     next.wave++;
-    if (n == left || enough) next = run_after(run, at, at->checkpoint);
+    if (n == left || enough) next = phase_after(run->session.recipe, run->phases, at, at->checkpoint);
     if (status == ESP_OK) status = store_wave(run, policy, at, &next, &w, error);
-    if (status == ESP_OK) status = figures_wave(run, error);
+    if (status == ESP_OK) status = run_progress_wave(run, error);
     free_wave(&w);
     *at = next;
     return status;

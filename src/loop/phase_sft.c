@@ -2,6 +2,7 @@
  * that teach self-evaluation. */
 #include "loop/judge_rows.h"
 #include "loop/phases.h"
+#include "loop/updates.h"
 
 #include <math.h>
 #include <string.h>
@@ -198,8 +199,8 @@ static esp_status learn_rows(run_state *run, const store_position *position, con
 
 esp_status phase_sft(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
-    if (r->sft.epochs == 0 || !(run->parts & RUN_SFT)) {
-        store_position next = run_after(run, position, position->checkpoint);
+    if (r->sft.epochs == 0 || !(run->phases & RUN_SFT)) {
+        store_position next = phase_after(run->session.recipe, run->phases, position, position->checkpoint);
         return store_position_set(run->store, &next, error);
     }
     sft_rows rows;
@@ -212,6 +213,6 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
     esp_status status = learn_rows(run, position, &rows, error);
     sft_rows_free(&rows);
     ESP_TRY(status);
-    store_position next = run_after(run, position, "sft");
+    store_position next = phase_after(run->session.recipe, run->phases, position, "sft");
     return store_position_set(run->store, &next, error);
 }

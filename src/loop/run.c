@@ -2,17 +2,18 @@
 
 #include "base/file.h"
 #include "formats/json.h"
-#include "eval/judge_auc.h"
-#include "loop/origin.h"
+#include "eval/calibration.h"
+#include "loop/provenance.h"
+#include "loop/run.h"
 #include "plan/plan.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* The verb that began a run goes on with it: another one would take its finished phases for its own. */
-static esp_status check_parts(run_state *run, bool fresh, esp_error *error) {
+static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     char mine[24], *there;
-    snprintf(mine, sizeof mine, "%d%s", run->parts, run->plain ? " plain" : "");
+    snprintf(mine, sizeof mine, "%d%s", run->phases, run->plain ? " plain" : "");
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
@@ -53,10 +54,10 @@ static esp_status open_run(run_state *run, const recipe *r, const run_options *o
     if (status == ESP_OK && fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
         status = error_fail(error, "put the recipe that the run was made with there",
                             "%s: is gone, and work was done by it", path);
-    if (status == ESP_OK) status = check_parts(run, fresh, error);
+    if (status == ESP_OK) status = check_phases(run, fresh, error);
     if (status == ESP_OK) status = note_machine(run, fresh, error);
-    if (status == ESP_OK && fresh) status = origin_record_folder(run->store, error);
-    if (status == ESP_OK) status = origin_check_contents(&run->session, run->store, error);
+    if (status == ESP_OK && fresh) status = provenance_record_folder(run->store, error);
+    if (status == ESP_OK) status = provenance_check_contents(&run->session, run->store, error);
     if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
     if (status == ESP_OK && fresh)
         status = recipe_write(r, path, error); /* the last: it ends the beginning */
@@ -123,22 +124,22 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
     STORE_LIST_FREE(&rows);
     if (there) return ESP_OK;
     ESP_TRY(judge_scores_of_trees(run->store, done, &scores, error));
-    judge_figures finished = judge_class_figures(&scores.finished),
-                  unfinished = judge_class_figures(&scores.unfinished);
+    judge_quality finished = judge_class_quality(&scores.finished),
+                  unfinished = judge_class_quality(&scores.unfinished);
     judge_scores_free(&scores);
     return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
 }
 
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
-    run_state run = {.folder = options->folder, .parts = options->parts, .plain = options->plain};
+    run_state run = {.folder = options->folder, .phases = options->phases, .plain = options->plain};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
-    bool evaluation = options->parts & RUN_EVALUATE;
+    bool evaluation = options->phases & RUN_EVALUATE;
     esp_status status = session_read_problems(&run.session, true, evaluation, error);
     if (status == ESP_OK) status = open_run(&run, r, options, error);
     bool began = status == ESP_OK;
-    if (status == ESP_OK) status = figures_open(&run, error);
+    if (status == ESP_OK) status = run_progress_open(&run, error);
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
         if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
@@ -147,14 +148,14 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
         if (session_stopped(&run.session))
             status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
         else
-            status = figures_begin(&run, &at, error);
+            status = run_progress_begin(&run, &at, error);
         if (status == ESP_OK) status = run_phase(&run, &at, error);
-        if (status == ESP_OK) status = figures_end(&run, &at, error);
+        if (status == ESP_OK) status = run_progress_end(&run, &at, error);
     }
     trainer_free(run.trainer);
     model_free(run.model);
     mem_free(run.in_model);
-    figures_close(&run.figures);
+    run_progress_close(&run.progress);
     store_close(run.store);
     session_close(&run.session);
     return began ? say_resume(options->folder, status, error) : status;
@@ -162,7 +163,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
 
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
     recipe *own;
-    ESP_TRY(origin_recipe(r, options->folder, options->resume, &own, error));
+    ESP_TRY(provenance_recipe(r, options->folder, options->resume, &own, error));
     esp_status status = run_by(own, options, error);
     recipe_free(own);
     return status;
@@ -219,10 +220,10 @@ static esp_status add_judgements(store *s, json_t *summary, esp_error *error) {
     json_t *list = json_array();
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
-        judge_figures figures;
-        status = judge_figures_read(&rows.at[i], &figures, error);
+        judge_quality figures;
+        status = judge_quality_read(&rows.at[i], &figures, error);
         if (status != ESP_OK) break;
-        json_t *one = judge_figures_json(&figures);
+        json_t *one = judge_quality_json(&figures);
         json_object_set_new(one, "iteration", json_integer(rows.at[i].iteration));
         json_object_set_new(one, "source", json_string(rows.at[i].source));
         json_object_set_new(one, "kind", json_string(rows.at[i].kind));

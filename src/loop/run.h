@@ -3,16 +3,13 @@
 #ifndef ESPALIER_LOOP_RUN_H
 #define ESPALIER_LOOP_RUN_H
 
+#include "loop/phase_order.h"
 #include "recipe/session.h"
-#include "store/store.h"
-
-/* Which phases a call carries out; the others are passed over. */
-enum { RUN_SFT = 1, RUN_SEARCH = 2, RUN_LEARN = 4, RUN_EVALUATE = 8, RUN_ALL = 15 };
 
 typedef struct {
     const char *folder; /* the run directory */
     bool resume; /* it exists: go on; refused where the recipe has changed in a key that decides results */
-    int parts;
+    int phases;
     bool plain; /* the search computes everything anew (policy/lm.h) */
     const observer *observer;
     const volatile sig_atomic_t *stop;

@@ -1,71 +1,10 @@
-/* Updates in a row, and what the phases share: loading the policy, going on to the next phase. */
-#include "loop/phases.h"
+/* Optimizer updates one after another: done, recorded, kept in checkpoints, stopped on request. */
+#include "loop/updates.h"
 #include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-void run_holds(run_state *run, const char *checkpoint) {
-    mem_free(run->in_model);
-    run->in_model = mem_strdup(checkpoint);
-}
-
-char *run_theta_0(const run_state *run) {
-    bool trained = run->session.recipe->sft.epochs > 0 && (run->parts & RUN_SFT);
-    return trained ? checkpoint_path(run->folder, "sft") : NULL;
-}
-
-esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer_settings *settings,
-                           esp_error *error) {
-    bool holds = run->model && run->in_model && strcmp(run->in_model, checkpoint) == 0;
-    if (holds && (!settings || run->trainer)) return ESP_OK;
-    if (!run->model) ESP_TRY(session_open_model(&run->session, NULL, true, &run->model, error));
-    if (settings && !run->trainer) ESP_TRY(trainer_new(&run->trainer, run->model, settings, error));
-    if (!holds && run->in_model && !checkpoint[0] && run->session.recipe->model.init == RECIPE_INIT_RANDOM)
-        return error_fail(error, "set sft.epochs, so that the new weights learn before they are used",
-                          "model.init is random and there is no supervised fine-tuning");
-    if (!holds && run->in_model && !checkpoint[0])
-        ESP_TRY(model_load_weights(run->model, run->session.recipe->model.path, error));
-    if (!holds && run->trainer) trainer_restart(run->trainer);
-    if (checkpoint[0]) ESP_TRY(checkpoint_read(run->folder, checkpoint, run->model, run->trainer, error));
-    run_holds(run, checkpoint);
-    return ESP_OK;
-}
-
-store_position run_after(const run_state *run, const store_position *at, const char *checkpoint) {
-    const recipe *r = run->session.recipe;
-    store_position next = *at;
-    next.wave = next.update = 0;
-    snprintf(next.checkpoint, sizeof next.checkpoint, "%s", checkpoint);
-    int64_t every = r->run.eval_every;
-    for (;;) {
-        switch (next.phase) {
-        case STORE_PHASE_SFT:
-            next.phase = STORE_PHASE_EVALUATE;
-            break;
-        case STORE_PHASE_SEARCH:
-            next.phase = STORE_PHASE_LEARN;
-            break;
-        case STORE_PHASE_LEARN:
-            next.phase = STORE_PHASE_EVALUATE;
-            break;
-        case STORE_PHASE_EVALUATE:
-            next.phase = next.iteration < r->run.iterations ? STORE_PHASE_SEARCH : STORE_PHASE_DONE;
-            next.iteration += next.phase == STORE_PHASE_SEARCH;
-            break;
-        case STORE_PHASE_DONE:
-            return next;
-        }
-        bool last = next.iteration == r->run.iterations, first = next.iteration == 0;
-        if (next.phase == STORE_PHASE_DONE) return next;
-        if (next.phase == STORE_PHASE_SEARCH && (run->parts & RUN_SEARCH)) return next;
-        if (next.phase == STORE_PHASE_LEARN && (run->parts & RUN_LEARN)) return next;
-        if (next.phase == STORE_PHASE_EVALUATE && (run->parts & RUN_EVALUATE) &&
-            (first || last || (every > 0 && next.iteration % every == 0)))
-            return next;
-    }
-}
 
 static esp_status record(run_state *run, const update_plan *plan, const store_position *at, int64_t update,
                          double rate, double norm, const batch_report *b, double seconds, esp_error *error) {

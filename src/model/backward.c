@@ -95,9 +95,9 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, co
     ops->attention_backward(be, c->heads, c->kv_heads, c->head_width, m->kept.spans, m->kept.span_count,
                             m->kept.segments.at, t->q.at, t->k.at, t->v.at, t->attended.at, t->lse.at, datt,
                             m->grad_q.at, m->grad_k.at, m->grad_v.at);
-    ops->rope_split_backward(be, T, c->heads, c->kv_heads, c->head_width, m->grad_q.at, m->grad_k.at,
-                             m->grad_v.at, m->kept.positions, m->kept.slots, m->cosine, m->sine,
-                             m->grad_act.at);
+    const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
+    ops->rope_split_backward(be, T, &heads, m->grad_q.at, m->grad_k.at, m->grad_v.at, m->kept.positions,
+                             m->kept.slots, m->cosine, m->sine, m->grad_act.at, NULL);
     ops->linear_backward_weight(be, T, HE + 2 * GE, D, m->grad_act.at, t->norm1.at,
                                 gradient_of(m, gradient, layer->qkv));
     ops->linear_backward_input(be, layer->qkv, T, m->grad_act.at, dnorm);

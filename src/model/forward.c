@@ -131,8 +131,9 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     const compute_ops *ops = be->ops;
     ops->rmsnorm(be, p->tokens, c->width, x, layer->norm1, (float)c->norm_eps, t->norm1.at, t->rstd1.at);
     ops->linear_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, DTYPE_F32, false);
-    ops->rope_split(be, p->tokens, c->heads, c->kv_heads, c->head_width, m->qkv.at, p->positions, p->slots,
-                    m->cosine, m->sine, t->q.at, k, v);
+    const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
+    ops->rope_split(be, p->tokens, &heads, m->qkv.at, p->positions, p->slots, m->cosine, m->sine, t->q.at, k,
+                    v);
     layer_queries q = queries_of(m, p, l, x, t->q.at);
     if (q.rows == 0) return 0;
     ops->attention(be, c->heads, c->kv_heads, c->head_width, q.spans, q.span_count, q.segments, t->q.at, k, v,

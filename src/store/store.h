@@ -166,7 +166,7 @@ typedef struct {
 esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
                           esp_error *error);
 
-/* How well self-evaluation judged in one iteration (run/judge_auc.h has what the figures are). */
+/* How well self-evaluation judged in one iteration (eval/calibration.h has what the figures are). */
 typedef struct {
     int64_t iteration;
     const char *source; /* "train": the iteration's trees, the gold example shown where the recipe says so;

@@ -90,7 +90,7 @@ static void keep_first(evaluation *e, int64_t problems) {
     e->problems = problems;
     e->result_count = problems * e->per_problem;
     e->tokens_computed = (int64_t)(part * (double)e->tokens_computed); /* known of all together alone */
-    evaluation_figures(e);
+    evaluation_summarize(e);
     e->tokens_sampled = (int64_t)llround(e->mean_tokens * (double)problems);
 }
 

@@ -124,7 +124,7 @@ void report_updates(const report_run *r, document *d) {
 /* ---- self-evaluation ---- */
 
 /* C against the share that is right, and the AUC of both kinds of node. */
-static void put_judgement(const judge_figures *finished, const judge_figures *unfinished, document *d) {
+static void put_judgement(const judge_quality *finished, const judge_quality *unfinished, document *d) {
     document_key(d, "bins");
     document_begin(d, '[');
     for (int i = 0; i < JUDGE_BINS; i++) {

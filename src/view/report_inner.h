@@ -43,7 +43,7 @@ typedef struct {
     MEM_LIST(report_pair) pairs; /* by tree, then in the order of adding */
     store_evals evals;
     store_updates updates;
-    judge_figures finished, unfinished; /* self-evaluation over all trees */
+    judge_quality finished, unfinished; /* self-evaluation over all trees */
 } report_run;
 
 /* Reads everything but trees' texts. On failure *out holds nothing. */

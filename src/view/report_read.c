@@ -116,8 +116,8 @@ static esp_status add_trees(report_run *r, esp_error *error) {
         judge_scores_free(&s.own);
         memset(&s.own, 0, sizeof s.own);
     }
-    r->finished = judge_class_figures(&s.all.finished);
-    r->unfinished = judge_class_figures(&s.all.unfinished);
+    r->finished = judge_class_quality(&s.all.finished);
+    r->unfinished = judge_class_quality(&s.all.unfinished);
     judge_scores_free(&s.own);
     judge_scores_free(&s.all);
     return status;

@@ -71,36 +71,82 @@ static bool head_fits(compute *c, int head_width) {
     return false;
 }
 
-static void cpu_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
-                           const float *qkv, const int32_t *positions, const int64_t *slots,
-                           const float *cosine, const float *sine, float *q, void *k, void *v) {
-    if (!head_fits(c, head_width)) return;
+/* n numbers of a row with the bias added: the row's own place where there is none. */
+static const float *with_bias(const cpu_kernels *kernels, int64_t n, const float *x, const float *bias,
+                              float *sum) {
+    if (!bias) return x;
+    memcpy(sum, x, (size_t)n * sizeof(float));
+    kernels->add(n, bias, sum);
+    return sum;
+}
+
+/* One token's row of qkv to its row of q and to its rows of the pools. */
+static void split_token(compute *c, const qkv_spec *spec, const float *from, const float *cs, const float *sn,
+                        float *q, void *k, void *v) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
-            size = (int64_t)dtype_size(c->act);
-#pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int64_t t = 0; t < tokens; t++) {
-        const float *from = qkv + t * row, *cs = cosine + positions[t] * half,
-                    *sn = sine + positions[t] * half;
-        for (int64_t h = 0; h < heads; h++)
-            kernels->rotate(half, from + h * E, cs, sn, 1, q + (t * heads + h) * E);
-        int64_t at = slots[t] * kv_heads * E * size;
-        for (int64_t g = 0; g < kv_heads; g++) {
-            float turned[WIDEST_HEAD];
-            kernels->rotate(half, from + (heads + g) * E, cs, sn, 1, turned);
-            kernels->to_act(c->act, E, turned, (char *)k + at + g * E * size);
+    int64_t E = spec->head_width, half = E / 2, size = (int64_t)dtype_size(c->act);
+    int heads = spec->heads, kv_heads = spec->kv_heads;
+    float sum[WIDEST_HEAD], turned[WIDEST_HEAD];
+    for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
+        const float *head = with_bias(kernels, E, from + h * E, spec->bias ? spec->bias + h * E : NULL, sum);
+        if (h < heads) {
+            kernels->rotate(half, head, cs, sn, 1, q + h * E);
+        } else if (h < heads + kv_heads) {
+            kernels->rotate(half, head, cs, sn, 1, turned);
+            kernels->to_act(c->act, E, turned, (char *)k + (h - heads) * E * size);
+        } else {
+            kernels->to_act(c->act, E, head, (char *)v + (h - heads - kv_heads) * E * size);
         }
-        kernels->to_act(c->act, kv_heads * E, from + (heads + kv_heads) * E, (char *)v + at);
     }
 }
 
-static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
-                                    const float *dq, const float *dk, const float *dv,
-                                    const int32_t *positions, const int64_t *slots, const float *cosine,
-                                    const float *sine, void *dqkv) {
-    if (!head_fits(c, head_width)) return;
+static void cpu_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, const float *qkv,
+                           const int32_t *positions, const int64_t *slots, const float *cosine,
+                           const float *sine, float *q, void *k, void *v) {
+    if (!head_fits(c, spec->head_width)) return;
+    int64_t E = spec->head_width, row = (spec->heads + 2 * spec->kv_heads) * E;
+    int64_t pool_row = spec->kv_heads * E * (int64_t)dtype_size(c->act);
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t t = 0; t < tokens; t++) {
+        int64_t angles = positions[t] * (E / 2), at = slots[t] * pool_row;
+        split_token(c, spec, qkv + t * row, cosine + angles, sine + angles, q + t * spec->heads * E,
+                    (char *)k + at, (char *)v + at);
+    }
+}
+
+/* dbias += the columns' sums. A thread takes whole heads, and rows in their order: the sums do not depend on
+ * the number of threads. */
+static void bias_gradient(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq, const float *dk,
+                          const float *dv, const int32_t *positions, const int64_t *slots,
+                          const float *cosine, const float *sine, float *dbias) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
+    int64_t E = spec->head_width, half = E / 2;
+    int heads = spec->heads, kv_heads = spec->kv_heads;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int h = 0; h < heads + 2 * kv_heads; h++)
+        for (int64_t t = 0; t < tokens; t++) {
+            float turned[WIDEST_HEAD];
+            const float *from = h < heads ? dq + (t * heads + h) * E
+                                : h < heads + kv_heads
+                                    ? dk + (slots[t] * kv_heads + h - heads) * E
+                                    : dv + (slots[t] * kv_heads + h - heads - kv_heads) * E;
+            if (h < heads + kv_heads) {
+                int64_t angles = positions[t] * half;
+                kernels->rotate(half, from, cosine + angles, sine + angles, -1, turned);
+                from = turned;
+            }
+            kernels->add(E, from, dbias + h * E);
+        }
+}
+
+static void cpu_rope_split_backward(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq,
+                                    const float *dk, const float *dv, const int32_t *positions,
+                                    const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
+                                    float *dbias) {
+    if (!head_fits(c, spec->head_width)) return;
+    const cpu_kernels *kernels = state_of(c)->kernels;
+    int heads = spec->heads, kv_heads = spec->kv_heads;
+    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
             size = (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int64_t t = 0; t < tokens; t++) {
@@ -115,6 +161,7 @@ static void cpu_rope_split_backward(compute *c, int64_t tokens, int heads, int k
         }
         kernels->to_act(c->act, kv_heads * E, dvt, to + (heads + kv_heads) * E * size);
     }
+    if (dbias) bias_gradient(c, tokens, spec, dq, dk, dv, positions, slots, cosine, sine, dbias);
 }
 
 void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {

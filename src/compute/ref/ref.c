@@ -112,15 +112,17 @@ static void rotate(float *a, float *b, float cosine, float sine) {
     *b = y * cosine + x * sine;
 }
 
-static void ref_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
-                           const float *qkv, const int32_t *positions, const int64_t *slots,
-                           const float *cosine, const float *sine, float *q, void *k, void *v) {
-    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
+static void ref_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, const float *qkv,
+                           const int32_t *positions, const int64_t *slots, const float *cosine,
+                           const float *sine, float *q, void *k, void *v) {
+    int heads = spec->heads, kv_heads = spec->kv_heads;
+    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
     for (int64_t t = 0; t < tokens; t++) {
         const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
         for (int64_t h = 0; h < heads + 2 * kv_heads; h++)
             for (int64_t i = 0; i < half; i++) {
                 float a = qkv[t * row + h * E + i], b = qkv[t * row + h * E + i + half];
+                if (spec->bias) a += spec->bias[h * E + i], b += spec->bias[h * E + i + half];
                 if (h < heads + kv_heads) rotate(&a, &b, cs[i], sn[i]);
                 if (h < heads) {
                     q[(t * heads + h) * E + i] = a;
@@ -135,11 +137,12 @@ static void ref_rope_split(compute *c, int64_t tokens, int heads, int kv_heads, 
     }
 }
 
-static void ref_rope_split_backward(compute *c, int64_t tokens, int heads, int kv_heads, int head_width,
-                                    const float *dq, const float *dk, const float *dv,
-                                    const int32_t *positions, const int64_t *slots, const float *cosine,
-                                    const float *sine, void *dqkv) {
-    int64_t E = head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
+static void ref_rope_split_backward(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq,
+                                    const float *dk, const float *dv, const int32_t *positions,
+                                    const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
+                                    float *dbias) {
+    int heads = spec->heads, kv_heads = spec->kv_heads;
+    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
     for (int64_t t = 0; t < tokens; t++) {
         const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
         for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
@@ -152,6 +155,7 @@ static void ref_rope_split_backward(compute *c, int64_t tokens, int heads, int k
                 if (h < heads + kv_heads) rotate(&a, &b, cs[i], -sn[i]);
                 act_set(c, dqkv, t * row + h * E + i, a);
                 act_set(c, dqkv, t * row + h * E + i + half, b);
+                if (dbias) dbias[h * E + i] += a, dbias[h * E + i + half] += b;
             }
         }
     }

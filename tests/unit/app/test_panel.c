@@ -91,15 +91,15 @@ static void close_stage(stage *s) {
 }
 
 static const run_score scores[] = {{0, 0.264, 0.238, 0.292}, {1, 0.5, 0.47, 0.53}, {2, 0.612, 0.581, 0.642}};
-static const run_figures figures = {.phase = "search",
-                                    .iteration = 3,
-                                    .iterations = 10,
-                                    .scores = scores,
-                                    .score_count = 3,
-                                    .trees = 1512,
-                                    .pairs = 9893,
-                                    .phase_seconds = 20,
-                                    .seconds_after = 100};
+static const run_progress figures = {.phase = "search",
+                                     .iteration = 3,
+                                     .iterations = 10,
+                                     .scores = scores,
+                                     .score_count = 3,
+                                     .trees = 1512,
+                                     .pairs = 9893,
+                                     .phase_seconds = 20,
+                                     .seconds_after = 100};
 
 static void expect_row(const stage *s, int row, const char *wanted) {
     if (strcmp(s->rows[row], wanted) != 0)
@@ -111,7 +111,7 @@ static void what_it_shows(void **state) {
     static stage s;
     open_stage(&s, true, 80);
     panel *p = panel_open(&s.style, "runs/x\x1b[2J", NULL);
-    panel_figures(p, &figures);
+    panel_progress(p, &figures);
     panel_begin(p, "iteration 3: search", 128, "problems");
     for (int i = 0; i <= 10; i++) {
         s.time = i;
@@ -142,11 +142,11 @@ static void what_it_shows(void **state) {
 static void a_whole_run(stage *s, int width, bool unicode) {
     open_stage(s, unicode, width);
     panel *p = panel_open(&s->style, "runs/a-run-with-a-long-name-that-fits-nowhere", NULL);
-    run_figures f = figures;
+    run_progress f = figures;
     for (f.iteration = 0; f.iteration < 4; f.iteration++) {
         f.score_count = f.iteration > 3 ? 3 : f.iteration;
         f.phase_seconds = f.iteration < 2 ? (double)NAN : 3;
-        panel_figures(p, &f);
+        panel_progress(p, &f);
         panel_begin(p, "iteration 3: search", f.iteration == 2 ? 0 : 100, "problems");
         for (int i = 1; i <= 30; i++) {
             s->time += 0.3;
@@ -187,7 +187,7 @@ static void a_stop_leaves_one_panel(void **state) {
         volatile sig_atomic_t stop = 0;
         open_stage(&s, true, width);
         panel *p = panel_open(&s.style, "runs/x", &stop);
-        panel_figures(p, &figures);
+        panel_progress(p, &figures);
         panel_note(p, "before");
         stop = 1;
         fprintf(s.stream, "^C\n%.*s\n", stop_line_columns(),
@@ -240,7 +240,7 @@ static void a_resize_leaves_one_panel(void **state) {
         open_stage(&s, true, 100);
         s.style.width = 0; /* asked for at each drawing */
         panel *p = panel_open(&s.style, "runs/x", NULL);
-        panel_figures(p, &figures);
+        panel_progress(p, &figures);
         panel_begin(p, "iteration 3: search", 10, "problems");
         play(&s);
         assert_int_equal(s.row, 5);
@@ -263,14 +263,14 @@ static void times_are_not_known_before_they_are(void **state) {
     static stage s;
     open_stage(&s, false, 80);
     panel *p = panel_open(&s.style, "runs/x", NULL);
-    run_figures f = figures;
+    run_progress f = figures;
     f.seconds_after = NAN;
-    panel_figures(p, &f);
+    panel_progress(p, &f);
     play(&s);
     expect_row(&s, 4, " 0:00 elapsed, time left: after iteration 1");
     f.seconds_after = 100;
     f.phase_seconds = NAN; /* the work at hand says how long it will be */
-    panel_figures(p, &f);
+    panel_progress(p, &f);
     panel_begin(p, "iteration 3: search", 100, "problems");
     s.time = 10;
     panel_step(p, 1, NULL);

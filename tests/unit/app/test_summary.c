@@ -8,17 +8,17 @@
 #include <stdbool.h>
 #include <string.h>
 
-static outcome_score scores[3];
-static run_outcome outcome;
+static run_result_score scores[3];
+static run_result outcome;
 static recipe settings;
 static summary_input input;
 
 static int prepare(void **state) {
     (void)state;
-    scores[0] = (outcome_score){0, 1000, 264, 0.264, {0.238, 0.292}};
-    scores[1] = (outcome_score){5, 1000, 700, 0.7, {0.671, 0.728}};
-    scores[2] = (outcome_score){10, 1000, 789, 0.789, {0.763, 0.813}};
-    outcome = (run_outcome){
+    scores[0] = (run_result_score){0, 1000, 264, 0.264, {0.238, 0.292}};
+    scores[1] = (run_result_score){5, 1000, 700, 0.7, {0.671, 0.728}};
+    scores[2] = (run_result_score){10, 1000, 789, 0.789, {0.763, 0.813}};
+    outcome = (run_result){
         .method = "greedy",
         .set = "test",
         .scores = scores,

@@ -165,18 +165,22 @@ static void rope_run(bench *b) {
     float cosine[6 * E / 2], sine[6 * E / 2];
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     float *k = b->out + T * H * E, *v = k + POOL * G * E;
-    b->c->ops->rope_split(b->c, T, H, G, E, b->x, positions, slots, cosine, sine, b->out, k, v);
+    const qkv_spec spec = {H, G, E, b->w};
+    b->c->ops->rope_split(b->c, T, &spec, b->x, positions, slots, cosine, sine, b->out, k, v);
     b->outputs = T * H * E + 2 * POOL * G * E;
 }
 
 static void test_rope(void **state) {
     (void)state;
     bench *b = begin();
-    float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E];
+    float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E], dbias[(H + 2 * G) * E] = {0};
+    const qkv_spec spec = {H, G, E, b->w};
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     const float *dk = b->weight + T * H * E, *dv = dk + POOL * G * E;
-    b->c->ops->rope_split_backward(b->c, T, H, G, E, b->weight, dk, dv, positions, slots, cosine, sine, dqkv);
+    b->c->ops->rope_split_backward(b->c, T, &spec, b->weight, dk, dv, positions, slots, cosine, sine, dqkv,
+                                   dbias);
     check("rope_split_backward", b, rope_run, b->x, T * (H + 2 * G) * E, dqkv);
+    check("rope_split_backward's dbias", b, rope_run, b->w, (H + 2 * G) * E, dbias);
     end(b);
 }
 

@@ -314,8 +314,20 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
     float *qkv = normal(f.tokens * row, 1.5), *q1 = MEM_ARRAY(float, nq), *q2 = MEM_ARRAY(float, nq);
     float *k1 = MEM_ARRAY(float, nk), *k2 = MEM_ARRAY(float, nk), *v1 = MEM_ARRAY(float, nk),
           *v2 = MEM_ARRAY(float, nk);
-    a->ops->rope_split(a, f.tokens, heads, kv_heads, E, qkv, f.positions, f.slots, cosine, sine, q1, k1, v1);
-    b->ops->rope_split(b, f.tokens, heads, kv_heads, E, qkv, f.positions, f.slots, cosine, sine, q2, k2, v2);
+    float *bias = normal(row, 1), *sum = MEM_ARRAY(float, f.tokens *row);
+    for (int64_t i = 0; i < f.tokens * row; i++) sum[i] = qkv[i] + bias[i % row];
+    const qkv_spec plain = {heads, kv_heads, E, NULL}, biased = {heads, kv_heads, E, bias};
+    a->ops->rope_split(a, f.tokens, &biased, qkv, f.positions, f.slots, cosine, sine, q1, k1, v1);
+    b->ops->rope_split(b, f.tokens, &biased, qkv, f.positions, f.slots, cosine, sine, q2, k2, v2);
+    same("rope_split's q, with a bias", DTYPE_F32, q1, q2, nq, 1e-6);
+    same("rope_split's k, with a bias", p->act, k1, k2, nk, p->act_tolerance);
+    same("rope_split's v, with a bias", p->act, v1, v2, nk, 0);
+    b->ops->rope_split(b, f.tokens, &plain, sum, f.positions, f.slots, cosine, sine, q1, k1, v1);
+    assert_memory_equal(q1, q2, (size_t)nq * sizeof(float));
+    assert_memory_equal(k1, k2, (size_t)nk * dtype_size(p->act));
+    assert_memory_equal(v1, v2, (size_t)nk * dtype_size(p->act));
+    a->ops->rope_split(a, f.tokens, &plain, qkv, f.positions, f.slots, cosine, sine, q1, k1, v1);
+    b->ops->rope_split(b, f.tokens, &plain, qkv, f.positions, f.slots, cosine, sine, q2, k2, v2);
     same("rope_split's q", DTYPE_F32, q1, q2, nq, 1e-6);
     same("rope_split's k", p->act, k1, k2, nk, p->act_tolerance);
     same("rope_split's v", p->act, v1, v2, nk, 0);
@@ -350,13 +362,20 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
     assert_memory_equal(dq1, dq2, (size_t)nq * sizeof(float));
 
     float *g1 = MEM_ARRAY(float, f.tokens *row), *g2 = MEM_ARRAY(float, f.tokens *row);
-    a->ops->rope_split_backward(a, f.tokens, heads, kv_heads, E, dq2, dk2, dv2, f.positions, f.slots, cosine,
-                                sine, g1);
-    b->ops->rope_split_backward(b, f.tokens, heads, kv_heads, E, dq2, dk2, dv2, f.positions, f.slots, cosine,
-                                sine, g2);
+    float *g3 = MEM_ARRAY(float, f.tokens *row), *db1 = normal(row, 1), *db2 = MEM_ARRAY(float, row);
+    memcpy(db2, db1, (size_t)row * sizeof(float));
+    a->ops->rope_split_backward(a, f.tokens, &biased, dq2, dk2, dv2, f.positions, f.slots, cosine, sine, g1,
+                                db1);
+    b->ops->rope_split_backward(b, f.tokens, &biased, dq2, dk2, dv2, f.positions, f.slots, cosine, sine, g2,
+                                db2);
+    b->ops->rope_split_backward(b, f.tokens, &plain, dq2, dk2, dv2, f.positions, f.slots, cosine, sine, g3,
+                                NULL);
     same("rope_split_backward", p->act, g1, g2, f.tokens * row, p->act_tolerance);
-    void *all[] = {f.positions, f.slots, cosine, sine, qkv, q1,  q2,  k1,  k2,  v1,  v2,  out1, out2,
-                   out3,        lse1,    lse2,   dout, dq1, dq2, dk1, dk2, dk3, dv1, dv2, g1,   g2};
+    same("rope_split_backward's dbias", DTYPE_F32, db1, db2, row, 1e-6);
+    assert_memory_equal(g2, g3, (size_t)(f.tokens * row) * dtype_size(p->act));
+    void *all[] = {f.positions, f.slots, cosine, sine, qkv,  q1,   q2,  k1,  k2,  v1,  v2,
+                   out1,        out2,    out3,   lse1, lse2, dout, dq1, dq2, dk1, dk2, dk3,
+                   dv1,         dv2,     g1,     g2,   g3,   bias, sum, db1, db2};
     for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
 }
 

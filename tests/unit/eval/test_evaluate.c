@@ -38,8 +38,8 @@ static evaluation made(recipe_method method, int64_t problems, int64_t per_probl
                                            .answer = finished ? mem_strdup(chains[i]) : NULL,
                                            .text = mem_printf("text \"%lld\"\xff", (long long)i)};
     }
-    e.search.auc = judge_scores_auc(&(judge_scores){0});
-    evaluation_figures(&e);
+    e.search.finished_judged = e.search.unfinished_judged = judge_class_quality(&(judge_class){0});
+    evaluation_summarize(&e);
     return e;
 }
 
@@ -246,7 +246,7 @@ static void test_calibration(void **state) {
         MEM_LIST_PUSH(&class.confidence, c[i]);
         MEM_LIST_PUSH(&class.positive, right[i]);
     }
-    judge_figures f = judge_class_figures(&class);
+    judge_quality f = judge_class_quality(&class);
     const judge_bin *b = f.calibration.bins;
     assert_int_equal(f.calibration.nodes, 10);
     assert_int_equal(b[0].nodes, 4); /* 0, 0.05, 0.09, and what is below 0 */
@@ -264,15 +264,15 @@ static void test_calibration(void **state) {
     const char *base = getenv("TMPDIR");
     char *folder = mem_printf("%s/espalier-judgement-%d", base ? base : "/tmp", (int)getpid());
     OK(store_open(&s, folder, STORE_CREATE, &error));
-    judge_figures none = judge_class_figures(&(judge_class){0}), back;
+    judge_quality none = judge_class_quality(&(judge_class){0}), back;
     assert_true(isnan(none.calibration.error) && none.calibration.nodes == 0);
     OK(judge_record(&f, &none, 4, JUDGE_TRAIN, s, &error));
     store_judgements rows;
     OK(store_read_judgements(s, &rows, &error));
     assert_int_equal(rows.count, 1); /* a class without nodes leaves none */
     assert_string_equal(rows.at[0].kind, "finished");
-    OK(judge_figures_read(&rows.at[0], &back, &error));
-    json_t *one = judge_figures_json(&f), *other = judge_figures_json(&back);
+    OK(judge_quality_read(&rows.at[0], &back, &error));
+    json_t *one = judge_quality_json(&f), *other = judge_quality_json(&back);
     assert_non_null(one);
     assert_true(json_equal(one, other));
     near(json_number_value(json_object_get(json_object_get(one, "auc"), "area")), f.auc.area);
@@ -288,7 +288,7 @@ static void test_calibration(void **state) {
         "[0,0,null],[0,0,null],[0,0,null],[0,0,null]]"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
         rows.at[0].bins = damaged[i];
-        assert_int_equal(judge_figures_read(&rows.at[0], &back, &error), ESP_FAILED);
+        assert_int_equal(judge_quality_read(&rows.at[0], &back, &error), ESP_FAILED);
         assert_non_null(strstr(error.message, "judgement of iteration 4 (train, finished)"));
     }
     STORE_LIST_FREE(&rows);
@@ -547,8 +547,8 @@ static void test_besides(void **state) {
     OK(evaluation_read(&back, s, 1, "search", "test", &error));
     assert_false(back.unjudged);
     assert_int_equal(back.tokens_judged, judged.tokens_judged);
-    json_t *one = judge_figures_json(&judged.search.finished_judged),
-           *other = judge_figures_json(&back.search.finished_judged);
+    json_t *one = judge_quality_json(&judged.search.finished_judged),
+           *other = judge_quality_json(&back.search.finished_judged);
     assert_true(json_equal(one, other));
     json_decref(one);
     json_decref(other);

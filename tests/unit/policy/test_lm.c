@@ -80,7 +80,7 @@ static outcome search_some(bench *b, const lm_settings *set, const search_config
     return o;
 }
 
-static void outcome_free(outcome *o) {
+static void run_result_free(outcome *o) {
     for (int32_t i = 0; i < o->n; i++) search_free(o->jobs[i].search);
 }
 
@@ -251,7 +251,7 @@ static void steps_as_the_model_says(void **state) {
         assert_true(nodes > 20);
         assert_int_equal(gold, o.n);
         lm_free(p);
-        outcome_free(&o);
+        run_result_free(&o);
     }
     bench_close(&b);
 }
@@ -267,10 +267,10 @@ static void company_does_not_matter(void **state) {
         outcome alone = search_some(&b, &usual, &config, problems, i, 1, true);
         same_tree(all.jobs[i].search, alone.jobs[0].search);
         same_tree(all.jobs[i].search, again.jobs[i].search);
-        outcome_free(&alone);
+        run_result_free(&alone);
     }
-    outcome_free(&again);
-    outcome_free(&all);
+    run_result_free(&again);
+    run_result_free(&all);
     bench_close(&b);
 }
 
@@ -292,7 +292,7 @@ static void nothing_twice(void **state) {
     assert_int_equal(sum.recomputed, 0);
     assert_int_equal(o.computed, least_tokens(p, &o, true));
     lm_free(p);
-    outcome_free(&o);
+    run_result_free(&o);
     bench_close(&b);
 }
 
@@ -312,7 +312,7 @@ static void any_cache_ends(void **state) {
             same_tree(large.jobs[i].search, tiny.jobs[i].search);
             recomputed += tiny.jobs[i].counts.recomputed;
         }
-        outcome_free(&tiny);
+        run_result_free(&tiny);
     }
     assert_true(recomputed > 0);
 
@@ -326,7 +326,7 @@ static void any_cache_ends(void **state) {
     assert_non_null(strstr(error.message, "too small"));
     search_free(job.search);
     lm_free(p);
-    outcome_free(&large);
+    run_result_free(&large);
     bench_close(&b);
 }
 
@@ -352,9 +352,9 @@ static void gold_stays_out(void **state) {
         assert_true(fabs(search_node_at(known.jobs[i].search, 1).C - search_node_at(x.jobs[i].search, 1).C) >
                     1e-7);
     }
-    outcome_free(&x);
-    outcome_free(&y);
-    outcome_free(&known);
+    run_result_free(&x);
+    run_result_free(&y);
+    run_result_free(&known);
     bench_close(&b);
 }
 
@@ -555,7 +555,7 @@ static void runs_to_the_end(void **state) {
     }
     assert_true(deep > 2);
     lm_free(p);
-    outcome_free(&o);
+    run_result_free(&o);
     bench_close(&b);
 }
 

@@ -56,7 +56,7 @@ static outcome search_all(bench *b, lm_settings set, const search_config *config
     return o;
 }
 
-static void outcome_free(outcome *o) {
+static void run_result_free(outcome *o) {
     for (int32_t i = 0; i < PROBLEMS; i++) search_free(o->jobs[i].search);
 }
 
@@ -180,8 +180,8 @@ static void finds_the_same_trees(void **state) {
         }
         assert_true(shared.sum.recomputed * 20 <= shared.sum.distinct);
         assert_true(plain.sum.computed > 2 * shared.sum.computed);
-        outcome_free(&shared);
-        outcome_free(&plain);
+        run_result_free(&shared);
+        run_result_free(&plain);
     }
     bench_close(&b);
 }
@@ -201,7 +201,7 @@ static void counts_as_a_trie(void **state) {
             OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
             assert_int_equal(o.sum.distinct, tokens_of_trees(p, &o, true));
             lm_free(p);
-            outcome_free(&o);
+            run_result_free(&o);
         }
     bench_close(&b);
 }

@@ -6,8 +6,8 @@
  * are wrong; left out where none is finished below or as many are right as wrong. A cut chain is not finished
  * and says nothing. Only nodes that were judged count; the root never is. C is as the search had it (so, with
  * search.depth_discount_confidence, discounted). */
-#ifndef ESPALIER_EVAL_JUDGE_AUC_H
-#define ESPALIER_EVAL_JUDGE_AUC_H
+#ifndef ESPALIER_EVAL_CALIBRATION_H
+#define ESPALIER_EVAL_CALIBRATION_H
 
 #include "eval/metrics.h"
 #include "search/search.h"
@@ -66,11 +66,11 @@ judge_calibration judge_class_calibration(const judge_class *c);
 typedef struct {
     metrics_auc auc;
     judge_calibration calibration;
-} judge_figures;
-judge_figures judge_class_figures(const judge_class *c);
+} judge_quality;
+judge_quality judge_class_quality(const judge_class *c);
 /* {"auc": as judge_auc_json, "nodes", "calibration_error", "bins": [{"low", "high", "nodes", "positives",
  * "confidence", "share", "interval"}]}; NAN becomes null. New reference. */
-json_t *judge_figures_json(const judge_figures *f);
+json_t *judge_quality_json(const judge_quality *f);
 
 /* Of the stored trees of one iteration (STORE_ALL: all); freed by judge_scores_free. */
 esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error);
@@ -78,10 +78,10 @@ esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out,
 #define JUDGE_TRAIN "train" /* store_judgement.source */
 #define JUDGE_EVAL  "eval"
 /* Keeps the figures of both classes in the store, those that have nodes. */
-esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+esp_status judge_record(const judge_quality *finished, const judge_quality *unfinished, int64_t iteration,
                         const char *source, store *s, esp_error *error);
 /* A stored row as figures: the same numbers. Fails where its bins are not what judge_record writes. */
-esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error);
+esp_status judge_quality_read(const store_judgement *row, judge_quality *out, esp_error *error);
 
 /* {"area", "low", "high", "positives", "negatives"}; NAN becomes null. New reference. */
 json_t *judge_auc_json(metrics_auc a);

@@ -1,8 +1,9 @@
-#include "loop/figures.h"
+#include "loop/run_progress.h"
 
 #include "base/clock.h"
 #include "eval/evaluate.h"
-#include "loop/phases.h"
+#include "loop/phase_order.h"
+#include "loop/run_state.h"
 
 #include <math.h>
 
@@ -25,7 +26,8 @@ static double *seconds_of(phase_seconds *s, const recipe *r, const store_positio
     return NULL;
 }
 
-/* What such a phase will take; an evaluation of one place may stand in for one of the other. */
+/* Seconds that the phase at `at` will take. Where no evaluation of its place (at an end of the run or
+ * between) was timed, one of the other place is used. */
 static double expected(const phase_seconds *took, const recipe *r, const store_position *at) {
     phase_seconds s = *took;
     if (isnan(s.evaluate_between)) s.evaluate_between = s.evaluate_ends;
@@ -34,11 +36,12 @@ static double expected(const phase_seconds *took, const recipe *r, const store_p
     return seconds ? *seconds : 0;
 }
 
-double figures_seconds_after(const run_state *run, const store_position *at, const phase_seconds *took) {
+double run_progress_seconds_after(const recipe *r, int phases, const store_position *at,
+                                  const phase_seconds *took) {
     double sum = 0;
-    store_position next = run_after(run, at, "");
-    for (; next.phase != STORE_PHASE_DONE && !isnan(sum); next = run_after(run, &next, ""))
-        sum += expected(took, run->session.recipe, &next);
+    store_position next = phase_after(r, phases, at, "");
+    for (; next.phase != STORE_PHASE_DONE && !isnan(sum); next = phase_after(r, phases, &next, ""))
+        sum += expected(took, r, &next);
     return sum;
 }
 
@@ -59,8 +62,8 @@ static const char *metric_of(store_phase phase) {
     return NULL;
 }
 
-esp_status figures_open(run_state *run, esp_error *error) {
-    figures_state *f = &run->figures;
+esp_status run_progress_open(run_state *run, esp_error *error) {
+    run_progress_state *f = &run->progress;
     const recipe *r = run->session.recipe;
     store_position at;
     ESP_TRY(store_position_get(run->store, &at, error));
@@ -78,16 +81,16 @@ esp_status figures_open(run_state *run, esp_error *error) {
     return ESP_OK;
 }
 
-void figures_close(figures_state *f) {
+void run_progress_close(run_progress_state *f) {
     mem_free(f->scores);
     f->scores = NULL;
 }
 
-/* ---- what is told ---- */
+/* ---- what the observer is told ---- */
 
 /* The recipe's own evaluations so far. */
 static esp_status read_scores(run_state *run, esp_error *error) {
-    figures_state *f = &run->figures;
+    run_progress_state *f = &run->progress;
     store_evals evals;
     ESP_TRY(evaluations_of_recipe(run->store, run->session.recipe, &evals, error));
     mem_free(f->scores);
@@ -102,35 +105,35 @@ static esp_status read_scores(run_state *run, esp_error *error) {
     return ESP_OK;
 }
 
-esp_status figures_wave(run_state *run, esp_error *error) {
+esp_status run_progress_wave(run_state *run, esp_error *error) {
     const observer *o = &run->session.observer;
-    if (!o->figures) return ESP_OK;
+    if (!o->progress) return ESP_OK;
     store_totals totals;
     ESP_TRY(store_read_totals(run->store, &totals, error));
-    run->figures.shown.trees = totals.trees;
-    run->figures.shown.pairs = totals.pairs;
-    o->figures(o->context, &run->figures.shown);
+    run->progress.shown.trees = totals.trees;
+    run->progress.shown.pairs = totals.pairs;
+    o->progress(o->context, &run->progress.shown);
     return ESP_OK;
 }
 
-esp_status figures_begin(run_state *run, const store_position *at, esp_error *error) {
-    figures_state *f = &run->figures;
+esp_status run_progress_begin(run_state *run, const store_position *at, esp_error *error) {
+    run_progress_state *f = &run->progress;
     const recipe *r = run->session.recipe;
     f->began = clock_seconds();
-    f->from_within = at->wave > 0 || at->update > 0;
+    f->resumed = at->wave > 0 || at->update > 0;
     f->shown.phase = store_phase_name(at->phase);
     f->shown.iteration = at->iteration;
     f->shown.iterations = r->run.iterations;
     f->shown.phase_seconds = expected(&f->took, r, at);
-    f->shown.seconds_after = figures_seconds_after(run, at, &f->took);
-    if (run->session.observer.figures) ESP_TRY(read_scores(run, error));
-    return figures_wave(run, error);
+    f->shown.seconds_after = run_progress_seconds_after(r, run->phases, at, &f->took);
+    if (run->session.observer.progress) ESP_TRY(read_scores(run, error));
+    return run_progress_wave(run, error);
 }
 
-esp_status figures_end(run_state *run, const store_position *at, esp_error *error) {
-    figures_state *f = &run->figures;
+esp_status run_progress_end(run_state *run, const store_position *at, esp_error *error) {
+    run_progress_state *f = &run->progress;
     double seconds = clock_seconds() - f->began;
-    if (f->from_within) return ESP_OK;
+    if (f->resumed) return ESP_OK;
     *seconds_of(&f->took, run->session.recipe, at) = seconds;
     return store_metric(run->store, at->iteration, metric_of(at->phase), seconds, error);
 }

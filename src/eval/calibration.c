@@ -1,4 +1,4 @@
-#include "eval/judge_auc.h"
+#include "eval/calibration.h"
 
 #include "formats/json.h"
 
@@ -132,13 +132,13 @@ judge_calibration judge_class_calibration(const judge_class *c) {
     return out;
 }
 
-judge_figures judge_class_figures(const judge_class *c) {
-    return (judge_figures){.auc = class_area(c), .calibration = judge_class_calibration(c)};
+judge_quality judge_class_quality(const judge_class *c) {
+    return (judge_quality){.auc = class_area(c), .calibration = judge_class_calibration(c)};
 }
 
 /* ---- store ---- */
 
-static esp_status record_one(const judge_figures *f, int64_t iteration, const char *source, const char *kind,
+static esp_status record_one(const judge_quality *f, int64_t iteration, const char *source, const char *kind,
                              store *s, esp_error *error) {
     if (f->calibration.nodes == 0) return ESP_OK;
     text_buffer bins = {0};
@@ -163,14 +163,14 @@ static esp_status record_one(const judge_figures *f, int64_t iteration, const ch
     return status;
 }
 
-esp_status judge_record(const judge_figures *finished, const judge_figures *unfinished, int64_t iteration,
+esp_status judge_record(const judge_quality *finished, const judge_quality *unfinished, int64_t iteration,
                         const char *source, store *s, esp_error *error) {
     ESP_TRY(record_one(finished, iteration, source, "finished", s, error));
     return record_one(unfinished, iteration, source, "unfinished", s, error);
 }
 
-esp_status judge_figures_read(const store_judgement *row, judge_figures *out, esp_error *error) {
-    *out = (judge_figures){.auc = {.area = row->area,
+esp_status judge_quality_read(const store_judgement *row, judge_quality *out, esp_error *error) {
+    *out = (judge_quality){.auc = {.area = row->area,
                                    .interval = {row->low, row->high},
                                    .positives = row->positives,
                                    .negatives = row->negatives}};
@@ -203,7 +203,7 @@ json_t *judge_auc_json(metrics_auc a) {
                      "positives", (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
 }
 
-json_t *judge_figures_json(const judge_figures *f) {
+json_t *judge_quality_json(const judge_quality *f) {
     json_t *bins = json_array();
     for (int i = 0; i < JUDGE_BINS; i++) {
         const judge_bin *b = &f->calibration.bins[i];

@@ -2,15 +2,14 @@
  * known while one of them never was done. */
 #include "support.h"
 
-#include "loop/figures.h"
-#include "loop/phases.h"
+#include "loop/run_progress.h"
+#include "loop/phase_order.h"
 
 #include <math.h>
 
-static double after(const recipe *r, int parts, store_phase phase, int64_t iteration, phase_seconds took) {
-    run_state run = {.session = {.recipe = r}, .parts = parts};
+static double after(const recipe *r, int phases, store_phase phase, int64_t iteration, phase_seconds took) {
     store_position at = {.phase = phase, .iteration = iteration};
-    return figures_seconds_after(&run, &at, &took);
+    return run_progress_seconds_after(r, phases, &at, &took);
 }
 
 static void phases_that_follow_are_summed(void **state) {

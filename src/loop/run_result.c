@@ -1,22 +1,23 @@
-#include "loop/outcome.h"
+#include "loop/run_result.h"
 
-static esp_status read_scores(run_outcome *o, store *s, const recipe *r, esp_error *error) {
+static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_error *error) {
     store_evals evals;
     ESP_TRY(evaluations_of_recipe(s, r, &evals, error));
-    o->scores = MEM_ARRAY(outcome_score, evals.count + 1);
+    o->scores = MEM_ARRAY(run_result_score, evals.count + 1);
     o->score_count = evals.count;
     for (int64_t i = 0; i < evals.count; i++) {
         const store_eval *e = &evals.at[i];
-        o->scores[i] = (outcome_score){e->iteration, e->problems, e->right, e->accuracy, {e->low, e->high}};
+        o->scores[i] =
+            (run_result_score){e->iteration, e->problems, e->right, e->accuracy, {e->low, e->high}};
     }
     STORE_LIST_FREE(&evals);
     return ESP_OK;
 }
 
 /* The last evaluation less the first. Two of different problems (the limit was raised between) have none. */
-static esp_status read_gain(run_outcome *o, store *s, uint64_t seed, esp_error *error) {
+static esp_status read_gain(run_result *o, store *s, uint64_t seed, esp_error *error) {
     if (o->score_count < 2) return ESP_OK;
-    const outcome_score *first = &o->scores[0], *last = &o->scores[o->score_count - 1];
+    const run_result_score *first = &o->scores[0], *last = &o->scores[o->score_count - 1];
     evaluation before, after;
     ESP_TRY(evaluation_read(&before, s, first->iteration, o->method, o->set, error));
     esp_status status = evaluation_read(&after, s, last->iteration, o->method, o->set, error);
@@ -28,23 +29,23 @@ static esp_status read_gain(run_outcome *o, store *s, uint64_t seed, esp_error *
     return status;
 }
 
-esp_status outcome_read(run_outcome *out, store *s, const recipe *r, esp_error *error) {
-    *out = (run_outcome){.method = evaluation_method_name(r->eval.method),
-                         .set = evaluation_set_name(r->eval.set)};
+esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error *error) {
+    *out = (run_result){.method = evaluation_method_name(r->eval.method),
+                        .set = evaluation_set_name(r->eval.set)};
     esp_status status = store_position_get(s, &out->position, error);
     if (status == ESP_OK) status = store_read_totals(s, &out->totals, error);
     if (status == ESP_OK) status = read_scores(out, s, r, error);
     if (status == ESP_OK) status = read_gain(out, s, (uint64_t)r->run.seed, error);
-    if (status != ESP_OK) outcome_free(out);
+    if (status != ESP_OK) run_result_free(out);
     return status;
 }
 
-void outcome_free(run_outcome *o) {
+void run_result_free(run_result *o) {
     mem_free(o->scores);
-    *o = (run_outcome){0};
+    *o = (run_result){0};
 }
 
-void outcome_add_json(const run_outcome *o, json_t *summary) {
+void run_result_add_json(const run_result *o, json_t *summary) {
     const store_totals *t = &o->totals;
     json_t *gain = json_null();
     if (o->has_gain) {

@@ -1,4 +1,4 @@
-#include "loop/origin.h"
+#include "loop/provenance.h"
 
 #include "base/file.h"
 
@@ -101,7 +101,8 @@ static esp_status hold_against(recipe *there, recipe *here, const char *folder, 
     return status;
 }
 
-esp_status origin_recipe(const recipe *r, const char *folder, bool resume, recipe **out, esp_error *error) {
+esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, recipe **out,
+                             esp_error *error) {
     ESP_TRY(copy_recipe(r, out, error));
     char *path = path_join(folder, "recipe.yaml"), *from = NULL;
     recipe *there = NULL;
@@ -121,7 +122,7 @@ esp_status origin_recipe(const recipe *r, const char *folder, bool resume, recip
     return status;
 }
 
-esp_status origin_read_recipe(const char *folder, recipe **out, esp_error *error) {
+esp_status provenance_read_recipe(const char *folder, recipe **out, esp_error *error) {
     char *path = path_join(folder, "recipe.yaml"), *from = begun_in(folder);
     esp_status status = recipe_load(out, path, NULL, 0, error);
     if (status == ESP_OK && from) mean_from(*out, from);
@@ -130,7 +131,7 @@ esp_status origin_read_recipe(const char *folder, recipe **out, esp_error *error
     return status;
 }
 
-esp_status origin_record_folder(store *s, esp_error *error) {
+esp_status provenance_record_folder(store *s, esp_error *error) {
     char *here = getcwd(NULL, 0);
     if (!here) return ESP_OK; /* the folder is gone: paths mean what they say */
     esp_status status = store_meta_set(s, "folder", here, error);
@@ -146,7 +147,7 @@ static void hash_text(XXH3_state_t *state, const char *text) {
     if (text) XXH3_64bits_update(state, text, (size_t)length);
 }
 
-uint64_t origin_problems_hash(const problem_set *set) {
+uint64_t provenance_problems_hash(const problem_set *set) {
     if (set->count == 0) return 0;
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
@@ -209,7 +210,7 @@ static esp_status hash_folder(XXH3_state_t *state, const char *path, esp_error *
     return status;
 }
 
-esp_status origin_model_hash(const char *path, uint64_t *out, esp_error *error) {
+esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *error) {
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
     esp_status status =
@@ -235,7 +236,7 @@ static esp_status check_one(store *run, const char *key, uint64_t hash, const ch
     return status;
 }
 
-esp_status origin_check_contents(const session *s, store *run, esp_error *error) {
+esp_status provenance_check_contents(const session *s, store *run, esp_error *error) {
     const recipe *r = s->recipe;
     const struct {
         const char *key, *what, *path;
@@ -246,9 +247,9 @@ esp_status origin_check_contents(const session *s, store *run, esp_error *error)
         {"contents.dev", "the problems set apart", r->data.dev[0] ? r->data.dev : r->data.train, &s->dev}};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (sets[i].set->count > 0)
-            ESP_TRY(check_one(run, sets[i].key, origin_problems_hash(sets[i].set), sets[i].what, sets[i].path,
-                              error));
+            ESP_TRY(check_one(run, sets[i].key, provenance_problems_hash(sets[i].set), sets[i].what,
+                              sets[i].path, error));
     uint64_t hash;
-    ESP_TRY(origin_model_hash(r->model.path, &hash, error));
+    ESP_TRY(provenance_model_hash(r->model.path, &hash, error));
     return check_one(run, "contents.model", hash, "the model's files", r->model.path, error);
 }

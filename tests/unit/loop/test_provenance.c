@@ -1,7 +1,7 @@
 /* Where a run came from: hashes see every byte that counts and nothing else; paths are those of the folder
  * that the run was begun in. */
 #include "base/file.h"
-#include "loop/origin.h"
+#include "loop/provenance.h"
 #include "support.h"
 
 #include <fcntl.h>
@@ -28,27 +28,27 @@ static void test_problems(void **state) {
     problem at[2] = {{.id = "a", .question = "q", .gold = "1", .rationale = "r"},
                      {.id = "b", .question = "q2", .gold = "2"}};
     problem_set set = {.at = at, .count = 2};
-    uint64_t first = origin_problems_hash(&set);
+    uint64_t first = provenance_problems_hash(&set);
     at[0].id = "other"; /* names hold the file's */
-    assert_true(origin_problems_hash(&set) == first);
+    assert_true(provenance_problems_hash(&set) == first);
     at[1].rationale = "";
-    assert_true(origin_problems_hash(&set) != first);
+    assert_true(provenance_problems_hash(&set) != first);
     at[1].rationale = NULL;
     at[0].question = "qq";
-    assert_true(origin_problems_hash(&set) != first);
+    assert_true(provenance_problems_hash(&set) != first);
     at[0].question = "q1", at[0].gold = ""; /* the same letters, otherwise parted */
-    assert_true(origin_problems_hash(&set) != first);
+    assert_true(provenance_problems_hash(&set) != first);
     at[0].question = "q", at[0].gold = "1";
-    assert_true(origin_problems_hash(&set) == first);
+    assert_true(provenance_problems_hash(&set) == first);
     set.count = 1;
-    assert_true(origin_problems_hash(&set) != first);
+    assert_true(provenance_problems_hash(&set) != first);
     set.count = 0;
-    assert_true(origin_problems_hash(&set) == 0);
+    assert_true(provenance_problems_hash(&set) == 0);
 }
 
 static uint64_t model_hash(const char *path) {
     uint64_t hash;
-    OK(origin_model_hash(path, &hash, &error));
+    OK(provenance_model_hash(path, &hash, &error));
     return hash;
 }
 
@@ -87,7 +87,7 @@ static void test_model(void **state) {
     mem_free(weights);
     weights = path_join(folder, "absent");
     uint64_t none;
-    assert_int_equal(origin_model_hash(weights, &none, &error), ESP_FAILED);
+    assert_int_equal(provenance_model_hash(weights, &none, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "absent"));
     mem_free(weights);
     OK(folder_remove(folder, &error));
@@ -115,17 +115,17 @@ static void test_paths(void **state) {
     char *yaml = path_join(run, "recipe.yaml");
     OK(recipe_write(r, yaml, &error));
 
-    OK(origin_recipe(r, run, true, &own, &error));
+    OK(provenance_recipe(r, run, true, &own, &error));
     assert_string_equal(own->data.train, there);
     assert_string_equal(own->data.dev, "generate:level=1,count=5");
     assert_string_equal(own->data.test, "/absolute/test.jsonl");
     assert_non_null(strstr(own->model.path, "/begun/no-such-model"));
     assert_string_equal(own->run.out, "runs/x");
     recipe_free(own);
-    OK(origin_read_recipe(run, &own, &error));
+    OK(provenance_read_recipe(run, &own, &error));
     assert_string_equal(own->data.train, there);
     recipe_free(own);
-    OK(origin_recipe(r, run, false, &own, &error)); /* a new run */
+    OK(provenance_recipe(r, run, false, &own, &error)); /* a new run */
     assert_string_equal(own->data.train, "train.jsonl");
     recipe_free(own);
 
@@ -135,7 +135,7 @@ static void test_paths(void **state) {
     memcpy(more, set, sizeof set);
     more[0].value = there;
     OK(recipe_load(&other, NULL, more, 5, &error));
-    OK(origin_recipe(other, run, true, &own, &error));
+    OK(provenance_recipe(other, run, true, &own, &error));
     assert_string_equal(own->data.train, there);
     recipe_free(own);
     recipe_free(other);
@@ -143,14 +143,14 @@ static void test_paths(void **state) {
     char *copy = path_join(folder, "copy.jsonl");
     more[0].value = copy;
     OK(recipe_load(&other, NULL, more, 5, &error));
-    assert_int_equal(origin_recipe(other, run, true, &own, &error), ESP_FAILED);
+    assert_int_equal(provenance_recipe(other, run, true, &own, &error), ESP_FAILED);
     assert_null(own);
     assert_non_null(strstr(error.message, "the recipe has changed: data.train"));
     recipe_free(other);
     more[0].value = "train.jsonl";
     more[5] = (recipe_override){"run.seed", "9", "test"};
     OK(recipe_load(&other, NULL, more, 6, &error));
-    assert_int_equal(origin_recipe(other, run, true, &own, &error), ESP_FAILED);
+    assert_int_equal(provenance_recipe(other, run, true, &own, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "run.seed"));
     recipe_free(other);
     recipe_free(r);
