@@ -4,12 +4,19 @@
 #include <math.h>
 #include <string.h>
 
+void example_list_add_pair(example_list *list, const example *pair, const objective_term *likelihood) {
+    MEM_LIST_PUSH(list, *pair);
+    if (!likelihood) return;
+    example chosen = {.path = {pair->path[0]}, .term = likelihood, .group = pair->group, .same_row = true};
+    MEM_LIST_PUSH(list, chosen);
+}
+
 /* ---- order ---- */
 
 struct batches {
     const example *examples;
     batches_options options;
-    int64_t rows, *row;    /* [rows + 1]: row r is examples[row[r]] to examples[row[r + 1] - 1] */
+    int64_t rows, *row;     /* [rows + 1]: row r is examples[row[r]] to examples[row[r + 1] - 1] */
     int64_t groups, *first; /* [groups + 1]: group g is rows first[g] to first[g + 1] - 1 */
     int64_t *order;         /* [rows]: of this epoch */
     int64_t epoch;          /* that `order` is of; -1: none */
@@ -153,8 +160,8 @@ esp_status examples_set_references(model *m, example *examples, int64_t n, int64
     for (int64_t i = 0; i < n; i++)
         if (lacks_reference(&examples[i])) MEM_LIST_PUSH(&unknown, examples[i]);
     double(*logp)[EXAMPLE_PATHS] = mem_alloc((size_t)(unknown.count + 1) * sizeof *logp);
-    esp_status status = score_paths(m, unknown.at, unknown.count, microbatch_tokens, logp, progress, context,
-                                    error);
+    esp_status status =
+        score_paths(m, unknown.at, unknown.count, microbatch_tokens, logp, progress, context, error);
     for (int64_t i = 0, at = 0; i < n && status == ESP_OK; i++) {
         if (!lacks_reference(&examples[i])) continue;
         for (int k = 0; k < examples[i].term->of->paths; k++) examples[i].path[k].reference = logp[at][k];

@@ -8,6 +8,8 @@
 #include "learn/trainer.h"
 
 typedef MEM_LIST(example) example_list;
+/* Adds a row: a pair and, where `likelihood` is not NULL, that term on the pair's chosen path. */
+void example_list_add_pair(example_list *list, const example *pair, const objective_term *likelihood);
 
 typedef struct {
     int64_t batch;     /* rows per update; the last update of an epoch may have fewer */
@@ -17,14 +19,14 @@ typedef struct {
 } batches_options;
 
 typedef struct batches batches;
-/* The examples are borrowed; batches set no member of theirs but the scale, in copies. n >= 1. */
+/* The examples are borrowed; batches set no member of theirs but the scale, in copies. */
 batches *batches_new(const example *examples, int64_t n, const batches_options *options);
 void batches_free(batches *b);
 int64_t batches_per_epoch(const batches *b); /* updates */
 
-/* The examples of an update (from 0; epochs follow each other) with their scales set: 1 over the number of the
- * batch's examples that have the same term, or of their first paths' tokens, as the term's mean says. Valid
- * until the next call. */
+/* The examples of an update (from 0; epochs follow each other) with their scales set: 1 over the number of
+ * the batch's examples that have the same term, or of their first paths' tokens, as the term's mean says.
+ * Valid until the next call. */
 const example *batches_take(batches *b, int64_t update, int64_t *n);
 /* Adds the gradient of an update's loss. With one term and a mean over tokens the report's loss is one
  * division of the sum. */

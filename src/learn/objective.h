@@ -28,27 +28,29 @@ typedef struct {
 
 struct example;
 
+typedef enum { MEAN_OVER_EXAMPLES, MEAN_OVER_TOKENS } objective_mean; /* tokens: of the first path's tail */
+
 typedef struct objective {
-    const char *name;      /* as learn.loss has it */
-    const char *about;     /* one line, with the source */
-    int paths;             /* of an example; a pair's are chosen, rejected */
-    bool needs_reference;  /* of every path */
-    option_table options;  /* over a struct of options_size bytes; keys as a recipe has them ("learn.beta") */
+    const char *name;     /* as learn.loss has it */
+    const char *about;    /* one line, with the source */
+    int paths;            /* of an example; a pair's are chosen, rejected */
+    bool needs_reference; /* of every path */
+    option_table options; /* over a struct of options_size bytes; "beta" is the recipe key learn.beta */
     size_t options_size;
     /* NULL-terminated names; `value` writes one number for each. */
     const char *const *metrics;
+    objective_mean mean; /* that learn.loss takes */
     /* The value, dvalue/dlogp of each path, and the metrics. */
     double (*value)(const void *options, const struct example *e, const path_score *scores, double *dlogp,
                     double *metrics);
 } objective;
 
-/* What the examples of one kind add to the loss: weight times the mean of the objective's values, taken over
- * the examples or over the tokens of their first paths. */
+/* What the examples of one kind add to the loss: weight times the mean of the objective's values. */
 typedef struct {
     const objective *of;
     const void *options; /* of options_size bytes */
     double weight;       /* >= 0; 0 leaves the term out of the loss, not out of the metrics */
-    enum { MEAN_OVER_EXAMPLES, MEAN_OVER_TOKENS } mean;
+    objective_mean mean;
 } objective_term;
 
 /* One thing to learn from. It adds scale * weight * value to the loss. */

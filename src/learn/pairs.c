@@ -279,7 +279,8 @@ static esp_status read_alpha(const reading *r, const json_t *row, double *out, e
         return error_fail(error, "give both or neither", "%s: field \"%s\" is missing beside \"%s\"",
                           r->where, isnan(chosen) ? "n_chosen" : "n_rejected",
                           isnan(chosen) ? "n_rejected" : "n_chosen");
-    if (isnan(alpha)) alpha = isnan(chosen) ? 0 : pairs_smoothing(chosen, rejected, r->options->smoothing_cap);
+    if (isnan(alpha))
+        alpha = isnan(chosen) ? 0 : pairs_smoothing(chosen, rejected, r->options->smoothing_cap);
     *out = alpha;
     return ESP_OK;
 }
@@ -339,10 +340,12 @@ static esp_status read_all(jsonl_reader *file, const pairs_read_options *options
         if (!json) return ESP_OK;
         reading r = {.options = options, .where = jsonl_where(file), .memory = out->memory};
         ESP_TRY(read_row(&r, json, &row, error));
-        if (options->max_length > 0 && length_of(&row) > options->max_length)
+        if (options->max_length > 0 && length_of(&row) > options->max_length) {
             out->too_long++;
-        else
-            row.group = rows->count, MEM_LIST_PUSH(rows, row);
+            continue;
+        }
+        row.group = rows->count;
+        MEM_LIST_PUSH(rows, row);
     }
 }
 
@@ -358,8 +361,8 @@ esp_status pairs_read(pairs_file *out, const char *path, const pairs_read_option
     out->at = rows.at;
     out->count = rows.count;
     if (status == ESP_OK && out->count == 0 && out->too_long > 0)
-        status = error_fail(error, "allow longer pairs", "%s: all %lld pairs are longer than %lld tokens", path,
-                            (long long)out->too_long, (long long)options->max_length);
+        status = error_fail(error, "allow longer pairs", "%s: all %lld pairs are longer than %lld tokens",
+                            path, (long long)out->too_long, (long long)options->max_length);
     else if (status == ESP_OK && out->count == 0)
         status = error_fail(error, form_hint, "%s: holds no pairs", path);
     if (status != ESP_OK) pairs_file_free(out);

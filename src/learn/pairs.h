@@ -28,7 +28,7 @@ esp_status pairs_write(store *s, int64_t iteration, pairs_format format, const t
                        const char *name, int64_t *written, esp_error *error);
 
 typedef struct {
-    example *at;      /* chosen, rejected; their ids are in `memory`; references are NAN where the file has none */
+    example *at; /* chosen, rejected; their ids are in `memory`; references are NAN where the file has none */
     int64_t count;
     int64_t too_long; /* left out */
     arena *memory;
@@ -41,8 +41,8 @@ typedef struct {
     bool append_end; /* rows of text: chosen and rejected get an end-of-sequence token where they have none,
                         as TRL does; for whole answers, not for steps */
     int32_t end;     /* that token */
-    int64_t context;    /* a longer path (prompt and longer step) is an error; 0: no limit */
-    int64_t max_length; /* a longer path is left out and counted; 0: no limit */
+    int64_t context; /* a longer path (prompt and longer step) is an error; 0: no limit */
+    int64_t max_length;         /* a longer path is left out and counted; 0: no limit */
     const objective_term *term; /* of every example */
 } pairs_read_options;
 

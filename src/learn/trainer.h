@@ -53,7 +53,8 @@ esp_status trainer_add(trainer *t, const example *examples, int64_t n, learn_rep
  * *grad_norm (may be NULL) is that before clipping. */
 esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *error);
 
-/* Called after each micro-batch with the number of examples done; another status than ESP_OK ends the work. */
+/* Called after each micro-batch with the number of examples done; another status than ESP_OK ends the work.
+ */
 typedef esp_status score_progress(void *context, int64_t done, esp_error *error);
 /* Log-probs under m of the examples' paths, sums over the tails, into logp[n][EXAMPLE_PATHS]: one tree pass
  * per micro-batch. progress may be NULL. */

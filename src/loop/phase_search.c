@@ -1,4 +1,5 @@
 /* Search: an iteration's problems in waves, each wave searched side by side and committed whole. */
+#include "learn/pairs.h"
 #include "loop/phases.h"
 
 #include <math.h>
@@ -178,8 +179,8 @@ static double path_logprob(const search *s, int32_t node) {
 static double instance_smoothing(const search *s, int32_t chosen, int32_t rejected) {
     const search_config *c = search_config_of(s);
     if (c->smoothing == SEARCH_SMOOTHING_VISITS)
-        return loss_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
-                              c->smoothing_cap);
+        return pairs_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
+                               c->smoothing_cap);
     int w = search_evidence_of(s, chosen), l = search_evidence_of(s, rejected);
     return fmin(search_order_doubt(w > 0, w<0, l> 0, l < 0), c->smoothing_cap);
 }

@@ -108,7 +108,7 @@ static const option options[] = {
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "what the judge is shown as an example answer; nothing gold is shown at evaluation"},
 
     {ENUM(learn, preset, recipe_preset, PRESETS), .flag = "--learn-preset", .initial = "default", .help = "values for all other learn keys that are not given; default: nll 1 on right_chains, weight 0.1, average 0.95, batch 16, epochs 4, else what is in brackets"},
-    {ENUM(learn, loss, recipe_loss, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
+    {ENUM(learn, loss, int, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
     {FLOAT(learn, beta), .flag = "--beta", .initial = "0.1", .low = 0, .high = 1000, .marks = OPTION_ABOVE_LOW, .help = "strength of the pull to the reference (METHOD 5.1)"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "pairs an update"},

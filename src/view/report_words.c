@@ -1,6 +1,7 @@
 /* What happened, in plain sentences made of numbers: the summary, and the watch list of METHOD.md 5.5. A
  * sentence of the watch list is there only where the run has the numbers for it; it warns only where they say
  * so. */
+#include "recipe/recipe_parts.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -329,7 +330,7 @@ static void watch_pairs(const report_run *r, document *d) {
         bool searching = r->position.phase == STORE_PHASE_SEARCH && it->iteration >= r->position.iteration;
         if (it->trees > 0 && !searching) last = it;
     }
-    if (!last || (r->recipe && r->recipe->learn.loss == RECIPE_RFT)) return;
+    if (!last || (r->recipe && recipe_objective(r->recipe)->paths < 2)) return;
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
     double solved = (double)last->trees_right / (double)last->trees;
     bool few = last->pairs < batch, used_up = few && solved >= 0.9;

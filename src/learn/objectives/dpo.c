@@ -17,8 +17,13 @@ static double dpo_value(const void *options, const example *e, const path_score 
 }
 
 static const option dpo_table[] = {
-    {.key = "learn.beta", .type = OPTION_FLOAT, .initial = "0.1", .low = 0, .high = 1000,
-     .marks = OPTION_ABOVE_LOW, .offset = offsetof(dpo_options, beta),
+    {.key = "beta",
+     .type = OPTION_FLOAT,
+     .initial = "0.1",
+     .low = 0,
+     .high = 1000,
+     .marks = OPTION_ABOVE_LOW,
+     .offset = offsetof(dpo_options, beta),
      .help = "strength of the pull to the reference (docs/method.md 5.1)"},
 };
 

@@ -1,7 +1,7 @@
 /* DPO-positive: DPO on h - beta penalty max(0, log pi_ref(w) - log pi(w)), which holds the log-prob of the
  * chosen step up. Pal et al., "Smaug: Fixing Failure Modes of Preference Optimisation with DPO-Positive",
- * arXiv 2402.13228, eq. 3 (their lambda is 50). At the kink, where both log-probs are equal, the derivative is
- * that without the penalty. The margin that is reported is h, without the penalty. */
+ * arXiv 2402.13228, eq. 3 (their lambda is 50). At the kink, where both log-probs are equal, the derivative
+ * is that without the penalty. The margin that is reported is h, without the penalty. */
 #include "learn/objectives/pair.h"
 
 typedef struct {
@@ -23,10 +23,19 @@ static double dpop_value(const void *options, const example *e, const path_score
 }
 
 static const option dpop_table[] = {
-    {.key = "learn.beta", .type = OPTION_FLOAT, .initial = "0.1", .low = 0, .high = 1000,
-     .marks = OPTION_ABOVE_LOW, .offset = offsetof(dpop_options, beta),
+    {.key = "beta",
+     .type = OPTION_FLOAT,
+     .initial = "0.1",
+     .low = 0,
+     .high = 1000,
+     .marks = OPTION_ABOVE_LOW,
+     .offset = offsetof(dpop_options, beta),
      .help = "strength of the pull to the reference (docs/method.md 5.1)"},
-    {.key = "learn.penalty", .type = OPTION_FLOAT, .initial = "50", .low = 0, .high = 1e6,
+    {.key = "penalty",
+     .type = OPTION_FLOAT,
+     .initial = "50",
+     .low = 0,
+     .high = 1e6,
      .offset = offsetof(dpop_options, penalty),
      .help = "weight on a chosen step that falls below the reference"},
 };

@@ -21,5 +21,6 @@ const objective objective_nll = {
     .paths = 1,
     .options_size = sizeof(nll_options),
     .metrics = no_metrics,
+    .mean = MEAN_OVER_TOKENS,
     .value = nll_value,
 };

@@ -31,8 +31,8 @@ double log_ratio_difference(const path_score *s) {
 }
 
 const char *const pair_metric_names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", NULL};
-const char *const reference_metric_names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl",
-                                              NULL};
+const char *const reference_metric_names[] = {"margin",        "accuracy", "logp_chosen",
+                                              "logp_rejected", "kl",       NULL};
 
 void pair_metrics(const path_score *s, double margin, double *metrics) {
     metrics[0] = margin;
@@ -43,6 +43,5 @@ void pair_metrics(const path_score *s, double margin, double *metrics) {
 
 void reference_metrics(const path_score *s, double margin, double *metrics) {
     pair_metrics(s, margin, metrics);
-    metrics[4] =
-        (s[CHOSEN].reference - s[CHOSEN].logp + s[REJECTED].reference - s[REJECTED].logp) / 2;
+    metrics[4] = (s[CHOSEN].reference - s[CHOSEN].logp + s[REJECTED].reference - s[REJECTED].logp) / 2;
 }

@@ -197,8 +197,14 @@ static void presets_are_those_of_the_search(void **state) {
                       NULL, 0);
     assert_true(recipe_search_config(r).gold_injection && !recipe_search_config(r).judge);
     assert_false(recipe_inference_config(r).gold_injection);
-    assert_int_equal(recipe_loss_options(r).kind, LOSS_DPO_POSITIVE);
-    assert_true(recipe_loss_options(r).lambda == 5);
+    recipe_terms terms;
+    recipe_terms_read(r, true, &terms);
+    assert_string_equal(terms.loss.of->name, "dpop");
+    text_buffer penalty = {0};
+    option_get(option_by_key(terms.loss.of->options, "penalty"), terms.options, &penalty);
+    assert_string_equal(penalty.at, "5");
+    text_free(&penalty);
+    recipe_terms_free(&terms);
     schedule rates = recipe_learn_schedule(r, 50);
     assert_int_equal(rates.kind, SCHEDULE_LINEAR);
     assert_int_equal(rates.warmup_steps, 5);

@@ -1,4 +1,4 @@
-#include "learn/updates.h"
+#include "learn/update_loop.h"
 
 #include "base/clock.h"
 
