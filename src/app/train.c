@@ -41,12 +41,12 @@ static const option train_options[] = {
     {.flag = "--shuffle",
      .type = OPTION_BOOL,
      .offset = offsetof(train_flags, shuffle),
-     .help = "rows in a seeded order, another each epoch; otherwise as they stand in the file"},
+     .help = "rows in a seeded order, another each epoch; otherwise as in the file"},
     {.flag = "--eos",
      .type = OPTION_BOOL,
      .initial = "true",
      .offset = offsetof(train_flags, eos),
-     .help = "the end-of-sequence token behind chosen and rejected texts"},
+     .help = "the end-of-sequence token after chosen and rejected texts"},
     {.flag = "--smoothing-cap", .key = "search.smoothing_cap"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -252,8 +252,9 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     return stop_check(error);
 }
 
-/* Without a recipe this is plain DPO (METHOD.md 5.2), the table's initial values: what the default preset
- * puts in their place comes from trees, which a file of pairs has not. Flags and --set stand above. */
+/* Without a recipe this is plain DPO (docs/method.md 5.2), the table's initial values: what the default
+ * preset puts in their place comes from trees, which a file of pairs has not. Flags and --set override them.
+ */
 static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_error *error) {
     MEM_LIST(recipe_override) all = {0};
     const recipe_preset_value *preset = recipe_learn_preset(RECIPE_DEFAULT);
@@ -294,22 +295,23 @@ static esp_status train_run(const cli_arguments *arguments, void *own, esp_error
 }
 
 const app_verb verb_train = {
-    .cli = {.name = "train",
-            .summary = "DPO on preferences from a file",
-            .positionals = "[RECIPE.yaml]",
-            .most = 1,
-            .options = {train_options, sizeof train_options / sizeof *train_options},
-            .recipe_groups = "learn model",
-            .about =
-                "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
-                "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
-                "(else\n"
-                "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
-                "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
-                "JSON\n"
-                "line an update. --steps N takes N updates, going round the rows as often as needed; without "
-                "it\n"
-                "there are --set learn.epochs passes."},
+    .cli =
+        {.name = "train",
+         .summary = "DPO on preferences from a file",
+         .positionals = "[RECIPE.yaml]",
+         .most = 1,
+         .options = {train_options, sizeof train_options / sizeof *train_options},
+         .recipe_groups = "learn model",
+         .about =
+             "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
+             "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
+             "(else\n"
+             "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
+             "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
+             "JSON\n"
+             "line per update. --steps N takes N updates, going round the rows as often as needed; without "
+             "it\n"
+             "there are --set learn.epochs passes."},
     .own_size = sizeof(train_flags),
     .run = train_run,
 };

@@ -176,7 +176,7 @@ static esp_status encode(const reading *r, const char *key, const char *text, si
     return ESP_OK;
 }
 
-/* The ids of `text` as it goes on behind the prompt: those behind the prompt's own in the ids of both
+/* The ids of `text` as it continues the prompt: those after the prompt's own in the ids of both
  * together, or its own where a token would span the two. */
 static esp_status encode_completion(const reading *r, const char *key, const json_t *prompt,
                                     const token_list *before, const json_t *text, token_list *out,
@@ -186,10 +186,10 @@ static esp_status encode_completion(const reading *r, const char *key, const jso
     text_append(&both, json_string_value(prompt), json_string_length(prompt));
     text_append(&both, json_string_value(text), json_string_length(text));
     esp_status status = encode(r, key, both.at ? both.at : "", both.length, &ids, error);
-    bool behind =
+    bool continues =
         ids.count >= before->count &&
         (before->count == 0 || memcmp(ids.at, before->at, (size_t)before->count * sizeof *ids.at) == 0);
-    if (status == ESP_OK && behind)
+    if (status == ESP_OK && continues)
         for (int64_t i = before->count; i < ids.count; i++) MEM_LIST_PUSH(out, ids.at[i]);
     else if (status == ESP_OK)
         status = encode(r, key, json_string_value(text), json_string_length(text), out, error);

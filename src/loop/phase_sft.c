@@ -55,7 +55,8 @@ static esp_status add_corrupted_rows(const session *s, const lm_policy *p, int64
     return ESP_OK;
 }
 
-/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those behind.
+/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those after
+ * them.
  */
 static esp_status own_problems(const session *s, int64_t rationales, int64_t *first, int64_t *count,
                                esp_error *error) {

@@ -98,7 +98,7 @@ static void order(void **state) {
     batches_free(b);
 }
 
-/* One over the examples of a term, or over their tokens, of the batch at hand. */
+/* One over the examples of a term, or over their tokens, of the given batch. */
 static void scales(void **state) {
     (void)state;
     fixture f;
