@@ -14,7 +14,8 @@ ESPALIER_SOURCE_DIR=${ESPALIER_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/
 ESPALIER_BUILD_DIR=${ESPALIER_BUILD_DIR:-$ESPALIER_SOURCE_DIR/build}
 ESPALIER=${ESPALIER:-$ESPALIER_BUILD_DIR/espalier}
 ESPALIER_SANITIZE=${ESPALIER_SANITIZE:-OFF}
-SHARED=${ESPALIER_SHARED:-$ESPALIER_SOURCE_DIR/../shared}
+TEST_DATA=$ESPALIER_SOURCE_DIR/tests/data
+TINY=$TEST_DATA/models/tinystories-656k
 SMOLLM2=${ESPALIER_SMOLLM2:-$ESPALIER_SOURCE_DIR/models/smollm2-135m-instruct.gguf}
 TRANSFORMERS_PYTHON=${ESPALIER_TRANSFORMERS_PYTHON:-$ESPALIER_SOURCE_DIR/build/transformers/bin/python3}
 TEST_NAME=$(basename "$0" .sh)
@@ -44,13 +45,7 @@ skip() {
     exit 77
 }
 
-# Each sets no more than it says, or skips.
-need_shared() { # PATH...: files or folders in the outside data, named from its root
-    local path
-    for path in "$@"; do
-        [ -r "$SHARED/$path" ] || skip "needs $SHARED/$path"
-    done
-}
+# Each checks for one thing that the test needs. What is not part of this repository may be absent: then the test skips.
 need_program() { [ -x "$ESPALIER" ] || fail "there is no program at $ESPALIER; run make"; }
 need_smollm2() { [ -r "$SMOLLM2" ] || skip "needs the model at $SMOLLM2; run tools/get-smollm2"; }
 need_transformers() {

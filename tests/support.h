@@ -1,5 +1,4 @@
-/* What tests share: the check of a call, where the outside data lies, and how a test that lacks it says so.
- */
+/* What tests share: the check of a call, where their data is, and how a test without SmolLM2 says so. */
 #ifndef ESPALIER_TESTS_SUPPORT_H
 #define ESPALIER_TESTS_SUPPORT_H
 
@@ -20,23 +19,17 @@
         if ((call) != ESP_OK) fail_msg("%s: %s (%s)", #call, error.message, error.hint);                     \
     } while (0)
 
-/* Folder of goldens and data sets that are not part of the project: $ESPALIER_SHARED, else ../shared. */
-static inline const char *shared_folder(void) {
-    const char *named = getenv("ESPALIER_SHARED");
-    return named && *named ? named : ESPALIER_SOURCE_DIR "/../shared";
-}
+/* Folder of models, tokenizers and expected numbers; each has a SOURCE.md. */
+#define TEST_DATA ESPALIER_SOURCE_DIR "/tests/data"
 
-/* Path of a file in it, in a buffer that the next call overwrites. Skips the running test, by name and
- * loudly, where the file is absent; in CI (environment CI) that is a failure. */
-#define SHARED_PATH(relative) shared_path_(relative, __func__)
-static inline const char *shared_path_(const char *relative, const char *test) {
-    static char path[8][4096];
-    static int turn;
-    char *p = path[turn = (turn + 1) % 8];
-    snprintf(p, sizeof path[0], "%s/%s", shared_folder(), relative);
-    if (access(p, R_OK) == 0) return p;
-    fprintf(stderr, "SKIPPED: %s needs %s\n", test, p);
-    if (getenv("CI")) fail_msg("%s is absent in CI", p);
+/* SmolLM2-135M-Instruct: $ESPALIER_SMOLLM2, else what tools/get-smollm2 wrote. Skips the running test, by
+ * name, where it is absent; in CI (environment CI) that is a failure. */
+static inline const char *smollm2_path(void) {
+    const char *named = getenv("ESPALIER_SMOLLM2");
+    const char *path = named && *named ? named : ESPALIER_SOURCE_DIR "/models/smollm2-135m-instruct.gguf";
+    if (access(path, R_OK) == 0) return path;
+    fprintf(stderr, "SKIPPED: needs %s (tools/get-smollm2)\n", path);
+    if (getenv("CI")) fail_msg("%s is absent in CI", path);
     skip();
     return NULL;
 }

@@ -3,8 +3,8 @@
 #include "base/random.h"
 #include "learn/objective.h"
 #include "model/model.h"
+#include "prompt/prompt.h"
 #include "task/task.h"
-#include "text/chat.h"
 
 #include <string.h>
 
@@ -160,16 +160,11 @@ static esp_status choose_chat(generation *g, esp_error *error) {
 
 static esp_status encode_prompt(generation *g, const char *prompt, esp_error *error) {
     ESP_TRY(choose_chat(g, error));
-    ESP_TRY(chat_encode(g->chat, g->model->tokenizer, g->options.chat ? g->options.system : NULL, prompt,
-                        &g->prompt, error));
-    int64_t context = model_context(g->model->model);
-    if (g->prompt.count == 0) /* a model needs one token to go on from */
-        return error_fail(error, "give at least one word", "the prompt is empty");
-    if (g->prompt.count >= context)
-        return error_fail(error, "shorten the prompt, or open the model with more context",
-                          "the prompt has %lld tokens, which leaves no room in the context of %lld",
-                          (long long)g->prompt.count, (long long)context);
-    g->room = context - g->prompt.count;
+    const model *m = g->model->model;
+    prompt_form form = {.chat = g->chat, .system = g->options.chat ? g->options.system : NULL, .bos = true};
+    ESP_TRY(prompt_of_text(g->model->tokenizer, &form, prompt, strlen(prompt), &g->prompt, error));
+    ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
+                         &g->room, error));
     if (g->room > g->options.max_tokens) g->room = g->options.max_tokens;
     return ESP_OK;
 }

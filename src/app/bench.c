@@ -1,10 +1,11 @@
-/* espalier bench: own speeds as one JSON document, beside the machine's own limit measured in the same run.
- * Each part runs in a process of its own, so that its peak memory is its own. */
+/* espalier bench: the program's speeds as one JSON document, with the machine's limit measured in the same
+ * run. Each part runs in a separate process, so that its peak memory can be measured. */
 #include "app/bench_measure.h"
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/progress.h"
 #include "app/verbs.h"
+#include "model/arch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +24,7 @@ typedef struct {
 
 #define PART_NAMES "limit, load, prefill, decode, judge, search, plain, sft, dpo, arith"
 
-/* As POLICY_FLAGS, but the model may be left out. */
+/* The same as POLICY_FLAGS, but the model is optional. */
 static const option bench_options[] = {
     {.flag = "--model",
      .type = OPTION_PATH,
@@ -43,14 +44,14 @@ static const option bench_options[] = {
      .low = 1,
      .high = 4096,
      .offset = offsetof(bench_flags, problems),
-     .help = "trees side by side in the search"},
+     .help = "trees searched at the same time"},
     {.flag = "--plain-seconds",
      .type = OPTION_FLOAT,
      .initial = "60",
      .low = 0,
      .high = 1e6,
      .offset = offsetof(bench_flags, plain_seconds),
-     .help = "how long the same problems are searched the plain way, two of them at least"},
+     .help = "seconds to search the same problems without sharing; at least two are searched"},
     {.flag = "--pairs",
      .type = OPTION_PATH,
      .offset = offsetof(bench_flags, pairs),
@@ -59,11 +60,12 @@ static const option bench_options[] = {
      .type = OPTION_BOOL,
      .initial = "false",
      .offset = offsetof(bench_flags, policy.recompute),
-     .help = "SFT and DPO steps compute a layer's activations again in backward instead of keeping them"},
+     .help =
+         "SFT and DPO steps recompute a layer's activations in the backward pass instead of keeping them"},
     {.flag = "--only",
      .type = OPTION_STRING,
      .offset = offsetof(bench_flags, only),
-     .help = "parts to measure, commas between them: " PART_NAMES},
+     .help = "parts to measure, separated by commas: " PART_NAMES},
 };
 
 /* ---- The parts ---- */
@@ -71,7 +73,7 @@ static const option bench_options[] = {
 enum { NEEDS_MODEL = 1, NEEDS_TOKENIZER = 2, NEEDS_LIMIT = 4, NEEDS_MASTERS = 8 };
 
 typedef struct {
-    const char *name, *key; /* as --only and as the document have it */
+    const char *name, *key; /* in --only and in the document */
     bench_measure *measure;
     unsigned needs;
 } bench_part;
@@ -90,7 +92,7 @@ static const bench_part parts[] = {
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 
-/* Whether the list has the name; an empty list has all. */
+/* Whether the list contains the name; an empty list contains all. */
 static bool is_wanted(const char *list, const char *name) {
     size_t n = strlen(name);
     if (!list[0]) return true;
@@ -119,7 +121,7 @@ static esp_status check_names(const char *list, esp_error *error) {
 
 /* SmolLM2-135M (HuggingFaceTB/SmolLM2-135M, config.json). */
 static model_config smollm2_shape(void) {
-    return (model_config){.architecture = "LlamaForCausalLM",
+    return (model_config){.arch = &arch_llama,
                           .vocab = 49152,
                           .width = 576,
                           .feed_forward = 1536,
@@ -144,7 +146,7 @@ esp_status bench_open_model(const bench_place *b, bool trainable, model **out, e
     return model_create(out, &b->config, &options, 1, error);
 }
 
-/* ---- A part, in a process of its own ---- */
+/* ---- A part, in a separate process ---- */
 
 static esp_status measure_limit(const bench_place *b, bench_limit *out, esp_error *error) {
     return bench_limit_measure(&b->config, b->type, b->compute->threads, BENCH_LIMIT_ROWS, b->repeats, out,
@@ -201,7 +203,7 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
     return answer;
 }
 
-/* Starts the part's process; *from is where its answer comes from. */
+/* Starts the part's process; *from is the pipe that its answer is read from. */
 static esp_status start_part(const bench_flags *flags, const bench_part *part, pid_t *child, int *from,
                              esp_error *error) {
     int ends[2];
@@ -214,7 +216,7 @@ static esp_status start_part(const bench_flags *flags, const bench_part *part, p
         return error_fail(error, NULL, "a process for the bench's %s: %s", part->name, strerror(why));
     }
     if (*child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing goes on measuring for nobody */
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it must not outlive its parent */
         close(ends[0]);
         json_t *answer = measure_part(flags, part);
         int failed = json_dumpfd(answer, ends[1], JSON_COMPACT);
@@ -226,7 +228,7 @@ static esp_status start_part(const bench_flags *flags, const bench_part *part, p
     return ESP_OK;
 }
 
-/* *answer as measure_part has it, with "peak_gigabytes". */
+/* *answer: what measure_part returned, with "peak_gigabytes". */
 static esp_status run_part(const bench_flags *flags, const bench_part *part, json_t **answer,
                            esp_error *error) {
     pid_t child = -1;
@@ -265,7 +267,7 @@ static void keep_best(json_t *best, const json_t *limit) {
     }
 }
 
-/* The rate that a part's figures are held against, of the limits measured somewhere. */
+/* The limit that a part's figures are compared with, out of `limits`. */
 static double limit_for(const json_t *figures, const char *key, const json_t *limits) {
     const json_t *read = json_object_get(figures, "share_read");
     double rate = json_number_value(json_object_get(limits, key));
@@ -274,8 +276,8 @@ static double limit_for(const json_t *figures, const char *key, const json_t *li
     return bench_limit_mixed(layers, rate, json_number_value(read));
 }
 
-/* Holds a part's figures (an object, or an array of them) against the best limit of the run, in place of that
- * of its own process. */
+/* Compares a part's figures (an object, or an array of objects) with the best limit of the run instead of
+ * that of its process. */
 static void use_best(json_t *figures, const json_t *own, const json_t *best) {
     json_t *row;
     size_t i;
@@ -289,8 +291,8 @@ static void use_best(json_t *figures, const json_t *own, const json_t *best) {
     bench_put(figures, "share_of_limit", share / times);
 }
 
-/* The machine's limit is the best that was seen of it anywhere in the run: before and after each part, since
- * the parts' own laps are the best of several moments too. */
+/* The machine's limit is the best that was measured in the run, before and after each part: the laps are the
+ * best of several too. */
 static void compare_with_limit(json_t *document) {
     json_t *best = json_object();
     const json_t *each = json_object_get(document, "parts");
@@ -306,8 +308,9 @@ static void compare_with_limit(json_t *document) {
     json_object_set_new(document, "limit", best);
 }
 
-/* The plain way beside the search: how many trees came out equal, and how many times as long it takes. Where
- * it was stopped early, or sampled other trees, its time is taken in proportion to the tokens sampled. */
+/* Compares the search without sharing with the normal one: how many trees are equal, and how many times
+ * longer it takes. If it was stopped early, or sampled other trees, its time is scaled by the tokens sampled.
+ */
 static void compare_with_plain(json_t *document) {
     const json_t *search = json_object_get(document, "search");
     json_t *plain = json_object_get(document, "plain");
@@ -372,16 +375,14 @@ static esp_status bench_run(const cli_arguments *arguments, void *own, esp_error
 }
 
 const app_verb verb_bench = {
-    .cli =
-        {.name = "bench",
-         .summary = "own speeds as JSON, beside the machine's limit",
-         .options = {bench_options, sizeof bench_options / sizeof *bench_options},
-         .about =
-             "Loading, prefill, decoding, judging, search, the same search done the plain way, SFT and DPO "
-             "steps,\n"
-             "the search's arithmetic without a model, the peak memory of each by itself, and the rate of "
-             "oneDNN's\n"
-             "products at the model's shapes in the same run (docs/speed.md). One JSON document."},
+    .cli = {.name = "bench",
+            .summary = "the program's speeds as JSON, compared with the machine's limit",
+            .options = {bench_options, sizeof bench_options / sizeof *bench_options},
+            .about = "Loading, prefill, decoding, judging, search, the same search without sharing, SFT and "
+                     "DPO steps,\n"
+                     "the search's arithmetic without a model, the peak memory of each part, and the rate of "
+                     "oneDNN's\n"
+                     "products at the model's shapes in the same run (docs/speed.md). One JSON document."},
     .own_size = sizeof(bench_flags),
     .run = bench_run,
 };

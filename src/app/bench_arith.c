@@ -1,13 +1,13 @@
-/* The search's arithmetic alone: `espalier bench`'s figures without a model. A made-up policy answers at
- * once; its time is in the figures, as is that of making the tree. */
+/* `espalier bench`: the search's arithmetic without a model. A made-up policy answers at once. Its time is
+ * part of the figures, and so is the time to make the tree. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "search/search.h"
 
 enum { BREADTH = 4, TOKENS = 8, LEAST_DEPTH = 8 };
 
-/* Four steps of eight tokens; from some depth on, so that the tree gets its size, one in sixteen chains ends.
- */
+/* Answers with four steps of eight tokens. One chain in sixteen ends, but none above LEAST_DEPTH, so that the
+ * tree reaches its size. */
 static esp_status answer(search *s, const search_request *q, esp_error *error) {
     static const int32_t ids[TOKENS] = {1, 2, 3, 4, 5, 6, 7, 8};
     static const float logprobs[TOKENS] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -41,8 +41,7 @@ static esp_status grow(int32_t nodes, grown *out, double *took, esp_error *error
     config.breadth_root = config.breadth = BREADTH;
     config.root_probe = 0;
     config.horizon = config.max_steps = 16;
-    config.c_puct = 50; /* explores, so that the tree fills up rather than one right chain be visited over and
-                           over */
+    config.c_puct = 50; /* large, so that the search explores instead of visiting one correct chain again */
     config.simulations = nodes / 16 + 1;
     config.max_nodes = nodes;
     double began = clock_seconds();
@@ -58,7 +57,7 @@ static esp_status grow(int32_t nodes, grown *out, double *took, esp_error *error
     return status;
 }
 
-/* A small tree is grown again and again for this long. */
+/* A small tree is grown repeatedly for at least this long. */
 static const double LEAST_SECONDS = 0.1;
 
 esp_status bench_arithmetic(bench_place *b, json_t **out, esp_error *error) {

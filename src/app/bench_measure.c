@@ -75,7 +75,7 @@ json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds,
         inside_cores += t.core_seconds[g];
         bench_put(out, names[g], t.core_seconds[g] / all);
     }
-    if (model_threads(b->model) > 1) { /* workers side by side, which sleep when they are done */
+    if (model_threads(b->model) > 1) { /* replicas run side by side and sleep when they are done */
         idle = all > cpu_seconds ? all - cpu_seconds : 0;
         outside = all - idle - inside_cores - tree;
     } else {
@@ -95,7 +95,7 @@ json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds,
 
 /* ---- Made-up text ---- */
 
-/* Ids that are no control tokens in any vocabulary of some size: content does not change the speed. */
+/* Ids that are not control tokens in any large vocabulary. The content does not change the speed. */
 static int32_t made_up(uint64_t key, int64_t i, int64_t vocab) {
     uint64_t low = vocab > 1024 ? 512 : 0;
     return (int32_t)(low + rng_below(rng_key(key), (uint64_t)i, (uint64_t)vocab - low));
@@ -143,7 +143,7 @@ static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repe
         small_numbers(b, s->out * s->in, type);
         status = gemm_matrix_set(g, matrix, b, 1, s->in, error); /* stored [out, in] */
     }
-    double start = clock_seconds(); /* a product of microseconds is repeated for a while */
+    double start = clock_seconds(); /* a product that takes microseconds is repeated for a while */
     for (int i = 0; (i < 4 * repeats + 1 || clock_seconds() - start < LEAST_SECONDS) && status == ESP_OK;
          i++) {
         double began = clock_seconds();
@@ -166,7 +166,7 @@ esp_status bench_limit_measure(const model_config *config, dtype type, int threa
                            {"gate_up", 2 * config->feed_forward, D},
                            {"down", D, config->feed_forward},
                            {"head", config->vocab, D}};
-    enum { LAYER = 4 }; /* shapes of a layer; the head comes once */
+    enum { LAYER = 4 }; /* shapes of a layer; the head is counted once */
     gemm *g;
     *out = (bench_limit){0};
     ESP_TRY(gemm_new(&g, type, threads, error));
@@ -213,7 +213,7 @@ double bench_limit_mixed(double tokens, double tokens_with_head, double read) {
     return 1 / ((1 - read) / tokens + read / tokens_with_head);
 }
 
-static void hold_against(json_t *object, bench_limit_kind kind, double limit, double tokens_per_second) {
+static void put_share(json_t *object, bench_limit_kind kind, double limit, double tokens_per_second) {
     json_object_set_new(object, "limit_is", json_string(bench_limit_key(kind)));
     bench_put(object, "limit_tokens_per_second", limit);
     bench_put(object, "share_of_limit", tokens_per_second / limit);
@@ -223,13 +223,13 @@ void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind
     double limit = b->limit.tokens;
     if (kind == BENCH_HEAD) limit = b->limit.tokens_with_head;
     if (kind == BENCH_STEP) limit = b->limit.flops / (6 * (double)model_parameter_count(b->model));
-    hold_against(object, kind, limit, tokens_per_second);
+    put_share(object, kind, limit, tokens_per_second);
 }
 
 void bench_put_mixed_limit(const bench_place *b, json_t *object, double read, double tokens_per_second) {
     bench_put(object, "share_read", read);
-    hold_against(object, BENCH_HEAD, bench_limit_mixed(b->limit.tokens, b->limit.tokens_with_head, read),
-                 tokens_per_second);
+    put_share(object, BENCH_HEAD, bench_limit_mixed(b->limit.tokens, b->limit.tokens_with_head, read),
+              tokens_per_second);
 }
 
 esp_status bench_gemm_limit(bench_place *b, json_t **out, esp_error *error) {
@@ -268,7 +268,7 @@ esp_status bench_load(bench_place *b, json_t **out, esp_error *error) {
 
 /* ---- Sampling ---- */
 
-/* tokens a second beside the limit's, and where the time of a lap of `wall` seconds went. */
+/* Tokens per second compared with the limit, and where the time of a lap of `wall` seconds went. */
 static void put_tokens(const bench_place *b, json_t *object, double tokens, const bench_laps *laps,
                        bench_limit_kind kind, double wall) {
     bench_put_rate(object, "tokens_per_second", tokens, laps);
@@ -276,7 +276,7 @@ static void put_tokens(const bench_place *b, json_t *object, double tokens, cons
     json_object_set_new(object, "time", bench_time_shares(b, wall, wall, -1));
 }
 
-/* Makes runs of their own for n sequences behind prompts of their own. */
+/* Makes one run per sequence and feeds each its own prompt. */
 static esp_status feed_prompts(model *m, kv_cache *kv, int32_t *runs, int64_t n, int64_t tokens,
                                esp_error *error) {
     int64_t vocab = model_configuration(m)->vocab;
@@ -301,7 +301,8 @@ esp_status bench_prefill(bench_place *b, json_t **out, esp_error *error) {
     double took = 0;
     fill(ids, tokens, 1, model_configuration(m)->vocab);
     esp_status status = kv_new(&kv, m, tokens + KV_PAGE_TOKENS, error);
-    for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) { /* warm-up, laps, one with the clock on */
+    for (int i = 0; i < b->repeats + 2 && status == ESP_OK;
+         i++) { /* a warm-up, the laps, and one lap with the clock on */
         int32_t run = kv_run_new(kv, -1);
         kv_feed feed = {.run = run, .tokens = ids, .n = tokens};
         kv_read read = {.at = tokens - 1, .kind = READ_GREEDY};
@@ -322,7 +323,7 @@ esp_status bench_prefill(bench_place *b, json_t **out, esp_error *error) {
     return status;
 }
 
-/* One token more for every sequence; the token behind it is sampled into `next`. */
+/* Feeds one token per sequence and samples the following token into `next`. */
 static esp_status decode_step(model *m, kv_cache *kv, const int32_t *runs, int32_t *next, kv_feed *feeds,
                               kv_read *reads, int64_t n, int64_t step, esp_error *error) {
     for (int64_t i = 0; i < n; i++) {
@@ -370,15 +371,15 @@ static esp_status decode_laps(bench_place *b, int64_t sequences, int64_t steps, 
     return status;
 }
 
-/* Sequences side by side, each behind a prompt of its own, sampled at temperature 1. */
+/* Sequences side by side, each with its own prompt, sampled at temperature 1. */
 esp_status bench_decode(bench_place *b, json_t **out, esp_error *error) {
     static const int64_t widths[] = {1, 8, 32, 64};
     int64_t steps = model_context(b->model) - DECODE_PROMPT;
     if (steps > DECODE_STEPS) steps = DECODE_STEPS;
     if (steps < 1)
         return error_fail(error, "leave the part out (--only), or raise --context",
-                          "decoding is measured behind %d tokens, and the context has %lld", DECODE_PROMPT,
-                          (long long)model_context(b->model));
+                          "decoding is measured after a prompt of %d tokens, but the context is %lld",
+                          DECODE_PROMPT, (long long)model_context(b->model));
     *out = json_array();
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         bench_limit own;
@@ -405,7 +406,7 @@ enum {
     JUDGE_SUFFIX = 15, /* gsm8k's in SmolLM2's template */
 };
 
-/* One batch of steps, each with the suffix, behind the shared prefix; both verdicts are read. */
+/* One batch of steps after a shared prefix, each followed by the suffix; both verdicts are read. */
 static esp_status judge_lap(bench_place *b, kv_cache *kv, int32_t root, const int32_t *ids, double *took,
                             esp_error *error) {
     enum { N = JUDGE_STEP + JUDGE_SUFFIX };

@@ -1,5 +1,5 @@
-/* Whole searches of `espalier bench`: all trees side by side, and the plain way, one after another with
- * nothing shared. Both search the same problems with the same random numbers. */
+/* Whole searches of `espalier bench`: all trees at the same time, and one after another with nothing shared.
+ * Both search the same problems with the same random numbers. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "policy/lm.h"
@@ -11,8 +11,8 @@
 
 /* ---- Problems ---- */
 
-static const char *say(arena *memory, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *say(arena *memory, const char *format, ...) {
+static const char *format_text(arena *memory, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const char *format_text(arena *memory, const char *format, ...) {
     char text[512];
     va_list arguments;
     va_start(arguments, format);
@@ -21,66 +21,69 @@ static const char *say(arena *memory, const char *format, ...) {
     return arena_strdup(memory, text);
 }
 
-/* Four kinds of grade-school problem, made up for the bench; the numbers differ from one problem to the next.
- */
+/* Four kinds of grade-school problem, made up for the bench; each problem has different numbers. */
 static problem made_up(arena *m, int64_t index) {
     int a = 14 + (int)(index / 4), b = 3 + (int)(index / 4 % 5), c = a * b, gold;
     problem p = {.index = index, .line = index + 1, .id = "bench"};
     switch (index % 4) {
     case 0:
         gold = a + 6 * b - 8;
-        p.question = say(m,
-                         "Mia has %d stickers and buys %d packs of 6 stickers. She gives 8 to her brother. "
-                         "How many are left?",
-                         a, b);
-        p.rationale =
-            say(m,
-                "The packs hold %d * 6 = %d stickers.\nMia then has %d + %d = %d stickers.\nShe keeps "
-                "%d - 8 = %d.\n#### %d",
-                b, 6 * b, a, 6 * b, a + 6 * b, a + 6 * b, gold, gold);
+        p.question =
+            format_text(m,
+                        "Mia has %d stickers and buys %d packs of 6 stickers. She gives 8 to her brother. "
+                        "How many are left?",
+                        a, b);
+        p.rationale = format_text(
+            m,
+            "The packs hold %d * 6 = %d stickers.\nMia then has %d + %d = %d stickers.\nShe keeps "
+            "%d - 8 = %d.\n#### %d",
+            b, 6 * b, a, 6 * b, a + 6 * b, a + 6 * b, gold, gold);
         break;
     case 1:
         gold = 2 * (a + 46) + 45 * b;
-        p.question =
-            say(m,
-                "A train goes %d miles an hour for 2 hours and 45 miles an hour for %d hours. How far "
-                "does it go?",
-                a + 46, b);
-        p.rationale =
-            say(m,
-                "The first part is %d * 2 = %d miles.\nThe second part is 45 * %d = %d miles.\nIn all "
-                "that is %d + %d = %d miles.\n#### %d",
-                a + 46, 2 * (a + 46), b, 45 * b, 2 * (a + 46), 45 * b, gold, gold);
+        p.question = format_text(
+            m,
+            "A train goes %d miles an hour for 2 hours and 45 miles an hour for %d hours. How far "
+            "does it go?",
+            a + 46, b);
+        p.rationale = format_text(
+            m,
+            "The first part is %d * 2 = %d miles.\nThe second part is 45 * %d = %d miles.\nIn all "
+            "that is %d + %d = %d miles.\n#### %d",
+            a + 46, 2 * (a + 46), b, 45 * b, 2 * (a + 46), 45 * b, gold, gold);
         break;
     case 2:
         gold = b * 3 * a;
         p.question =
-            say(m,
-                "A baker sells %d rolls in the morning and half as many in the afternoon. Each costs "
-                "$%d. What does he earn?",
-                2 * a, b);
-        p.rationale = say(m,
-                          "In the afternoon he sells %d / 2 = %d rolls.\nThat makes %d + %d = %d rolls.\nHe "
-                          "earns %d * %d = %d dollars.\n#### %d",
-                          2 * a, a, 2 * a, a, 3 * a, 3 * a, b, gold, gold);
+            format_text(m,
+                        "A baker sells %d rolls in the morning and half as many in the afternoon. Each costs "
+                        "$%d. What does he earn?",
+                        2 * a, b);
+        p.rationale =
+            format_text(m,
+                        "In the afternoon he sells %d / 2 = %d rolls.\nThat makes %d + %d = %d rolls.\nHe "
+                        "earns %d * %d = %d dollars.\n#### %d",
+                        2 * a, a, 2 * a, a, 3 * a, 3 * a, b, gold, gold);
         break;
     default:
         gold = c - b;
-        p.question = say(m,
-                         "%d friends share %d cards. Each gives %d of them to another friend. How many cards "
-                         "does each of the %d have left?",
-                         a, a * c, b, a);
-        p.rationale =
-            say(m, "Each of them gets %d / %d = %d cards.\nEach then has %d - %d = %d cards.\n#### %d", a * c,
-                a, c, c, b, gold, gold);
+        p.question =
+            format_text(m,
+                        "%d friends share %d cards. Each gives %d of them to another friend. How many cards "
+                        "does each of the %d have left?",
+                        a, a * c, b, a);
+        p.rationale = format_text(
+            m, "Each of them gets %d / %d = %d cards.\nEach then has %d - %d = %d cards.\n#### %d", a * c, a,
+            c, c, b, gold, gold);
     }
-    p.gold = say(m, "%d", gold);
+    p.gold = format_text(m, "%d", gold);
     p.raw = p.rationale;
     return p;
 }
 
 typedef struct {
     recipe *recipe;
+    prompt_words *words;
     lm_policy *policy;
     arena *memory;
     problem *problems;
@@ -92,6 +95,7 @@ typedef struct {
 static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
     lm_free(s->policy);
+    prompt_words_free(s->words);
     recipe_free(s->recipe);
     mem_free(s->jobs);
     mem_free(s->problems);
@@ -110,9 +114,11 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
                             .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
                             .example = true,
                             .plain = plain,
-                            .kv_tokens = plain || s->count < 8 ? 16384 : 2048 * s->count, /* as a run has */
+                            .kv_tokens =
+                                plain || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
                             .tree_nanoseconds = &s->tree_nanoseconds};
-    return lm_new(&s->policy, b->model, b->tokenizer, task, chat, &settings, error);
+    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, task, chat, error));
+    return lm_new(&s->policy, b->model, s->words, &settings, error);
 }
 
 static esp_status make_jobs(search_bench *s, esp_error *error) {
@@ -125,7 +131,8 @@ static esp_status make_jobs(search_bench *s, esp_error *error) {
     return ESP_OK;
 }
 
-/* A search with some of everything, and the same from one version to the next. */
+/* A search that uses every mechanism. Keep it the same in all versions, so that their speeds can be compared.
+ */
 static esp_status open_search(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
     static const recipe_override shape[] = {{"search.root_probe", "0", "bench"},
                                             {"search.simulations", "5", "bench"},
@@ -149,7 +156,7 @@ static esp_status open_search(search_bench *s, const bench_place *b, bool plain,
 
 /* ---- Figures ---- */
 
-/* Of everything that a tree is: equal keys, equal trees. */
+/* A hash of the tree's structure, visits, outcomes and tokens: equal keys, equal trees. */
 static uint64_t tree_key(const search *s) {
     rng_key_t key = rng_key(0);
     for (int32_t v = 0; v < search_node_count(s); v++) {
@@ -162,7 +169,7 @@ static uint64_t tree_key(const search *s) {
     return rng_bits(key, 0);
 }
 
-/* What the first n jobs came to: tokens, and of each tree its key and the tokens that were sampled for it. */
+/* Totals of the first n jobs, and for each tree its key and the number of tokens sampled. */
 static void search_figures(const search_bench *s, int64_t n, json_t *out) {
     lm_counts sum = {0};
     int64_t nodes = 0, pairs = 0;
@@ -192,9 +199,9 @@ static void search_figures(const search_bench *s, int64_t n, json_t *out) {
     json_object_update_new(out, figures);
 }
 
-/* ---- All trees side by side ---- */
+/* ---- All trees at the same time ---- */
 
-/* However many repeats are asked for, none begins when this long has been searched. */
+/* No further lap begins after this many seconds of searching. */
 static const double ENOUGH_SECONDS = 60;
 
 static esp_status search_lap(bench_place *b, bench_laps *laps, json_t *out, esp_error *error) {
@@ -208,7 +215,8 @@ static esp_status search_lap(bench_place *b, bench_laps *laps, json_t *out, esp_
     compute_clock_stop(b->clock);
     if (status == ESP_OK) {
         bench_lap(laps, wall);
-        if (wall <= bench_best(laps)) /* the fastest lap's, the figures of whose trees are every lap's */
+        if (wall <=
+            bench_best(laps)) /* the time is that of the fastest lap; the trees are the same in every lap */
             json_object_set_new(out, "time",
                                 bench_time_shares(b, wall, cpu, 1e-9 * (double)s.tree_nanoseconds));
         if (laps->count == 1) search_figures(&s, s.count, out);
@@ -232,11 +240,11 @@ esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
     return ESP_OK;
 }
 
-/* ---- The plain way ---- */
+/* ---- Without sharing ---- */
 
 enum { LEAST_PLAIN = 2 };
 
-/* Problem after problem, until all are done or the time is up. */
+/* One problem after another, until all are done or the time is up. */
 esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
     search_bench s;
     int64_t n = 0;

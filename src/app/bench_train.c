@@ -185,8 +185,7 @@ enum { SFT_ROWS = 16, SFT_PROMPT = 128, SFT_ANSWER = 96 };
 esp_status bench_sft(bench_place *b, json_t **out, esp_error *error) {
     int64_t n = SFT_PROMPT + SFT_ANSWER;
     int32_t *ids = MEM_ARRAY(int32_t, SFT_ROWS * n);
-    const nll_options options = {.per_token = false};
-    const objective_term term = {.of = &objective_nll, .options = &options, .weight = 1};
+    const objective_term term = {.of = &objective_nll, .weight = 1};
     example rows[SFT_ROWS];
     for (int64_t r = 0; r < SFT_ROWS; r++) {
         for (int64_t i = 0; i < n; i++)

@@ -23,13 +23,12 @@ esp_status cli_find_verb(const cli_verb **out, const cli_verb *verbs, int n, int
     return error_set(error, ESP_USAGE, hint, "unknown verb %.100s", argv[1]);
 }
 
-static bool flag_fits(const cli_verb *verb, const option *o) {
-    return o->flag &&
-           (verb->recipe_groups && option_by_flag(recipe_options(), o->flag, verb->recipe_groups, NULL) == o);
+static bool flag_fits(const cli_verb *verb, option_table table, const option *o) {
+    return o->flag && verb->recipe_groups && option_by_flag(table, o->flag, verb->recipe_groups, NULL) == o;
 }
 
-static esp_status unknown_flag(const cli_verb *verb, const char *flag, esp_error *error) {
-    option_table own = verb->options, table = recipe_options();
+static esp_status unknown_flag(const cli_verb *verb, option_table table, const char *flag, esp_error *error) {
+    option_table own = verb->options;
     const char **names = MEM_ARRAY(const char *, own.count + table.count + 3);
     int n = 0;
     names[n++] = "--help";
@@ -37,7 +36,7 @@ static esp_status unknown_flag(const cli_verb *verb, const char *flag, esp_error
     if (verb->recipe_groups) names[n++] = "--set";
     for (int i = 0; i < own.count; i++) names[n++] = own.at[i].flag;
     for (int i = 0; i < table.count; i++) {
-        if (flag_fits(verb, &table.at[i])) names[n++] = table.at[i].flag;
+        if (flag_fits(verb, table, &table.at[i])) names[n++] = table.at[i].flag;
     }
     const char *nearest = name_nearest(names, n, flag);
     mem_free(names);
@@ -45,7 +44,7 @@ static esp_status unknown_flag(const cli_verb *verb, const char *flag, esp_error
     snprintf(hint, sizeof hint, "espalier %s --help lists its options", verb->name);
     const option *elsewhere = verb->recipe_groups ? option_by_flag(table, flag, NULL, NULL) : NULL;
     if (elsewhere)
-        snprintf(hint, sizeof hint, "here it is --set %s=VALUE", elsewhere->key);
+        snprintf(hint, sizeof hint, "for this verb, write --set %s=VALUE", elsewhere->key);
     else if (nearest)
         return error_set(error, ESP_USAGE, hint, "espalier %s: unknown option %.100s (did you mean %s?)",
                          verb->name, flag, nearest);
@@ -57,8 +56,9 @@ static esp_status unknown_flag(const cli_verb *verb, const char *flag, esp_error
 typedef struct {
     cli_arguments *out;
     const cli_verb *verb;
+    option_table table; /* of the recipe */
     void *own;
-    recipe *scratch; /* recipe flags are tried on it, so that a bad value is a usage error here */
+    recipe *scratch; /* recipe flags are set here first, so that a bad value is a usage error */
     bool *given;     /* [own options] */
     int argc, at;
     char **argv;
@@ -72,23 +72,24 @@ static void push_override(parser *p, const char *key, const char *value, const c
         arena_strdup(memory, key), arena_strdup(memory, value), arena_strdup(memory, where)};
 }
 
-/* Whether this word can only be an option, so that it is not taken for another's value. */
-static bool is_known_flag(const cli_verb *verb, const char *word) {
+/* Whether this word is an option, so that it is not taken for another option's value. */
+static bool is_known_flag(const parser *p, const char *word) {
+    const cli_verb *verb = p->verb;
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
     if (strcmp(name, "--help") == 0 || strcmp(name, "--json") == 0 || strcmp(name, "--") == 0) return true;
     if (verb->recipe_groups && strcmp(name, "--set") == 0) return true;
     if (option_by_flag(verb->options, name, NULL, NULL)) return true;
-    return verb->recipe_groups && option_by_flag(recipe_options(), name, verb->recipe_groups, NULL);
+    return verb->recipe_groups && option_by_flag(p->table, name, verb->recipe_groups, NULL);
 }
 
-/* The value of an option: behind its =, or the next word. */
+/* The value of an option: after its =, or the next word. */
 static esp_status take_value(parser *p, const char *flag, const char *attached, const char **out) {
     *out = attached;
     if (attached) return ESP_OK;
-    if (p->at + 1 >= p->argc || is_known_flag(p->verb, p->argv[p->at + 1]))
+    if (p->at + 1 >= p->argc || is_known_flag(p, p->argv[p->at + 1]))
         return error_set(p->error, ESP_USAGE, "write it as option, space, value",
-                         "espalier %s: %s wants a value", p->verb->name, flag);
+                         "espalier %s: %s needs a value", p->verb->name, flag);
     *out = p->argv[++p->at];
     return ESP_OK;
 }
@@ -96,7 +97,7 @@ static esp_status take_value(parser *p, const char *flag, const char *attached, 
 static esp_status set_checked(parser *p, const option *o, void *target, const char *flag, const char *value) {
     if (option_set(o, target, value, p->error) == ESP_OK) return ESP_OK;
     if (p->error) p->error->code = ESP_USAGE;
-    /* an own option's error names the flag already */
+    /* the error of a verb's own option already names the flag */
     if (o->key)
         error_prefix(p->error, "espalier %s: %s", p->verb->name, flag);
     else
@@ -104,7 +105,7 @@ static esp_status set_checked(parser *p, const option *o, void *target, const ch
     return ESP_USAGE;
 }
 
-/* OPTION_REPEATED: the values so far, this one on a line of its own behind them. */
+/* OPTION_REPEATED: the earlier values, then this one on a new line. */
 static const char *with_earlier(parser *p, const option *o, const char *value) {
     const char *earlier = *(char *const *)((const char *)p->own + o->offset);
     char *both = mem_printf("%s\n%s", earlier, value), *kept = arena_strdup(p->out->memory, both);
@@ -115,7 +116,7 @@ static const char *with_earlier(parser *p, const option *o, const char *value) {
 static esp_status take_option(parser *p, const option *o, const char *flag, const char *attached,
                               bool negated) {
     bool own = o >= p->verb->options.at && o < p->verb->options.at + p->verb->options.count;
-    const option *target = own && o->key ? option_by_key(recipe_options(), o->key) : o;
+    const option *target = own && o->key ? option_by_key(p->table, o->key) : o;
     const char *value = negated ? "false" : "true";
     if (negated && attached)
         return error_set(p->error, ESP_USAGE, "", "espalier %s: %s takes no value", p->verb->name, flag);
@@ -143,20 +144,20 @@ static esp_status take_set(parser *p, const char *attached) {
     return status;
 }
 
-/* A flag that several of the verb's groups know says nothing: the error names their keys. */
+/* A flag that occurs in several of the verb's groups is ambiguous: the error names their keys. */
 static esp_status check_meaning(const parser *p, const char *flag, const char *attached) {
     text_buffer keys = {0}, sets = {0};
     const char *value = attached ? attached : "VALUE", *groups = p->verb->recipe_groups;
-    int n = option_meanings(recipe_options(), flag, groups, " or ", &keys);
+    int n = option_meanings(p->table, flag, groups, " or ", &keys);
     esp_status status = ESP_OK;
     if (n > 1) {
         char between[160];
         snprintf(between, sizeof between, "=%.100s or --set ", value);
-        option_meanings(recipe_options(), flag, groups, between, &sets);
+        option_meanings(p->table, flag, groups, between, &sets);
         text_printf(&sets, "=%.100s", value);
-        char *hint = mem_printf("say which one: --set %s", sets.at);
-        status =
-            error_set(p->error, ESP_USAGE, hint, "espalier %s: %s may mean %s", p->verb->name, flag, keys.at);
+        char *hint = mem_printf("choose one: --set %s", sets.at);
+        status = error_set(p->error, ESP_USAGE, hint, "espalier %s: %s could mean %s", p->verb->name, flag,
+                           keys.at);
         mem_free(hint);
     }
     text_free(&keys);
@@ -175,9 +176,9 @@ static esp_status take_flag(parser *p, const char *word) {
     if (!o && p->verb->recipe_groups && strcmp(flag, "--set") == 0) return take_set(p, attached);
     if (!o && p->verb->recipe_groups) {
         ESP_TRY(check_meaning(p, flag, attached));
-        o = option_by_flag(recipe_options(), flag, p->verb->recipe_groups, &negated);
+        o = option_by_flag(p->table, flag, p->verb->recipe_groups, &negated);
     }
-    return o ? take_option(p, o, flag, attached, negated) : unknown_flag(p->verb, flag, p->error);
+    return o ? take_option(p, o, flag, attached, negated) : unknown_flag(p->verb, p->table, flag, p->error);
 }
 
 static esp_status parse_words(parser *p) {
@@ -200,7 +201,7 @@ static esp_status check_whole(const parser *p) {
     const cli_verb *verb = p->verb;
     const char *positionals = verb->positionals ? verb->positionals : "";
     char hint[128];
-    snprintf(hint, sizeof hint, "espalier %s --help says what it takes", verb->name);
+    snprintf(hint, sizeof hint, "espalier %s --help lists its arguments", verb->name);
     for (int i = 0; i < verb->options.count; i++) {
         if ((verb->options.at[i].marks & OPTION_REQUIRED) && !p->given[i])
             return error_set(p->error, ESP_USAGE, hint, "espalier %s: %s is missing", verb->name,
@@ -216,7 +217,7 @@ static esp_status check_whole(const parser *p) {
     return ESP_OK;
 }
 
-/* The own options that have a field: those without a key. */
+/* Calls `call` for each of the verb's own options that has a field (no key). */
 static void each_own(const cli_verb *verb, void *own, void (*call)(option_table, void *)) {
     for (int i = 0; own && i < verb->options.count; i++) {
         if (!verb->options.at[i].key) call((option_table){&verb->options.at[i], 1}, own);
@@ -229,6 +230,7 @@ esp_status cli_parse(cli_arguments *out, const cli_verb *verb, void *own, int ar
     out->positionals = ARENA_ARRAY(out->memory, char *, argc + 1);
     out->overrides = ARENA_ARRAY(out->memory, recipe_override, argc + 1);
     parser p = {.out = out, .verb = verb, .own = own, .argc = argc, .argv = argv, .error = error};
+    p.table = recipe_options(out->memory);
     p.given = ARENA_ARRAY(out->memory, bool, verb->options.count + 1);
     p.scratch = MEM_NEW(recipe);
     each_own(verb, own, options_defaults);
@@ -248,13 +250,15 @@ void cli_free(cli_arguments *a, const cli_verb *verb, void *own) {
 /* ---- help ---- */
 
 void cli_verb_help(const cli_verb *verb, int width, text_buffer *out) {
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     text_printf(out, "espalier %s [options]%s%s\n\n%s\n", verb->name, verb->positionals ? " " : "",
                 verb->positionals ? verb->positionals : "", verb->summary);
     if (verb->about) text_printf(out, "\n%s\n", verb->about);
     text_puts(out, "\nOptions\n");
     for (int i = 0; i < verb->options.count; i++) {
         const option *o = &verb->options.at[i];
-        const option *meant = o->key ? option_by_key(recipe_options(), o->key) : NULL;
+        const option *meant = o->key ? option_by_key(table, o->key) : NULL;
         option shown = meant ? *meant : *o; /* another name of a recipe key: its type and range */
         shown.flag = o->flag;
         shown.marks = o->marks;
@@ -263,15 +267,17 @@ void cli_verb_help(const cli_verb *verb, int width, text_buffer *out) {
     }
     text_puts(out,
               "  --json\n      print the result as JSON on standard output\n  --help\n      this text\n");
-    if (!verb->recipe_groups) return;
-    text_puts(out, "\nRecipe keys (in a recipe file, as --set key=value, or by the flag)\n");
-    options_manual(recipe_options(), verb->recipe_groups, width, out);
+    if (verb->recipe_groups) {
+        text_puts(out, "\nRecipe keys (in a recipe file, as --set key=value, or by the flag)\n");
+        options_manual(table, verb->recipe_groups, width, out);
+    }
+    arena_free(memory);
 }
 
 void cli_overview(const cli_verb *verbs, int n, text_buffer *out) {
     text_puts(out, "espalier VERB [options]\n\n");
     for (int i = 0; i < n; i++) text_printf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
-    text_puts(out, "\nespalier VERB --help says more about one. --json on every verb prints JSON.\n"
+    text_puts(out, "\nespalier VERB --help describes one verb. Every verb accepts --json.\n"
                    "espalier help --man prints the manual page.\n"
-                   "Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 stopped on request.\n");
+                   "Exit status: 0 done, 1 failed, 2 wrong command line, 3 stopped on request.\n");
 }

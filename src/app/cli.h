@@ -1,6 +1,6 @@
 /* The command line: `espalier VERB [options] [positionals]`, parsed from tables. A verb's own options fill
- * its own plain struct (as in run/options.h); flags of the recipe's table, and --set a.b=v, become overrides
- * of a recipe. What is misspelt gets the nearest name, and status ESP_USAGE. */
+ * its own plain struct (base/options.h). Flags from the recipe's table, and --set a.b=v, become overrides of
+ * a recipe. A misspelt name is an error (ESP_USAGE) that suggests the nearest name. */
 #ifndef ESPALIER_APP_CLI_H
 #define ESPALIER_APP_CLI_H
 
@@ -11,11 +11,11 @@ typedef struct {
     const char *summary;     /* one line */
     const char *positionals; /* as shown in the usage: "RECIPE.yaml"; NULL: none */
     int least, most;         /* how many positionals; most -1: any number */
-    option_table options; /* the verb's own flags; one whose .key is set is another name of that recipe key,
-                             and has no field. An own flag hides a recipe flag of the same name */
-    const char *recipe_groups; /* groups whose recipe flags are taken ("run model data": words); a flag that
-                                 several of them have is an error that names their keys. NULL: the verb takes
-                                 no recipe, no --set */
+    option_table options;    /* the verb's own flags. One whose .key is set is another name of that recipe key
+                                and has no field. An own flag hides a    recipe flag of the same name */
+    const char *recipe_groups; /* groups of recipe keys whose flags the verb accepts ("run model data"). A
+                                 flag that occurs in several of them is an error that names their keys. NULL:
+                                 the verb takes no recipe and no --set */
     const char *about;         /* longer text for --help; may be NULL */
 } cli_verb;
 
@@ -28,19 +28,20 @@ typedef struct {
     arena *memory;
 } cli_arguments;
 
-/* The verb that argv[1] names. An unknown or missing one is ESP_USAGE, with the nearest. */
+/* Finds the verb that argv[1] names. An unknown or missing verb is ESP_USAGE; the message suggests the
+ * nearest. */
 esp_status cli_find_verb(const cli_verb **out, const cli_verb *verbs, int n, int argc, char **argv,
                          esp_error *error);
 
 /* Parses argv[2...] into `own` (the verb's struct: set to its defaults first; NULL where it has no options)
  * and *out.
- * --flag value, --flag=value, a switch alone or --no-switch; `--` ends the options; `-` is a positional. With
- * --help nothing is required. On failure (ESP_USAGE) nothing is left to free. */
+ * Forms: --flag value, --flag=value, --switch, --no-switch. `--` ends the options; `-` is a positional. With
+ * --help nothing is required. On failure (ESP_USAGE) there is nothing to free. */
 esp_status cli_parse(cli_arguments *out, const cli_verb *verb, void *own, int argc, char **argv,
                      esp_error *error);
 void cli_free(cli_arguments *a, const cli_verb *verb, void *own);
 
-/* Text of `espalier VERB --help`, and of `espalier --help`; width in columns. */
+/* The text of `espalier VERB --help` and of `espalier --help`; width in columns. */
 void cli_verb_help(const cli_verb *verb, int width, text_buffer *out);
 void cli_overview(const cli_verb *verbs, int n, text_buffer *out);
 

@@ -1,4 +1,4 @@
-/* espalier eval: a policy's answers to problems, graded after the fact. */
+/* espalier eval: answers problems with a policy, then grades the answers. */
 #include "app/observe.h"
 #include "app/output.h"
 #include "app/stop.h"
@@ -13,7 +13,7 @@ static const option eval_options[] = {
     {.flag = "--results",
      .type = OPTION_BOOL,
      .offset = offsetof(eval_flags, results),
-     .help = "with --json: every chain, its text and its answer, too"},
+     .help = "with --json: also every chain with its text and its answer"},
     {.flag = "--data", .key = "data.test"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -36,11 +36,11 @@ static void evaluation_text(const evaluation *e, text_buffer *out) {
     }
     if (e->method == RECIPE_SEARCH) {
         line(out, "vote", e->search.vote, e->search.vote_interval);
-        text_printf(out, "%-10s %5.1f%%\n", "any right", 100 * e->search.any);
+        text_printf(out, "%-10s %5.1f%%\n", "any correct", 100 * e->search.any);
     }
     text_printf(
         out,
-        "%.1f tokens a chain, %.1f%% finished; %lld tokens sampled, %lld judged, %lld computed in %.1f s\n",
+        "%.1f tokens per chain, %.1f%% finished; %lld tokens sampled, %lld judged, %lld computed in %.1f s\n",
         e->mean_tokens, 100 * e->finished_share, (long long)e->tokens_sampled, (long long)e->tokens_judged,
         (long long)e->tokens_computed, e->seconds);
 }
@@ -102,8 +102,8 @@ const app_verb verb_eval = {
             .options = {eval_options, sizeof eval_options / sizeof *eval_options},
             .recipe_groups = "eval model data search self_eval",
             .about =
-                "On flags alone: eval --model M --task T --data FILE --method greedy|sample|search --k K. A\n"
-                "policy of a run is a folder under its checkpoints/."},
+                "Without a recipe: eval --model M --task T --data FILE --method greedy|sample|search --k K.\n"
+                "The policies of a run are the folders in its checkpoints/."},
     .own_size = sizeof(eval_flags),
     .run = eval_run,
 };

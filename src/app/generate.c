@@ -3,7 +3,7 @@
 #include "app/policy.h"
 #include "app/verbs.h"
 #include "base/random.h"
-#include "text/chat.h"
+#include "prompt/prompt.h"
 
 #include <string.h>
 
@@ -109,7 +109,7 @@ typedef struct {
 
 /* ---- the prompt ---- */
 
-static esp_status prompt_text(const generate_flags *flags, char **text, size_t *length, esp_error *error) {
+static esp_status prompt_text_of(const generate_flags *flags, char **text, size_t *length, esp_error *error) {
     bool from_flag = flags->prompt[0] != '\0', from_file = flags->prompt_file[0] != '\0';
     if (from_flag && from_file)
         return error_set(error, ESP_USAGE, "give one of them",
@@ -134,39 +134,23 @@ static esp_status choose_chat(generation *g, esp_error *error) {
 }
 
 static esp_status encode_prompt(generation *g, esp_error *error) {
-    const tokenizer *t = g->policy.tokenizer;
+    const generate_flags *flags = g->flags;
+    const model *m = g->policy.model;
     char *text;
     size_t length;
     ESP_TRY(choose_chat(g, error));
-    ESP_TRY(prompt_text(g->flags, &text, &length, error));
-    esp_status status;
-    if (g->flags->chat && strlen(text) != length)
-        status = error_fail(error, "take the zero byte out", "the prompt holds a zero byte");
-    else if (g->flags->chat)
-        status =
-            chat_encode(g->chat, t, g->flags->system[0] ? g->flags->system : NULL, text, &g->prompt, error);
-    else {
-        if (g->flags->bos && tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0)
-            MEM_LIST_PUSH(&g->prompt, tokenizer_bos(t));
-        status = tokenizer_encode(t, text, length, g->flags->special, &g->prompt, error);
-    }
+    ESP_TRY(prompt_text_of(flags, &text, &length, error));
+    prompt_form form = {.chat = g->chat,
+                        .system = flags->chat && flags->system[0] ? flags->system : NULL,
+                        .bos = flags->chat || flags->bos,
+                        .special = !flags->chat && flags->special};
+    esp_status status = prompt_of_text(g->policy.tokenizer, &form, text, length, &g->prompt, error);
     mem_free(text);
     ESP_TRY(status);
-    int64_t vocab = model_configuration(g->policy.model)->vocab, context = model_context(g->policy.model);
-    if (g->prompt.count == 0) /* a model needs one token to go on from */
-        return error_fail(error, "give at least one word", "the prompt is empty");
-    if (g->prompt.count >= context)
-        return error_fail(error, "shorten the prompt, or raise --context as far as the model goes",
-                          "the prompt has %lld tokens, which leaves no room in the context of %lld",
-                          (long long)g->prompt.count, (long long)context);
-    for (int64_t i = 0; i < g->prompt.count; i++)
-        if (g->prompt.at[i] >= vocab)
-            return error_fail(error, "use the tokenizer that belongs to the model",
-                              "the tokenizer gives id %d, the model's vocabulary has %lld",
-                              (int)g->prompt.at[i], (long long)vocab);
-    g->room = context - g->prompt.count;
-    if (g->room > g->flags->max_tokens) g->room = g->flags->max_tokens;
-    g->end = chat_end_token(g->chat, t);
+    ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
+                         &g->room, error));
+    if (g->room > flags->max_tokens) g->room = flags->max_tokens;
+    g->end = chat_end_token(g->chat, g->policy.tokenizer);
     return ESP_OK;
 }
 

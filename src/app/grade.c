@@ -1,4 +1,4 @@
-/* espalier grade: extracts and grades answers. */
+/* espalier grade: finds the answers in texts and grades them. */
 #include "app/output.h"
 #include "app/verbs.h"
 #include "formats/json.h"
@@ -13,7 +13,7 @@ static const option grade_options[] = {
      .type = OPTION_STRING,
      .initial = "gsm8k",
      .offset = offsetof(grade_flags, task),
-     .help = "how an answer is found in a text and compared"},
+     .help = "the task whose rules find and compare answers"},
 };
 
 static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error *error) {
@@ -35,7 +35,7 @@ static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error
 
 const app_verb verb_grade = {
     .cli = {.name = "grade",
-            .summary = "extract and grade answers",
+            .summary = "find the answers in texts and grade them",
             .positionals = "[FILE.jsonl|-]",
             .most = 1,
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},

@@ -1,4 +1,4 @@
-/* espalier import: a model in any readable form to a Hugging Face folder. */
+/* espalier import: converts a model in any readable form to a Hugging Face folder. */
 #include "app/out_folder.h"
 #include "app/output.h"
 #include "app/stop.h"
@@ -21,11 +21,11 @@ static const option import_options[] = {
      .choices = "auto|bf16|f32",
      .initial = "auto",
      .offset = offsetof(import_flags, dtype),
-     .help = "numbers that are written; auto: bf16 where that loses nothing, else f32. Quantized tensors are "
-             "rounded to bf16 in any case"},
+     .help = "number format to write; auto: bf16 if that loses nothing, else f32. Quantized tensors are "
+             "always rounded to bf16"},
 };
 
-/* Whether every number of a tensor is one of bf16's. */
+/* Whether bf16 can represent every number of a tensor exactly. */
 static esp_status fits_bf16(const tensor_entry *t, bool *fits, esp_error *error) {
     enum { CHUNK = 16384 };
     float values[CHUNK];
@@ -98,16 +98,15 @@ static esp_status import_run(const cli_arguments *arguments, void *own, esp_erro
 }
 
 const app_verb verb_import = {
-    .cli =
-        {.name = "import",
-         .summary = "a GGUF file or another folder to a Hugging Face folder",
-         .positionals = "SRC DIR",
-         .least = 2,
-         .most = 2,
-         .options = {import_options, sizeof import_options / sizeof *import_options},
-         .about =
-             "Writes config.json, model.safetensors and the tokenizer's files. DIR appears whole or not at\n"
-             "all; it may exist if it is empty or holds a model."},
+    .cli = {.name = "import",
+            .summary = "convert a GGUF file or a folder to a Hugging Face folder",
+            .positionals = "SRC DIR",
+            .least = 2,
+            .most = 2,
+            .options = {import_options, sizeof import_options / sizeof *import_options},
+            .about =
+                "Writes config.json, model.safetensors and the tokenizer's files. DIR is complete or does\n"
+                "not appear; it may exist if it is empty or contains a model."},
     .own_size = sizeof(import_flags),
     .run = import_run,
 };

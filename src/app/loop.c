@@ -1,4 +1,4 @@
-/* espalier run, sft, and search with a model: the loop over a run directory, whole or one phase of it. */
+/* espalier run, sft, and search with a model: the loop over a run directory, or one phase of it. */
 #include "app/loop.h"
 #include "app/observe.h"
 #include "app/output.h"
@@ -19,7 +19,7 @@ typedef struct {
 #define LOOP_RESUME(owner, member)                                                                           \
     {                                                                                                        \
         .flag = "--resume", .type = OPTION_BOOL, .offset = offsetof(owner, member),                          \
-        .help = "go on with a run that was stopped or killed"                                                \
+        .help = "continue a run that was stopped or killed"                                                  \
     }
 static const option loop_options[] = {LOOP_RESUME(loop_flags, resume)};
 
@@ -31,16 +31,16 @@ static char *run_folder(const recipe *r, const char *path) {
     return mem_printf("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* The page of a finished run; its path, freed by mem_free. Where it cannot be written that is said, and the
- * run is as finished as it was: NULL. */
+/* Writes the report of a finished run and returns its path (freed by mem_free). If it cannot be written,
+ * prints why and returns NULL: the run is finished all the same. */
 static char *write_report(const char *folder) {
     report_options options = {.run = folder, .trees = -1};
     esp_error error = {0};
     if (report_write(&options, NULL, &error) == ESP_OK) return report_path(&options);
-    char *line =
-        mem_printf("espalier: the run is finished, its report is not written: %s%s%s\n  make it by: espalier "
-                   "report %s\n",
-                   error.message, error.hint[0] ? "; " : "", error.hint, folder);
+    char *line = mem_printf(
+        "espalier: the run is finished, but its report could not be written: %s%s%s\n  to write it: "
+        "espalier report %s\n",
+        error.message, error.hint[0] ? "; " : "", error.hint, folder);
     terminal_put(stderr, line);
     mem_free(line);
     return NULL;
@@ -127,18 +127,18 @@ static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *
 }
 
 const app_verb verb_run = {
-    .cli = {.name = "run",
-            .summary = "the whole loop of a recipe: SFT if asked, search, learning, evaluation",
-            .positionals = "RECIPE.yaml",
-            .least = 1,
-            .most = 1,
-            .options = {loop_options, 1},
-            .recipe_groups = "run model data search learn sft self_eval eval",
-            .about =
-                "Work is kept in the run directory (--out) as it goes; a run that was stopped or killed goes "
-                "on\n"
-                "with --resume and ends in the same bits. Ctrl-C finishes the write in hand; a second one\n"
-                "quits at once."},
+    .cli =
+        {.name = "run",
+         .summary = "carry out a recipe: SFT if configured, then search, learning, evaluation",
+         .positionals = "RECIPE.yaml",
+         .least = 1,
+         .most = 1,
+         .options = {loop_options, 1},
+         .recipe_groups = "run model data search learn sft self_eval eval",
+         .about =
+             "Work is stored in the run directory (--out) as it is done. --resume continues a run that was\n"
+             "stopped or killed; the result is the same, bit for bit. Ctrl-C finishes the current write; a\n"
+             "second one quits at once."},
     .own_size = sizeof(loop_flags),
     .run = run_run,
 };
@@ -150,7 +150,7 @@ const app_verb verb_sft = {
             .most = 1,
             .options = {loop_options, 1},
             .recipe_groups = "sft run model data",
-            .about = "The first phase of a run by itself; the policy lies in checkpoints/ of --out."},
+            .about = "Only the first phase of a run. The policy is stored in checkpoints/ of --out."},
     .own_size = sizeof(loop_flags),
     .run = sft_run,
 };

@@ -1,16 +1,16 @@
-/* What the verbs that work on a run directory share. */
+/* Shared by the verbs that work on a run directory: run, sft, search. */
 #ifndef ESPALIER_APP_LOOP_H
 #define ESPALIER_APP_LOOP_H
 
 #include "app/cli.h"
 
 typedef struct {
-    int phases; /* RUN_ALL or some of them, loop/run.h */
+    int phases; /* the phases to carry out (loop/run.h) */
     bool resume;
-    bool plain; /* the search computes everything anew (lm_settings) */
+    bool plain; /* the search shares nothing between sequences */
 } loop_way;
 
-/* Carries out these phases of the recipe that the arguments name, and prints the result. */
+/* Runs those phases of the recipe and prints a summary. */
 esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* The program: finds the verb, parses its words, runs it, and says what went wrong. */
+/* The program: finds the verb, parses its arguments, runs it, and reports errors. */
 #include "app/manual.h"
 #include "app/output.h"
 #include "app/terminal.h"
@@ -16,7 +16,7 @@ static const app_verb *const verbs[] = {
     &verb_plan,  &verb_bench,    &verb_problems, &verb_show,  &verb_report};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-/* Messages quote what files and command lines hold: nothing of that may command the terminal. */
+/* Messages quote text from files and command lines; escape sequences in it must not reach the terminal. */
 static int print_error(const esp_error *error) {
     fflush(stdout);
     fputs("espalier: error: ", stderr);
@@ -73,23 +73,23 @@ static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *er
     return show(found, all, error);
 }
 
-/* What libraries read from the environment once, before main, so that the program begins again with it set.
+/* Sets two environment variables that libraries read only once, before main, and executes the program again.
  *
- * GOMP_SPINCOUNT: how long the threads of a parallel region turn on the spot for each other before they
- * sleep. libgomp's own 300,000 turns are 7 ms here, more than a slice of the scheduler: whatever else runs on
- * the machine then holds up every region for a slice, and two such programs side by side hardly move. A
- * thousand turns, 25 us, bridge what lies between regions (docs/speed.md).
+ * GOMP_SPINCOUNT: how long the threads of a parallel region spin while they wait for each other, before they
+ * sleep. libgomp's default of 300,000 turns takes 7 ms here, longer than a time slice of the scheduler: any
+ * other load on the machine then delays every region by a slice, and two such programs side by side hardly
+ * advance. A thousand turns, 25 us, are enough for the gap between regions (docs/speed.md).
  *
- * GLIBC_TUNABLES: weights are a few hundred blocks of a megabyte or so, which lie in malloc's heap; in huge
- * pages, reading them from end to end does not wait for the pages' addresses. Another libc does not know it.
+ * GLIBC_TUNABLES: the weights are a few hundred blocks of about a megabyte in malloc's heap; with huge pages,
+ * reading them from end to end does not wait for address translation. Other C libraries ignore it.
  *
- * Whoever has set something keeps it. */
+ * What the user has set is kept. */
 static void begin_with_environment(char **argv) {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     if (setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) == 0 &&
         setenv("GOMP_SPINCOUNT", "1000", 0) == 0)
         execv("/proc/self/exe", argv);
-} /* still here: there is no /proc, and the program goes on as it is */
+} /* if execv returns there is no /proc, and the program continues without them */
 
 int main(int argc, char **argv) {
     begin_with_environment(argv);
@@ -97,7 +97,7 @@ int main(int argc, char **argv) {
     const cli_verb *found = NULL;
     esp_error error = {0};
     for (int i = 0; i < VERBS; i++) table[i] = verbs[i]->cli;
-    signal(SIGXFSZ, SIG_IGN); /* a file over the limit of ulimit -f is then a failed write like any other */
+    signal(SIGXFSZ, SIG_IGN); /* beyond the limit of ulimit -f, a write then fails with an error */
     const char *first = argc > 1 ? argv[1] : "";
     esp_status status;
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)

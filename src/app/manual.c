@@ -5,8 +5,8 @@
 
 /* ---- troff ---- */
 
-/* Text with what troff would read as its own made plain: backslashes, hyphens that are typed, and a dot or a
- * quote at the beginning of a line. */
+/* Appends text, escaping what has a meaning in troff: backslashes, typed hyphens, and a dot or a quote at the
+ * beginning of a line. */
 static void put(text_buffer *out, const char *text) {
     for (const char *c = text; *c; c++) {
         bool begins = out->length == 0 || out->at[out->length - 1] == '\n';
@@ -26,7 +26,7 @@ static void put(text_buffer *out, const char *text) {
     }
 }
 
-/* Prose: its line ends are spaces to troff. */
+/* Appends prose; troff treats line ends as spaces. */
 static void put_prose(text_buffer *out, const char *text) {
     put(out, text);
     text_puts(out, "\n");
@@ -69,8 +69,9 @@ static const char *value_word(const option *o) {
     return "";
 }
 
-/* A name, its help, and what it takes. `shown` has the flag and help to print, with type and range. */
-static void put_option(text_buffer *out, const option *shown, const char *name, const char *other) {
+/* Appends a name, its help, and the values that it accepts, as `shown` has them. */
+static void put_option(text_buffer *out, option_table table, const option *shown, const char *name,
+                       const char *other) {
     text_puts(out, ".TP\n");
     bold(out, name);
     if (*value_word(shown) && name[0] == '-') text_printf(out, " \\fI%s\\fR", value_word(shown));
@@ -82,6 +83,8 @@ static void put_option(text_buffer *out, const option *shown, const char *name, 
     text_buffer about = {0};
     text_printf(&about, "%s; ", shown->help ? shown->help : "");
     option_wants(shown, &about);
+    if (shown->chooser) text_puts(&about, "; only with ");
+    option_condition(table, shown, &about);
     if (shown->marks & OPTION_REQUIRED)
         text_puts(&about, "; required");
     else if (shown->initial && *shown->initial)
@@ -103,7 +106,7 @@ static void put_groups(text_buffer *out, const char *groups) {
     text_puts(out, ".\n");
 }
 
-static void put_verb(text_buffer *out, const cli_verb *v) {
+static void put_verb(text_buffer *out, option_table table, const cli_verb *v) {
     text_puts(out, ".SS espalier ");
     put(out, v->name);
     text_puts(out, " [options] ");
@@ -116,26 +119,26 @@ static void put_verb(text_buffer *out, const cli_verb *v) {
     }
     for (int i = 0; i < v->options.count; i++) {
         const option *o = &v->options.at[i];
-        const option *meant = o->key ? option_by_key(recipe_options(), o->key) : NULL;
+        const option *meant = o->key ? option_by_key(table, o->key) : NULL;
         option shown = meant ? *meant : *o; /* another name of a recipe key: its type and range */
         shown.marks = o->marks;
         if (o->help) shown.help = o->help;
-        put_option(out, &shown, o->flag, o->key);
+        put_option(out, table, &shown, o->flag, o->key);
     }
     if (v->recipe_groups) put_groups(out, v->recipe_groups);
 }
 
-static void put_keys(text_buffer *out) {
-    option_table table = recipe_options();
+static void put_keys(text_buffer *out, option_table table) {
     char group[32] = "";
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
         int n = (int)strcspn(o->key, ".");
+        if (option_is_repeated(table, o)) continue;
         if (strncmp(group, o->key, (size_t)n) != 0 || group[n]) {
             snprintf(group, sizeof group, "%.*s", n, o->key);
             text_printf(out, ".SS %s\n", group);
         }
-        put_option(out, o, o->key, o->flag);
+        put_option(out, table, o, o->key, o->flag);
     }
 }
 
@@ -159,6 +162,8 @@ static void put_synopsis(text_buffer *out, const cli_verb *verbs, int n) {
 }
 
 void manual_page(const cli_verb *verbs, int n, const char *version, text_buffer *out) {
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     text_printf(out,
                 ".\\\" Written by espalier help \\-\\-man from its tables of options.\n"
                 ".TH ESPALIER 1 \"\" \"espalier %s\" \"User Commands\"\n",
@@ -168,37 +173,41 @@ void manual_page(const cli_verb *verbs, int n, const char *version, text_buffer 
     section(out, "SYNOPSIS");
     put_synopsis(out, verbs, n);
     section(out, "DESCRIPTION");
-    put_prose(out,
-              "A language model improves its own reasoning by searching: Espalier grows a tree of reasoning\n"
-              "steps for each problem, judges the steps with the model's own log-probs, reads preferences\n"
-              "between steps off the tree, and updates the model with DPO, round after round. Results go to\n"
-              "standard output, progress and messages to standard error.");
+    put_prose(
+        out,
+        "A language model improves its own reasoning by searching: for each problem, Espalier grows a tree\n"
+        "of reasoning steps with Monte Carlo tree search, can judge the steps with the model's own "
+        "log-probs,\n"
+        "derives preferences between steps from the tree, and updates the model with DPO, round after\n"
+        "round. Results go to standard output, progress and messages to standard error.");
     text_puts(out, ".PP\nOptions of every verb:\n");
     entry(out, "--json", "print the result as JSON on standard output");
-    entry(out, "--help", "say what the verb takes");
+    entry(out, "--help", "print the verb's arguments and options");
     section(out, "VERBS");
-    for (int i = 0; i < n; i++) put_verb(out, &verbs[i]);
+    for (int i = 0; i < n; i++) put_verb(out, table, &verbs[i]);
     section(out, "RECIPE KEYS");
     put_prose(
         out,
-        "A recipe is a YAML file of these keys; each can be given as --set KEY=VALUE too, and those with\n"
-        "a flag by the flag where a verb takes their group. What is given on the command line wins over\n"
-        "the file, the file over a preset, and that over the default.");
-    put_keys(out);
+        "A recipe is a YAML file of these keys. Each key can also be set by --set KEY=VALUE, or by its flag "
+        "if\n"
+        "the verb accepts the key's group. The command line takes precedence over the file, the file over a\n"
+        "preset, and a preset over the default.");
+    put_keys(out, table);
+    arena_free(memory);
     section(out, "EXIT STATUS");
     entry(out, "0", "done");
-    entry(out, "1", "failed; the message says what, where and what to do");
-    entry(out, "2", "the command line is wrong");
-    entry(out, "3", "stopped on request; what was finished is kept");
+    entry(out, "1", "failed; the message says what failed, where, and what to do");
+    entry(out, "2", "wrong command line");
+    entry(out, "3", "stopped on request; finished work is kept");
     section(out, "ENVIRONMENT");
-    entry(out, "NO_COLOR", "set and not empty: no colours");
-    entry(out, "TERM", "dumb: plain lines instead of a live view");
-    entry(out, "COLUMNS", "width of what is printed where standard output is no terminal");
-    entry(out, "LC_ALL, LC_CTYPE, LANG", "whether the terminal reads UTF-8");
+    entry(out, "NO_COLOR", "if set and not empty: no colours");
+    entry(out, "TERM", "if dumb: plain lines instead of a live view");
+    entry(out, "COLUMNS", "width of the output if standard output is not a terminal");
+    entry(out, "LC_ALL, LC_CTYPE, LANG", "whether the terminal displays UTF-8");
     section(out, "FILES");
-    entry(out, "RUN/run.db", "all that a run found: trees, pairs, updates, evaluations (SQLite)");
-    entry(out, "RUN/recipe.yaml", "the recipe as resolved");
+    entry(out, "RUN/run.db", "all results of a run: trees, pairs, updates, evaluations (SQLite)");
+    entry(out, "RUN/recipe.yaml", "the resolved recipe");
     entry(out, "RUN/checkpoints/", "policies in Hugging Face layout");
-    entry(out, "RUN/report.html", "the page that espalier report writes");
-    entry(out, "RUN/log.jsonl", "a line an update");
+    entry(out, "RUN/report.html", "the report page");
+    entry(out, "RUN/log.jsonl", "one line per update or event");
 }

@@ -31,36 +31,36 @@ observer observe(observe_context *context) {
         .context = context, .begin = bar_begin, .step = bar_step, .end = bar_end, .note = bar_note};
 }
 
-/* ---- a panel ---- */
+/* ---- the live view ---- */
 
 static void run_begin(void *context, const char *title, int64_t total, const char *unit) {
-    panel_begin(((observe_context *)context)->panel, title, total, unit);
+    live_begin(((observe_context *)context)->live, title, total, unit);
 }
 
 static void run_step(void *context, int64_t done, const char *detail) {
-    panel_step(((observe_context *)context)->panel, done, detail);
+    live_step(((observe_context *)context)->live, done, detail);
 }
 
 static void run_end(void *context) {
-    panel_end(((observe_context *)context)->panel);
+    live_end(((observe_context *)context)->live);
 }
 
 static void run_note(void *context, const char *line) {
-    panel_note(((observe_context *)context)->panel, line);
+    live_note(((observe_context *)context)->live, line);
 }
 
 static void run_tokens(void *context, int64_t done) {
-    panel_tokens(((observe_context *)context)->panel, done);
+    live_tokens(((observe_context *)context)->live, done);
 }
 
 static void run_tell(void *context, const run_progress *progress) {
-    panel_progress(((observe_context *)context)->panel, progress);
+    live_progress(((observe_context *)context)->live, progress);
 }
 
 observer observe_run(observe_context *context, const char *name, const volatile sig_atomic_t *stop) {
     progress_style style = progress_style_of(stderr);
-    if (!style.live || !panel_fits(stderr)) return observe(context);
-    context->panel = panel_open(&style, name, stop);
+    if (!style.live || !live_fits(stderr)) return observe(context);
+    context->live = live_open(&style, name, stop);
     return (observer){.context = context,
                       .begin = run_begin,
                       .step = run_step,
@@ -72,6 +72,6 @@ observer observe_run(observe_context *context, const char *name, const volatile 
 
 void observe_end(observe_context *context) {
     if (context->bar) progress_end(context->bar);
-    panel_close(context->panel);
+    live_close(context->live);
     *context = (observe_context){0};
 }

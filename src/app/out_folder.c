@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a model's folder may hold. Anything else is somebody's own and is not overwritten. */
+/* The files of a model's folder. A folder with any other file is not overwritten. */
 static bool is_model_file(const char *name) {
     static const char *const known[] = {
         "config.json",    "generation_config.json", "model.safetensors",       "optimizer.safetensors",
@@ -22,13 +22,14 @@ static esp_status check_replaceable(const char *path, esp_error *error) {
     if (!file_exists(path)) return ESP_OK;
     DIR *folder = opendir(path);
     if (!folder)
-        return error_fail(error, "choose another name", "%s: cannot be replaced: %s", path, strerror(errno));
+        return error_fail(error, "choose another name", "%s: cannot replace it: %s", path, strerror(errno));
     esp_status status = ESP_OK;
     for (struct dirent *entry; status == ESP_OK && (entry = readdir(folder)) != NULL;) {
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_model_file(name)) continue;
-        status = error_fail(error, "choose a new folder, or empty this one",
-                            "%s: is there already and holds %s, which is not part of a model", path, name);
+        status =
+            error_fail(error, "choose a new folder, or empty this one",
+                       "%s: the folder exists and contains %s, which is not part of a model", path, name);
     }
     closedir(folder);
     return status;
@@ -41,7 +42,7 @@ static char *parent_of(const char *path) {
                            : mem_strndup(path, (size_t)(slash - path));
 }
 
-/* The topmost folder on the way to path that is not there; NULL: its parent is. */
+/* The topmost parent folder of `path` that does not exist; NULL if its parent exists. */
 static char *first_missing(const char *path) {
     char *missing = NULL, *at = parent_of(path);
     while (!file_exists(at)) {
@@ -82,7 +83,7 @@ esp_status out_folder_end(out_folder *o, esp_error *error) {
 
 void out_folder_abort(out_folder *o) {
     if (o->aside) (void)folder_remove(o->aside, NULL);
-    if (o->made) { /* only what is empty goes: others may have put something there */
+    if (o->made) { /* only empty folders are removed: others may have used them meanwhile */
         char *at = parent_of(o->path);
         for (size_t least = strlen(o->made); strlen(at) >= least && rmdir(at) == 0;) {
             char *up = parent_of(at);

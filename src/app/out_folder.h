@@ -1,21 +1,21 @@
-/* A folder that a verb writes: it appears whole under its name or not at all. What is written goes into a
- * folder beside it, which is renamed at the end and removed when anything fails. */
+/* The output folder of a verb: it appears complete or not at all. Files are written to a temporary folder
+ * next to it, which is renamed at the end, and removed if anything fails. */
 #ifndef ESPALIER_APP_OUT_FOLDER_H
 #define ESPALIER_APP_OUT_FOLDER_H
 
 #include "base/error.h"
 
 typedef struct {
-    char *path, *aside; /* aside: where to write */
-    char *made;         /* the topmost folder that had to be made on the way; NULL: none */
+    char *path, *aside; /* aside: the temporary folder to write to */
+    char *made;         /* the topmost parent folder that had to be created; NULL: none */
 } out_folder;
 
-/* Makes the folder aside, so that a place which cannot be written to is known before any work. path may
- * exist if it is empty or holds a model as this program writes one; anything else is refused. */
+/* Creates the temporary folder, so that a place that cannot be written to is an error before any work is
+ * done. `path` may exist if it is empty or contains only the files of a model; anything else is refused. */
 esp_status out_folder_begin(out_folder *o, const char *path, esp_error *error);
-/* Puts it in place; frees. On failure nothing is left behind. */
+/* Renames the folder to its final name and frees `o`. On failure nothing is left behind. */
 esp_status out_folder_end(out_folder *o, esp_error *error);
-/* Removes what was written; frees. */
+/* Removes the temporary folder and frees `o`. */
 void out_folder_abort(out_folder *o);
 
 #endif

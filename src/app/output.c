@@ -12,8 +12,8 @@ static esp_status cannot_write(esp_error *error) {
     int e = errno;
     return error_fail(error,
                       e == ENOSPC || e == EDQUOT || e == EFBIG
-                          ? "free some disk space, or send the output to another place"
-                          : "check where standard output goes",
+                          ? "free some disk space, or redirect the output elsewhere"
+                          : "check what standard output is connected to",
                       "standard output: cannot write: %s", strerror(e));
 }
 
@@ -50,7 +50,7 @@ esp_status input_read(const char *path, char **text, size_t *length, esp_error *
     return file_read("/dev/stdin", text, length, error);
 }
 
-/* Length of the UTF-8 character at s, of at most n bytes; 0 where there is none (RFC 3629). */
+/* Length of the UTF-8 character at s, of at most n bytes; 0 if there is no valid one (RFC 3629). */
 static size_t utf8_length(const unsigned char *s, size_t n) {
     if (s[0] < 0x80) return 1;
     size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;

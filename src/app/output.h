@@ -1,4 +1,4 @@
-/* What the program reads and writes as a stream: JSON lines and text, with every failed write an error. */
+/* Reads and writes JSON lines and text as streams. Every failed write is an error. */
 #ifndef ESPALIER_APP_OUTPUT_H
 #define ESPALIER_APP_OUTPUT_H
 
@@ -6,24 +6,24 @@
 
 #include <jansson.h>
 
-/* One line of compact JSON on standard output; takes over the reference. real_digits: significant digits of
- * reals (17 keeps a double, 9 a float). A full disk is an error. */
+/* Writes one line of compact JSON to standard output; takes over the reference. real_digits: significant
+ * digits of reals (17 preserves a double, 9 a float). */
 esp_status output_json(json_t *value, int real_digits, esp_error *error);
-/* Text as it is. */
+/* Writes text unchanged. */
 esp_status output_text(const char *text, size_t length, esp_error *error);
-/* Whatever is still in the buffer; called once at the end of the program. */
+/* Flushes standard output; called once at the end of the program. */
 esp_status output_flush(esp_error *error);
 
-/* The whole of a file, or of standard input for "-"; zero-terminated, freed by mem_free. */
+/* Reads a whole file, or standard input for "-"; zero-terminated, freed by mem_free. */
 esp_status input_read(const char *path, char **text, size_t *length, esp_error *error);
 
-/* A JSON string of any bytes: what is not UTF-8 becomes U+FFFD. */
+/* A JSON string of any bytes: bytes that are not UTF-8 become U+FFFD. */
 json_t *json_from_text(const char *text, size_t length);
 json_t *json_from_ids(const int32_t *ids, int64_t count);
 /* Appends the token ids of a member, all in [0, limit). An error names `where` and the key. */
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,
                          token_list *out, esp_error *error);
-/* The member if it is a number; NAN if it is absent or null. */
+/* The member's value; NAN if it is absent or null. Another type is an error. */
 esp_status json_maybe_number(const json_t *object, const char *key, const char *where, double *out,
                              esp_error *error);
 

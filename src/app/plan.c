@@ -1,4 +1,4 @@
-/* espalier plan: memory by part and expected time of a recipe, before anything runs. */
+/* espalier plan: the memory and the time that a recipe will take. */
 #include "app/observe.h"
 #include "app/output.h"
 #include "app/verbs.h"
@@ -35,15 +35,15 @@ static esp_status plan_run(const cli_arguments *arguments, void *own, esp_error 
 }
 
 const app_verb verb_plan = {
-    .cli =
-        {.name = "plan",
-         .summary = "memory by part and expected time of a recipe",
-         .positionals = "RECIPE.yaml",
-         .least = 1,
-         .most = 1,
-         .recipe_groups = "run model data search learn sft self_eval eval",
-         .about =
-             "Reads the data, measures this machine for a few seconds, trains nothing. What cannot fit in\n"
-             "memory is an error (exit 1) after the table, as it is for espalier run."},
+    .cli = {.name = "plan",
+            .summary = "estimate the memory and the time of a recipe",
+            .positionals = "RECIPE.yaml",
+            .least = 1,
+            .most = 1,
+            .recipe_groups = "run model data search learn sft self_eval eval",
+            .about =
+                "Reads the data and measures this machine for a few seconds; trains nothing. If a phase "
+                "cannot fit\n"
+                "in memory, that is an error (exit status 1) after the table, the same as in espalier run."},
     .run = plan_run,
 };

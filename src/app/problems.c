@@ -1,4 +1,4 @@
-/* espalier problems: the problems of a file or of a generator, as JSON lines. */
+/* espalier problems: prints the problems of a file or a generator as JSON lines. */
 #include "app/output.h"
 #include "app/verbs.h"
 #include "formats/json.h"
@@ -13,7 +13,7 @@ static const option problems_options[] = {
      .type = OPTION_STRING,
      .initial = "arith",
      .offset = offsetof(problems_flags, task),
-     .help = "the form of the problems"},
+     .help = "the task that reads or makes the problems"},
 };
 
 static esp_status problems_run(const cli_arguments *arguments, void *own, esp_error *error) {
@@ -35,14 +35,15 @@ static esp_status problems_run(const cli_arguments *arguments, void *own, esp_er
 
 const app_verb verb_problems = {
     .cli = {.name = "problems",
-            .summary = "print problems, read or made",
+            .summary = "print problems from a file or a generator",
             .positionals = "SOURCE",
             .least = 1,
             .most = 1,
             .options = {problems_options, sizeof problems_options / sizeof *problems_options},
-            .about = "SOURCE is a file of the task's form, or generate:level=easy,split=test,count=10 (task "
-                     "arith: levels easy, rare, mixed; splits train, dev, test; seed=N; flaws=X). Lines "
-                     "{\"id\", \"question\", \"answer\", \"gold\"}."},
+            .about =
+                "SOURCE is a file in the task's format, or generate:level=easy,split=test,count=10 (task\n"
+                "arith: levels easy, rare, mixed; splits train, dev, test; seed=N; flaws=X). Prints lines\n"
+                "{\"id\", \"question\", \"answer\", \"gold\"}."},
     .own_size = sizeof(problems_flags),
     .run = problems_run,
 };

@@ -125,7 +125,7 @@ static void draw_when_due(progress *p) {
         draw_live(p);
     } else {
         bool due = since >= log_longest_pause || (since >= log_pause && percent >= p->drawn_percent + 10);
-        if (!due || (p->total && p->done >= p->total)) return; /* the end has a line of its own */
+        if (!due || (p->total && p->done >= p->total)) return; /* progress_end prints the last line */
         draw_plain(p);
     }
     p->drawn = now(p);
@@ -139,7 +139,7 @@ static void clear_line(progress *p) {
 
 /* ---- the calls ---- */
 
-/* Foreign words in a form that cannot command the terminal; freed by mem_free. */
+/* Text without characters that could control the terminal; freed by mem_free. */
 static char *cleaned(const progress_style *style, const char *text) {
     text_buffer clean = {0};
     display_clean(&clean, style->unicode || !style->live, text, strlen(text));

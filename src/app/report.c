@@ -1,4 +1,4 @@
-/* espalier report: a run as one HTML page. */
+/* espalier report: writes a run as one HTML page. */
 #include "app/output.h"
 #include "app/verbs.h"
 #include "view/report.h"
@@ -9,7 +9,7 @@
 
 typedef struct {
     char *out;
-    char *baselines; /* LABEL=RUN, a line each */
+    char *baselines; /* LABEL=RUN, one per line */
     int64_t trees;
 } report_flags;
 
@@ -17,24 +17,24 @@ static const option report_flag_table[] = {
     {.flag = "--out",
      .type = OPTION_STRING,
      .offset = offsetof(report_flags, out),
-     .help = "the file; without it report.html in the run's folder"},
+     .help = "the file to write; default: report.html in the run's folder"},
     {.flag = "--baseline",
      .type = OPTION_STRING,
      .marks = OPTION_REPEATED,
      .offset = offsetof(report_flags, baselines),
-     .help = "LABEL=RUN: another run, whose accuracy is drawn beside; may be given again"},
+     .help = "LABEL=RUN: another run whose accuracy is drawn for comparison; can be repeated"},
     {.flag = "--trees",
      .type = OPTION_INT,
      .initial = "-1",
      .low = -1,
      .high = 1e9,
      .offset = offsetof(report_flags, trees),
-     .help = "trees in the page at most; -1: as many as fit in 15 MB"},
+     .help = "most trees in the page; -1: as many as fit in 15 MB"},
 };
 
 typedef MEM_LIST(report_baseline) baseline_list;
 
-/* "LABEL=RUN" lines, cut up in place. Without a label the run's folder is it. */
+/* Splits "LABEL=RUN" lines in place. Without a label, the run's folder is the label. */
 static esp_status take_baselines(char *lines, baseline_list *out, esp_error *error) {
     char *rest = NULL;
     for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -46,13 +46,13 @@ static esp_status take_baselines(char *lines, baseline_list *out, esp_error *err
         }
         if (!b.label[0] || !b.folder[0])
             return error_set(error, ESP_USAGE, "write it as --baseline RFT=runs/rft",
-                             "espalier report: --baseline wants LABEL=RUN");
+                             "espalier report: --baseline needs LABEL=RUN");
         MEM_LIST_PUSH(out, b);
     }
     return ESP_OK;
 }
 
-/* What was written, and the document without its trees. */
+/* Prints what was written, and the page's data without its trees. */
 static esp_status print_json(const report_options *options, const char *path, const report_result *written,
                              esp_error *error) {
     report_options few = *options;
@@ -81,7 +81,8 @@ static esp_status write_report(const report_options *options, bool json, esp_err
         fprintf(stderr, "%lld of %lld trees are left out\n", (long long)written.trees_left_out,
                 (long long)(written.trees + written.trees_left_out));
     if (written.replays_left_out)
-        fprintf(stderr, "%lld searches are not replayed: they do not come to the stored numbers\n",
+        fprintf(stderr,
+                "%lld searches cannot be replayed: the replay does not reproduce the stored numbers\n",
                 (long long)written.replays_left_out);
     mem_free(path);
     mem_free(line);
@@ -105,18 +106,17 @@ static esp_status report_run_verb(const cli_arguments *arguments, void *own, esp
 }
 
 const app_verb verb_report = {
-    .cli =
-        {.name = "report",
-         .summary = "a run as one self-contained HTML page",
-         .positionals = "RUN",
-         .least = 1,
-         .most = 1,
-         .options = {report_flag_table, sizeof report_flag_table / sizeof *report_flag_table},
-         .about =
-             "The page opens from disk without a network; its path goes to standard output. It works on any "
-             "run\n"
-             "folder, also while another process works on it. `run` writes it at its end. With --json: the\n"
-             "page is written too, and its data come without the trees."},
+    .cli = {.name = "report",
+            .summary = "a run as one self-contained HTML page",
+            .positionals = "RUN",
+            .least = 1,
+            .most = 1,
+            .options = {report_flag_table, sizeof report_flag_table / sizeof *report_flag_table},
+            .about = "Prints the path of the page, which opens from disk without a network. Works on any run "
+                     "folder, also\n"
+                     "while another process writes to it. espalier run writes the page when it ends. --json "
+                     "also prints\n"
+                     "the page's data, without the trees."},
     .own_size = sizeof(report_flags),
     .run = report_run_verb,
 };

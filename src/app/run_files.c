@@ -1,4 +1,4 @@
-/* espalier pairs and export: what a run directory holds, in forms that others read. */
+/* espalier pairs and espalier export: the results of a run in formats that other programs read. */
 #include "app/out_folder.h"
 #include "app/output.h"
 #include "app/stop.h"
@@ -24,17 +24,18 @@ static const option pairs_options[] = {
      .choices = "native|trl",
      .initial = "native",
      .offset = offsetof(pairs_flags, format),
-     .help = "native: the token ids that were sampled, with all numbers; trl: texts"},
+     .help = "native: token ids as sampled, with all numbers; trl: texts"},
     {.flag = "--iteration",
      .type = OPTION_INT,
      .initial = "-1",
      .low = -1,
      .high = 1e9,
      .offset = offsetof(pairs_flags, iteration),
-     .help = "pairs of that iteration alone; -1: all"},
+     .help = "only the pairs of this iteration; -1: all"},
 };
 
-/* The tokenizer of a run: that of its policy, else that of the model it began with. */
+/* Opens the tokenizer of the run's policy, or of the model that the run started from if there is no policy
+ * yet. */
 static esp_status run_tokenizer(store *s, const char *run, tokenizer **out, esp_error *error) {
     store_position at;
     ESP_TRY(store_position_get(s, &at, error));
@@ -89,16 +90,16 @@ static const option export_options[] = {
     {.flag = "--checkpoint",
      .type = OPTION_STRING,
      .offset = offsetof(export_flags, checkpoint),
-     .help = "a policy's name under checkpoints/; without it the last one"},
+     .help = "a folder in checkpoints/; default: the run's last policy"},
     {.flag = "--dtype",
      .type = OPTION_ENUM,
      .choices = "f32|bf16",
      .initial = "f32",
      .offset = offsetof(export_flags, dtype),
-     .help = "numbers that are written"},
+     .help = "number format to write"},
 };
 
-/* The checkpoint's folder; freed by mem_free. */
+/* Finds the checkpoint's folder; freed by mem_free. */
 static esp_status find_checkpoint(const char *run, const char *wanted, char **out, esp_error *error) {
     store *s;
     store_position at = {0};
@@ -108,11 +109,12 @@ static esp_status find_checkpoint(const char *run, const char *wanted, char **ou
     ESP_TRY(status);
     const char *name = wanted[0] ? wanted : at.checkpoint;
     if (!name[0])
-        return error_fail(error, "export the model that the run began with by espalier import",
-                          "%s: has no trained policy yet", run);
+        return error_fail(error, "to export the model that the run started from, use espalier import",
+                          "%s: the run has no trained policy yet", run);
     *out = checkpoint_path(run, name);
     if (file_is_folder(*out)) return ESP_OK;
-    error_fail(error, "its policies are the folders under checkpoints/", "%s: has no policy %s", run, name);
+    error_fail(error, "its policies are the folders in checkpoints/", "%s: the run has no policy %s", run,
+               name);
     mem_free(*out);
     return ESP_FAILED;
 }

@@ -1,5 +1,5 @@
-/* espalier score: log-probs of given texts. Lines are packed into one token tree at a time, so that what they
- * have in common at their beginning is computed once; results come in the order of the lines. */
+/* espalier score: log-probs of given texts. Lines are packed into token trees, so that common beginnings are
+ * computed once; results are printed in the order of the lines. */
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/verbs.h"
@@ -22,14 +22,15 @@ static const option score_options[] = {
      .low = 1,
      .high = 1e8,
      .offset = offsetof(score_flags, batch_tokens),
-     .help = "tokens computed at a time; bounds memory"},
+     .help = "tokens per model call; bounds the memory"},
     {.flag = "--special",
      .type = OPTION_BOOL,
      .offset = offsetof(score_flags, special),
-     .help = "control tokens that stand in a text, as <|im_end|>, are those tokens; otherwise they are text"},
+     .help = "control tokens written in a text, such as <|im_end|>, become those tokens; otherwise they are "
+             "text"},
 };
 
-/* Lines that wait to be scored together. */
+/* Lines that are scored together. */
 typedef struct {
     policy policy;
     const score_flags *flags;
@@ -91,7 +92,7 @@ static esp_status read_row(scorer *s, const json_t *row, const char *where, toke
     if (json_object_get(row, "ids")) return json_need_ids(row, "ids", where, vocab, ids, error);
     if (!json_is_string(text))
         return error_fail(error, "each line is {\"text\": \"...\"} or {\"ids\": [...]}",
-                          "%s: neither \"text\" (a string) nor \"ids\" is there", where);
+                          "%s: has neither \"text\" (a string) nor \"ids\"", where);
     ESP_TRY(policy_need_tokenizer(&s->policy, error));
     ESP_TRY(tokenizer_encode(s->policy.tokenizer, json_string_value(text), json_string_length(text),
                              s->flags->special, ids, error));
@@ -152,15 +153,17 @@ static esp_status score_run(const cli_arguments *arguments, void *own, esp_error
 }
 
 const app_verb verb_score = {
-    .cli = {.name = "score",
-            .summary = "log-probs of texts or token ids",
-            .positionals = "[FILE.jsonl|-]",
-            .most = 1,
-            .options = {score_options, sizeof score_options / sizeof *score_options},
-            .about =
-                "Each line {\"text\": ...} or {\"ids\": [...]} becomes a line {\"ids\", \"logprobs\"}: one\n"
-                "natural log-prob an id, given all ids before it; the first has none and is null. A text\n"
-                "is tokenized without beginning-of-sequence or other tokens added to it."},
+    .cli =
+        {.name = "score",
+         .summary = "log-probs of texts or token ids",
+         .positionals = "[FILE.jsonl|-]",
+         .most = 1,
+         .options = {score_options, sizeof score_options / sizeof *score_options},
+         .about =
+             "Each line {\"text\": ...} or {\"ids\": [...]} becomes a line {\"ids\", \"logprobs\"}: for each "
+             "id, its\n"
+             "log-prob (natural logarithm) given all ids before it; null for the first. Texts are tokenized\n"
+             "without adding beginning-of-sequence or other tokens."},
     .own_size = sizeof(score_flags),
     .run = score_run,
 };

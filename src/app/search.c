@@ -1,5 +1,5 @@
-/* espalier search: trees for the problems of a recipe; or a scripted case by itself, which is the arithmetic
- * of METHOD.md 2 and 4 without a model. */
+/* espalier search: grows trees for the problems of a recipe, or for a scripted case, which shows the
+ * arithmetic of docs/method.md 2 and 4 without a model. */
 #include "app/loop.h"
 #include "app/output.h"
 #include "app/verbs.h"
@@ -21,11 +21,11 @@ static const option search_options[] = {
      .choices = "lm|scripted",
      .initial = "lm",
      .offset = offsetof(search_flags, policy),
-     .help = "who proposes and judges steps: a model, or a file"},
+     .help = "what proposes and judges steps: a language model (lm) or a file (scripted)"},
     {.flag = "--resume",
      .type = OPTION_BOOL,
      .offset = offsetof(search_flags, resume),
-     .help = "go on with a run that was stopped or killed"},
+     .help = "continue a run that was stopped or killed"},
     {.flag = "--plain",
      .type = OPTION_BOOL,
      .offset = offsetof(search_flags, plain),
@@ -51,22 +51,22 @@ static esp_status search_run(const cli_arguments *arguments, void *own, esp_erro
                          "espalier search: --plain has no meaning for a scripted policy");
     if (arguments->positional_count == 0)
         return error_set(error, ESP_USAGE, "espalier search --policy scripted CASE.json",
-                         "espalier search: --policy scripted wants a case");
+                         "espalier search: --policy scripted needs a case file");
     return search_scripted(arguments->positionals[0], error);
 }
 
 const app_verb verb_search = {
-    .cli =
-        {.name = "search",
-         .summary = "tree search over a recipe's problems, or over a scripted case",
-         .positionals = "[RECIPE.yaml | CASE.json]",
-         .most = 1,
-         .options = {search_options, sizeof search_options / sizeof *search_options},
-         .recipe_groups = "search run model data self_eval",
-         .about =
-             "Trees and pairs lie in the run directory (--out); espalier pairs prints the pairs.\n"
-             "--policy scripted CASE.json: searches a tree whose steps and rewards stand in the file, and\n"
-             "prints each commitment with the numbers of its children as one JSON document."},
+    .cli = {.name = "search",
+            .summary = "tree search over a recipe's problems, or over a scripted case",
+            .positionals = "[RECIPE.yaml | CASE.json]",
+            .most = 1,
+            .options = {search_options, sizeof search_options / sizeof *search_options},
+            .recipe_groups = "search run model data self_eval",
+            .about =
+                "Trees and pairs are stored in the run directory (--out); espalier pairs prints the pairs.\n"
+                "--policy scripted CASE.json: searches a tree whose steps and rewards are in the file, and "
+                "prints one\n"
+                "JSON document: each commitment with the numbers of its node's children."},
     .own_size = sizeof(search_flags),
     .run = search_run,
 };

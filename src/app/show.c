@@ -1,4 +1,4 @@
-/* espalier show: a run's search trees in the terminal. */
+/* espalier show: draws a run's search trees in the terminal. */
 #include "app/output.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
@@ -21,26 +21,26 @@ static const option show_options[] = {
      .low = 0,
      .high = 1e9,
      .offset = offsetof(show_flags, iteration),
-     .help = "trees of that iteration; 0: the newest one that has the problem"},
+     .help = "only trees of this iteration; 0: the newest tree of the problem"},
     {.flag = "--depth",
      .type = OPTION_INT,
      .initial = "0",
      .low = 0,
      .high = 1e9,
      .offset = offsetof(show_flags, depth),
-     .help = "steps below the problem that are shown; 0: all"},
+     .help = "levels of steps to show; 0: all"},
     {.flag = "--all",
      .type = OPTION_BOOL,
      .offset = offsetof(show_flags, all),
-     .help = "steps that were never visited, and every text in full, too; without PROBLEM: every tree"},
+     .help = "also show unvisited steps, and all texts in full; without PROBLEM: list every tree"},
 };
 
-/* What a run holds, read at one moment. */
+/* A run's contents, read in one transaction. */
 typedef struct {
     store *store;
     const char *run;
     const show_flags *flags;
-    store_trees trees; /* of the iterations asked for */
+    store_trees trees; /* of the wanted iterations */
     store_problems problems;
 } show_work;
 
@@ -130,7 +130,8 @@ static esp_status find_tree(const show_work *w, const char *word, const store_tr
     int64_t wanted = index_of(word);
     *out = NULL;
     for (int by_name = wanted < 0; by_name < 2 && !*out; by_name++) {
-        for (int64_t i = 0; i < w->trees.count; i++) { /* by iteration: the last one found is the newest */
+        for (int64_t i = 0; i < w->trees.count;
+             i++) { /* ordered by iteration: the last match is the newest */
             const store_problem *p = problem_of(w, w->trees.at[i].problem);
             bool named = p && p->name && strcmp(p->name, word) == 0;
             if (by_name ? named : w->trees.at[i].problem == wanted) *out = &w->trees.at[i];
@@ -140,7 +141,7 @@ static esp_status find_tree(const show_work *w, const char *word, const store_tr
     char hint[256], of[48] = "";
     if (w->flags->iteration) snprintf(of, sizeof of, " in iteration %lld", (long long)w->flags->iteration);
     snprintf(hint, sizeof hint, "espalier show %.150s lists the problems that were searched", w->run);
-    return error_fail(error, hint, "%s: no tree of a problem \"%.100s\"%s", w->run, word, of);
+    return error_fail(error, hint, "%s: there is no tree of problem \"%.100s\"%s", w->run, word, of);
 }
 
 /* ---- the list ---- */
@@ -208,7 +209,7 @@ static void list_text(const show_work *w, const store_sizes *sizes, text_buffer 
     text_buffer run = {0};
     display_clean(&run, d.unicode, w->run, strlen(w->run));
     if (rows < n) text_printf(out, "%lld more: --all, or --iteration N\n", (long long)(n - rows));
-    text_printf(out, "espalier show %s %lld   # draws one: by number or name\n", run.at,
+    text_printf(out, "espalier show %s %lld   # draws one, by number or name\n", run.at,
                 (long long)w->trees.at[n - 1].problem);
     text_free(&run);
 }
@@ -217,8 +218,9 @@ static esp_status show_list(const show_work *w, bool json, esp_error *error) {
     store_sizes sizes;
     if (w->trees.count == 0 && !json)
         return error_fail(
-            error, "see where the run stands in its log.jsonl; the first wave may not be done yet",
-            w->flags->iteration ? "%s: no trees in that iteration" : "%s: no trees yet", w->run);
+            error, "its log.jsonl shows what the run has done; the first wave may not be finished yet",
+            w->flags->iteration ? "%s: there are no trees in that iteration" : "%s: there are no trees yet",
+            w->run);
     ESP_TRY(store_read_sizes(w->store, w->flags->iteration ? w->flags->iteration : STORE_ALL, &sizes, error));
     esp_status status;
     if (json) {
@@ -267,9 +269,10 @@ const app_verb verb_show = {
             .most = 2,
             .options = {show_options, sizeof show_options / sizeof *show_options},
             .about =
-                "PROBLEM is a problem's number or name; without it the trees are listed, the newest first.\n"
-                "Steps stand with visits N, value Q and self-evaluation C; the committed path comes last\n"
-                "among its siblings."},
+                "PROBLEM is a problem's number or name; without it, the trees are listed, newest first.\n"
+                "Each step is shown with its visits N, value Q and self-evaluation C; committed steps are "
+                "shown\n"
+                "after their siblings."},
     .own_size = sizeof(show_flags),
     .run = show_run,
 };

@@ -3,14 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The one piece of state that a signal handler can reach. */
+/* The only mutable global: a signal handler can reach nothing else. */
 static volatile sig_atomic_t stop_requested;
 
 static const char stop_line[] =
-    "\nespalier: stopping; what is in hand is finished first (again: quit at once)\n";
+    "\nespalier: stopping after the current piece of work (again: quit at once)\n";
 
 static void on_signal(int number) {
-    if (stop_requested) { /* the second: the default action ends the program */
+    if (stop_requested) { /* the second signal: the default action ends the program */
         signal(number, SIG_DFL);
         raise(number);
         return;
@@ -35,7 +35,7 @@ const volatile sig_atomic_t *stop_flag(void) {
 }
 
 int stop_line_columns(void) {
-    return (int)sizeof stop_line - 3; /* its two line ends and the zero */
+    return (int)sizeof stop_line - 3; /* without its two line ends and the zero */
 }
 
 esp_status stop_check(esp_error *error) {

@@ -20,7 +20,7 @@ static void put_interval(text_buffer *out, metrics_interval i) {
     text_printf(out, "[%.1f, %.1f]", 100 * i.low, 100 * i.high);
 }
 
-/* -0.0 is no fall. */
+/* In percentage points; -0.0 becomes 0. */
 static double points(double share) {
     double p = round(1000 * share) / 10;
     return p == 0 ? 0 : p;
@@ -41,7 +41,7 @@ static void put_when(const writer *w, const run_result_score *s) {
         text_printf(w->out, "After %lld iteration%s", (long long)s->iteration, s->iteration == 1 ? "" : "s");
 }
 
-/* A foreign path as a word of a command. */
+/* An untrusted path, quoted as one word of a shell command. */
 static void put_word(const writer *w, const char *path) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+:@%,";
     bool quote = !*path || path[strspn(path, plain)];
@@ -83,10 +83,10 @@ static void put_gain(const writer *w) {
     put_p(w->out, g->p);
     text_puts(w->out, ": ");
     display_count(w->out, g->only_a);
-    text_puts(w->out, g->only_a == 1 ? " problem newly right, " : " problems newly right, ");
+    text_puts(w->out, g->only_a == 1 ? " problem newly correct, " : " problems newly correct, ");
     display_count(w->out, g->only_b);
     text_puts(w->out, " no longer.\n");
-    if (!sure) text_puts(w->out, "That is within what chance gives: zero lies in the interval.\n");
+    if (!sure) text_puts(w->out, "This may be chance: the interval contains zero.\n");
 }
 
 static const run_result_score *best_of(const run_result *o) {
@@ -99,7 +99,8 @@ static const run_result_score *best_of(const run_result *o) {
 static void put_scores(const writer *w) {
     const run_result *o = w->in->outcome;
     if (o->score_count == 0) {
-        if (w->in->evaluates) text_puts(w->out, "Nothing was evaluated: name problems by data.test.\n");
+        if (w->in->evaluates)
+            text_puts(w->out, "Nothing was evaluated: set data.test to a file of problems.\n");
         return;
     }
     put_score(w, &o->scores[0], true);
@@ -114,9 +115,9 @@ static void put_scores(const writer *w) {
     }
 }
 
-static void put_counted(text_buffer *out, int64_t n, const char *one, const char *many, const char *behind) {
+static void put_counted(text_buffer *out, int64_t n, const char *one, const char *many, const char *after) {
     display_count(out, n);
-    text_printf(out, " %s%s", n == 1 ? one : many, behind);
+    text_printf(out, " %s%s", n == 1 ? one : many, after);
 }
 
 static void put_totals(const writer *w) {
@@ -137,11 +138,11 @@ static void put_totals(const writer *w) {
     text_puts(w->out, " computed.\n");
 }
 
-static void put_next(const writer *w, const char *before, const char *path, const char *behind,
+static void put_next(const writer *w, const char *before, const char *path, const char *after,
                      const char *why) {
     text_printf(w->out, "  %s", before);
     put_word(w, path);
-    text_printf(w->out, "%s   # %s\n", behind, why);
+    text_printf(w->out, "%s   # %s\n", after, why);
 }
 
 static void put_places(const writer *w) {
@@ -158,22 +159,24 @@ static void put_places(const writer *w) {
         text_puts(w->out, "\n");
     }
     text_puts(w->out, "Next:\n");
-    if (o->totals.trees > 0) put_next(w, "espalier show ", w->in->folder, "", "its search trees, here");
-    if (!w->in->page) put_next(w, "espalier report ", w->in->folder, "", "a page of it");
+    if (o->totals.trees > 0)
+        put_next(w, "espalier show ", w->in->folder, "", "its search trees in the terminal");
+    if (!w->in->page) put_next(w, "espalier report ", w->in->folder, "", "the report page");
     if (o->position.checkpoint[0])
-        put_next(w, "espalier export ", w->in->folder, " policy/", "for transformers");
+        put_next(w, "espalier export ", w->in->folder, " policy/", "the policy, for transformers");
     if (o->totals.pairs > 0)
-        put_next(w, "espalier pairs ", w->in->folder, " --format trl", "for any other trainer");
+        put_next(w, "espalier pairs ", w->in->folder, " --format trl",
+                 "the preferences, for another trainer");
     bool rising = o->score_count > 2 && best_of(o) == &o->scores[o->score_count - 1];
     if (rising && w->in->recipe_path) {
         char more[64];
         snprintf(more, sizeof more, " --iterations %lld --out runs/longer",
                  (long long)(2 * w->in->recipe->run.iterations));
-        put_next(w, "espalier run ", w->in->recipe_path, more, "it was best at its end: go further");
+        put_next(w, "espalier run ", w->in->recipe_path, more, "accuracy was still rising: train longer");
     }
 }
 
-/* Lines of prose wrapped to the width; commands, which are indented, and coloured lines stay whole. */
+/* Wraps lines of prose to the width; commands (indented lines) and coloured lines are not wrapped. */
 static void put_wrapped(const char *text, int width, text_buffer *out) {
     for (const char *line = text; *line;) {
         size_t n = strcspn(line, "\n");

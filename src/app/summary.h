@@ -1,4 +1,4 @@
-/* What a run came to, in sentences that a person understands, and what to do next. */
+/* The result of a run in plain sentences, and what to do next. */
 #ifndef ESPALIER_APP_SUMMARY_H
 #define ESPALIER_APP_SUMMARY_H
 
@@ -9,11 +9,11 @@ typedef struct {
     const run_result *outcome;
     const recipe *recipe;
     const char *folder;
-    const char *page;        /* path of the report; NULL where none was written */
+    const char *page;        /* path of the report; NULL if none was written */
     const char *recipe_path; /* as given on the command line; may be NULL */
     double seconds;          /* of this call */
     bool resumed;
-    bool evaluates; /* it was a whole run: without an evaluation that is said */
+    bool evaluates; /* the run evaluates: if there is no evaluation, the summary says so */
 } summary_input;
 
 void summary_text(const summary_input *input, const display *d, text_buffer *out);

@@ -1,4 +1,4 @@
-/* espalier tokenize: text to ids and back. */
+/* espalier tokenize: converts text to token ids and back. */
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/verbs.h"
@@ -20,11 +20,11 @@ static const option tokenize_options[] = {
     {.flag = "--decode",
      .type = OPTION_BOOL,
      .offset = offsetof(tokenize_flags, decode),
-     .help = "lines {\"ids\"} to lines {\"text\"}"},
+     .help = "convert lines {\"ids\"} to lines {\"text\"}"},
     {.flag = "--special",
      .type = OPTION_BOOL,
      .offset = offsetof(tokenize_flags, special),
-     .help = "control tokens in a text, as <|im_end|>, become their ids, and are shown by --decode"},
+     .help = "control tokens written in a text, such as <|im_end|>, become their ids; --decode shows them"},
     {.flag = "--plain",
      .type = OPTION_BOOL,
      .offset = offsetof(tokenize_flags, plain),
@@ -32,7 +32,7 @@ static const option tokenize_options[] = {
     {.flag = "--text",
      .type = OPTION_STRING,
      .offset = offsetof(tokenize_flags, text),
-     .help = "the text itself, in place of a file"},
+     .help = "the text itself, instead of a file"},
 };
 
 static esp_status print_ids(const tokenizer *t, const tokenize_flags *flags, const char *text, size_t length,
@@ -69,7 +69,7 @@ static esp_status tokenize_row(const tokenizer *t, const tokenize_flags *flags, 
     }
     const json_t *text = json_object_get(row, "text");
     if (!json_is_string(text))
-        return error_fail(error, "each line is {\"text\": \"...\"}; --plain takes a text as it is",
+        return error_fail(error, "each line is {\"text\": \"...\"}; with --plain the input is one text",
                           "%s: \"text\" (a string) is missing", where);
     return print_ids(t, flags, json_string_value(text), json_string_length(text), error);
 }
@@ -103,7 +103,8 @@ static esp_status tokenize_run(const cli_arguments *arguments, void *own, esp_er
     bool given = flags->text[0] != '\0';
     const char *path = arguments->positional_count ? arguments->positionals[0] : "-";
     if (given && (flags->decode || arguments->positional_count))
-        return error_set(error, ESP_USAGE, "give one of them", "espalier tokenize: --text stands beside %s",
+        return error_set(error, ESP_USAGE, "use one of them",
+                         "espalier tokenize: --text cannot be used with %s",
                          flags->decode ? "--decode" : path);
     tokenizer *t;
     ESP_TRY(tokenizer_open(&t, flags->model, error));
@@ -116,13 +117,13 @@ static esp_status tokenize_run(const cli_arguments *arguments, void *own, esp_er
 
 const app_verb verb_tokenize = {
     .cli = {.name = "tokenize",
-            .summary = "text to token ids, and back",
+            .summary = "convert text to token ids, and back",
             .positionals = "[FILE.jsonl|-]",
             .most = 1,
             .options = {tokenize_options, sizeof tokenize_options / sizeof *tokenize_options},
-            .about =
-                "Lines {\"text\"} become lines {\"ids\"}; with --decode the other way round. No token is\n"
-                "added. With --plain the input is one text as it is (--decode: the output is)."},
+            .about = "Lines {\"text\"} become lines {\"ids\"}; with --decode, the reverse. No token is "
+                     "added. With --plain\n"
+                     "the input is one text instead of JSON lines (with --decode, the output is)."},
     .own_size = sizeof(tokenize_flags),
     .run = tokenize_run,
 };

@@ -259,14 +259,17 @@ static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_
     MEM_LIST(recipe_override) all = {0};
     const recipe_preset_value *preset = recipe_learn_preset(RECIPE_DEFAULT);
     bool file = arguments->positional_count > 0;
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     for (; !file && preset->key; preset++) {
-        const option *o = option_by_key(recipe_options(), preset->key);
+        const option *o = option_by_key(table, preset->key);
         MEM_LIST_PUSH(&all, ((recipe_override){o->key, o->initial, "train"}));
     }
     for (int i = 0; i < arguments->override_count; i++) MEM_LIST_PUSH(&all, arguments->overrides[i]);
     esp_status status =
         recipe_load(out, file ? arguments->positionals[0] : NULL, all.at, (int)all.count, error);
     MEM_LIST_FREE(&all);
+    arena_free(memory);
     return status;
 }
 
@@ -289,7 +292,6 @@ static esp_status train_run(const cli_arguments *arguments, void *own, esp_error
     policy_close(&t.policy);
     batches_free(t.batches);
     MEM_LIST_FREE(&t.examples);
-    recipe_terms_free(&t.terms);
     recipe_free(r);
     return status;
 }

@@ -1,6 +1,6 @@
-/* The verbs of the program: each is a description for the parser (app/cli.h), its own struct of options, and
- * one function. Results go to standard output, progress and logs to standard error; a verb returns a status
- * and main prints the error. */
+/* The verbs of the program. A verb is a description for the parser (app/cli.h), the size of its options
+ * struct, and a function. Results go to standard output, progress and logs to standard error; a verb returns
+ * a status and main prints the error. */
 #ifndef ESPALIER_APP_VERBS_H
 #define ESPALIER_APP_VERBS_H
 
@@ -8,7 +8,7 @@
 
 typedef struct {
     cli_verb cli;
-    size_t own_size; /* of the struct that cli.options fill; 0: none */
+    size_t own_size; /* size of the struct that cli.options fill; 0: no options */
     esp_status (*run)(const cli_arguments *arguments, void *own, esp_error *error);
 } app_verb;
 

@@ -52,12 +52,20 @@ const option *option_by_flag(option_table table, const char *flag, const char *g
     return NULL;
 }
 
+/* Whether a row before `i` has its key: an alternative's, which means the same to the user. */
+static bool key_before(option_table table, int i) {
+    for (int j = 0; j < i; j++)
+        if (table.at[j].key && table.at[i].key && strcmp(table.at[j].key, table.at[i].key) == 0) return true;
+    return false;
+}
+
 int option_meanings(option_table table, const char *flag, const char *groups, const char *between,
                     text_buffer *out) {
     int n = 0;
     bool no;
     for (int i = 0; i < table.count; i++) {
         if (!in_groups(table.at[i].key, groups) || !has_flag(&table.at[i], flag, &no)) continue;
+        if (key_before(table, i)) continue;
         if (out) text_printf(out, "%s%s", n ? between : "", table.at[i].key);
         n++;
     }
@@ -67,7 +75,7 @@ int option_meanings(option_table table, const char *flag, const char *groups, co
 /* ---- the nearest name ---- */
 
 /* Edits between two names: insert, delete, replace, or swap neighbours (optimal string alignment). Names are
- * short; what stands beyond 63 bytes counts as one edit a byte. */
+ * short; what follows the first 63 bytes counts as one edit per byte. */
 static int edit_distance(const char *a, const char *b) {
     enum { LONGEST = 63 };
     int full_a = (int)strlen(a), full_b = (int)strlen(b);
@@ -307,12 +315,23 @@ void option_get(const option *o, const void *target, text_buffer *out) {
     }
 }
 
+static void set_default(const option *o, void *target) {
+    const char *initial = o->initial ? o->initial : o->type == OPTION_BOOL ? "false" : "0";
+    if (o->type == OPTION_STRING || o->type == OPTION_PATH) initial = o->initial ? o->initial : "";
+    if (o->type == OPTION_ENUM && !o->initial) return;
+    (void)option_set(o, target, initial, NULL); /* a test sets every default */
+}
+
 void options_defaults(option_table table, void *target) {
+    for (int i = 0; i < table.count; i++)
+        if (!table.at[i].chooser) set_default(&table.at[i], target);
+    options_defaults_of_choice(table, target);
+}
+
+void options_defaults_of_choice(option_table table, void *target) {
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
-        const char *initial = o->initial;
-        if (!initial && (o->type == OPTION_STRING || o->type == OPTION_PATH)) initial = "";
-        if (initial) (void)option_set(o, target, initial, NULL); /* a test sets every default */
+        if (o->chooser && option_applies(table, o, target)) set_default(o, target);
     }
 }
 
@@ -329,7 +348,7 @@ void options_free(option_table table, void *target) {
 
 /* ---- manual ---- */
 
-/* Words of `text`, wrapped, each line behind `indent` spaces. */
+/* Words of `text`, wrapped, each line indented by `indent` spaces. */
 static void wrapped(const char *text, int indent, int width, text_buffer *out) {
     int column = 0;
     for (const char *word = text; *word;) {
@@ -346,10 +365,14 @@ static void wrapped(const char *text, int indent, int width, text_buffer *out) {
     text_puts(out, "\n");
 }
 
-static void manual_entry(const option *o, bool with_flag, int width, text_buffer *out) {
+static void manual_entry(option_table table, const option *o, bool with_flag, int width, text_buffer *out) {
     text_buffer about = {0};
     text_printf(&about, "%s; ", o->help);
     option_wants(o, &about);
+    text_buffer condition = {0};
+    option_condition(table, o, &condition);
+    if (condition.at) text_printf(&about, "; only with %s", condition.at);
+    text_free(&condition);
     if (o->marks & OPTION_REQUIRED)
         text_puts(&about, "; required");
     else if (o->initial && *o->initial)
@@ -363,8 +386,8 @@ static void manual_entry(const option *o, bool with_flag, int width, text_buffer
 void options_manual(option_table table, const char *groups, int width, text_buffer *out) {
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
-        if (!in_groups(o->key, groups)) continue;
+        if (!in_groups(o->key, groups) || option_is_repeated(table, o)) continue;
         bool one = !groups || !o->flag || option_meanings(table, o->flag, groups, "", NULL) == 1;
-        manual_entry(o, one, width, out);
+        manual_entry(table, o, one, width, out);
     }
 }

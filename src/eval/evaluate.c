@@ -54,8 +54,8 @@ const char *evaluation_set_name(recipe_set set) {
     return set == RECIPE_SET_DEV ? "dev" : "test";
 }
 
-const char *evaluation_name(const evaluation *e) {
-    return e->unjudged ? "search-unjudged" : evaluation_method_name(e->method);
+const char *evaluation_name(recipe_method method, bool unjudged) {
+    return unjudged ? "search-unjudged" : evaluation_method_name(method);
 }
 
 void evaluation_free(evaluation *e) {
@@ -149,7 +149,7 @@ static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error
         int64_t room;
         status = lm_room(w->policy, p, false, false, &room, error);
         if (status != ESP_OK || set_aside(w, p, room, &w->out->results[i * k])) continue;
-        status = lm_prompt_ids(w->policy, p, &prompts[count], error);
+        status = prompt_ids(w->s->words, p, &prompts[count], error);
         for (int64_t j = 0; j < k; j++)
             jobs[count * k + j] = (lm_chain_job){.prompt = prompts[count].at,
                                                  .prompt_count = prompts[count].count,
@@ -216,7 +216,7 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
         bool finished = search_outcome_is_finished(node.outcome);
         if (!finished && v != top) continue;
         text_clear(&text);
-        status = lm_path_text(w->policy, s, v, &text, error);
+        status = prompt_path_text(w->s->words, s, v, &text, error);
         if (status != ESP_OK) break;
         results[v] = grade(w, p, text.at ? text.at : "", text.length, finished);
         outcomes[v] = (int8_t)(!finished ? 0 : results[v].right ? 1 : -1);
@@ -270,9 +270,9 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
     return status;
 }
 
-int64_t evaluate_kv_tokens(const session *s, const evaluate_options *o) {
+int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *o) {
     if (o->kv_tokens) return o->kv_tokens;
-    if (o->method == RECIPE_SEARCH) return session_lm_settings(s).kv_tokens;
+    if (o->method == RECIPE_SEARCH) return recipe_lm_settings(r).kv_tokens;
     return o->batch * (o->max_tokens + PROMPT_ROOM);
 }
 
@@ -280,7 +280,7 @@ static lm_settings settings_of(const session *s, const evaluate_options *o) {
     lm_settings set = session_lm_settings(s);
     set.example = false; /* (3.2) */
     set.max_sequences = (int32_t)o->batch;
-    set.kv_tokens = evaluate_kv_tokens(s, o);
+    set.kv_tokens = evaluate_kv_tokens(s->recipe, o);
     return set;
 }
 
@@ -309,12 +309,12 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     out->per_problem = search ? 2 : out->k;
     work w = {.s = s, .problems = problems, .options = options, .out = out};
     lm_settings settings = settings_of(s, options);
-    ESP_TRY(lm_new(&w.policy, m, s->tokenizer, s->task, s->chat, &settings, error));
+    ESP_TRY(lm_new(&w.policy, m, s->words, &settings, error));
     out->result_count = out->problems * out->per_problem;
     out->results = MEM_ARRAY(evaluation_result, out->result_count);
     double started = clock_seconds();
     char title[64];
-    snprintf(title, sizeof title, "evaluation by %s", evaluation_name(out));
+    snprintf(title, sizeof title, "evaluation by %s", evaluation_name(out->method, out->unjudged));
     observer_begin(&s->observer, options->method == RECIPE_GREEDY ? "evaluation" : title,
                    search ? out->problems : out->result_count,
                    out->result_count == out->problems || search ? "problems" : "chains");

@@ -33,7 +33,7 @@ evaluate_options evaluate_options_of(const recipe *r);
 enum { EVALUATE_BESIDES = 3 };
 int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
 /* Size of the KV cache that an evaluation makes. */
-int64_t evaluate_kv_tokens(const session *s, const evaluate_options *options);
+int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *options);
 
 /* One chain. Search has two a problem: sample 0 is the committed path, sample 1 the answer that the tree's
  * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
@@ -99,8 +99,8 @@ void evaluation_summarize(evaluation *e);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
 const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
-/* As it stands in the store: "search-unjudged" too. */
-const char *evaluation_name(const evaluation *e);
+/* As it is named in the store: "search-unjudged" too. */
+const char *evaluation_name(recipe_method method, bool unjudged);
 /* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
  * and with what is said of its judge. */
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,

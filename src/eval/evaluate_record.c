@@ -13,7 +13,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
     const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
     bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
     store_eval row = {.iteration = iteration,
-                      .method = evaluation_name(e),
+                      .method = evaluation_name(e->method, e->unjudged),
                       .set = set,
                       .k = e->k,
                       .problems = e->problems,
@@ -63,7 +63,7 @@ static bool method_named(const char *name, evaluation *out) {
     if (out->unjudged) out->method = RECIPE_SEARCH;
     for (int i = 0; i <= RECIPE_SEARCH && !out->unjudged; i++) {
         out->method = (recipe_method)i;
-        if (strcmp(name, evaluation_name(out)) == 0) return true;
+        if (strcmp(name, evaluation_name(out->method, out->unjudged)) == 0) return true;
     }
     return out->unjudged;
 }
@@ -227,9 +227,9 @@ static json_t *results_json(const evaluation *e) {
 
 json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
-        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e), "k", (json_int_t)e->k,
-                  "problems", (json_int_t)e->problems, "right", (json_int_t)e->right, "accuracy",
-                  json_real_or_null(e->accuracy), "interval", interval(e->interval));
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e->method, e->unjudged), "k",
+                  (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
+                  "accuracy", json_real_or_null(e->accuracy), "interval", interval(e->interval));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
         json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));

@@ -48,7 +48,7 @@ typedef struct objective {
 /* What the examples of one kind add to the loss: weight times the mean of the objective's values. */
 typedef struct {
     const objective *of;
-    const void *options; /* of options_size bytes */
+    const void *options; /* of options_size bytes; NULL where `of` has no rows of options */
     double weight;       /* >= 0; 0 leaves the term out of the loss, not out of the metrics */
     objective_mean mean;
 } objective_term;
@@ -64,16 +64,11 @@ typedef struct example {
     bool same_row; /* another term on the paths of the example before it: no row of its own */
 } example;
 
-/* All objectives, in the order of learn.loss. NULL ends the list. */
-const objective *objective_at(int index);
-/* NULL: there is none of this name. */
-const objective *objective_find(const char *name);
+/* The objectives that learn.loss can name, and their names, by its value. NULL: past the last. */
+const objective *objective_at(int value);
+const char *objective_name(int value);
 
-/* New options at their defaults, freed by objective_options_free. */
-void *objective_options(const objective *o);
-void objective_options_free(const objective *o, void *options);
-
-/* Negative log-likelihood, by itself and beside other objectives. */
+/* Negative log-likelihood, by itself and beside other objectives. Without options it is the sum. */
 typedef struct {
     bool per_token; /* divided by the tokens of the tail */
 } nll_options;

@@ -114,14 +114,12 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
                         .eps = (float)t->settings.eps,
                         .grad_scale = (float)scale,
                         .step = t->updates};
-    int64_t n;
-    const parameter *p = model_parameters(t->m, &n);
+    const param_set *params = model_trainable(t->m);
     float *w = model_master(t->m);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = p[i].offset;
-        s.weight_decay = p[i].rank == 2 ? (float)t->settings.weight_decay : 0;
-        c->ops->adamw(c, p[i].rows * p[i].columns, w + at, t->gradient + at, t->moment1 + at, t->moment2 + at,
-                      &s);
+    for (const param *p = params->at; p < params->at + params->count; p++) {
+        int64_t at = p->offset;
+        s.weight_decay = p->spec->flags & PARAM_DECAYS ? (float)t->settings.weight_decay : 0;
+        c->ops->adamw(c, param_floats(p), w + at, t->gradient + at, t->moment1 + at, t->moment2 + at, &s);
     }
     trainer_zero(t);
     if (t->aside) update_average(t);

@@ -312,20 +312,21 @@ static void append(token_list *out, const int32_t *ids, int64_t n) {
     out->count += n;
 }
 
-esp_status judge_row_of_ids(const lm_policy *policy, const problem *p, bool with_example,
+esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool with_example,
                             const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error) {
-    *out = (judge_row){.verdict = lm_verdict_id(policy, right), .right = right, .with_example = with_example};
-    esp_status status = lm_judge_prefix_ids(policy, p, with_example, &out->prompt, error);
+    *out =
+        (judge_row){.verdict = prompt_verdict_id(words, right), .right = right, .with_example = with_example};
+    esp_status status = prompt_judge_prefix(words, p, with_example, &out->prompt, error);
     if (status != ESP_OK) {
         judge_row_free(out);
         return status;
     }
     append(&out->prompt, steps, n);
-    lm_judge_suffix_ids(policy, &out->prompt);
+    append(&out->prompt, prompt_judge_suffix(words)->at, prompt_judge_suffix(words)->count);
     return ESP_OK;
 }
 
-esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_example example, uint64_t seed,
+esp_status judge_row_make(const prompt_words *words, const problem *p, recipe_example example, uint64_t seed,
                           int64_t n, judge_row *out, esp_error *error) {
     *out = (judge_row){0};
     rng_key_t key = rng_mix(rng_mix(rng_mix(rng_key(seed), judge_word), (uint64_t)p->index), (uint64_t)n);
@@ -333,9 +334,9 @@ esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_exam
     ESP_TRY(judge_steps_draw(p, key, &steps, error));
     bool with_example = example == RECIPE_EXAMPLE_GOLD && (rng_bits(key, DRAW_EXAMPLE) & 1);
     token_list ids = {0};
-    esp_status status = lm_answer_ids(policy, steps.text, strlen(steps.text), &ids, error);
+    esp_status status = prompt_answer_ids(words, steps.text, strlen(steps.text), &ids, error);
     if (status == ESP_OK) /* without end-of-sequence */
-        status = judge_row_of_ids(policy, p, with_example, ids.at, ids.count - 1, steps.right, out, error);
+        status = judge_row_of_ids(words, p, with_example, ids.at, ids.count - 1, steps.right, out, error);
     MEM_LIST_FREE(&ids);
     judge_steps_free(&steps);
     return status;

@@ -35,10 +35,10 @@ typedef struct {
 
 /* The n-th row of a problem. example: RECIPE_EXAMPLE_GOLD shows the gold rationale in half of the rows (as in
  * training's searches; at evaluation there is none), RECIPE_EXAMPLE_NONE in none. */
-esp_status judge_row_make(const lm_policy *policy, const problem *p, recipe_example example, uint64_t seed,
+esp_status judge_row_make(const prompt_words *words, const problem *p, recipe_example example, uint64_t seed,
                           int64_t n, judge_row *out, esp_error *error);
 /* The row of steps[0, n), as they were sampled and without end-of-sequence. */
-esp_status judge_row_of_ids(const lm_policy *policy, const problem *p, bool with_example,
+esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool with_example,
                             const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error);
 void judge_row_free(judge_row *row);
 

@@ -58,7 +58,7 @@ static void progress(void *user, int64_t done, int64_t sampled) {
 }
 
 static bool is_end(const own_work *w, int32_t id) {
-    return id == lm_eos(w->policy) || id == tokenizer_eos(w->s->tokenizer);
+    return prompt_is_end(w->s->words, id);
 }
 
 /* A chain that did not finish has come to nothing: there is no label for it. */
@@ -98,7 +98,7 @@ static esp_status sample(own_work *w, int64_t first, int64_t n, esp_error *error
         int64_t room;
         status = lm_room(w->policy, &w->problems[i], true, false, &room, error);
         if (status != ESP_OK || room < 1) continue;
-        status = lm_prompt_ids(w->policy, &w->problems[i], &prompts[count], error);
+        status = prompt_ids(w->s->words, &w->problems[i], &prompts[count], error);
         for (int64_t j = 0; j < each; j++)
             jobs[count * each + j] = (lm_chain_job){.prompt = prompts[count].at,
                                                     .prompt_count = prompts[count].count,
@@ -190,7 +190,7 @@ static esp_status make_rows(own_work *w, const cut_list *cuts, judge_row_list *o
         const own_chain *chain = &w->chains.at[cut->chain];
         bool example = gold && (rng_bits(cut_key(w, chain, cut->end), DRAW_EXAMPLE) & 1);
         judge_row row;
-        ESP_TRY(judge_row_of_ids(w->policy, &w->problems[chain->problem], example, chain->ids.at, cut->end,
+        ESP_TRY(judge_row_of_ids(w->s->words, &w->problems[chain->problem], example, chain->ids.at, cut->end,
                                  chain->right, &row, error));
         MEM_LIST_PUSH(out, row);
     }

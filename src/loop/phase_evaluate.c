@@ -20,9 +20,9 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
     observer_note(o,
                   "iteration %lld: %s on %lld problems of %s: %.1f%% [%.1f, %.1f], %.0f%% of chains finish, "
                   "%.0f tokens a chain",
-                  (long long)at->iteration, evaluation_name(e), (long long)e->problems, set,
-                  100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high, 100 * e->finished_share,
-                  e->mean_tokens);
+                  (long long)at->iteration, evaluation_name(e->method, e->unjudged), (long long)e->problems,
+                  set, 100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high,
+                  100 * e->finished_share, e->mean_tokens);
     if (e->too_long > 0)
         observer_note(
             o,
@@ -61,8 +61,8 @@ static esp_status evaluate_besides(run_state *run, const store_position *at, esp
     int n = evaluate_options_besides(run->session.recipe, options);
     for (int i = 0; i < n; i++) {
         char metric[64];
-        evaluation named = {.method = options[i].method, .unjudged = options[i].unjudged};
-        snprintf(metric, sizeof metric, "evaluate_%s_seconds", evaluation_name(&named));
+        snprintf(metric, sizeof metric, "evaluate_%s_seconds",
+                 evaluation_name(options[i].method, options[i].unjudged));
         ESP_TRY(evaluate(run, at, &options[i], metric, error));
     }
     return ESP_OK;

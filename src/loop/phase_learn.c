@@ -305,6 +305,5 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     MEM_LIST_FREE(&w.examples);
     right_chains_free(&w.chains);
     if (w.pairs.memory) STORE_LIST_FREE(&w.pairs);
-    recipe_terms_free(&w.terms);
     return status;
 }

@@ -218,11 +218,11 @@ static esp_status store_instance_pair(run_state *run, const store_tree *tree, co
     return status;
 }
 
-static esp_status store_tree_of(run_state *run, const lm_policy *policy, const lm_search_job *job,
-                                store_tree *tree, esp_error *error) {
+static esp_status store_tree_of(run_state *run, const lm_search_job *job, store_tree *tree,
+                                esp_error *error) {
     const search *s = job->search;
     token_list prompt = {0};
-    esp_status status = lm_prompt_ids(policy, job->problem, &prompt, error);
+    esp_status status = prompt_ids(run->session.words, job->problem, &prompt, error);
     tree->problem = job->problem->index;
     tree->prompt_ids = prompt.at, tree->prompt_count = prompt.count;
     tree->final_node = search_top(s);
@@ -265,13 +265,12 @@ static void show(void *user, int64_t done, int64_t sampled) {
 }
 
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
-static esp_status step_limit(const session *s, const lm_policy *policy, const problem *p, int32_t *out,
-                             esp_error *error) {
+static esp_status step_limit(const session *s, const problem *p, int32_t *out, esp_error *error) {
     int64_t over = s->recipe->search.gold_length_over;
     *out = 0;
     if (over == 0 || !p->rationale) return ESP_OK;
     token_list ids = {0};
-    esp_status status = lm_answer_ids(policy, p->rationale, strlen(p->rationale), &ids, error);
+    esp_status status = prompt_answer_ids(s->words, p->rationale, strlen(p->rationale), &ids, error);
     *out = ids.count / over > 1 ? (int32_t)(ids.count / over) : 1;
     MEM_LIST_FREE(&ids);
     return status;
@@ -316,7 +315,7 @@ static esp_status add_job(const session *s, const lm_policy *policy, const searc
         return ESP_OK;
     }
     *job = (lm_search_job){.problem = p, .gold_known = true};
-    ESP_TRY(step_limit(s, policy, p, &job->max_step_tokens, error));
+    ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
     ESP_TRY(search_new(&job->search, config, tree_key(s, iteration, ordinal, p), error));
     w->ordinals[w->count++] = ordinal;
     return ESP_OK;
@@ -336,13 +335,13 @@ static esp_status make_wave(const session *s, const lm_policy *policy, int64_t i
     return status;
 }
 
-static esp_status store_wave(run_state *run, const lm_policy *policy, const store_position *at,
-                             const store_position *next, const wave_jobs *w, esp_error *error) {
+static esp_status store_wave(run_state *run, const store_position *at, const store_position *next,
+                             const wave_jobs *w, esp_error *error) {
     ESP_TRY(store_wave_begin(run->store, at->iteration, at->wave, error));
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < w->count && status == ESP_OK; i++) {
         store_tree tree = {.iteration = at->iteration, .wave = at->wave, .ordinal = w->ordinals[i]};
-        status = store_tree_of(run, policy, &w->jobs[i], &tree, error);
+        status = store_tree_of(run, &w->jobs[i], &tree, error);
     }
     if (status == ESP_OK && w->left_out_count > 0) {
         observer_note(&run->session.observer,
@@ -376,7 +375,7 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
     store_position next = *at;
     next.wave++;
     if (n == left || enough) next = phase_after(run->session.recipe, run->phases, at, at->checkpoint);
-    if (status == ESP_OK) status = store_wave(run, policy, at, &next, &w, error);
+    if (status == ESP_OK) status = store_wave(run, at, &next, &w, error);
     if (status == ESP_OK) status = run_progress_wave(run, error);
     free_wave(&w);
     *at = next;
@@ -403,8 +402,7 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     model *sampler;
     lm_policy *policy = NULL;
     ESP_TRY(open_sampler(run, position, &sampler, error));
-    esp_status status = lm_new(&policy, sampler ? sampler : run->model, run->session.tokenizer,
-                               run->session.task, run->session.chat, &settings, error);
+    esp_status status = lm_new(&policy, sampler ? sampler : run->model, run->session.words, &settings, error);
     char title[64];
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");

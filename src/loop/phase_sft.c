@@ -20,13 +20,12 @@ static void push_row(sft_rows *out, const token_list *prompt, const token_list *
     MEM_LIST_PUSH(out, row);
 }
 
-static esp_status add_rationale(const session *s, const lm_policy *p, const problem *problem, sft_rows *out,
-                                esp_error *error) {
+static esp_status add_rationale(const session *s, const problem *problem, sft_rows *out, esp_error *error) {
     token_list prompt = {0}, answer = {0};
     text_buffer text = {0};
-    esp_status status = lm_prompt_ids(p, problem, &prompt, error);
+    esp_status status = prompt_ids(s->words, problem, &prompt, error);
     if (status == ESP_OK) status = task_sft_target(s->task, problem, &text, error);
-    if (status == ESP_OK) status = lm_answer_ids(p, text.at, text.length, &answer, error);
+    if (status == ESP_OK) status = prompt_answer_ids(s->words, text.at, text.length, &answer, error);
     if (status == ESP_OK) push_row(out, &prompt, &answer, s->recipe->sft.max_length);
     MEM_LIST_FREE(&prompt);
     MEM_LIST_FREE(&answer);
@@ -40,14 +39,13 @@ static void push_judge_row(const session *s, const judge_row *row, sft_rows *out
 }
 
 /* Gold rationales, right or with a mistake put in. */
-static esp_status add_corrupted_rows(const session *s, const lm_policy *p, int64_t n, sft_rows *out,
-                                     esp_error *error) {
+static esp_status add_corrupted_rows(const session *s, int64_t n, sft_rows *out, esp_error *error) {
     const recipe *r = s->recipe;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t turn = 0; turn < judge_rows_due(r->sft.judge_examples, i); turn++) {
             judge_row row = {0};
-            ESP_TRY(judge_row_make(p, &s->train.at[i], r->self_eval.example, (uint64_t)r->run.seed, turn,
-                                   &row, error));
+            ESP_TRY(judge_row_make(s->words, &s->train.at[i], r->self_eval.example, (uint64_t)r->run.seed,
+                                   turn, &row, error));
             push_judge_row(s, &row, out);
             judge_row_free(&row);
         }
@@ -113,11 +111,11 @@ esp_status sft_rows_build(session *s, lm_policy *p, sft_rows *out, esp_error *er
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++)
         if (judge_rows_due(r->sft.rationale_examples, i) > 0)
-            status = add_rationale(s, p, &s->train.at[i], out, error);
+            status = add_rationale(s, &s->train.at[i], out, error);
     out->rationales = out->count;
     if (status == ESP_OK)
         status = r->sft.judge_source == RECIPE_JUDGE_OWN ? add_own_rows(s, p, n, out, error)
-                                                         : add_corrupted_rows(s, p, n, out, error);
+                                                         : add_corrupted_rows(s, n, out, error);
     out->judge = out->count - out->rationales;
     if (status == ESP_OK && out->count == 0)
         status = error_fail(error, "raise sft.max_length, sft.rationale_examples or sft.judge_examples",
@@ -132,16 +130,15 @@ void sft_rows_free(sft_rows *rows) {
     *rows = (sft_rows){0};
 }
 
-/* The rows need the policy's way of writing prompts; own chains need its weights as given, and a cache. */
+/* Own chains are sampled from the policy as it was given. */
 static esp_status build_rows(run_state *run, sft_rows *rows, esp_error *error) {
     const recipe *r = run->session.recipe;
-    bool own = r->sft.judge_source == RECIPE_JUDGE_OWN && r->sft.judge_examples > 0;
+    if (r->sft.judge_source != RECIPE_JUDGE_OWN || r->sft.judge_examples == 0)
+        return sft_rows_build(&run->session, NULL, rows, error);
     lm_settings settings = session_lm_settings(&run->session);
-    if (!own) settings.kv_tokens = 64;
-    ESP_TRY(run_load_policy(run, "", NULL, error));
     lm_policy *policy;
-    ESP_TRY(lm_new(&policy, run->model, run->session.tokenizer, run->session.task, run->session.chat,
-                   &settings, error));
+    ESP_TRY(run_load_policy(run, "", NULL, error));
+    ESP_TRY(lm_new(&policy, run->model, run->session.words, &settings, error));
     esp_status status = sft_rows_build(&run->session, policy, rows, error);
     lm_free(policy);
     return status;
@@ -152,9 +149,7 @@ static esp_status learn_rows(run_state *run, const store_position *position, con
     const recipe *r = run->session.recipe;
     trainer_settings settings = recipe_sft_settings(r);
     ESP_TRY(run_load_policy(run, position->checkpoint, &settings, error));
-    const nll_options options = {.per_token = false};
-    const objective_term term = {
-        .of = &objective_nll, .options = &options, .weight = 1, .mean = MEAN_OVER_TOKENS};
+    const objective_term term = {.of = &objective_nll, .weight = 1, .mean = MEAN_OVER_TOKENS};
     example *examples = MEM_ARRAY(example, rows->count);
     for (int64_t i = 0; i < rows->count; i++)
         examples[i] = (example){.path = {rows->at[i]}, .term = &term, .group = -1};

@@ -48,7 +48,8 @@ static bool same_file(const char *a, const char *b) {
 
 /* Paths of `here` that name the very files of `there`, which means them from `folder`, become its words. */
 static void speak_alike(recipe *there, recipe *here, const char *folder) {
-    option_table all = recipe_options();
+    arena *memory = arena_new();
+    option_table all = recipe_options(memory);
     for (int i = 0; i < all.count; i++) {
         char **theirs = path_at(&all.at[i], there), **ours = path_at(&all.at[i], here);
         if (!theirs || !**theirs || !**ours || strcmp(*theirs, *ours) == 0) continue;
@@ -56,11 +57,13 @@ static void speak_alike(recipe *there, recipe *here, const char *folder) {
         if (same_file(meant, *ours)) put(ours, mem_strdup(*theirs));
         mem_free(meant);
     }
+    arena_free(memory);
 }
 
 /* Relative paths become paths below `folder`, but where nothing is there and something is here. */
 static void mean_from(recipe *r, const char *folder) {
-    option_table all = recipe_options();
+    arena *memory = arena_new();
+    option_table all = recipe_options(memory);
     for (int i = 0; i < all.count; i++) {
         char **path = path_at(&all.at[i], r);
         if (!path || !relative(*path)) continue;
@@ -70,6 +73,7 @@ static void mean_from(recipe *r, const char *folder) {
         else
             mem_free(meant);
     }
+    arena_free(memory);
 }
 
 /* The folder that a run was begun in, where that is another one than this; NULL otherwise. Whatever is wrong

@@ -5,15 +5,6 @@
 #include <assert.h>
 #include <string.h>
 
-static float *gradient_of(const model *m, float *gradient, const void *handle) {
-    for (int64_t u = 0; u < m->unit_count; u++)
-        if ((m->units[u].matrix && *m->units[u].matrix == handle) ||
-            (m->units[u].gain && *m->units[u].gain == handle))
-            return gradient + m->parameters[m->units[u].first_parameter].offset;
-    assert(!"a matrix without parameters");
-    return NULL;
-}
-
 /* From dloss/dlogprob to the gradient of the residual stream behind the last layer, dx [T, width]. */
 static esp_status head_block(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                              float *dx, esp_error *error) {
@@ -46,14 +37,14 @@ static esp_status head_block(model *m, const token_tree *tree, const float *dlog
         i++;
     }
     float *drow = m->grad_a.at, *dnormed = m->grad_b.at;
-    be->ops->head_backward(be, m->head, n, m->grad_act.at, targets, d, drow,
-                           gradient_of(m, gradient, m->head));
+    be->ops->head_backward(be, m->head->matrix, n, m->grad_act.at, targets, d, drow,
+                           gradient + m->head->offset);
     memset(dnormed, 0, unique_bytes);
     for (i = 0; i < n; i++)
         for (int64_t j = 0; j < D; j++) dnormed[row[i] * D + j] += drow[i * D + j];
     memset(drow, 0, unique_bytes);
-    be->ops->rmsnorm_backward(be, h->count, D, dnormed, h->rows.at, m->final_norm, h->rstd.at, drow,
-                              gradient_of(m, gradient, m->final_norm));
+    be->ops->rmsnorm_backward(be, h->count, D, dnormed, h->rows.at, m->norm_out->vector, h->rstd.at, drow,
+                              gradient + m->norm_out->offset);
     for (int64_t r = 0; r < h->count; r++) memcpy(dx + token_of[r] * D, drow + r * D, (size_t)D * 4);
     mem_free(targets);
     mem_free(d);
@@ -67,15 +58,11 @@ static void feed_forward_back(model *m, const model_layer *layer, layer_tape *t,
     int64_t T = m->kept.tokens, D = m->config.width, F = m->config.feed_forward;
     float *dh = m->grad_a.at, *dnorm = m->grad_b.at;
     ops->to_act(be, T * D, dx, m->grad_act.at);
-    ops->linear_backward_weight(be, T, D, F, m->grad_act.at, t->hidden.at,
-                                gradient_of(m, gradient, layer->down));
-    ops->linear_backward_input(be, layer->down, T, m->grad_act.at, dh);
+    weight_backward(be, layer->down, T, m->grad_act.at, t->hidden.at, dh, gradient);
     ops->swiglu_backward(be, T, F, dh, t->gate_up.at, m->grad_act.at);
-    ops->linear_backward_weight(be, T, 2 * F, D, m->grad_act.at, t->norm2.at,
-                                gradient_of(m, gradient, layer->gate_up));
-    ops->linear_backward_input(be, layer->gate_up, T, m->grad_act.at, dnorm);
-    ops->rmsnorm_backward(be, T, D, dnorm, t->x_mid.at, layer->norm2, t->rstd2.at, dx,
-                          gradient_of(m, gradient, layer->norm2));
+    weight_backward(be, layer->gate_up, T, m->grad_act.at, t->norm2.at, dnorm, gradient);
+    ops->rmsnorm_backward(be, T, D, dnorm, t->x_mid.at, layer->norm_post->vector, t->rstd2.at, dx,
+                          gradient + layer->norm_post->offset);
 }
 
 static void attention_back(model *m, const model_layer *layer, layer_tape *t, const float *x_in,
@@ -83,13 +70,10 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, co
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     const model_config *c = &m->config;
-    int64_t T = m->kept.tokens, D = c->width, HE = (int64_t)c->heads * c->head_width,
-            GE = (int64_t)c->kv_heads * c->head_width;
+    int64_t T = m->kept.tokens, D = c->width, GE = (int64_t)c->kv_heads * c->head_width;
     float *datt = m->grad_a.at, *dnorm = m->grad_b.at;
     ops->to_act(be, T * D, dx, m->grad_act.at);
-    ops->linear_backward_weight(be, T, D, HE, m->grad_act.at, t->attended.at,
-                                gradient_of(m, gradient, layer->out));
-    ops->linear_backward_input(be, layer->out, T, m->grad_act.at, datt);
+    weight_backward(be, layer->out, T, m->grad_act.at, t->attended.at, datt, gradient);
     memset(m->grad_k.at, 0, (size_t)(T * GE) * 4);
     memset(m->grad_v.at, 0, (size_t)(T * GE) * 4);
     ops->attention_backward(be, c->heads, c->kv_heads, c->head_width, m->kept.spans, m->kept.span_count,
@@ -98,11 +82,9 @@ static void attention_back(model *m, const model_layer *layer, layer_tape *t, co
     const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
     ops->rope_split_backward(be, T, &heads, m->grad_q.at, m->grad_k.at, m->grad_v.at, m->kept.positions,
                              m->kept.slots, m->cosine, m->sine, m->grad_act.at, NULL);
-    ops->linear_backward_weight(be, T, HE + 2 * GE, D, m->grad_act.at, t->norm1.at,
-                                gradient_of(m, gradient, layer->qkv));
-    ops->linear_backward_input(be, layer->qkv, T, m->grad_act.at, dnorm);
-    ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm1, t->rstd1.at, dx,
-                          gradient_of(m, gradient, layer->norm1));
+    weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
+    ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
+                          gradient + layer->norm_in->offset);
 }
 
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
@@ -118,21 +100,20 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
     int64_t T = m->kept.tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
             GE = (int64_t)c->kv_heads * c->head_width;
     int64_t wide = F > HE ? F : HE, act_wide = 2 * F > HE + 2 * GE ? 2 * F : HE + 2 * GE;
-    ESP_TRY(head_block(m, tree, dlogprob, gradient, m->grad_x.at, error));
+    ESP_TRY(head_block(m, tree, dlogprob, gradient, m->stream.at, error));
     ESP_TRY(workspace_need(&m->grad_a, (size_t)(T * wide) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_b, (size_t)(T * D) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_q, (size_t)(T * HE) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_k, (size_t)(T * GE) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_v, (size_t)(T * GE) * 4, "gradients", error));
     ESP_TRY(workspace_need(&m->grad_act, act_bytes(m, T * act_wide), "gradients", error));
-    float *dx = m->grad_x.at;
+    float *dx = m->stream.at;
     layer_pass pass = model_tree_pass(&m->kept, tree->tokens, true);
     for (int l = c->layers; l-- > 0;) {
         layer_tape *t = model_layer_again(m, &pass, l);
         feed_forward_back(m, &m->layers[l], t, gradient, dx);
         attention_back(m, &m->layers[l], t, m->x_in[l].at, gradient, dx);
     }
-    m->compute->ops->embed_scatter(m->compute, T, D, tree->tokens, dx,
-                                   gradient_of(m, gradient, m->embedding));
+    m->compute->ops->embed_scatter(m->compute, T, D, tree->tokens, dx, gradient + m->embedding->offset);
     return compute_check(m->compute, error);
 }

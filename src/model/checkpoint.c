@@ -7,6 +7,7 @@
 #include "formats/tensor_file.h"
 #include "model/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,93 +53,75 @@ esp_status model_read_config(model_config *out, const char *path, esp_error *err
     return ESP_OK;
 }
 
-/* The GGUF spelling of a Hugging Face parameter name. */
-static void gguf_name(const char *name, char *out, size_t size) {
-    static const struct {
-        const char *from, *to;
-    } parts[] = {
-        {"input_layernorm.weight", "attn_norm.weight"},
-        {"post_attention_layernorm.weight", "ffn_norm.weight"},
-        {"self_attn.q_proj.weight", "attn_q.weight"},
-        {"self_attn.k_proj.weight", "attn_k.weight"},
-        {"self_attn.v_proj.weight", "attn_v.weight"},
-        {"self_attn.o_proj.weight", "attn_output.weight"},
-        {"mlp.gate_proj.weight", "ffn_gate.weight"},
-        {"mlp.up_proj.weight", "ffn_up.weight"},
-        {"mlp.down_proj.weight", "ffn_down.weight"},
-    };
-    int layer, used = 0;
-    if (sscanf(name, "model.layers.%d.%n", &layer, &used) == 1 && used > 0) {
-        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-            if (strcmp(name + used, parts[i].from) == 0) snprintf(out, size, "blk.%d.%s", layer, parts[i].to);
-    } else if (strcmp(name, "model.embed_tokens.weight") == 0)
-        snprintf(out, size, "token_embd.weight");
-    else if (strcmp(name, "model.norm.weight") == 0)
-        snprintf(out, size, "output_norm.weight");
-    else
-        snprintf(out, size, "output.weight");
-}
+/* Where the numbers of a checkpoint are, and what they are to be. */
+typedef struct {
+    const tensor_source *source;
+    const model_config *config;
+} checkpoint;
 
-static const tensor_entry *find_parameter(const model *m, const tensor_source *source, const parameter *p,
-                                          char *name, size_t size) {
-    if (tensor_source_gguf(source))
-        gguf_name(p->name, name, size);
-    else
-        snprintf(name, size, "%s", p->name);
-    const tensor_entry *t = tensor_source_find(source, name);
+static const tensor_entry *find_tensor(const checkpoint *c, const param *p, param_name *name) {
+    *name = tensor_source_gguf(c->source) ? param_gguf_name(p) : param_hf_name(p);
+    const tensor_entry *t = tensor_source_find(c->source, name->text);
     /* Tied checkpoints may store the one matrix under either name. */
-    if (!t && m->config.tied && strcmp(name, "model.embed_tokens.weight") == 0)
-        t = tensor_source_find(source, "lm_head.weight");
+    if (!t && c->config->tied && p->spec->role == ROLE_EMBED && !tensor_source_gguf(c->source))
+        t = tensor_source_find(c->source, "lm_head.weight");
     return t;
 }
 
+static esp_status check_shape(const tensor_entry *t, const param *p, esp_error *error) {
+    bool matrix = param_rank(p) == 2;
+    if (t->rank == param_rank(p) && t->shape[0] == p->rows && (!matrix || t->shape[1] == p->columns))
+        return ESP_OK;
+    char shape[128] = "";
+    for (int i = 0; i < t->rank; i++)
+        snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", i ? ", " : "",
+                 (long long)t->shape[i]);
+    return error_fail(error, "use a checkpoint whose config.json belongs to it",
+                      "%s: tensor %s has shape [%s], the configuration asks for [%lld%s%.0lld]", t->file,
+                      t->name, shape, (long long)p->rows, matrix ? ", " : "",
+                      (long long)(matrix ? p->columns : 0));
+}
+
 /* One parameter as floats, in Hugging Face row order, out [rows, columns]. */
-static esp_status read_parameter(const model *m, const tensor_source *source, const parameter *p, float *out,
-                                 esp_error *error) {
-    char name[128];
-    const tensor_entry *t = find_parameter(m, source, p, name, sizeof name);
+static esp_status read_param(const checkpoint *c, const param *p, float *out, esp_error *error) {
+    param_name name;
+    const tensor_entry *t = find_tensor(c, p, &name);
     if (!t)
         return error_fail(error, "use a complete checkpoint whose config.json belongs to it",
-                          "%s: tensor %s is missing", tensor_source_path(source), name);
-    bool right = t->rank == p->rank && t->shape[0] == p->rows && (p->rank == 1 || t->shape[1] == p->columns);
-    if (!right) {
-        char shape[128] = "";
-        for (int i = 0; i < t->rank; i++)
-            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", i ? ", " : "",
-                     (long long)t->shape[i]);
-        return error_fail(error, "use a checkpoint whose config.json belongs to it",
-                          "%s: tensor %s has shape [%s], the configuration asks for [%lld%s%.0lld]", t->file,
-                          t->name, shape, (long long)p->rows, p->rank == 2 ? ", " : "",
-                          (long long)(p->rank == 2 ? p->columns : 0));
-    }
-    int64_t n = p->rows * p->columns;
+                          "%s: tensor %s is missing", tensor_source_path(c->source), name.text);
+    ESP_TRY(check_shape(t, p, error));
+    int64_t n = param_floats(p);
     ESP_TRY(tensor_read_f32(t, 0, n, out, error));
     if (tensor_type_block(t->type) > 1)
         for (int64_t i = 0; i < n; i++) out[i] = bf16_to_f32(bf16_from_f32(out[i]));
-    if (tensor_source_gguf(source) && strstr(p->name, "q_proj"))
-        gguf_unpermute_rows(out, m->config.heads, m->config.head_width, p->columns);
-    if (tensor_source_gguf(source) && strstr(p->name, "k_proj"))
-        gguf_unpermute_rows(out, m->config.kv_heads, m->config.head_width, p->columns);
+    if (tensor_source_gguf(c->source) && (p->spec->flags & PARAM_GGUF_PERMUTED))
+        gguf_unpermute_rows(out, p->rows / c->config->head_width, c->config->head_width, p->columns);
     return ESP_OK;
 }
 
-static esp_status load_units(model *m, const tensor_source *source, esp_error *error) {
+/* One weight: its parameters one after another into w. */
+static esp_status read_weight(const checkpoint *c, const param_set *params, const weight *to, float *w,
+                              esp_error *error) {
+    for (int64_t i = to->first; i < to->first + to->count; i++)
+        ESP_TRY(read_param(c, &params->at[i], w + (params->at[i].offset - to->offset), error));
+    return ESP_OK;
+}
+
+static esp_status load_weights(model *m, const tensor_source *source, esp_error *error) {
+    const checkpoint c = {source, &m->config};
     int64_t largest = 0;
-    for (int64_t u = 0; u < m->unit_count; u++)
-        if (m->units[u].rows * m->units[u].columns > largest)
-            largest = m->units[u].rows * m->units[u].columns;
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        int64_t floats = m->weights[i].rows * m->weights[i].columns;
+        if (floats > largest) largest = floats;
+    }
     float *scratch = NULL;
     if (!m->master) ESP_TRY(mem_big_alloc((void **)&scratch, (size_t)largest * 4, "loading weights", error));
     esp_status status = ESP_OK;
-    for (int64_t u = 0; u < m->unit_count && status == ESP_OK; u++) {
-        const model_unit *unit = &m->units[u];
-        float *w = m->master ? m->master + m->parameters[unit->first_parameter].offset : scratch;
-        int64_t base = m->parameters[unit->first_parameter].offset;
-        for (int64_t i = 0; i < unit->parameters && status == ESP_OK; i++) {
-            const parameter *p = &m->parameters[unit->first_parameter + i];
-            status = read_parameter(m, source, p, w + (p->offset - base), error);
-        }
-        if (status == ESP_OK) model_set_unit(m, unit, w);
+    for (int64_t i = 0; i < m->weight_count && status == ESP_OK; i++) {
+        const weight *to = &m->weights[i];
+        float *w = m->master ? m->master + to->offset : scratch;
+        status = read_weight(&c, &m->params, to, w, error);
+        if (status == ESP_OK) weight_set(m->compute, to, w);
     }
     mem_big_free(scratch);
     if (status == ESP_OK) status = compute_check(m->compute, error);
@@ -153,7 +136,7 @@ esp_status model_open(model **out, const char *path, const model_options *option
     model_memory need = model_memory_plan(&config, options->compute->act, options, 0, 0);
     esp_status status = memory_check(need.weights + need.masters, path, error);
     if (status == ESP_OK) status = model_allocate(out, &config, options, error);
-    if (status == ESP_OK) status = load_units(*out, source, error);
+    if (status == ESP_OK) status = load_weights(*out, source, error);
     if (status != ESP_OK) {
         model_free(*out);
         *out = NULL;
@@ -166,41 +149,45 @@ esp_status model_load_weights(model *m, const char *path, esp_error *error) {
     tensor_source *source;
     model_config config;
     ESP_TRY(open_source(&source, &config, path, error));
-    esp_status status = load_units(m, source, error);
+    esp_status status = load_weights(m, source, error);
     tensor_source_close(source);
     return status;
 }
 
-/* Writes parameters one after another; `read` gives each as floats that live until the next call. */
-static esp_status write_parameters(const model *m, const char *folder, dtype type,
-                                   const tensor_source *source, esp_error *error) {
+/* Writes parameters one after another: from `master` (flat), or from another checkpoint where that is NULL.
+ */
+static esp_status write_params(const param_set *params, const float *master, const checkpoint *from,
+                               const char *folder, dtype type, esp_error *error) {
     char *file = path_join(folder, "model.safetensors");
-    safetensors_spec *specs = MEM_ARRAY(safetensors_spec, m->parameter_count);
+    param_name *names = MEM_ARRAY(param_name, params->count);
+    safetensors_spec *specs = MEM_ARRAY(safetensors_spec, params->count);
     int64_t largest = 0;
-    for (int64_t i = 0; i < m->parameter_count; i++) {
-        const parameter *p = &m->parameters[i];
-        specs[i] = (safetensors_spec){.name = p->name,
+    for (int64_t i = 0; i < params->count; i++) {
+        const param *p = &params->at[i];
+        names[i] = param_hf_name(p);
+        specs[i] = (safetensors_spec){.name = names[i].text,
                                       .type = type == DTYPE_F32 ? TENSOR_F32 : TENSOR_BF16,
-                                      .rank = p->rank,
-                                      .shape = {p->rows, p->rank == 2 ? p->columns : 0}};
-        if (p->rows * p->columns > largest) largest = p->rows * p->columns;
+                                      .rank = param_rank(p),
+                                      .shape = {p->rows, param_rank(p) == 2 ? p->columns : 0}};
+        if (param_floats(p) > largest) largest = param_floats(p);
     }
     float *scratch = NULL;
     safetensors_writer *w = NULL;
     esp_status status =
-        source ? mem_big_alloc((void **)&scratch, (size_t)largest * 4, "writing weights", error) : ESP_OK;
-    if (status == ESP_OK) status = safetensors_write_begin(&w, file, specs, m->parameter_count, error);
-    for (int64_t i = 0; i < m->parameter_count && status == ESP_OK; i++) {
-        const parameter *p = &m->parameters[i];
-        if (source) status = read_parameter(m, source, p, scratch, error);
+        master ? ESP_OK : mem_big_alloc((void **)&scratch, (size_t)largest * 4, "writing weights", error);
+    if (status == ESP_OK) status = safetensors_write_begin(&w, file, specs, params->count, error);
+    for (int64_t i = 0; i < params->count && status == ESP_OK; i++) {
+        const param *p = &params->at[i];
+        if (!master) status = read_param(from, p, scratch, error);
         if (status == ESP_OK)
-            status = safetensors_write_floats(w, i, source ? scratch : m->master + p->offset,
-                                              p->rows * p->columns, error);
+            status =
+                safetensors_write_floats(w, i, master ? master + p->offset : scratch, param_floats(p), error);
         if (status != ESP_OK) safetensors_write_abort(w);
     }
     if (status == ESP_OK) status = safetensors_write_end(w, error);
     mem_big_free(scratch);
     mem_free(specs);
+    mem_free(names);
     mem_free(file);
     return status;
 }
@@ -216,20 +203,20 @@ static esp_status write_config(const model_config *config, const char *folder, d
 }
 
 esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error) {
+    assert(m->master);
     ESP_TRY(write_config(&m->config, folder, type, error));
-    return write_parameters(m, folder, type, NULL, error);
+    return write_params(&m->params, m->master, NULL, folder, type, error);
 }
 
 esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error) {
     tensor_source *source;
-    model m = {0};
-    ESP_TRY(open_source(&source, &m.config, path, error));
-    model_describe(&m);
-    esp_status status = write_config(&m.config, folder, type, error);
-    if (status == ESP_OK) status = write_parameters(&m, folder, type, source, error);
-    mem_free(m.parameters);
-    mem_free(m.units);
-    mem_free(m.layers);
+    model_config config;
+    ESP_TRY(open_source(&source, &config, path, error));
+    param_set params = params_of(&config);
+    esp_status status = write_config(&config, folder, type, error);
+    if (status == ESP_OK)
+        status = write_params(&params, NULL, &(checkpoint){source, &config}, folder, type, error);
+    params_free(&params);
     tensor_source_close(source);
     return status;
 }
@@ -260,23 +247,40 @@ esp_status memory_check(double needed, const char *what, esp_error *error) {
         "%s: needs %.2f GB of memory, %.2f GB are free", what, needed / 1e9, available / 1e9);
 }
 
+/* Matrices but the embedding and the head, vectors, and all floats of a model. */
+typedef struct {
+    double matrices, vectors, all;
+} model_size;
+
+static model_size size_of(const model_config *config) {
+    model_size size = {0};
+    param_set params = params_of(config);
+    for (const param *p = params.at; p < params.at + params.count; p++)
+        if (param_rank(p) == 1)
+            size.vectors += (double)param_floats(p);
+        else if (p->layer >= 0)
+            size.matrices += (double)param_floats(p);
+    size.all = (double)params.floats;
+    params_free(&params);
+    return size;
+}
+
 model_memory model_memory_plan(const model_config *c, dtype act, const model_options *options,
                                int64_t tape_tokens, int64_t kv_tokens) {
     bool trainable = options->trainable;
     double D = (double)c->width, F = (double)c->feed_forward, V = (double)c->vocab, L = c->layers,
            A = (double)dtype_size(act);
     double HE = (double)c->heads * c->head_width, GE = (double)c->kv_heads * c->head_width;
-    double layer = D * (HE + 2 * GE) + D * HE + 3 * D * F,
-           n = L * (layer + 2 * D) + D + V * D * (c->tied ? 1 : 2);
-    /* Bytes a token and layer: inside the layer, and its input. */
+    model_size n = size_of(c);
+    /* Bytes per token and layer: inside the layer, and its input. */
     double inside = 4 * (D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE), input = 4 * D;
     double shared = 4 * (2 * D + (HE + 2 * GE) + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
     model_memory out = {0};
     /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
      * runs. */
-    out.weights = A * (L * layer * (trainable ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * D * (2 * L + 1);
-    out.masters = trainable ? 4 * n : 0;
-    out.optimizer = trainable ? 3 * 4 * n : 0; /* gradient and two moments */
+    out.weights = A * (n.matrices * (trainable ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * n.vectors;
+    out.masters = trainable ? 4 * n.all : 0;
+    out.optimizer = trainable ? 3 * 4 * n.all : 0; /* gradient and two moments */
     double tapes = trainable && !options->recompute ? L : 1;
     out.workspace = (double)tape_tokens * (inside * tapes + (trainable ? input * L : 0) + shared);
     out.kv = (double)kv_tokens * 2 * GE * A * L;

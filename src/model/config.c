@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "formats/json.h"
+#include "model/arch.h"
 
 #include <math.h>
 #include <string.h>
@@ -94,10 +95,10 @@ esp_status config_from_json(model_config *c, const json_t *o, const char *where,
     const char *type = json_string_value(json_object_get(o, "model_type"));
     if (!architecture)
         architecture = type && strcmp(type, "llama") == 0 ? "LlamaForCausalLM" : type ? type : "(none named)";
-    if (strcmp(architecture, "LlamaForCausalLM") != 0 && strcmp(architecture, "MistralForCausalLM") != 0)
+    c->arch = arch_by_hf(architecture);
+    if (!c->arch)
         return error_fail(error, "use a Llama-family model: LlamaForCausalLM or MistralForCausalLM",
                           "%s: unknown architecture \"%s\"", where, architecture);
-    snprintf(c->architecture, sizeof c->architecture, "%s", architecture);
     ESP_TRY(refuse_unsupported(o, where, error));
     int64_t layers, heads;
     ESP_TRY(json_need_integer(o, "vocab_size", where, &c->vocab, error));
@@ -122,10 +123,10 @@ esp_status config_from_gguf(model_config *c, const gguf_file *g, esp_error *erro
     *c = (model_config){.bos = -1, .eos = -1};
     const char *where = gguf_path(g), *architecture;
     ESP_TRY(gguf_need_string(g, "general.architecture", &architecture, error));
-    if (strcmp(architecture, "llama") != 0)
+    c->arch = arch_by_gguf(architecture);
+    if (!c->arch)
         return error_fail(error, "use a Llama-family model: general.architecture \"llama\"",
                           "%s: unknown architecture \"%s\"", where, architecture);
-    snprintf(c->architecture, sizeof c->architecture, "LlamaForCausalLM");
     int64_t layers, heads, v;
     ESP_TRY(gguf_need_integer(g, "llama.embedding_length", &c->width, error));
     ESP_TRY(gguf_need_integer(g, "llama.feed_forward_length", &c->feed_forward, error));
@@ -238,16 +239,14 @@ static json_t *rope_to_json(const rope_config *r) {
 json_t *config_to_json(const model_config *c) {
     json_t *o = json_pack(
         "{s:[s], s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:f, s:f, s:b, s:b}",
-        "architectures", c->architecture, "model_type",
-        strcmp(c->architecture, "MistralForCausalLM") == 0 ? "mistral" : "llama", "hidden_act", "silu",
+        "architectures", c->arch->hf, "model_type", c->arch->model_type, "hidden_act", "silu",
         "attention_bias", 0, "mlp_bias", 0, "vocab_size", (json_int_t)c->vocab, "hidden_size",
         (json_int_t)c->width, "intermediate_size", (json_int_t)c->feed_forward, "max_position_embeddings",
         (json_int_t)c->context, "num_hidden_layers", c->layers, "num_attention_heads", c->heads,
         "num_key_value_heads", c->kv_heads, "head_dim", c->head_width, "rms_norm_eps", c->norm_eps,
         "rope_theta", c->rope.theta, "tie_word_embeddings", c->tied, "use_cache", 1);
     json_object_set_new(o, "rope_scaling", rope_to_json(&c->rope));
-    if (strcmp(c->architecture, "MistralForCausalLM") == 0)
-        json_object_set_new(o, "sliding_window", json_null());
+    if (c->arch == &arch_mistral) json_object_set_new(o, "sliding_window", json_null());
     if (c->bos >= 0) json_object_set_new(o, "bos_token_id", json_integer(c->bos));
     if (c->eos >= 0) json_object_set_new(o, "eos_token_id", json_integer(c->eos));
     return o;

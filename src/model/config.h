@@ -22,8 +22,10 @@ typedef struct {
     int64_t original_context;                      /* llama3, yarn, dynamic */
 } rope_config;
 
+typedef struct arch arch; /* model/arch.h */
+
 typedef struct {
-    char architecture[64];                       /* "LlamaForCausalLM" or "MistralForCausalLM" */
+    const arch *arch;
     int64_t vocab, width, feed_forward, context; /* width: hidden_size; context: max_position_embeddings */
     int layers, heads, kv_heads, head_width;
     double norm_eps;

@@ -129,8 +129,9 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     void *k = p->k ? p->k[l] : t->k.at, *v = p->v ? p->v[l] : t->v.at;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
-    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm1, (float)c->norm_eps, t->norm1.at, t->rstd1.at);
-    ops->linear_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, DTYPE_F32, false);
+    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm_in->vector, (float)c->norm_eps, t->norm1.at,
+                 t->rstd1.at);
+    weight_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, false);
     const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
     ops->rope_split(be, p->tokens, &heads, m->qkv.at, p->positions, p->slots, m->cosine, m->sine, t->q.at, k,
                     v);
@@ -138,7 +139,7 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     if (q.rows == 0) return 0;
     ops->attention(be, c->heads, c->kv_heads, c->head_width, q.spans, q.span_count, q.segments, t->q.at, k, v,
                    t->attended.at, p->keep ? t->lse.at : NULL);
-    ops->linear_forward(be, layer->out, q.rows, t->attended.at, x, DTYPE_F32, true);
+    weight_forward(be, layer->out, q.rows, t->attended.at, x, true);
     return q.rows;
 }
 
@@ -147,16 +148,16 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
                                 const float *x) {
     const model_config *c = &m->config;
     compute *be = m->compute;
-    const compute_ops *ops = be->ops;
-    ops->rmsnorm(be, rows, c->width, x, layer->norm2, (float)c->norm_eps, t->norm2.at, t->rstd2.at);
-    ops->linear_swiglu(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, keep, t->hidden.at);
+    be->ops->rmsnorm(be, rows, c->width, x, layer->norm_post->vector, (float)c->norm_eps, t->norm2.at,
+                     t->rstd2.at);
+    weight_forward_gated(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, keep, t->hidden.at);
 }
 
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
     const model_layer *layer = &m->layers[l];
     feed_forward_hidden(m, rows, p->keep, layer, t, x);
     attention_ahead(m, p, l + 1);
-    m->compute->ops->linear_forward(m->compute, layer->down, rows, t->hidden.at, x, DTYPE_F32, true);
+    weight_forward(m->compute, layer->down, rows, t->hidden.at, x, true);
 }
 
 esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_error *error) {
@@ -164,13 +165,12 @@ esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_erro
     compute *be = m->compute;
     int64_t T = p->tokens, E = c->head_width, rows = T;
     size_t residual = (size_t)(T * c->width) * 4;
-    ESP_TRY(workspace_need(&m->grad_x, residual, "activations",
-                           error)); /* the stream; backward reuses the place */
+    ESP_TRY(workspace_need(&m->stream, residual, "activations", error));
     ESP_TRY(
         workspace_need(&m->qkv, (size_t)(T * (c->heads + 2 * c->kv_heads) * E) * 4, "activations", error));
     ESP_TRY(tapes_need(m, p, error));
-    float *x = m->grad_x.at;
-    be->ops->embed_gather(be, m->embedding, T, p->ids, x);
+    float *x = m->stream.at;
+    be->ops->embed_gather(be, m->embedding->matrix, T, p->ids, x);
     attention_ahead(m, p, 0);
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
@@ -204,7 +204,7 @@ esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *e
     ESP_TRY(workspace_need(&h->normed, act_bytes(m, count * D), "activations", error));
     ESP_TRY(workspace_need(&h->rstd, (size_t)count * 4, "activations", error));
     memcpy(h->rows.at, x, (size_t)(count * D) * 4);
-    m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->final_norm, (float)m->config.norm_eps,
+    m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->norm_out->vector, (float)m->config.norm_eps,
                              h->normed.at, h->rstd.at);
     return ESP_OK;
 }
@@ -249,7 +249,8 @@ static esp_status read_logprobs(model *m, const token_tree *tree, const tree_lay
             .row = row_of[layout->predecessor[t]], .kind = READ_SCORE, .token = tree->tokens[t]};
     }
     qsort(reads, (size_t)n, sizeof *reads, by_row);
-    m->compute->ops->head_read(m->compute, m->head, m->head_rows.count, m->head_rows.normed.at, reads, n);
+    m->compute->ops->head_read(m->compute, m->head->matrix, m->head_rows.count, m->head_rows.normed.at, reads,
+                               n);
     ESP_TRY(compute_check(m->compute, error));
     for (int64_t t = 0; t < layout->tokens; t++) {
         if (layout->predecessor[t] < 0 || (wanted && !wanted[t])) continue;

@@ -5,19 +5,11 @@
 
 #include "model/model.h"
 #include "model/team.h"
+#include "model/weight.h"
 
 typedef struct {
-    linear *qkv, *out, *gate_up, *down;
-    const float *norm1, *norm2; /* gains, [width] */
+    const weight *norm_in, *qkv, *out, *norm_post, *gate_up, *down;
 } model_layer;
-
-/* A matrix (or gain) and the parameters that it is stacked from, rows upon rows. */
-typedef struct {
-    linear **matrix;    /* NULL: a gain */
-    const float **gain; /* NULL: a matrix */
-    int64_t first_parameter, parameters, rows, columns;
-    int flags;
-} model_unit;
 
 /* A buffer that only grows, so that the hot path allocates nothing. */
 typedef struct {
@@ -48,22 +40,20 @@ struct model {
     compute *compute;
     bool trainable, recompute;
     int64_t context, tokens_computed;
-    parameter *parameters;
-    int64_t parameter_count, floats;
-    model_unit *units;
-    int64_t unit_count;
-    float *master;            /* flat f32, trainable only */
-    float *gains;             /* not trainable: all gains, one after another */
-    linear *embedding, *head; /* the same object where tied */
+    param_set params;
+    weight *weights; /* all of them, in the order of their parameters; the next pointers are into it */
+    int64_t weight_count;
+    const weight *embedding, *norm_out, *head; /* head: the embedding where tied */
     model_layer *layers;
-    const float *final_norm;
+    float *master;        /* flat f32, trainable only */
+    float *vectors;       /* not trainable: all vectors, one after another */
     float *cosine, *sine; /* [context, head_width / 2] */
     workspace *x_in;      /* [layers], f32 [T, width]: the residual stream before each, where a pass keeps */
     layer_tape *tape;     /* [layers] */
     head_tape head_rows;
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
-    workspace qkv, grad_x, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
+    workspace qkv, stream, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
     tree_layout kept; /* of the last forward that kept */
     bool has_kept;
     model_team team;
@@ -72,14 +62,9 @@ struct model {
 esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error);
 void workspace_free(workspace *w);
 
-/* The structure of parameters and units from the configuration, without weights (load.c and plan use it). */
-void model_describe(model *m);
 /* A model with its matrices made and no numbers in them yet. */
 esp_status model_allocate(model **out, const model_config *config, const model_options *options,
                           esp_error *error);
-/* Puts one unit's numbers in place: w [rows, columns]. */
-void model_set_unit(model *m, const model_unit *unit, const float *w);
-
 /* Makes w another model over the weights of `of`, with workspaces of its own. */
 void model_borrow(model *w, const model *of);
 /* model_forward and model_backward of a checked tree as one piece. */

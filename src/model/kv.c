@@ -242,7 +242,7 @@ static esp_status answer_reads(model *m, const float *x, int64_t rows, kv_read *
     if (n == 0) return ESP_OK;
     head_read_request *list = m->read_list.at;
     ESP_TRY(model_head_rows(m, x, rows, error));
-    m->compute->ops->head_read(m->compute, m->head, rows, m->head_rows.normed.at, list, n);
+    m->compute->ops->head_read(m->compute, m->head->matrix, rows, m->head_rows.normed.at, list, n);
     ESP_TRY(compute_check(m->compute, error));
     for (int64_t i = 0; i < n; i++) {
         reads[i].token = list[i].token;

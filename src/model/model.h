@@ -5,18 +5,10 @@
 #define ESPALIER_MODEL_MODEL_H
 
 #include "compute/compute.h"
-#include "model/config.h"
+#include "model/params.h"
 #include "model/token_tree.h"
 
 typedef struct model model;
-
-/* One tensor of the checkpoint, in the order of the flat parameter array (masters, gradients, optimizer state
- * alike). */
-typedef struct {
-    char name[96];                 /* as in a Hugging Face checkpoint */
-    int64_t offset, rows, columns; /* columns 1 and rank 1 for gains */
-    int rank;
-} parameter;
 
 typedef struct {
     compute *compute; /* borrowed; must outlive the model */
@@ -42,12 +34,14 @@ compute *model_compute(const model *m); /* as given */
 compute *model_operations(const model *m);
 int64_t model_context(const model *m);
 int64_t model_parameter_count(const model *m); /* floats in the flat array */
-const parameter *model_parameters(const model *m, int64_t *n);
+/* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model. */
+const param_set *model_trainable(const model *m);
 float *model_master(model *m);                     /* the flat f32 array; NULL unless trainable */
 esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */
 
-/* Writes config.json and model.safetensors (F32, or BF16 rounded) into an existing folder. For a model that
- * is not trainable the weights come out as they went in, in the compute type. */
+/* Writes config.json and model.safetensors (F32, or BF16 rounded) of a trainable model into an existing
+ * folder.
+ */
 esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error);
 /* Copies a checkpoint from any readable form to a Hugging Face folder without loading it whole. `type` as
  * above. */
@@ -74,7 +68,7 @@ esp_status model_read_config(model_config *out, const char *path, esp_error *err
  * nothing is tempered. */
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error);
-/* Adds to gradient (flat, as model_parameters) what dlogprob[tokens] (dloss / dlogprob, 0 where not wanted)
+/* Adds to gradient (flat, as model_trainable) what dlogprob[tokens] (dloss / dlogprob, 0 where not wanted)
  * sends back through the last forward that kept. */
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error);

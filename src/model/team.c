@@ -176,7 +176,7 @@ static void backward_part(void *user, int i) {
     tree_part *p = &pass->m->team.part[i];
     token_tree tree = token_tree_view(&p->tree);
     float *gradient = i ? w->team.gradient : pass->gradient;
-    if (i) memset(gradient, 0, (size_t)w->floats * sizeof(float));
+    if (i) memset(gradient, 0, (size_t)w->params.floats * sizeof(float));
     for (int64_t t = 0; t < p->token_of.count; t++)
         p->numbers.at[t] = p->token_of.at[t] < 0 ? 0 : pass->dlogprob[p->token_of.at[t]];
     pass->status[i] = model_backward_whole(w, &tree, p->numbers.at, gradient, &pass->error[i]);
@@ -211,12 +211,13 @@ esp_status team_backward(model *m, const float *dlogprob, float *gradient, esp_e
     for (int i = 1; i < m->team.parts; i++) {
         model *w = worker_of(m, i);
         if (!w->team.gradient)
-            ESP_TRY(mem_big_alloc((void **)&w->team.gradient, (size_t)m->floats * 4, "gradients", error));
+            ESP_TRY(
+                mem_big_alloc((void **)&w->team.gradient, (size_t)m->params.floats * 4, "gradients", error));
     }
     ESP_TRY(run_parts(&pass, backward_part, error));
     for (int i = 1; i < m->team.parts; i++) {
         const float *own = worker_of(m, i)->team.gradient;
-        for (int64_t k = 0; k < m->floats; k++) gradient[k] += own[k];
+        for (int64_t k = 0; k < m->params.floats; k++) gradient[k] += own[k];
     }
     return ESP_OK;
 }

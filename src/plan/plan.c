@@ -33,25 +33,16 @@ static esp_status count_ids(const session *s, const char *text, double *sum, esp
     return status;
 }
 
-static esp_status count_prompt(const session *s, const problem *p, double *sum, esp_error *error) {
-    text_buffer text = {0};
-    if (s->chat == CHAT_PLAIN)
-        task_prompt_plain(s->task, p, &text);
-    else
-        task_prompt_chat(s->task, p, &text);
-    token_list ids = {0};
-    esp_status status = chat_encode(s->chat, s->tokenizer, NULL, text.at, &ids, error);
-    *sum += (double)ids.count;
+static esp_status count_prompts(const session *s, const problem *p, double *prompt, double *judge,
+                                esp_error *error) {
+    token_list ids = {0}, judged = {0};
+    bool example = s->recipe->self_eval.example == RECIPE_EXAMPLE_GOLD;
+    esp_status status = prompt_ids(s->words, p, &ids, error);
+    if (status == ESP_OK) status = prompt_judge_prefix(s->words, p, example, &judged, error);
+    *prompt = (double)ids.count;
+    *judge += (double)judged.count;
     MEM_LIST_FREE(&ids);
-    text_free(&text);
-    return status;
-}
-
-static esp_status count_judge(const session *s, const problem *p, double *sum, esp_error *error) {
-    text_buffer text = {0};
-    task_judge_prefix(s->task, p, s->recipe->self_eval.example == RECIPE_EXAMPLE_GOLD, &text);
-    esp_status status = count_ids(s, text.at, sum, error);
-    text_free(&text);
+    MEM_LIST_FREE(&judged);
     return status;
 }
 
@@ -61,8 +52,7 @@ typedef struct {
 
 static esp_status add_problem(const session *s, const problem *p, plan_data *d, tally *t, esp_error *error) {
     double prompt = 0, rationale = 0;
-    ESP_TRY(count_prompt(s, p, &prompt, error));
-    ESP_TRY(count_judge(s, p, &d->judge_tokens, error));
+    ESP_TRY(count_prompts(s, p, &prompt, &d->judge_tokens, error));
     d->prompt_tokens += prompt;
     t->problems++;
     if (p->rationale) {
@@ -87,7 +77,7 @@ esp_status plan_read_data(const session *s, plan_data *out, esp_error *error) {
     if (t.problems == 0)
         return error_fail(error, "name files of problems (data.train, data.test)",
                           "there are no problems to plan for");
-    ESP_TRY(count_ids(s, task_judge_suffix(s->task), &out->suffix_tokens, error));
+    out->suffix_tokens = (double)prompt_judge_suffix(s->words)->count;
     out->prompt_tokens /= t.problems;
     out->judge_tokens /= t.problems;
     out->steps = t.rationales > 0 ? t.lines / t.rationales : usual_steps;
@@ -104,15 +94,14 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
     double tape = 0;
     if (sft) tape = most((double)r->sft.tokens_per_microbatch, least(longest, (double)r->sft.max_length));
     if (learns) tape = most(tape, (double)r->learn.tokens_per_microbatch);
-    session s = {.recipe = r};
     evaluate_options o = evaluate_options_of(r);
-    double kv = most((double)session_lm_settings(&s).kv_tokens, (double)evaluate_kv_tokens(&s, &o));
+    double kv = most((double)recipe_lm_settings(r).kv_tokens, (double)evaluate_kv_tokens(r, &o));
     evaluate_options besides[EVALUATE_BESIDES];
     for (int i = evaluate_options_besides(r, besides) - 1; i >= 0; i--)
-        kv = most(kv, (double)evaluate_kv_tokens(&s, &besides[i]));
+        kv = most(kv, (double)evaluate_kv_tokens(r, &besides[i]));
     model_options options = {.trainable = trains, .recompute = r->model.recompute}, only_samples = {0};
     model_memory m = model_memory_plan(config, act, &options, (int64_t)tape, (int64_t)kv);
-    model_memory sampling = model_memory_plan(config, act, &only_samples, 512, 0);
+    model_memory sampling = model_memory_plan(config, act, &only_samples, LM_USUAL_BATCH_TOKENS, 0);
     plan_memory out = {.weights = m.weights,
                        .masters = m.masters,
                        .optimizer = m.optimizer,
@@ -380,7 +369,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
     ESP_TRY(model_read_config(&config, r->model.path, error));
     ESP_TRY(plan_read_data(s, &data, error));
     if (!rates) {
-        int64_t width = r->run.wave * r->search.breadth, limit = 64; /* lm_settings.max_sequences */
+        int64_t width = r->run.wave * r->search.breadth, limit = LM_USUAL_SEQUENCES;
         ESP_TRY(plan_measure(&config, s->compute, width < limit ? width : limit, &measured, error));
         if (r->model.recompute) measured.train = 1 / (1 / measured.train + 1 / measured.prefill);
         rates = &measured;

@@ -14,14 +14,13 @@
 #define ESPALIER_POLICY_LM_H
 
 #include "model/model.h"
-#include "search/search.h"
-#include "task/task.h"
-#include "text/chat.h"
-#include "text/tokenizer.h"
+#include "prompt/prompt.h"
 
 #include <signal.h>
 
 typedef struct lm_policy lm_policy;
+
+enum { LM_USUAL_SEQUENCES = 64, LM_USUAL_BATCH_TOKENS = 512 };
 
 typedef struct {
     float temperature;          /* (2.3) T of the candidates, > 0 */
@@ -31,39 +30,21 @@ typedef struct {
     int32_t max_chain_tokens;   /* (2.0) all steps of a chain together; at least max_step_tokens */
     bool example;             /* (3.1) the gold rationale stands in the judge's prefix, where gold is known */
     int64_t kv_tokens;        /* size of the KV cache */
-    int32_t max_batch_tokens; /* tokens of one call of model_extend; 0: 512 */
-    int32_t max_sequences;    /* sequences in flight; 0: 64 */
+    int32_t max_batch_tokens; /* tokens of one model call; 0: LM_USUAL_BATCH_TOKENS */
+    int32_t max_sequences;    /* sequences in flight; 0: LM_USUAL_SEQUENCES */
     bool plain; /* lm_search, to compare with: one tree and one candidate at a time, all computed anew */
     const volatile sig_atomic_t *stop; /* looked at between calls; not zero: ESP_INTERRUPTED. May be NULL */
     int64_t *tree_nanoseconds; /* the time in search_next and search_feed is added to it; NULL: no clock */
 } lm_settings;
 
-/* model, tokenizer and task are borrowed. chat: the resolved template, CHAT_PLAIN for a model without one.
- * Fails on settings out of range, on a tokenizer without an end-of-sequence token, and when the cache does
- * not fit in memory. */
-esp_status lm_new(lm_policy **out, model *m, const tokenizer *tokens, const task *t, chat_kind chat,
-                  const lm_settings *settings, esp_error *error);
+/* model and words are borrowed. Fails on settings out of range and when the cache does not fit in memory. */
+esp_status lm_new(lm_policy **out, model *m, const prompt_words *words, const lm_settings *settings,
+                  esp_error *error);
 void lm_free(lm_policy *p);
-const lm_settings *lm_settings_of(const lm_policy *p); /* as resolved */
+const prompt_words *lm_words(const lm_policy *p);
 
-/* ---- The ids that training must share with search ---- */
-
-/* Appends the generation prompt of a problem: an answer's ids follow right behind. */
-esp_status lm_prompt_ids(const lm_policy *p, const problem *problem, token_list *out, esp_error *error);
-/* Appends the ids of an answer as it is taught: the text's own, then end-of-sequence. */
-esp_status lm_answer_ids(const lm_policy *p, const char *text, size_t length, token_list *out,
-                         esp_error *error);
-/* (3.1) A judge row is prefix, the ids of the steps without end-of-sequence, suffix, verdict. with_example as
- * task_judge_prefix: at evaluation it must be false (3.2). */
-esp_status lm_judge_prefix_ids(const lm_policy *p, const problem *problem, bool with_example, token_list *out,
-                               esp_error *error);
-void lm_judge_suffix_ids(const lm_policy *p, token_list *out);
-int32_t lm_verdict_id(const lm_policy *p, bool correct); /* -1: the tokenizer has no such token */
-int32_t lm_eos(const lm_policy *p);                      /* for a chat template, its end of turn */
-
-/* Tokens of a chain that the model's context has room for behind the problem's prompt and, with judge, behind
- * the judge's prefix and before its suffix; less than 1: such a problem can be neither searched nor answered.
- * gold_known: as in lm_search_job. */
+/* Tokens of a chain that the model's context has room for, after the longer of the two prompts; less than 1:
+ * such a problem can be neither searched nor answered. gold_known: as in lm_search_job. */
 esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, bool judge, int64_t *room,
                    esp_error *error);
 
@@ -108,10 +89,6 @@ typedef struct {
  * request; the KV cache is empty again in any case, and the searches are then of no use. */
 esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
                      esp_error *error);
-
-/* The text of the steps from the root to `node`, without control tokens. */
-esp_status lm_path_text(const lm_policy *p, const search *s, int32_t node, text_buffer *out,
-                        esp_error *error);
 
 /* ---- Chains: evaluation and generation ---- */
 

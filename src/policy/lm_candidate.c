@@ -11,7 +11,7 @@ void candidate_free(candidate *c) {
 
 int candidate_reads(const lm_policy *p, const candidate *c, kv_read out[2]) {
     if (c->wants_eos) {
-        out[0] = (kv_read){.kind = READ_SCORE, .token = p->eos};
+        out[0] = (kv_read){.kind = READ_SCORE, .token = prompt_eos(p->words)};
         return 1;
     }
     out[0] = c->temperature > 0 ? (kv_read){.kind = READ_SAMPLE,
@@ -20,7 +20,7 @@ int candidate_reads(const lm_policy *p, const candidate *c, kv_read out[2]) {
                                 : (kv_read){.kind = READ_GREEDY};
     /* Where a newline would end the answer, end-of-sequence takes its place and is scored there. */
     if (!c->steps.line.answer) return 1;
-    out[1] = (kv_read){.kind = READ_SCORE, .token = p->eos};
+    out[1] = (kv_read){.kind = READ_SCORE, .token = prompt_eos(p->words)};
     return 2;
 }
 
@@ -48,7 +48,7 @@ static bool next_step(const lm_policy *p, candidate *c, int32_t end, bool cut) {
     }
     for (int64_t i = end; i < c->ids.count; i++) {
         size_t length;
-        const char *piece = tokenizer_piece(p->tokens, c->ids.at[i], &length);
+        const char *piece = tokenizer_piece(prompt_tokenizer(p->words), c->ids.at[i], &length);
         step_replay(&c->steps, piece, length);
     }
     return true;
@@ -63,7 +63,7 @@ static bool reached_length(candidate *c) {
 bool candidate_push(const lm_policy *p, candidate *c, int32_t token, float logprob) {
     candidate_add(c, token, logprob);
     size_t length;
-    const char *piece = tokenizer_piece(p->tokens, token, &length);
+    const char *piece = tokenizer_piece(prompt_tokenizer(p->words), token, &length);
     step_result r = step_feed(&c->steps, token, piece, length);
     int32_t end = step_start(c) + r.keep;
     switch (r.outcome) {
@@ -88,7 +88,7 @@ bool candidate_push(const lm_policy *p, candidate *c, int32_t token, float logpr
 
 bool candidate_take(const lm_policy *p, candidate *c, const kv_read *reads) {
     if (c->wants_eos) {
-        candidate_add(c, p->eos, reads[0].logprob);
+        candidate_add(c, prompt_eos(p->words), reads[0].logprob);
         c->finished = true;
         return false;
     }
@@ -100,7 +100,7 @@ bool candidate_take(const lm_policy *p, candidate *c, const kv_read *reads) {
     /* The newline was dropped, so end-of-sequence stands where its score was read. */
     assert(scored);
     (void)scored; /* where a packager turns asserts off */
-    candidate_add(c, p->eos, reads[1].logprob);
+    candidate_add(c, prompt_eos(p->words), reads[1].logprob);
     c->finished = true;
     return false;
 }

@@ -20,12 +20,12 @@ static int32_t chain_length(const grove *g, int64_t index) {
 /* As many of the chains as there is place for; at least one. */
 static int64_t plan_chains(wave *w, grove *g) {
     lane_way way;
-    int64_t pages = grove_plan_path(w, g, 0, SIDE_POLICY, true, &way);
+    int64_t pages = grove_plan_path(w, g, 0, PREFIX_POLICY, true, &way);
     int64_t place = w->p->set.max_sequences - w->in_flight, left = g->chain_count - g->chain_next;
     if (place < LEAST_TOGETHER) place = LEAST_TOGETHER;
     int64_t wanted = smaller(smaller(place, left), w->p->set.max_sequences), sum = 0;
-    int64_t room = kv_pages_total(w->p->kv) - pages_of(w->shared[SIDE_POLICY].count) -
-                   pages_of(g->prefix[SIDE_POLICY].count);
+    int64_t room = kv_pages_total(w->p->kv) - pages_of(w->shared[PREFIX_POLICY].count) -
+                   pages_of(g->prefix[PREFIX_POLICY].count);
     g->width = 0;
     while (g->width < wanted) {
         int64_t more = pages_of(chain_length(g, g->chain_next + g->width) + 1) + 2;
@@ -40,7 +40,7 @@ static esp_status begin_chains(wave *w, grove *g, esp_error *error) {
     (void)w, (void)error;
     int32_t fork = (int32_t)g->lanes.count - 1;
     assert(g->lanes.at[fork].fork);
-    rng_key_t behind = grove_count_path(g, SIDE_POLICY, 0);
+    rng_key_t behind = grove_count_path(g, PREFIX_POLICY, 0);
     for (int32_t i = 0; i < g->width; i++) {
         const lm_chain_job *job = &g->chains[g->chain_next + i];
         candidate c = {.lane = fork,
@@ -66,7 +66,7 @@ static esp_status finish_chain(wave *w, grove *g, candidate *c, lm_chain_job *jo
         MEM_LIST_PUSH(&job->logprobs, c->logprobs.at[i]);
     }
     for (int64_t i = 0; i < c->ends.count; i++) MEM_LIST_PUSH(&job->ends, c->ends.at[i]);
-    return lm_text(w->p, c->ids.at, c->ids.count, &job->text, error);
+    return prompt_text(w->p->words, c->ids.at, c->ids.count, &job->text, error);
 }
 
 static esp_status finish_chains(wave *w, grove *g, esp_error *error) {
@@ -88,21 +88,16 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_chain_job *first, int
                                 esp_error *error) {
     g->chains = first;
     g->chain_count = count;
-    if (first->prompt_count < 1)
-        return error_fail(error, "begin with at least one token", "chain %lld has an empty prompt",
-                          (long long)number);
-    int64_t room = model_context(p->m) - first->prompt_count;
-    if (room < 1)
-        return error_fail(
-            error, "shorten the prompt, or use a model with a longer context",
-            "chain %lld: a prompt of %lld tokens leaves no room for an answer in the context of %lld",
-            (long long)number, (long long)first->prompt_count, (long long)model_context(p->m));
+    int64_t room;
+    if (prompt_check(first->prompt, first->prompt_count, model_configuration(p->m)->vocab,
+                     model_context(p->m), &room, error) != ESP_OK)
+        return error_prefix(error, "chain %lld", (long long)number);
     for (int64_t i = 0; i < count; i++)
         if (first[i].max_tokens < 1)
             return error_fail(error, "ask for at least one token", "chain %lld: max_tokens is %d",
                               (long long)(number + i), first[i].max_tokens);
     for (int64_t i = 0; i < first->prompt_count; i++)
-        MEM_LIST_PUSH(&g->prefix[SIDE_POLICY], first->prompt[i]);
+        MEM_LIST_PUSH(&g->prefix[PREFIX_POLICY], first->prompt[i]);
     g->rules = lm_rules(p);
     g->rules.size = STEP_LINE;
     g->rules.max_step_tokens = INT32_MAX;

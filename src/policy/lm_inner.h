@@ -11,9 +11,6 @@
 #include "policy/lm.h"
 #include "text/steps.h"
 
-/* The two prefixes a step is computed in. */
-enum { SIDE_POLICY, SIDE_JUDGE, SIDES };
-
 /* Hold on the keys of a node's ids in one prefix. */
 typedef struct {
     int32_t run;  /* -1: none */
@@ -24,7 +21,7 @@ typedef struct {
 } key_hold;
 
 typedef struct {
-    key_hold keys[SIDES];
+    key_hold keys[PREFIXES];
 } lm_node;
 
 typedef enum {
@@ -85,7 +82,7 @@ typedef struct {
     const problem *gold; /* NULL where gold is not known: nothing gold goes another way */
     lm_chain_job *chains;
     int64_t chain_count, chain_next; /* of one prompt; the first not begun */
-    token_list prefix[SIDES];        /* ids behind what all jobs share */
+    token_list prefix[PREFIXES];     /* ids behind what all jobs share */
     int32_t chain_limit;             /* tokens a whole chain may have */
     int32_t step_limit;              /* tokens a step may have */
     step_rules rules;
@@ -107,14 +104,8 @@ typedef struct {
 
 struct lm_policy {
     model *m;
-    const tokenizer *tokens;
-    const task *t;
-    chat_kind chat;
+    const prompt_words *words;
     lm_settings set;
-    int32_t eos, verdict[2];
-    token_list suffix;
-    text_buffer judge_open; /* the template's words before the user's text, */
-    bool judge_bos;         /* behind the beginning-of-sequence token */
     kv_cache *kv;
     struct lm_policy *side; /* [sides]: the same policy over other workers of a small model */
     int sides;
@@ -144,9 +135,9 @@ struct wave {
     const wave_kind *kind;
     grove *groves; /* [count], started in this order */
     int64_t count, started, done;
-    token_list shared[SIDES]; /* ids that all jobs begin with */
-    int32_t shared_run[SIDES];
-    int64_t shared_done[SIDES];
+    token_list shared[PREFIXES]; /* ids that all jobs begin with */
+    int32_t shared_run[PREFIXES];
+    int64_t shared_done[PREFIXES];
     MEM_LIST(grove *) active;
     int64_t promised;  /* pages promised to open requests and not yet taken */
     int32_t in_flight; /* sequences */
@@ -241,8 +232,6 @@ bool grove_take(const lm_policy *p, grove *g, candidate *c, const kv_read *reads
 void counts_close(lm_counts *c);
 
 /* lm.c */
-/* Appends the text of ids, without control tokens, as the continuation of a text. */
-esp_status lm_text(const lm_policy *p, const int32_t *ids, int64_t n, text_buffer *out, esp_error *error);
 step_rules lm_rules(const lm_policy *p);
 void counts_add(lm_counts *sum, const lm_counts *c);
 

@@ -14,13 +14,13 @@ void hold_release(wave *w, key_hold *h) {
 
 lm_node node_empty(void) {
     lm_node n = {0};
-    for (int side = 0; side < SIDES; side++) n.keys[side].run = -1;
+    for (int side = 0; side < PREFIXES; side++) n.keys[side].run = -1;
     return n;
 }
 
 void grove_release(wave *w, grove *g) {
     for (int64_t v = 0; v < g->nodes.count; v++)
-        for (int side = 0; side < SIDES; side++) hold_release(w, &g->nodes.at[v].keys[side]);
+        for (int side = 0; side < PREFIXES; side++) hold_release(w, &g->nodes.at[v].keys[side]);
 }
 
 /* The ids of a node in the order of the path; of the root, its prompt behind what all jobs share. */
@@ -108,7 +108,7 @@ int64_t grove_plan_path(wave *w, grove *g, int32_t node, int side, bool fork, la
 
 void grove_unpin(grove *g) {
     for (int64_t v = 0; v < g->nodes.count; v++)
-        for (int side = 0; side < SIDES; side++) g->nodes.at[v].keys[side].pinned = false;
+        for (int side = 0; side < PREFIXES; side++) g->nodes.at[v].keys[side].pinned = false;
 }
 
 /* Nodes that a commitment left behind can never be expanded again; those above the current root stay, as the
@@ -126,7 +126,7 @@ void grove_leave_behind(wave *w, grove *g) {
     for (int32_t v = top; v >= 0; v = search_node_at(s, v).parent) under[v] = 1;
     for (int32_t v = 0; v < count; v++)
         if (!under[v])
-            for (int side = 0; side < SIDES; side++) hold_release(w, &g->nodes.at[v].keys[side]);
+            for (int side = 0; side < PREFIXES; side++) hold_release(w, &g->nodes.at[v].keys[side]);
     mem_free(under);
 }
 
@@ -154,7 +154,7 @@ void wave_give_up(wave *w, int64_t pages) {
     for (int64_t i = 0; i < w->active.count; i++) {
         grove *g = w->active.at[i];
         for (int32_t v = 0; v < g->nodes.count; v++)
-            for (int side = 0; side < SIDES; side++) {
+            for (int side = 0; side < PREFIXES; side++) {
                 const key_hold *h = &g->nodes.at[v].keys[side];
                 if (h->run >= 0 && !h->pinned) MEM_LIST_PUSH(&list, ((victim){g, v, side, h->used, i}));
             }

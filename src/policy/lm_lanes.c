@@ -24,15 +24,15 @@ static void plan_suffix(judge_plan *plan, int32_t child, lane_way way) {
     plan->g->child_lanes.at[child] =
         way.lane >= 0 && plan->g->lanes.at[way.lane].kind == LANE_STEP ? way.lane : -1;
     grove_add_lane(plan->g, (lane){.kind = LANE_SUFFIX,
-                                   .side = SIDE_JUDGE,
+                                   .side = PREFIX_JUDGE,
                                    .parent = way.lane,
                                    .base = way.run,
                                    .run = -1,
-                                   .ids = plan->p->suffix.at,
-                                   .n = plan->p->suffix.count,
+                                   .ids = prompt_judge_suffix(plan->p->words)->at,
+                                   .n = prompt_judge_suffix(plan->p->words)->count,
                                    .node = -1,
                                    .mark = child});
-    plan->pages += pages_of(plan->p->suffix.count);
+    plan->pages += pages_of(prompt_judge_suffix(plan->p->words)->count);
 }
 
 static int32_t agreed(const judge_plan *plan, const int32_t *members, int32_t count, int32_t from) {
@@ -50,7 +50,7 @@ static void plan_group(judge_plan *plan, int32_t *members, int32_t count, int32_
     int32_t length = agreed(plan, members, count, from);
     if (length > from) {
         int32_t index = grove_add_lane(plan->g, (lane){.kind = LANE_STEP,
-                                                       .side = SIDE_JUDGE,
+                                                       .side = PREFIX_JUDGE,
                                                        .parent = way.lane,
                                                        .base = way.run,
                                                        .run = -1,
@@ -131,7 +131,8 @@ void lane_ask(wave *w, grove *g, int32_t index, int32_t feed) {
             ask(w, feed, i, (kv_read){.kind = READ_SCORE, .token = c->ids.at[l->done + i + 1]});
     } else if (last && l->kind == LANE_SUFFIX) {
         for (int v = 0; v < 2; v++)
-            ask(w, feed, l->take - 1, (kv_read){.kind = READ_SCORE, .token = w->p->verdict[v]});
+            ask(w, feed, l->take - 1,
+                (kv_read){.kind = READ_SCORE, .token = prompt_verdict_id(w->p->words, v)});
     } else if (last && (l->kind == LANE_RIDE || l->fork)) {
         ask_riders(w, g, index, feed, l->take - 1);
     }
@@ -175,7 +176,7 @@ static void begin_gold(grove *g, int32_t number, int32_t parent, const kv_read *
     if (c->ids.count == 1) return;
     c->hold_fed = (int32_t)c->ids.count - 1;
     c->hold_lane = grove_add_lane(g, (lane){.kind = LANE_GOLD,
-                                            .side = SIDE_POLICY,
+                                            .side = PREFIX_POLICY,
                                             .parent = parent,
                                             .base = -1,
                                             .run = -1,
@@ -192,7 +193,7 @@ static void part_ways(grove *g, int32_t index, int32_t fed) {
         if (c->lane != index) continue;
         int32_t token = c->ids.at[c->ids.count - 1];
         int32_t made = grove_add_lane(g, (lane){.kind = LANE_RIDE,
-                                                .side = SIDE_POLICY,
+                                                .side = PREFIX_POLICY,
                                                 .parent = index,
                                                 .base = -1,
                                                 .run = -1,

@@ -100,7 +100,7 @@ static esp_status score_gold(const plain_way *way, grove *g, const token_list *s
 }
 
 static esp_status answer_candidates(const plain_way *way, grove *g, esp_error *error) {
-    token_list state = path_behind_prompt(way->w, g, SIDE_POLICY, g->request.node);
+    token_list state = path_behind_prompt(way->w, g, PREFIX_POLICY, g->request.node);
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < g->candidates.count && status == ESP_OK; i++) {
         candidate *c = &g->candidates.at[i];
@@ -117,18 +117,19 @@ static esp_status judge_child(const plain_way *way, grove *g, int32_t node, esp_
     const lm_policy *p = way->w->p;
     search_node child = search_node_at(g->job->search, node);
     int32_t judged = grove_judged_length(g, &child);
-    token_list whole = path_behind_prompt(way->w, g, SIDE_JUDGE, node);
+    token_list whole = path_behind_prompt(way->w, g, PREFIX_JUDGE, node);
     whole.count -= child.n - judged;
-    append(&whole, p->suffix.at, p->suffix.count);
+    append(&whole, prompt_judge_suffix(p->words)->at, prompt_judge_suffix(p->words)->count);
     kv_read reads[2];
     for (int v = 0; v < 2; v++)
-        reads[v] = (kv_read){.at = whole.count - 1, .kind = READ_SCORE, .token = p->verdict[v]};
+        reads[v] =
+            (kv_read){.at = whole.count - 1, .kind = READ_SCORE, .token = prompt_verdict_id(p->words, v)};
     int32_t run = kv_run_new(p->kv, -1);
     esp_status status = feed(way, g, run, whole.at, whole.count, reads, 2, error);
     for (int v = 0; v < 2 && status == ESP_OK; v++) MEM_LIST_PUSH(&g->verdicts, (double)reads[v].logprob);
     kv_run_release(p->kv, run);
     MEM_LIST_FREE(&whole);
-    g->counts.suffixes += p->suffix.count;
+    g->counts.suffixes += prompt_judge_suffix(p->words)->count;
     return status;
 }
 
@@ -159,7 +160,7 @@ static esp_status answer(const plain_way *way, grove *g, esp_error *error) {
 esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error) {
     plain_way way = {w, progress, user};
     /* What all prompts begin with is counted once, for the first. */
-    for (int side = 0; w->count > 0 && side < SIDES; side++) {
+    for (int side = 0; w->count > 0 && side < PREFIXES; side++) {
         w->groves[0].counts.prompts += w->shared[side].count;
         w->groves[0].counts.distinct += w->shared[side].count;
     }

@@ -45,7 +45,7 @@ static int64_t plan_judge(wave *w, grove *g) {
     const search_request *r = &g->request;
     lane_way way;
     int32_t parent = search_node_at(g->job->search, r->node).parent;
-    int64_t pages = grove_plan_path(w, g, parent, SIDE_JUDGE, false, &way);
+    int64_t pages = grove_plan_path(w, g, parent, PREFIX_JUDGE, false, &way);
     const int32_t **ids = mem_alloc(sizeof *ids * (size_t)r->count);
     int32_t *n = MEM_ARRAY(int32_t, r->count);
     for (int32_t i = 0; i < r->count; i++) {
@@ -63,7 +63,7 @@ static int64_t plan_judge(wave *w, grove *g) {
 static int64_t plan_candidates(wave *w, grove *g) {
     const search_request *r = &g->request;
     lane_way way;
-    int64_t pages = grove_plan_path(w, g, r->node, SIDE_POLICY, true, &way);
+    int64_t pages = grove_plan_path(w, g, r->node, PREFIX_POLICY, true, &way);
     int64_t most = g->chain_limit - path_tokens(g, r->node);
     if (!r->to_end && most > g->step_limit) most = g->step_limit;
     /* A token more for an answer's newline; a run starts a page, and k candidates part at most k - 1 times.
@@ -93,7 +93,7 @@ static int32_t agreed_before(const grove *g, int32_t child, int32_t length, cons
 static void count_judged(grove *g) {
     const search_request *r = &g->request;
     int32_t parent = search_node_at(g->job->search, r->node).parent;
-    rng_key_t behind = grove_count_path(g, SIDE_JUDGE, parent);
+    rng_key_t behind = grove_count_path(g, PREFIX_JUDGE, parent);
     for (int32_t i = 0; i < r->count; i++) {
         search_node node = search_node_at(g->job->search, r->node + i);
         int32_t n = grove_judged_length(g, &node);
@@ -112,7 +112,7 @@ static step_machine machine_at(const wave *w, const grove *g, int32_t node) {
         search_node v = search_node_at(g->job->search, path[d]);
         for (int32_t i = 0; i < v.n; i++) {
             size_t length;
-            const char *piece = tokenizer_piece(w->p->tokens, v.ids[i], &length);
+            const char *piece = tokenizer_piece(prompt_tokenizer(w->p->words), v.ids[i], &length);
             step_replay(&m, piece, length);
         }
         step_replay_end(&m);
@@ -144,15 +144,16 @@ static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32
     token_list ids = {0};
     candidate c = {
         .lane = fork, .gold = true, .whole_chain = g->request.to_end, .hold_lane = -1, .steps = *machine};
-    esp_status status = lm_path_text(p, g->job->search, g->request.node, &path, error);
+    esp_status status = prompt_path_text(p->words, g->job->search, g->request.node, &path, error);
     if (status == ESP_OK) {
         const char *rest = gold_rest(g->gold->rationale, &path);
-        if (*rest) status = tokenizer_encode(p->tokens, rest, strlen(rest), false, &ids, error);
+        if (*rest)
+            status = tokenizer_encode(prompt_tokenizer(p->words), rest, strlen(rest), false, &ids, error);
         bool more = *rest != 0;
         for (int64_t i = 0; status == ESP_OK && more && i < ids.count; i++)
             more = candidate_push(p, &c, ids.at[i], 0);
         if (more || c.wants_eos) { /* the rationale's end */
-            candidate_add(&c, p->eos, 0);
+            candidate_add(&c, prompt_eos(p->words), 0);
             c.wants_eos = false;
             c.finished = true;
         }
@@ -179,7 +180,7 @@ static esp_status begin_search(wave *w, grove *g, esp_error *error) {
     step_machine machine = machine_at(w, g, r->node);
     int32_t fork = (int32_t)g->lanes.count - 1; /* -1: the plain way has no lanes */
     assert(fork < 0 || g->lanes.at[fork].fork);
-    rng_key_t behind = grove_count_path(g, SIDE_POLICY, r->node);
+    rng_key_t behind = grove_count_path(g, PREFIX_POLICY, r->node);
     for (int32_t i = 0; i < r->count; i++) {
         candidate c = {.lane = fork,
                        .key = rng_mix(r->key, (uint64_t)(r->first_candidate + i)),
@@ -206,9 +207,9 @@ static esp_status settle(wave *w, grove *g, const candidate *c, search_candidate
     MEM_LIST_RESERVE(&ids, before + c->ids.count);
     search_path_ids(g->job->search, g->request.node, ids.at);
     memcpy(ids.at + before, c->ids.at, (size_t)c->ids.count * sizeof *ids.at);
-    esp_status status = lm_text(w->p, ids.at, before + c->ids.count, &text, error);
+    esp_status status = prompt_text(w->p->words, ids.at, before + c->ids.count, &text, error);
     if (status == ESP_OK) {
-        task_grade_result grade = task_grade(w->p->t, text.at, text.length, g->gold->gold);
+        task_grade_result grade = task_grade(prompt_task(w->p->words), text.at, text.length, g->gold->gold);
         out->outcome = grade.correct ? SEARCH_RIGHT : SEARCH_WRONG;
         task_grade_free(&grade);
         const char *rationale = g->gold->rationale;
@@ -225,7 +226,7 @@ static esp_status describe(wave *w, grove *g, const candidate *c, search_candida
         .ids = c->ids.at, .logprobs = c->logprobs.at, .n = (int32_t)c->ids.count, .gold = c->gold};
     for (int64_t i = 0; i < c->ids.count; i++) out->logprob += (double)c->logprobs.at[i];
     text_buffer text = {0};
-    esp_status status = lm_text(w->p, c->ids.at, c->ids.count, &text, error);
+    esp_status status = prompt_text(w->p->words, c->ids.at, c->ids.count, &text, error);
     if (status == ESP_OK) out->text_key = search_text_key(text.at, text.length);
     text_free(&text);
     return status == ESP_OK ? settle(w, g, c, out, error) : status;
@@ -261,7 +262,7 @@ static esp_status finish_candidates(wave *w, grove *g, esp_error *error) {
         search_node node = search_node_at(s, v);
         const candidate *c = &g->candidates.at[node.candidate];
         if (!search_outcome_is_ended(node.outcome))
-            hold_node(w, g, v, SIDE_POLICY, c->hold_lane, c->hold_fed);
+            hold_node(w, g, v, PREFIX_POLICY, c->hold_lane, c->hold_fed);
     }
     return ESP_OK;
 }
@@ -279,7 +280,7 @@ static esp_status finish_judge(wave *w, grove *g, esp_error *error) {
         c[i] = confidence(g->verdicts.at[2 * i], g->verdicts.at[2 * i + 1]);
         search_node node = search_node_at(s, r->node + i);
         if (!search_outcome_is_ended(node.outcome))
-            hold_node(w, g, r->node + i, SIDE_JUDGE, g->child_lanes.at[i], node.n);
+            hold_node(w, g, r->node + i, PREFIX_JUDGE, g->child_lanes.at[i], node.n);
     }
     esp_status status = feed(w, s, &(search_reply){.confidences = c, .confidence_count = r->count}, error);
     mem_free(c);
@@ -308,48 +309,29 @@ static esp_status finish_search(wave *w, grove *g, esp_error *error) {
 
 /* ---- The wave ---- */
 
-/* (3.2) The two prefixes of a problem, of which gold and rationale are looked at only where gold is known,
- * and the tokens of a chain that the context has room for behind both. */
-static esp_status make_prefixes(const lm_policy *p, const problem *problem, bool gold_known, bool judge,
-                                token_list out[SIDES], int64_t *room, esp_error *error) {
-    __typeof__(*problem) asked = {
-        .index = problem->index, .line = problem->line, .id = problem->id, .question = problem->question};
-    bool example = gold_known && p->set.example;
-    *room = 0;
-    ESP_TRY(lm_prompt_ids(p, &asked, &out[SIDE_POLICY], error));
-    if (judge) ESP_TRY(lm_judge_prefix_ids(p, example ? problem : &asked, example, &out[SIDE_JUDGE], error));
-    *room = model_context(p->m) - out[SIDE_POLICY].count;
-    int64_t judged = model_context(p->m) - out[SIDE_JUDGE].count - p->suffix.count;
-    if (judge && judged < *room) *room = judged;
-    return ESP_OK;
-}
-
-esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, bool judge, int64_t *room,
-                   esp_error *error) {
-    token_list prefixes[SIDES] = {{0}};
-    esp_status status = make_prefixes(p, problem, gold_known, judge, prefixes, room, error);
-    for (int side = 0; side < SIDES; side++) MEM_LIST_FREE(&prefixes[side]);
-    return status;
-}
-
 /* All that may be gold goes through grove.gold. */
 static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_error *error) {
     g->job = job;
     g->gold = job->gold_known ? job->problem : NULL;
     bool judge = search_config_of(job->search)->judge;
-    if (judge && (p->verdict[0] < 0 || p->verdict[1] < 0))
+    if (judge && (prompt_verdict_id(p->words, false) < 0 || prompt_verdict_id(p->words, true) < 0))
         return error_fail(error, "turn self_eval off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
                           TASK_VERDICT_INCORRECT, TASK_VERDICT_CORRECT);
-    int64_t room;
-    ESP_TRY(make_prefixes(p, job->problem, job->gold_known, judge, g->prefix, &room, error));
+    prompt_pair prompts;
+    esp_status status = prompt_pair_make(p->words, job->problem, judge, job->gold_known && p->set.example,
+                                         model_context(p->m), &prompts, error);
+    int64_t room = prompts.room;
+    memcpy(g->prefix, prompts.of, sizeof g->prefix); /* freed with the grove */
+    ESP_TRY(status);
     if (room < 1)
         return error_fail(
             error, "leave the problem out, or use a model with a longer context",
             "problem %s: its prompt of %lld tokens (%lld for the judge) leaves no room for an answer in "
             "the context of %lld",
-            job->problem->id ? job->problem->id : "?", (long long)g->prefix[SIDE_POLICY].count,
-            (long long)(g->prefix[SIDE_JUDGE].count + p->suffix.count), (long long)model_context(p->m));
+            job->problem->id ? job->problem->id : "?", (long long)g->prefix[PREFIX_POLICY].count,
+            (long long)(g->prefix[PREFIX_JUDGE].count + prompt_judge_suffix(p->words)->count),
+            (long long)model_context(p->m));
     g->rules = lm_rules(p);
     g->chain_limit = room < p->set.max_chain_tokens ? (int32_t)room : p->set.max_chain_tokens;
     g->rules.max_chain_tokens = g->chain_limit;

@@ -11,7 +11,7 @@
 enum { LEAST_SHARED = 8 };
 
 void wave_share(wave *w) {
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < PREFIXES; side++) {
         if (w->count < 2 || w->groves[0].prefix[side].count == 0) continue;
         const token_list *first = &w->groves[0].prefix[side];
         int64_t same = first->count;
@@ -33,7 +33,7 @@ void wave_share(wave *w) {
 }
 
 static void open_shared(wave *w) {
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < PREFIXES; side++) {
         if (w->shared[side].count == 0) continue;
         w->shared_run[side] = kv_run_new(w->p->kv, -1);
         w->promised += pages_of(w->shared[side].count);
@@ -79,7 +79,7 @@ static esp_status start_request(wave *w, grove *g, bool give_up, bool *started, 
 
 static esp_status too_small(const wave *w, int64_t pages, esp_error *error) {
     int64_t shared = 0;
-    for (int side = 0; side < SIDES; side++) shared += pages_of(w->shared[side].count);
+    for (int side = 0; side < PREFIXES; side++) shared += pages_of(w->shared[side].count);
     return error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
                       "the KV cache of %lld tokens is too small: one request takes up to %lld",
                       (long long)(kv_pages_total(w->p->kv) * KV_PAGE_TOKENS),
@@ -161,7 +161,7 @@ static void feed_lane(wave *w, grove *g, int32_t index, int64_t n) {
 static void gather(wave *w) {
     w->feeds.count = w->reads.count = w->owners.count = 0;
     int64_t room = w->p->set.max_batch_tokens;
-    for (int side = 0; side < SIDES && room > 0; side++) {
+    for (int side = 0; side < PREFIXES && room > 0; side++) {
         int64_t left = w->shared[side].count - w->shared_done[side], n = left < room ? left : room;
         if (n == 0) continue;
         push_feed(w, (feed_owner){.lane = side}, w->shared_run[side],
@@ -208,7 +208,7 @@ void grove_clear(wave *w, grove *g) {
     MEM_LIST_FREE(&g->verdicts);
     MEM_LIST_FREE(&g->child_lanes);
     key_set_free(&g->computed);
-    for (int side = 0; side < SIDES; side++) MEM_LIST_FREE(&g->prefix[side]);
+    for (int side = 0; side < PREFIXES; side++) MEM_LIST_FREE(&g->prefix[side]);
 }
 
 static void close_request(wave *w, grove *g) {
@@ -260,7 +260,7 @@ esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error
 
 void wave_free(wave *w) {
     for (int64_t i = 0; i < w->count; i++) grove_clear(w, &w->groves[i]);
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < PREFIXES; side++) {
         if (w->shared_run[side] >= 0) kv_run_release(w->p->kv, w->shared_run[side]);
         MEM_LIST_FREE(&w->shared[side]);
     }

@@ -6,9 +6,6 @@
 #include <string.h>
 #include <yaml.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 /* ---- settings: texts by key, and where each was read ---- */
 
 typedef struct {
@@ -27,8 +24,8 @@ static void settings_free(settings *s) {
 }
 
 /* Fills error for a key that no option has. */
-static esp_status unknown_key(const char *where, const char *key, esp_error *error) {
-    const char *nearest = option_nearest_key(recipe_options(), key);
+static esp_status unknown_key(option_table table, const char *where, const char *key, esp_error *error) {
+    const char *nearest = option_nearest_key(table, key);
     const char *hint = "espalier run --help lists all keys";
     if (nearest)
         return error_fail(error, hint, "%s: unknown key %.100s (did you mean %s?)", where, key, nearest);
@@ -40,6 +37,7 @@ static esp_status unknown_key(const char *where, const char *key, esp_error *err
 typedef struct {
     const char *name;
     yaml_document_t *document;
+    option_table table;
     settings *out;
     esp_error *error;
 } yaml_walk;
@@ -67,8 +65,7 @@ static const char *scalar_text(const yaml_node_t *node) {
     return (const char *)node->data.scalar.value;
 }
 
-static bool is_group(const char *key) {
-    option_table table = recipe_options();
+static bool is_group(option_table table, const char *key) {
     size_t n = strlen(key);
     for (int i = 0; i < table.count; i++) {
         if (strncmp(table.at[i].key, key, n) == 0 && table.at[i].key[n] == '.') return true;
@@ -78,10 +75,10 @@ static bool is_group(const char *key) {
 
 static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *key_node,
                               const yaml_node_t *node) {
-    const option *o = option_by_key(recipe_options(), key);
+    const option *o = option_by_key(w->table, key);
     char *where = position_text(w->name, key_node->start_mark);
     if (!o) {
-        esp_status status = unknown_key(where, key, w->error);
+        esp_status status = unknown_key(w->table, where, key, w->error);
         mem_free(where);
         return status;
     }
@@ -134,7 +131,7 @@ static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *m
         }
         char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
         esp_status status;
-        if (!*group && is_group(key)) {
+        if (!*group && is_group(w->table, key)) {
             if (node->type == YAML_MAPPING_NODE)
                 status = walk_map(w, key, node);
             else if (node->type == YAML_SCALAR_NODE && !*scalar_text(node))
@@ -161,11 +158,12 @@ static esp_status parser_fail(const yaml_parser_t *parser, const char *name, esp
                       parser->context ? " " : "", parser->context ? parser->context : "");
 }
 
-static esp_status read_document(yaml_parser_t *parser, const char *name, settings *out, esp_error *error) {
+static esp_status read_document(yaml_parser_t *parser, const char *name, option_table table, settings *out,
+                                esp_error *error) {
     yaml_document_t document;
     if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
     yaml_node_t *root = yaml_document_get_root_node(&document);
-    yaml_walk w = {name, &document, out, error};
+    yaml_walk w = {name, &document, table, out, error};
     esp_status status = ESP_OK;
     bool empty = !root || (root->type == YAML_SCALAR_NODE && !*scalar_text(root));
     if (!empty && root->type != YAML_MAPPING_NODE)
@@ -183,38 +181,80 @@ static esp_status read_document(yaml_parser_t *parser, const char *name, setting
     return status;
 }
 
-static esp_status read_yaml(const char *name, const char *yaml, size_t length, settings *out,
-                            esp_error *error) {
+static esp_status read_yaml(const char *name, const char *yaml, size_t length, option_table table,
+                            settings *out, esp_error *error) {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return error_fail(error, "free some memory", "%s: no memory for YAML", name);
     yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, length);
-    esp_status status = read_document(&parser, name, out, error);
+    esp_status status = read_document(&parser, name, table, out, error);
     yaml_parser_delete(&parser);
     return status;
 }
 
 /* ---- resolving ---- */
 
-static esp_status apply(recipe *r, const setting *s, esp_error *error) {
-    if (option_set(s->option, r, s->value, error) == ESP_OK) return ESP_OK;
+/* Fills error for a key of another alternative than the chosen one. */
+static esp_status not_chosen(option_table table, const recipe *r, const setting *s, esp_error *error) {
+    const option *chooser = option_by_key(table, s->option->chooser);
+    text_buffer belongs = {0}, chosen = {0};
+    option_condition(table, s->option, &belongs);
+    option_get(chooser, r, &chosen);
+    char *hint = mem_printf("leave it out; it belongs to %s", belongs.at);
+    esp_status status = error_fail(error, hint, "%s: there is no %s where %s is %s", s->where, s->option->key,
+                                   chooser->key, chosen.at);
+    mem_free(hint);
+    text_free(&belongs);
+    text_free(&chosen);
+    return status;
+}
+
+/* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
+ * have the keys of all losses. */
+static bool is_default(option_table table, const setting *s) {
+    for (int i = 0; i < table.count; i++)
+        if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
+            strcmp(table.at[i].initial, s->value) == 0)
+            return true;
+    return false;
+}
+
+static esp_status apply(option_table table, recipe *r, const setting *s, esp_error *error) {
+    const option *o = option_in_use(table, s->option->key, r);
+    if (!o && is_default(table, s)) return ESP_OK;
+    if (!o) return not_chosen(table, r, s, error);
+    if (option_set(o, r, s->value, error) == ESP_OK) return ESP_OK;
     return error_prefix(error, "%s", s->where);
 }
 
-static esp_status read_overrides(const recipe_override *overrides, int n, settings *out, esp_error *error) {
+static bool is_chooser(option_table table, const option *o) {
+    for (int i = 0; i < table.count; i++)
+        if (table.at[i].chooser && strcmp(table.at[i].chooser, o->key) == 0) return true;
+    return false;
+}
+
+/* Applies the settings that choose between alternatives, so that the keys of these are known. */
+static esp_status apply_choices(option_table table, recipe *r, const settings *from, esp_error *error) {
+    for (int64_t i = 0; i < from->count; i++)
+        if (is_chooser(table, from->at[i].option)) ESP_TRY(apply(table, r, &from->at[i], error));
+    return ESP_OK;
+}
+
+static esp_status read_overrides(option_table table, const recipe_override *overrides, int n, settings *out,
+                                 esp_error *error) {
     for (int i = 0; i < n; i++) {
-        const option *o = option_by_key(recipe_options(), overrides[i].key);
-        if (!o) return unknown_key(overrides[i].where, overrides[i].key, error);
+        const option *o = option_by_key(table, overrides[i].key);
+        if (!o) return unknown_key(table, overrides[i].where, overrides[i].key, error);
         setting s = {o, mem_strdup(overrides[i].value), mem_strdup(overrides[i].where)};
         MEM_LIST_PUSH(out, s);
     }
     return ESP_OK;
 }
 
-static void use_learn_preset(recipe *r, recipe_preset preset) {
+static void use_learn_preset(option_table table, recipe *r, recipe_preset preset) {
     for (const recipe_preset_value *v = recipe_learn_preset(preset); v->key; v++) {
-        const option *o = option_by_key(recipe_options(), v->key);
-        if (o) (void)option_set(o, r, v->value, NULL); /* a test sets every value of every preset */
+        const option *o = option_in_use(table, v->key, r); /* a preset may name keys of what is not chosen */
+        if (o) (void)option_set(o, r, v->value, NULL);     /* a test sets every value of every preset */
     }
 }
 
@@ -226,31 +266,42 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
     return ESP_OK;
 }
 
-static esp_status resolve(recipe *r, const char *name, const settings *given, esp_error *error) {
-    options_defaults(recipe_options(), r);
-    for (int64_t i = 0; i < given->count;
-         i++) { /* everything once, so that each error is found, and the presets are known */
-        ESP_TRY(apply(r, &given->at[i], error));
-    }
+static esp_status resolve(option_table table, recipe *r, const char *name, const settings *given,
+                          esp_error *error) {
+    options_defaults(table, r);
+    ESP_TRY(apply_choices(table, r, given, error));
+    /* Everything once, so that each error is found, and the presets are known. */
+    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
     recipe_preset search = r->search.preset, learn = r->learn.preset;
-    options_defaults(recipe_options(), r);
+    options_defaults(table, r);
+    ESP_TRY(apply_choices(table, r, given, error));
+    options_defaults_of_choice(table, r);
     recipe_use_search_preset(r, search_preset_at((int32_t)search));
-    use_learn_preset(r, learn);
-    r->search.preset = search;
-    r->learn.preset = learn;
-    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(r, &given->at[i], error));
+    use_learn_preset(table, r, learn);
+    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
     return check_together(r, name, error);
+}
+
+recipe *recipe_new(void) {
+    arena *memory = arena_new();
+    recipe *r = MEM_NEW(recipe);
+    options_defaults(recipe_options(memory), r);
+    arena_free(memory);
+    return r;
 }
 
 esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
                         const recipe_override *overrides, int n, esp_error *error) {
     *out = NULL;
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     settings given = {0};
     recipe *r = MEM_NEW(recipe);
-    esp_status status = yaml ? read_yaml(name, yaml, length, &given, error) : ESP_OK;
-    if (status == ESP_OK) status = read_overrides(overrides, n, &given, error);
-    if (status == ESP_OK) status = resolve(r, name, &given, error);
+    esp_status status = yaml ? read_yaml(name, yaml, length, table, &given, error) : ESP_OK;
+    if (status == ESP_OK) status = read_overrides(table, overrides, n, &given, error);
+    if (status == ESP_OK) status = resolve(table, r, name, &given, error);
     settings_free(&given);
+    arena_free(memory);
     if (status == ESP_OK)
         *out = r;
     else
@@ -272,7 +323,9 @@ esp_status recipe_load(recipe **out, const char *path, const recipe_override *ov
 
 void recipe_free(recipe *r) {
     if (!r) return;
-    options_free(recipe_options(), r);
+    arena *memory = arena_new();
+    options_free(recipe_options(memory), r);
+    arena_free(memory);
     mem_free(r);
 }
 
@@ -316,24 +369,26 @@ static void write_value(const option *o, const recipe *r, text_buffer *out) {
     }
 }
 
-static void write_keys(const recipe *r, bool with_free, text_buffer *out) {
-    option_table table = recipe_options();
+static void write_keys(const recipe *r, text_buffer *out) {
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     const char *group = "";
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
         size_t n = strcspn(o->key, ".");
+        if (!option_applies(table, o, r)) continue;
         if (strncmp(group, o->key, n + 1) != 0) text_printf(out, "%.*s:\n", (int)n, o->key);
         group = o->key;
-        if (!with_free && (o->marks & OPTION_FREE)) continue;
         text_printf(out, "  %s: ", o->key + n + 1);
         write_value(o, r, out);
         text_puts(out, "\n");
     }
+    arena_free(memory);
 }
 
 void recipe_text(const recipe *r, text_buffer *out) {
     text_puts(out, "# The recipe as resolved: every key.\n");
-    write_keys(r, true, out);
+    write_keys(r, out);
 }
 
 esp_status recipe_write(const recipe *r, const char *path, esp_error *error) {
@@ -344,29 +399,31 @@ esp_status recipe_write(const recipe *r, const char *path, esp_error *error) {
     return status;
 }
 
-uint64_t recipe_hash(const recipe *r) {
-    text_buffer text = {0};
-    write_keys(r, false, &text);
-    uint64_t hash = XXH3_64bits(text.at, text.length);
-    text_free(&text);
-    return hash;
+/* The value as written; nothing where the key does not apply. */
+static void value_in(option_table table, const char *key, const recipe *r, text_buffer *out) {
+    const option *o = option_in_use(table, key, r);
+    text_puts(out, "");
+    if (o) write_value(o, r, out);
 }
 
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out) {
-    option_table table = recipe_options();
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     int differing = 0;
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
-        if (o->marks & OPTION_FREE) continue;
+        if ((o->marks & OPTION_FREE) || option_by_key(table, o->key) != o) continue;
         text_buffer a = {0}, b = {0};
-        write_value(o, there, &a);
-        write_value(o, here, &b);
+        value_in(table, o->key, there, &a);
+        value_in(table, o->key, here, &b);
         if (strcmp(a.at, b.at) != 0) {
-            text_printf(out, "%s: %s there, %s here\n", o->key, a.at, b.at);
+            text_printf(out, "%s: %s there, %s here\n", o->key, *a.at ? a.at : "nothing",
+                        *b.at ? b.at : "nothing");
             differing++;
         }
         text_free(&a);
         text_free(&b);
     }
+    arena_free(memory);
     return differing;
 }

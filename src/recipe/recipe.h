@@ -6,8 +6,8 @@
 #ifndef ESPALIER_RECIPE_RECIPE_H
 #define ESPALIER_RECIPE_RECIPE_H
 
-#include "learn/schedule.h"
 #include "base/options.h"
+#include "learn/schedule.h"
 #include "search/search.h"
 
 #include <stdbool.h>
@@ -120,8 +120,9 @@ typedef struct {
     } self_eval;
     struct {
         recipe_preset preset;
-        int loss; /* a number of objective_at */
-        double beta, lr;
+        int loss;                  /* a value of objective_at */
+        option_space loss_options; /* of that objective */
+        double lr;
         int64_t batch; /* pairs an update */
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
@@ -131,7 +132,6 @@ typedef struct {
         int64_t max_chains; /* right chains a problem, the first ones; 0: all */
         double average;     /* decay of the running average of the weights, an update; 0: off */
         bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
-        double penalty;     /* of dpop */
         recipe_reference reference;
         schedule_kind schedule;
         double warmup, weight_decay, beta1, beta2, eps, clip;
@@ -155,8 +155,11 @@ typedef struct {
     } eval;
 } recipe;
 
-/* All keys, grouped and in the order in which they are written. */
-option_table recipe_options(void);
+/* All keys, grouped and in the order in which they are written, those of every alternative among them
+ * (base/options.h); which apply to a recipe, option_applies says. The table is made in `memory`. */
+option_table recipe_options(arena *memory);
+/* A recipe with all defaults. */
+recipe *recipe_new(void);
 
 /* One override, from --set or a flag. `where` names it in errors ("--set", "--simulations"). */
 typedef struct {
@@ -179,11 +182,8 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
 void recipe_text(const recipe *r, text_buffer *out);
 esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
 
-/* Hash of the resolved text, without the keys that do not decide what is computed (OPTION_FREE: run.out,
- * run.checkpoint_every). */
-uint64_t recipe_hash(const recipe *r);
-/* A line a differing key ("search.simulations: 5 there, 8 here"), free keys left out. Returns how many
- * differ. */
+/* One line per key that differs ("search.simulations: 5 there, 8 here"), keys marked OPTION_FREE left out.
+ * Returns how many differ. */
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
 
 /* Presets as data: the search's keys are those of search_preset_at, learn's are (key, value) texts that end

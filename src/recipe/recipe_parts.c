@@ -93,27 +93,17 @@ const objective *recipe_objective(const recipe *r) {
     return objective_at(r->learn.loss);
 }
 
-/* The objective's options from the recipe's keys of the same names. */
-static void *options_of(const recipe *r, const objective *o) {
-    void *options = objective_options(o);
-    for (int i = 0; i < o->options.count; i++) {
-        char *key = mem_printf("learn.%s", o->options.at[i].key);
-        const option *from = option_by_key(recipe_options(), key);
-        text_buffer value = {0};
-        if (from) option_get(from, r, &value);
-        if (from) (void)option_set(&o->options.at[i], options, value.at, NULL); /* of the same range */
-        text_free(&value);
-        mem_free(key);
-    }
-    return options;
+const void *recipe_objective_options(const recipe *r) {
+    return recipe_objective(r)->options.count > 0 ? &r->learn.loss_options : NULL;
 }
 
 void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
     const objective *of = recipe_objective(r);
     bool pairs = of->paths > 1;
-    *out = (recipe_terms){.options = options_of(r, of)};
-    out->loss = (objective_term){
-        .of = of, .options = out->options, .weight = pairs ? r->learn.weight : 1, .mean = of->mean};
+    out->loss = (objective_term){.of = of,
+                                 .options = recipe_objective_options(r),
+                                 .weight = pairs ? r->learn.weight : 1,
+                                 .mean = of->mean};
     /* A chosen step is divided by its own tokens, right chains by those of all chains of the update. */
     out->likelihood_options.per_token = !of_chains && r->learn.nll_per_token;
     out->likelihood =
@@ -121,11 +111,6 @@ void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
                          .options = &out->likelihood_options,
                          .weight = pairs ? r->learn.nll : 0,
                          .mean = of_chains && r->learn.nll_per_token ? MEAN_OVER_TOKENS : MEAN_OVER_EXAMPLES};
-}
-
-void recipe_terms_free(recipe_terms *terms) {
-    if (terms->loss.of) objective_options_free(terms->loss.of, terms->options);
-    *terms = (recipe_terms){0};
 }
 
 bool recipe_learns_from_pairs(const recipe *r) {

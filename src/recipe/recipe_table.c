@@ -1,12 +1,14 @@
 /* The table of recipe keys: what each is called, its flag, its type and range, its default, and a line of
  * help. */
+#include "learn/objective.h"
 #include "recipe/recipe.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* The field's type is checked against the option's. */
 #define FIELD(c_type, group, name)                                                                           \
-    .key = #group "." #name,                                                                                 \
+    .key = #name,                                                                                            \
     .offset = offsetof(recipe, group.name) + 0 * sizeof(_Generic(((recipe *)0)->group.name, c_type : 1))
 #define INT(group, name)                 .type = OPTION_INT, FIELD(int64_t, group, name)
 #define FLOAT(group, name)               .type = OPTION_FLOAT, FIELD(double, group, name)
@@ -15,11 +17,14 @@
 #define PATH(group, name)                .type = OPTION_PATH, FIELD(char *, group, name)
 #define ENUM(group, name, c_type, names) .type = OPTION_ENUM, .choices = names, FIELD(c_type, group, name)
 
+/* Names by a function: the rows of another module's table. */
+#define CHOICE(group, name, names) .type = OPTION_ENUM, .choice = names, FIELD(int, group, name)
+
 #define PRESETS   "default|paper|paper-literal|paper-commonsense|official-code|official-code-commonsense"
 #define SCHEDULES "constant|linear|cosine"
 
 /* clang-format off */
-static const option options[] = {
+static const option run_options[] = {
     {INT(run, seed), .flag = "--seed", .initial = "1", .low = 0, .high = 9e18, .help = "seed of all random numbers"},
     {PATH(run, out), .flag = "--out", .marks = OPTION_FREE, .help = "folder of the run; empty: runs/ and the recipe's name"},
     {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
@@ -29,7 +34,9 @@ static const option options[] = {
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "threads of the compute layer; 0: one a core"},
+};
 
+static const option model_options[] = {
     {PATH(model, path), .flag = "--model", .help = "folder in Hugging Face layout, or a GGUF file"},
     {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "weights as they lie in model.path, or new random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "numbers that matrices are multiplied in"},
@@ -37,7 +44,9 @@ static const option options[] = {
     {ENUM(model, chat_template, recipe_template, "auto|chatml|llama2|mistral|plain"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: recognised from the model's files"},
     {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
     {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "training keeps each layer's input alone and computes the rest again: less memory, more time, the same bits"},
+};
 
+static const option data_options[] = {
     {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the form of its files, its prompt, its grader"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from (JSONL, plain or .gz)"},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
@@ -46,7 +55,9 @@ static const option options[] = {
     {INT(data, test_limit), .flag = "--test-limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems taken from test; 0: all"},
     {INT(data, dev_limit), .flag = "--dev-limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems taken from dev; 0: all"},
     {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "problems at the end of train that are set apart as dev, where there is no dev file"},
+};
 
+static const option sft_options[] = {
     {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the gold rationales; 0: none"},
     {FLOAT(sft, lr), .flag = "--lr", .initial = "2e-5", .low = 0, .high = 1, .help = "learning rate"},
     {INT(sft, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "rows an update"},
@@ -65,7 +76,9 @@ static const option options[] = {
     {INT(sft, judge_limit), .initial = "0", .low = 0, .high = 1e9, .help = "own: problems that are sampled on, those behind the rationales' (sft.limit); 0: the rationales' own problems"},
     {FLOAT(sft, rationale_examples), .initial = "1", .low = 0, .high = 1, .help = "share of the gold rationales that are taught; 0: judge rows alone"},
     {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "rationales taken; 0: all"},
+};
 
+static const option search_options[] = {
     {ENUM(search, preset, recipe_preset, PRESETS), .flag = "--preset", .initial = "default", .help = "values for all other search keys that are not given"},
     {INT(search, simulations), .flag = "--simulations", .initial = "1", .low = 1, .high = 1e6, .help = "simulations from each state that is committed from (K)"},
     {INT(search, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "times as many simulations at depth 0"},
@@ -103,13 +116,16 @@ static const option options[] = {
     {BOOL(search, root_counts_twice), .initial = "false", .help = "the current root's visits rise by two a simulation (METHOD 2.8)"},
     {BOOL(search, gold_injection), .flag = "--gold-injection", .initial = "false", .help = "the gold rationale's next step joins the candidates while the path is gold"},
     {INT(search, max_nodes), .flag = "--max-nodes", .initial = "0", .low = 0, .high = 1e9, .help = "nodes of a tree; 0: no limit"},
+};
 
+static const option self_eval_options[] = {
     {BOOL(self_eval, enabled), .flag = "--self-eval", .initial = "true", .help = "the policy judges its own steps (METHOD 3); off: C = 0"},
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "what the judge is shown as an example answer; nothing gold is shown at evaluation"},
+};
 
+static const option learn_options[] = {
     {ENUM(learn, preset, recipe_preset, PRESETS), .flag = "--learn-preset", .initial = "default", .help = "values for all other learn keys that are not given; default: nll 1 on right_chains, weight 0.1, average 0.95, batch 16, epochs 4, else what is in brackets"},
-    {ENUM(learn, loss, int, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
-    {FLOAT(learn, beta), .flag = "--beta", .initial = "0.1", .low = 0, .high = 1000, .marks = OPTION_ABOVE_LOW, .help = "strength of the pull to the reference (METHOD 5.1)"},
+    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what is minimised (docs/method.md 5); rft: fine-tuning on own right chains"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "pairs an update"},
     {INT(learn, epochs), .flag = "--epochs", .initial = "1", .low = 0, .high = 1000, .help = "passes over an iteration's pairs; 0: search and evaluate only"},
@@ -120,7 +136,6 @@ static const option options[] = {
     {BOOL(learn, nll_per_token), .initial = "true", .help = "that likelihood is a mean over the tokens (of a chosen step; of an update's right chains), not the sum of a step or chain"},
     {INT(learn, max_chains), .flag = "--max-chains", .initial = "0", .low = 0, .high = 1e6, .help = "right chains of a problem that are learned from, the first ones; 0: all"},
     {FLOAT(learn, average), .flag = "--average", .initial = "0", .low = 0, .high = 0.9999999, .help = "decay an update of a running average of the weights, which is then the policy; 0: off"},
-    {FLOAT(learn, penalty), .initial = "50", .low = 0, .high = 1e6, .help = "DPO-positive's weight on a chosen step that falls below the reference"},
     {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "policy that log-probs are held against: the iteration's own sampler, or the one after SFT"},
     {ENUM(learn, schedule, schedule_kind, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
     {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
@@ -133,7 +148,9 @@ static const option options[] = {
     {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at a time; bounds memory"},
     {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "all trees come from the policy after SFT (a baseline)"},
     {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or of a tree's best and worst whole chains (a baseline)"},
+};
 
+static const option eval_options[] = {
     {ENUM(eval, method, recipe_method, "greedy|sample|search"), .flag = "--method", .initial = "greedy", .help = "how an answer is found"},
     {ENUM(eval, set, recipe_set, "test|dev"), .initial = "test", .help = "problems that the run evaluates on"},
     {INT(eval, k), .flag = "--k", .initial = "1", .low = 1, .high = 4096, .help = "samples a problem, for pass@k and maj@k"},
@@ -167,8 +184,43 @@ static const recipe_preset_value official_code_commonsense[] = {
 };
 /* clang-format on */
 
-option_table recipe_options(void) {
-    return (option_table){options, (int)(sizeof options / sizeof *options)};
+#define ROWS(table)                                                                                          \
+    { table, (int)(sizeof(table) / sizeof *(table)) }
+
+typedef struct {
+    option_part at[64];
+    int count;
+} part_list;
+
+static void add_part(part_list *parts, option_part part) {
+    assert(parts->count < (int)(sizeof parts->at / sizeof *parts->at));
+    parts->at[parts->count++] = part;
+}
+
+/* The options of each objective, of which learn.loss chooses one. */
+static void add_objectives(part_list *parts) {
+    for (int i = 0; objective_at(i); i++) {
+        assert(objective_at(i)->options_size <= sizeof(option_space));
+        add_part(parts, (option_part){.group = "learn",
+                                      .rows = objective_at(i)->options,
+                                      .base = offsetof(recipe, learn.loss_options),
+                                      .chooser = "learn.loss",
+                                      .chosen = i});
+    }
+}
+
+option_table recipe_options(arena *memory) {
+    part_list parts = {.count = 0};
+    add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
+    add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
+    add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
+    add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
+    add_part(&parts, (option_part){.group = "search", .rows = ROWS(search_options)});
+    add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});
+    add_part(&parts, (option_part){.group = "learn", .rows = ROWS(learn_options)});
+    add_objectives(&parts);
+    add_part(&parts, (option_part){.group = "eval", .rows = ROWS(eval_options)});
+    return options_compose(parts.at, parts.count, memory);
 }
 
 const recipe_preset_value *recipe_learn_preset(recipe_preset preset) {

@@ -35,6 +35,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
     esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = choose_chat(out, error);
+    if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
         status = compute_new(&out->compute, r->model.compute == RECIPE_REF ? "ref" : "cpu", act,
                              (int)r->run.threads, error);
@@ -91,6 +92,7 @@ void session_close(session *s) {
     if (s->dev.memory) problem_set_free(&s->dev);
     if (s->train.memory) problem_set_free(&s->train);
     if (s->test.memory) problem_set_free(&s->test);
+    prompt_words_free(s->words);
     tokenizer_close(s->tokenizer);
     compute_free(s->compute);
     *s = (session){0};
@@ -113,8 +115,7 @@ esp_status session_open_model(session *s, const char *path, bool trainable, mode
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
 }
 
-lm_settings session_lm_settings(const session *s) {
-    const recipe *r = s->recipe;
+lm_settings recipe_lm_settings(const recipe *r) {
     /* Room for every tree of a wave to hold its prompts and a few hundred steps' tokens; trees wait when it
      * is short. A function of the recipe alone, so that a run does not depend on what else the machine was
      * doing. */
@@ -124,6 +125,11 @@ lm_settings session_lm_settings(const session *s) {
                          .max_step_tokens = (int32_t)r->search.max_step_tokens,
                          .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
                          .example = r->self_eval.example == RECIPE_EXAMPLE_GOLD,
-                         .kv_tokens = kv_tokens < 16384 ? 16384 : kv_tokens,
-                         .stop = s->stop};
+                         .kv_tokens = kv_tokens < 16384 ? 16384 : kv_tokens};
+}
+
+lm_settings session_lm_settings(const session *s) {
+    lm_settings set = recipe_lm_settings(s->recipe);
+    set.stop = s->stop;
+    return set;
 }

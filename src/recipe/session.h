@@ -7,6 +7,7 @@
 #include "learn/trainer.h"
 #include "model/model.h"
 #include "policy/lm.h"
+#include "prompt/prompt.h"
 #include "recipe/recipe_parts.h"
 #include "search/search.h"
 #include "task/task.h"
@@ -24,6 +25,7 @@ typedef struct {
     tokenizer *tokenizer;
     chat_kind chat;
     const task *task;
+    prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
 } session;
 
@@ -36,6 +38,8 @@ bool session_stopped(const session *s);
 
 /* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
-/* Settings of an lm_policy as the recipe has them (search.*, self_eval.*). */
+/* Settings of an lm_policy as the recipe has them (search.*, self_eval.*); the session's adds who stops it.
+ */
+lm_settings recipe_lm_settings(const recipe *r);
 lm_settings session_lm_settings(const session *s);
 #endif

@@ -2,8 +2,6 @@
 # compared. Sourced behind lib.sh.
 # shellcheck shell=bash
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 RECIPES=$ESPALIER_SOURCE_DIR/tests/e2e/recipes
 
 # Short questions of GSM8K, each with an answer that so small a model can hit: train.jsonl, test.jsonl.

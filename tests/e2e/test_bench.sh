@@ -3,10 +3,8 @@
 # parts that are asked for alone; and errors that come from a part's own process.
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-MODEL=$SHARED/data/models/TinyStories-656K
 
-expect_exit 0 "$ESPALIER" bench --model "$MODEL" --repeats 1 --problems 3 --plain-seconds 0
+expect_exit 0 "$ESPALIER" bench --model "$TINY" --repeats 1 --problems 3 --plain-seconds 0
 python3 - << 'PYTHON' || fail "the document is not as described"
 import json, math
 d = json.load(open('out'))
@@ -71,7 +69,7 @@ for row, size in zip(d['search_arithmetic'], sizes, strict=True):
 PYTHON
 
 # Where sums do not depend on a batch's height, the plain way comes to the same tree.
-expect_exit 0 "$ESPALIER" bench --model "$MODEL" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,plain
+expect_exit 0 "$ESPALIER" bench --model "$TINY" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,plain
 python3 - << 'PYTHON' || fail "the plain way's tree is another one"
 import json
 d = json.load(open('out'))
@@ -84,7 +82,7 @@ PYTHON
 for i in 1 2; do
     echo "{\"prompt_ids\": [5, 6, 7, 8], \"chosen_ids\": [9, 10, 1$i], \"rejected_ids\": [12, 13, 14]}"
 done > pairs.jsonl
-expect_exit 0 "$ESPALIER" bench --model "$MODEL" --repeats 1 --only dpo,load --pairs pairs.jsonl
+expect_exit 0 "$ESPALIER" bench --model "$TINY" --repeats 1 --only dpo,load --pairs pairs.jsonl
 python3 - << 'PYTHON' || fail "parts alone are not as described"
 import json
 d = json.load(open('out'))
@@ -99,10 +97,10 @@ expect_in err 'no part "prefil"'
 expect_in err 'hint: the parts are limit, load, prefill'
 
 echo '{"prompt": "a", "chosen": 3, "rejected": "b"}' > bad.jsonl
-expect_exit 1 "$ESPALIER" bench --model "$MODEL" --only dpo --pairs bad.jsonl
+expect_exit 1 "$ESPALIER" bench --model "$TINY" --only dpo --pairs bad.jsonl
 expect_in err 'bad.jsonl:1'
 [ ! -s out ] || fail "something was printed beside the error"
-expect_exit 1 "$ESPALIER" bench --model "$MODEL" --only dpo --pairs nowhere.jsonl
+expect_exit 1 "$ESPALIER" bench --model "$TINY" --only dpo --pairs nowhere.jsonl
 expect_in err 'nowhere.jsonl: cannot open'
 expect_exit 1 "$ESPALIER" bench --model nowhere --only prefill
 expect_in err 'nowhere: no such model'
@@ -123,7 +121,7 @@ echo '{"step_s": [9e9, 7200], "peak_gb": 1000}'
 SH
 chmod +x peers/venv/bin/python
 COMPARE="$ESPALIER_SOURCE_DIR/bench/compare"
-expect_exit 0 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --repeats 1 \
+expect_exit 0 "$COMPARE" --espalier "$ESPALIER" --model "$TINY" --peers peers --scripts scripts --repeats 1 \
     --rounds 2 --part llama --part dpo --json
 python3 - << 'PYTHON' || fail "the comparison is not as described"
 import json, math
@@ -138,11 +136,11 @@ assert rows['prefill']['ratio'] > 1 > rows['decode 8']['ratio'] and rows['DPO pe
 assert rows['DPO step and reference']['peer_value'] == 7200
 PYTHON
 rm peers/llama/bin/llama-bench
-expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --part llama
+expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$TINY" --peers peers --scripts scripts --part llama
 expect_in err 'llama-bench is missing'
 expect_in err 'setup.sh'
 echo 'echo broken >&2; exit 3' > scripts/llama.sh
 touch peers/llama/bin/llama-bench
-expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$MODEL" --peers peers --scripts scripts --part llama --repeats 1
+expect_exit 1 "$COMPARE" --espalier "$ESPALIER" --model "$TINY" --peers peers --scripts scripts --part llama --repeats 1
 expect_in err 'ended with 3'
 expect_in err '^broken'

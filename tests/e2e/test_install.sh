@@ -166,8 +166,7 @@ int main(int argc, char **argv) { /* MODEL TEXT */
 }
 PROGRAM
 build score
-TINY=$SHARED/data/models/TinyStories-656K GOLDEN=$SHARED/golden/tinystories-656k.json
-need_shared golden/tinystories-656k.json data/models/TinyStories-656K/model.safetensors
+GOLDEN=$TEST_DATA/golden/tinystories-656k.json
 text=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["score"][0]["text"])' "$GOLDEN")
 for kind in shared static; do
     LD_LIBRARY_PATH=$libdir expect_exit 0 ./score-$kind "$TINY" "$text"

@@ -171,7 +171,7 @@ run_tiny 0 unwritten --set run.iterations=1 --set eval.limit=2
 rm unwritten/report.html
 mkdir unwritten/report.html
 run_tiny 0 unwritten --set run.iterations=1 --set eval.limit=2 --resume
-expect_in err 'its report is not written'
+expect_in err 'its report could not be written'
 expect_in err 'espalier report unwritten'
 sha256sum whole/report.html > before
 (ulimit -f 64; expect_exit 1 "$ESPALIER" report whole) || fail "a page over the limit"

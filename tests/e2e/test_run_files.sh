@@ -2,8 +2,6 @@
 # A run of a small model by command line: its summary, and what it left serves pairs, export, train, eval and plan.
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 
 zcat "$ESPALIER_SOURCE_DIR/data/gsm8k/train.jsonl.gz" | awk 'length($0) < 450' | sed -n 1,24p > train.jsonl
 zcat "$ESPALIER_SOURCE_DIR/data/gsm8k/test.jsonl.gz" | awk 'length($0) < 450' | sed -n 1,6p > test.jsonl

@@ -9,7 +9,7 @@ calls=$(cat calls)
 
 # In SFT: every update that was taken is held by the checkpoint, also between two that were due.
 strike_tiny 3 $((calls / 6)) 2 stopped
-expect_in err 'stopping; what is in hand is finished first'
+expect_in err 'stopping after the current piece of work'
 expect_in err '^espalier: error: stopped; what was finished is kept in stopped\. Go on with the same command and --resume'
 [ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(stands stopped)"
 updates=$(count stopped 'SELECT count(*) FROM updates')

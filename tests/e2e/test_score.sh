@@ -4,7 +4,6 @@
 # timeout: 600
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared golden/tinystories-656k.json data/models/TinyStories-656K/model.safetensors
 
 cat > check.py << 'PYTHON'
 """check.py GOLDEN OUT LIMIT [mean]: every log-prob within LIMIT, or their mean absolute difference."""
@@ -31,7 +30,7 @@ for s in json.load(open(sys.argv[1]))['score']:
 PYTHON
 
 check_model() { # GOLDEN MODEL COMPUTE...
-    local golden=$SHARED/golden/$1 model=$2 compute
+    local golden=$TEST_DATA/golden/$1 model=$2 compute
     shift 2
     python3 lines.py "$golden" > lines.jsonl
     for compute in "$@"; do
@@ -42,7 +41,6 @@ check_model() { # GOLDEN MODEL COMPUTE...
     python3 check.py "$golden" out 0.03 mean || fail "bf16 against $golden"
 }
 
-TINY=$SHARED/data/models/TinyStories-656K
 check_model tinystories-656k.json "$TINY" cpu ref
 
 # A batch of one token is a line a time: same numbers, same order.
@@ -75,7 +73,7 @@ for text, want in zip(golden['score'], golden['greedy']):
             assert margin <= 0.05, f'token {i} is {a}, not {b}, at a margin of {margin}'
             break  # what follows goes on from another text
 PYTHON
-python3 greedy.py "$SHARED/golden/tinystories-656k.json" "$ESPALIER" "$TINY" || fail "greedy continuations"
+python3 greedy.py "$TEST_DATA/golden/tinystories-656k.json" "$ESPALIER" "$TINY" || fail "greedy continuations"
 
 # Sampling is a function of the seed, and -n samples differ from each other.
 sample() { "$ESPALIER" generate --model "$TINY" --prompt "Once upon a time" --max-tokens 12 -n 3 --json "$@"; }
@@ -88,7 +86,7 @@ if cmp -s a b; then fail "another seed gives the same samples"; fi
 
 if [ -r "$SMOLLM2" ] && [ "$ESPALIER_SANITIZE" = OFF ]; then
     check_model smollm2-135m.json "$SMOLLM2" cpu
-    python3 greedy.py "$SHARED/golden/smollm2-135m.json" "$ESPALIER" "$SMOLLM2" || fail "greedy continuations of SmolLM2"
+    python3 greedy.py "$TEST_DATA/golden/smollm2-135m.json" "$ESPALIER" "$SMOLLM2" || fail "greedy continuations of SmolLM2"
 elif [ "$ESPALIER_SANITIZE" = OFF ]; then
     need_smollm2
 fi

@@ -2,7 +2,6 @@
 # The 24 scripted searches of golden/search through the program: every number within 1e-6.
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared golden/search/case-1-00.json
 
 cat > compare.py << 'PYTHON'
 import json, sys
@@ -21,7 +20,7 @@ case = json.load(open(sys.argv[1]))
 same(json.load(open(sys.argv[2])), case['expected'], 'result')
 PYTHON
 count=0
-for case in "$SHARED"/golden/search/case-*.json; do
+for case in "$TEST_DATA"/golden/search/case-*.json; do
     expect_exit 0 "$ESPALIER" search --json --policy scripted "$case"
     python3 compare.py "$case" out || fail "$case"
     count=$((count + 1))
@@ -30,7 +29,7 @@ done
 echo "$count cases"
 
 # A case that is none names the member.
-sed 's/"breadth"/"breath"/' "$SHARED/golden/search/case-1-00.json" > case.json
+sed 's/"breadth"/"breath"/' "$TEST_DATA/golden/search/case-1-00.json" > case.json
 expect_exit 1 "$ESPALIER" search --policy scripted case.json
 expect_in err '^espalier: error: case.json.*"?breadth"?'
 expect_exit 2 "$ESPALIER" search --policy scripted

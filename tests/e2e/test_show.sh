@@ -18,7 +18,7 @@ expect_same out by-number
 expect_exit 0 "$ESPALIER" show run --iteration 1
 expect_in out '^espalier show run [0-9]+   # draws one'
 expect_exit 1 "$ESPALIER" show run no-such-problem
-expect_in err 'no tree of a problem "no-such-problem"'
+expect_in err 'there is no tree of problem "no-such-problem"'
 expect_exit 1 "$ESPALIER" show run --iteration 9
 expect_in err 'no trees in that iteration'
 expect_exit 1 "$ESPALIER" show nowhere

@@ -2,8 +2,6 @@
 # tokenize both ways, grade, and import of a GGUF file: what was imported scores as the file does.
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared data/models/TinyStories-656K/tokenizer.json
-TINY=$SHARED/data/models/TinyStories-656K
 
 # TinyStories has no bytes to fall back on: what its vocabulary lacks is lost there.
 cat > plain.jsonl << 'JSONL'

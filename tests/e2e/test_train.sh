@@ -2,9 +2,7 @@
 # train --pairs on the golden pairs, then score on what --out wrote: loss, gradient norm and log-probs after the step.
 . "$(dirname "$0")/../lib.sh"
 need_program
-need_shared golden/tinystories-656k.json data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
-GOLDEN=$SHARED/golden/tinystories-656k.json
+GOLDEN=$TEST_DATA/golden/tinystories-656k.json
 
 cat > rows.py << 'PYTHON'
 """rows.py GOLDEN pairs|paths: the golden pairs as native rows; their paths as rows to score."""

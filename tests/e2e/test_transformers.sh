@@ -57,8 +57,6 @@ for line, scored in zip(open('arith.jsonl'), open('scored')):
 PYTHON
 "$TRANSFORMERS_PYTHON" start.py "$ARITH" || fail "data/arith/start in transformers"
 
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 cat > texts.jsonl << 'JSONL'
 {"text": "Once upon a time, there was a little dog who liked to run."}
 {"text": "Tom has 3 apples and buys 12 more. How many apples does he have?"}

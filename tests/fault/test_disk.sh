@@ -3,8 +3,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 echo '{"prompt_ids":[80],"chosen_ids":[39],"rejected_ids":[40]}' > pairs
 echo '{"ids":[80,39]}' > line
 train=("$ESPALIER" train --model "$TINY" --dtype f32 --pairs pairs --out)

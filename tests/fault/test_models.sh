@@ -4,8 +4,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 echo '{"ids":[80,39]}' > line
 echo '{"prompt_ids":[80],"chosen_ids":[39],"rejected_ids":[40]}' > pairs
 

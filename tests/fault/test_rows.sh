@@ -3,8 +3,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 
 # bad_line GOOD BAD PATTERN COMMAND...: the file `rows` holds a good line, a blank one and the bad one.
 bad_line() {

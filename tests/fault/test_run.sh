@@ -3,8 +3,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"
 need_program
-need_shared data/models/TinyStories-656K/model.safetensors
-TINY=$SHARED/data/models/TinyStories-656K
 
 for i in 1 2 3 4 5 6; do
     printf '{"question":"Ann has %d apples and buys %d. How many?","answer":"%d + %d = %d\\n#### %d"}\n' \

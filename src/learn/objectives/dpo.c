@@ -18,6 +18,7 @@ static double dpo_value(const void *options, const example *e, const path_score 
 
 static const option dpo_table[] = {
     {.key = "beta",
+     .flag = "--beta",
      .type = OPTION_FLOAT,
      .initial = "0.1",
      .low = 0,

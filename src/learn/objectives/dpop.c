@@ -24,6 +24,7 @@ static double dpop_value(const void *options, const example *e, const path_score
 
 static const option dpop_table[] = {
     {.key = "beta",
+     .flag = "--beta",
      .type = OPTION_FLOAT,
      .initial = "0.1",
      .low = 0,

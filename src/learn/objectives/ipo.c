@@ -23,6 +23,7 @@ static double ipo_value(const void *options, const example *e, const path_score 
 
 static const option ipo_table[] = {
     {.key = "beta",
+     .flag = "--beta",
      .type = OPTION_FLOAT,
      .initial = "0.1",
      .low = 0,

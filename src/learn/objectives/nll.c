@@ -9,7 +9,8 @@ static double nll_value(const void *options, const example *e, const path_score 
     (void)e, (void)metrics;
     const nll_options *o = options;
     int64_t tokens = scores->tokens;
-    dlogp[0] = tokens == 0 ? 0 : o->per_token ? -1 / (double)tokens : -1;
+    bool per_token = o && o->per_token;
+    dlogp[0] = tokens == 0 ? 0 : per_token ? -1 / (double)tokens : -1;
     return tokens == 0 ? 0 : dlogp[0] * scores->logp;
 }
 
@@ -19,7 +20,6 @@ const objective objective_nll = {
     .name = "rft",
     .about = "negative log-likelihood, the loss of supervised fine-tuning, of the trees' correct chains",
     .paths = 1,
-    .options_size = sizeof(nll_options),
     .metrics = no_metrics,
     .mean = MEAN_OVER_TOKENS,
     .value = nll_value,

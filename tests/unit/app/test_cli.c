@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "app/cli.h"
+#include "recipe/recipe_parts.h"
 
 #include <string.h>
 
@@ -83,7 +84,8 @@ static void words_reach_their_places(void **state) {
     assert_string_equal(a.overrides[2].key, "data.test");
     recipe *r;
     assert_int_equal(recipe_load(&r, NULL, a.overrides, a.override_count, &error), ESP_OK);
-    assert_true(r->learn.lr == 5e-7 && r->learn.beta == 0.3 && r->search.horizon == 9);
+    assert_true(r->learn.lr == 5e-7 && r->search.horizon == 9);
+    assert_true(((const dpo_options *)recipe_objective_options(r))->beta == 0.3);
     assert_string_equal(r->data.test, "d.jsonl");
     recipe_free(r);
     cli_free(&a, &verbs[0], &o);
@@ -114,8 +116,8 @@ static void mistakes_are_named(void **state) {
     refused(0, "--pairs p --zzzzzzzzzz 3", "espalier train: unknown option --zzzzzzzzzz");
     refused(0, "--pairs p --simulations 3",
             "espalier train: unknown option --simulations"); /* not of its groups */
-    refused(0, "--pairs", "espalier train: --pairs wants a value");
-    refused(0, "--pairs --json", "espalier train: --pairs wants a value");
+    refused(0, "--pairs", "espalier train: --pairs needs a value");
+    refused(0, "--pairs --json", "espalier train: --pairs needs a value");
     refused(0, "--beta 0.1", "espalier train: --pairs is missing");
     refused(0, "--pairs p --first 0",
             "espalier train: --first must be a whole number from 1 to 100, not \"0\"");
@@ -127,11 +129,11 @@ static void mistakes_are_named(void **state) {
     refused(0, "--pairs p -x", "espalier train: unknown option -x");
     refused(2, "", "espalier grade: an argument is missing: espalier grade FILE...");
     refused(2, "f --set a.b=1", "espalier grade: unknown option --set");
-    refused(3, "--lr 3", "espalier run: --lr may mean sft.lr or learn.lr"); /* of two of its groups */
+    refused(3, "--lr 3", "espalier run: --lr could mean sft.lr or learn.lr"); /* of two of its groups */
     cli_arguments a;
     esp_error error = {0};
     assert_int_equal(parse(3, "--batch=8", &a, NULL, &error), ESP_USAGE);
-    assert_string_equal(error.hint, "say which one: --set sft.batch=8 or --set learn.batch=8");
+    assert_string_equal(error.hint, "choose one: --set sft.batch=8 or --set learn.batch=8");
     assert_int_equal(parse(3, "--beta 1", &a, NULL, &error), ESP_OK);
     cli_free(&a, &verbs[3], NULL);
     const cli_verb *verb;

@@ -1,4 +1,4 @@
-/* What a run came to, in sentences: a sure gain, a loss, one that may be chance, nothing evaluated; foreign
+/* The summary of a run: a significant gain, a loss, a change that may be chance, no evaluation, untrusted
  * names. */
 #include "support.h"
 
@@ -60,7 +60,7 @@ static void a_gain(void **state) {
         text, "\n"
               "Before: 26.4% of 1,000 held-out problems [23.8, 29.2].\n"
               "After 10 iterations: 78.9% [76.3, 81.3].\n"
-              "Gain: +52.5 points [49.3, 55.6], p < 0.001: 1,548 problems newly right, 23 no longer.\n"
+              "Gain: +52.5 points [49.3, 55.6], p < 0.001: 1,548 problems newly correct, 23 no longer.\n"
               "\n"
               "1,280 trees, 5,301 pairs, 190 updates of the policy, in 2:41.\n"
               "Search: 1,310,221 tokens sampled, 2,410,001 computed.\n"
@@ -68,14 +68,14 @@ static void a_gain(void **state) {
               "Policy: runs/quick/checkpoints/iteration-10\n"
               "Page: runs/quick/report.html\n"
               "Next:\n"
-              "  espalier show runs/quick   # its search trees, here\n"
-              "  espalier export runs/quick policy/   # for transformers\n"
-              "  espalier pairs runs/quick --format trl   # for any other trainer\n"
-              "  espalier run recipes/quick.yaml --iterations 20 --out runs/longer   # it was best at its "
-              "end: go further\n");
+              "  espalier show runs/quick   # its search trees in the terminal\n"
+              "  espalier export runs/quick policy/   # the policy, for transformers\n"
+              "  espalier pairs runs/quick --format trl   # the preferences, for another trainer\n"
+              "  espalier run recipes/quick.yaml --iterations 20 --out runs/longer   # accuracy was "
+              "still rising: train longer\n");
     mem_free(text);
     text = text_of((display){.unicode = true, .width = 50});
-    assert_non_null(strstr(text, "1,548\n  problems newly right, 23 no longer.\n"));
+    assert_non_null(strstr(text, "1,548\n  problems newly correct, 23 no longer.\n"));
     mem_free(text);
 }
 
@@ -84,11 +84,11 @@ static void other_ends(void **state) {
     outcome.gain =
         (evaluation_difference){.difference = -0.1, .interval = {-0.13, -0.07}, .p = 0.0456, .only_a = 1};
     scores[2].accuracy = 0.164;
-    expect("Loss: -10.0 points [-13.0, -7.0], p = 0.046: 1 problem newly right, 0 no longer.\n");
+    expect("Loss: -10.0 points [-13.0, -7.0], p = 0.046: 1 problem newly correct, 0 no longer.\n");
     expect("It was best after iteration 5: 70.0%.\n");
     outcome.gain = (evaluation_difference){.difference = 0.001, .interval = {-0.0004, 0.003}, .p = 0.51};
-    expect("Change: +0.1 points [0.0, 0.3], p = 0.51: 0 problems newly right, 0 no longer.\nThat is within "
-           "what chance");
+    expect("Change: +0.1 points [0.0, 0.3], p = 0.51: 0 problems newly correct, 0 no longer.\nThis may be "
+           "chance");
     settings.sft.epochs = 1;
     expect("After the warm-up: 26.4% of");
     outcome.set = "dev", outcome.method = "sample";
@@ -100,7 +100,8 @@ static void other_ends(void **state) {
     outcome.score_count = 0;
     outcome.totals = (store_totals){0};
     input.page = NULL, input.resumed = input.evaluates = true;
-    expect("Nothing was evaluated: name problems by data.test.\n\n0 updates of the policy, in 2:41 since it "
+    expect("Nothing was evaluated: set data.test to a file of problems.\n\n0 updates of the policy, in 2:41 "
+           "since it "
            "was resumed.\n");
     expect("espalier report runs/quick");
 }

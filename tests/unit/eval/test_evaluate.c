@@ -310,7 +310,7 @@ typedef struct {
 
 static void open_fixture(fixture *f, const char *const *golds_of, int64_t n, bool long_chains) {
     recipe_override set[] = {
-        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.path", TEST_DATA "/models/tinystories-656k", "test"},
         {"model.dtype", "f32", "test"},
         {"run.threads", "1", "test"},
         {"search.simulations", "3", "test"},
@@ -430,7 +430,7 @@ static void test_search_is_blind(void **state) {
     lm_settings set = session_lm_settings(&f.s);
     set.example = false;
     lm_policy *p;
-    OK(lm_new(&p, f.m, f.s.tokenizer, f.s.task, f.s.chat, &set, &error));
+    OK(lm_new(&p, f.m, f.s.words, &set, &error));
     search_config config = recipe_inference_config(f.r);
     int64_t finished = 0;
     for (int64_t i = 0; i < 3; i++) {
@@ -439,7 +439,7 @@ static void test_search_is_blind(void **state) {
         OK(search_new(&job.search, &config, key, &error));
         OK(lm_search(p, &job, 1, NULL, NULL, &error));
         text_buffer text = {0};
-        OK(lm_path_text(p, job.search, search_top(job.search), &text, &error));
+        OK(prompt_path_text(f.s.words, job.search, search_top(job.search), &text, &error));
         assert_string_equal(e.results[2 * i].text, text.at);
         for (int32_t v = 1; v < search_node_count(job.search); v++)
             finished += search_outcome_is_finished(search_node_at(job.search, v).outcome);
@@ -526,7 +526,7 @@ static void test_besides(void **state) {
     o.unjudged = true;
     evaluation e, back, judged;
     OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
-    assert_string_equal(evaluation_name(&e), "search-unjudged");
+    assert_string_equal(evaluation_name(e.method, e.unjudged), "search-unjudged");
     assert_int_equal(e.tokens_judged, 0);
     assert_true(e.search.finished_judged.calibration.nodes == 0 && e.search.finished_chains > 0);
     o.unjudged = false;

@@ -87,7 +87,7 @@ static void what_is_written_is_read(void **state) {
 
 static void a_real_model_opens(void **state) {
     (void)state;
-    const char *folder = SHARED_PATH("data/models/TinyStories-656K");
+    const char *folder = TEST_DATA "/models/tinystories-656k";
     tensor_source *s;
     esp_error e = {0};
     ASSERT_OK(tensor_source_open(&s, folder, &e), &e);
@@ -139,7 +139,7 @@ static void a_cut_file_fails(void **state) {
     snprintf(found, sizeof found, "%d found", ROWS * COLUMNS * 2 - 1);
     ASSERT_FAILED(tensor_source_open(&s, path, &e), &e, "\"ieee\"", "cut off", expected, found);
 
-    const char *real = SHARED_PATH("data/models/TinyStories-656K/model.safetensors");
+    const char *real = TEST_DATA "/models/tinystories-656k/model.safetensors";
     assert_int_equal(file_read(real, &bytes, &length, NULL), ESP_OK);
     path = scratch_write("cut-real.safetensors", bytes, length);
     mem_free(bytes);

@@ -17,7 +17,7 @@ typedef struct {
 } fixture;
 
 static void fill(fixture *f) {
-    *f = (fixture){.pair = {.of = objective_find("dpo"), .weight = 0.3},
+    *f = (fixture){.pair = {.of = &objective_dpo, .weight = 0.3},
                    .chosen = {.of = &objective_nll, .options = &f->nll, .mean = MEAN_OVER_TOKENS}};
     for (int64_t group = 0; f->count + 6 <= EXAMPLES; group++)
         for (int64_t r = 0; r <= group % 3; r++) {

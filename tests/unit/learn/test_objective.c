@@ -22,6 +22,13 @@ static double number(const json_t *c, const char *key) {
     return json_number_value(v);
 }
 
+static const objective *find(const char *name) {
+    for (int i = 0; objective_at(i); i++)
+        if (strcmp(objective_name(i), name) == 0) return objective_at(i);
+    fail_msg("there is no objective %s", name);
+    return NULL;
+}
+
 /* What an objective says of some paths. */
 typedef struct {
     double value, dlogp[EXAMPLE_PATHS], metric[OBJECTIVE_METRICS];
@@ -29,9 +36,9 @@ typedef struct {
 
 /* settings: "beta=0.1 penalty=5", in the words of the recipe's keys; "" for the defaults. */
 static result evaluate(const char *name, const char *settings, const path_score *scores, double alpha) {
-    const objective *o = objective_find(name);
-    assert_non_null(o);
-    void *options = objective_options(o);
+    const objective *o = find(name);
+    option_space options = {.bytes = {0}};
+    options_defaults(o->options, &options);
     char text[200], *rest = text, *word;
     snprintf(text, sizeof text, "%s", settings);
     while ((word = strsep(&rest, " ")) && *word) {
@@ -39,17 +46,16 @@ static result evaluate(const char *name, const char *settings, const path_score 
         *value++ = 0;
         const option *one = option_by_key(o->options, word);
         if (!one) fail_msg("%s has no option %s", name, word);
-        assert_int_equal(option_set(one, options, value, NULL), ESP_OK);
+        assert_int_equal(option_set(one, &options, value, NULL), ESP_OK);
     }
     result r;
     example e = {.alpha = alpha};
-    r.value = o->value(options, &e, scores, r.dlogp, r.metric);
-    objective_options_free(o, options);
+    r.value = o->value(&options, &e, scores, r.dlogp, r.metric);
     return r;
 }
 
 static double metric(const char *objective, const result *r, const char *name) {
-    const char *const *objective_names = objective_find(objective)->metrics;
+    const char *const *objective_names = find(objective)->metrics;
     for (int i = 0; objective_names[i]; i++)
         if (strcmp(objective_names[i], name) == 0) return r->metric[i];
     fail_msg("%s has no metric %s", objective, name);
@@ -63,7 +69,7 @@ static double metric(const char *objective, const result *r, const char *name) {
 static void test_golden(void **state) {
     (void)state;
     json_t *root;
-    assert_int_equal(json_read_file(SHARED_PATH("golden/dpo.json"), &root, &error), ESP_OK);
+    assert_int_equal(json_read_file(TEST_DATA "/golden/dpo.json", &root, &error), ESP_OK);
     json_t *cases = json_object_get(root, "cases"), *c;
     size_t i;
     assert_true(json_array_size(cases) >= 40);
@@ -117,13 +123,13 @@ static void test_finite_differences(void **state) {
     int objectives = 0;
     for (const objective *o; (o = objective_at(objectives)) != NULL; objectives++)
         for (int turn = 0; turn < 3; turn++) {
-            void *options = objective_options(o);
+            option_space options = {.bytes = {0}};
+            options_defaults(o->options, &options);
             for (int i = 0; turn > 0 && i < o->options.count; i++)
                 if (o->options.at[i].type == OPTION_FLOAT)
-                    OK(option_set(&o->options.at[i], options, turn == 1 ? "0.7" : "5", NULL));
+                    OK(option_set(&o->options.at[i], &options, turn == 1 ? "0.7" : "5", NULL));
             for (size_t p = 0; p < sizeof points / sizeof *points; p++)
-                for (int a = 0; a < 4; a++) check_slopes(o, options, points[p], alphas[a]);
-            objective_options_free(o, options);
+                for (int a = 0; a < 4; a++) check_slopes(o, &options, points[p], alphas[a]);
         }
     assert_true(objectives >= 4);
 }
@@ -134,16 +140,16 @@ static void test_not_finite(void **state) {
     const double bad[] = {NAN, -INFINITY};
     for (int i = 0; objective_at(i); i++) {
         const objective *o = objective_at(i);
-        void *options = objective_options(o);
+        option_space options = {.bytes = {0}};
+        options_defaults(o->options, &options);
         for (int k = 0; k < o->paths; k++)
             for (int b = 0; b < 2; b++) {
                 path_score at[EXAMPLE_PATHS] = {{-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}};
                 double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
                 at[k].logp = bad[b];
-                double value = o->value(options, &(example){.alpha = 0.2}, at, dlogp, metrics);
+                double value = o->value(&options, &(example){.alpha = 0.2}, at, dlogp, metrics);
                 if (isfinite(value)) fail_msg("%s is %g with path %d at %g", o->name, value, k, bad[b]);
             }
-        objective_options_free(o, options);
     }
 }
 
@@ -152,12 +158,14 @@ static void test_table(void **state) {
     (void)state;
     for (int i = 0; objective_at(i); i++) {
         const objective *o = objective_at(i);
-        assert_ptr_equal(objective_find(o->name), o);
+        assert_ptr_equal(find(o->name), o);
+        assert_true(o->options_size <= sizeof(option_space));
         assert_in_range(o->paths, 1, EXAMPLE_PATHS);
         assert_true(strlen(o->about) > 10);
         int metrics = 0;
         while (o->metrics[metrics]) metrics++;
         assert_in_range(metrics, 0, OBJECTIVE_METRICS);
+        assert_true(o->options.count > 0 || o->options_size == 0);
         for (int k = 0; k < o->options.count; k++) {
             const option *one = &o->options.at[k];
             assert_non_null(one->initial);
@@ -165,8 +173,8 @@ static void test_table(void **state) {
             assert_true(one->offset < o->options_size);
         }
     }
-    assert_null(objective_find("dop"));
     assert_null(objective_at(-1));
+    assert_null(objective_name(1000));
 }
 
 /* ---- one by one ---- */
@@ -199,6 +207,7 @@ static void test_likelihood(void **state) {
     const path_score some = {.logp = -6, .tokens = 4}, none = {.logp = -6};
     near(objective_nll.value(&mean, NULL, &some, dlogp, NULL), 1.5, 1e-15, "per token");
     near(dlogp[0], -0.25, 1e-15, "slope per token");
+    near(objective_nll.value(NULL, NULL, &some, dlogp, NULL), 6, 1e-15, "without options");
     near(objective_nll.value(&sum, NULL, &some, dlogp, NULL), 6, 1e-15, "sum");
     near(dlogp[0], -1, 1e-15, "slope of the sum");
     near(objective_nll.value(&mean, NULL, &none, dlogp, NULL), 0, 0, "nothing");

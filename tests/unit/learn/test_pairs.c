@@ -27,7 +27,7 @@ static int remove_folder(void **state) {
 
 static tokenizer *tiny_tokenizer(void) {
     tokenizer *t;
-    OK(tokenizer_open(&t, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(tokenizer_open(&t, TEST_DATA "/models/tinystories-656k", &error));
     return t;
 }
 

@@ -37,7 +37,7 @@ static double number(const json_t *o, const char *key) {
 
 static golden_pairs *read_golden(void) {
     json_t *whole;
-    OK(json_read_file(SHARED_PATH("golden/tinystories-656k.json"), &whole, &error));
+    OK(json_read_file(TEST_DATA "/golden/tinystories-656k.json", &whole, &error));
     golden_pairs *g = calloc(1, sizeof *g);
     g->json = json_incref(json_object_get(whole, "dpo"));
     json_decref(whole);
@@ -70,8 +70,8 @@ static trainer *new_trainer(const char *backend, dtype act, int64_t microbatch) 
     trainer_settings s = trainer_defaults();
     s.microbatch_tokens = microbatch;
     OK(compute_new(&c, backend, act, 2, &error));
-    OK(model_open(&m, SHARED_PATH("data/models/TinyStories-656K"),
-                  &(model_options){.compute = c, .trainable = true}, &error));
+    OK(model_open(&m, TEST_DATA "/models/tinystories-656k", &(model_options){.compute = c, .trainable = true},
+                  &error));
     OK(trainer_new(&t, m, &s, &error));
     return t;
 }
@@ -85,21 +85,21 @@ static void end_trainer(trainer *t) {
 }
 
 static void check_gradients(const trainer *t, const json_t *expected) {
-    int64_t n;
-    const parameter *p = model_parameters(trainer_model(t), &n);
-    for (int64_t i = 0; i < n; i++) {
-        const json_t *want = json_object_get(expected, p[i].name);
+    const param_set *params = model_trainable(trainer_model(t));
+    for (const param *p = params->at; p < params->at + params->count; p++) {
+        param_name name = param_hf_name(p);
+        const json_t *want = json_object_get(expected, name.text);
         assert_non_null(want);
-        const float *g = trainer_gradient(t) + p[i].offset;
+        const float *g = trainer_gradient(t) + p->offset;
         double norm = 0;
-        for (int64_t j = 0; j < p[i].rows * p[i].columns; j++) norm += (double)g[j] * (double)g[j];
+        for (int64_t j = 0; j < param_floats(p); j++) norm += (double)g[j] * (double)g[j];
         norm = sqrt(norm);
         if (!(fabs(norm - number(want, "norm")) <= 1e-3 * number(want, "norm")))
-            fail_msg("%s: norm %g, golden %g", p[i].name, norm, number(want, "norm"));
+            fail_msg("%s: norm %g, golden %g", name.text, norm, number(want, "norm"));
         for (size_t j = 0; j < 4; j++) {
             double e = at(json_object_get(want, "first"), j);
             if (!(fabs((double)g[j] - e) <= 1e-3 * fabs(e) + 2e-5 * number(want, "norm")))
-                fail_msg("%s[%zu]: %g, golden %g", p[i].name, j, (double)g[j], e);
+                fail_msg("%s[%zu]: %g, golden %g", name.text, j, (double)g[j], e);
         }
     }
 }
@@ -272,7 +272,7 @@ static void same_bits_and_resume(void **state) {
 
 /* Pairs and chains: the pairs' chosen steps as chains too, and one that is not in any pair. */
 typedef struct {
-    void *options;
+    option_space options;
     nll_options nll;
     objective_term pair, chain;
     example examples[PAIRS + 3];
@@ -282,8 +282,9 @@ typedef struct {
 static void mix(const golden_pairs *g, const objective *of, double weight, double nll, bool per_token,
                 mixed_batch *m) {
     const example *p = g->rows;
-    *m = (mixed_batch){.options = objective_options(of)};
-    m->pair = (objective_term){.of = of, .options = m->options, .weight = weight, .mean = of->mean};
+    *m = (mixed_batch){.nll = {.per_token = false}};
+    options_defaults(of->options, &m->options);
+    m->pair = (objective_term){.of = of, .options = &m->options, .weight = weight, .mean = of->mean};
     m->chain = (objective_term){.of = &objective_nll,
                                 .options = &m->nll,
                                 .weight = nll,
@@ -296,11 +297,6 @@ static void mix(const golden_pairs *g, const objective *of, double weight, doubl
     memcpy(m->examples, all, sizeof all);
     m->examples[0].term = m->examples[3].term = &m->pair;
     m->batches = batches_new(m->examples, PAIRS + 3, &(batches_options){.batch = PAIRS + 3});
-}
-
-static void unmix(mixed_batch *m) {
-    batches_free(m->batches);
-    objective_options_free(m->pair.of, m->options);
 }
 
 static double distance(const trainer *a, const trainer *b, const trainer *plus) {
@@ -352,7 +348,7 @@ static void parts_add_up(void **state) {
     end_trainer(pairs);
     end_trainer(chains);
     end_trainer(apart);
-    unmix(&m);
+    batches_free(m.batches);
     free_golden(g);
 }
 
@@ -384,7 +380,7 @@ static void means(void **state) {
     add_part(t, &m, (const int[]){0, 3}, 2, &r);
     assert_true(r.loss == 0 && learn_report_metric(&r, "logp_chosen") < -1);
     end_trainer(t);
-    unmix(&m);
+    batches_free(m.batches);
     free_golden(g);
 }
 
@@ -429,7 +425,7 @@ static void mixed_slopes(void **state) {
             double slope = (loss[1] - loss[0]) / (2 * step);
             if (!(fabs(slope - square) < 0.02 * square))
                 fail_msg("%s, per token %d: slope %g, gradient says %g", of->name, per_token, slope, square);
-            unmix(&m);
+            batches_free(m.batches);
         }
     free(direction);
     free(kept);

@@ -43,7 +43,7 @@ static char *without_digits(const char *text) {
 static void test_gsm8k(void **state) {
     (void)state;
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t wrong = 0, earlier = 0, at_end = 0, n = 2000, depths = 0;
     for (int64_t i = 0; i < n; i++) {
         const problem *p = &set.at[i];
@@ -156,26 +156,18 @@ static void test_nothing_to_change(void **state) {
 }
 
 typedef struct {
-    compute *c;
-    model *m;
     tokenizer *t;
-    lm_policy *p;
+    prompt_words *words;
 } fixture;
 
-static void open_policy(fixture *f) {
-    const char *folder = SHARED_PATH("data/models/TinyStories-656K");
-    OK(compute_new(&f->c, "cpu", DTYPE_F32, 1, &error));
-    OK(model_open(&f->m, folder, &(model_options){.compute = f->c}, &error));
-    OK(tokenizer_open(&f->t, folder, &error));
-    lm_settings set = {.temperature = 1, .max_step_tokens = 32, .max_chain_tokens = 64, .kv_tokens = 512};
-    OK(lm_new(&f->p, f->m, f->t, task_find("gsm8k", &error), CHAT_PLAIN, &set, &error));
+static void open_words(fixture *f) {
+    OK(tokenizer_open(&f->t, TEST_DATA "/models/tinystories-656k", &error));
+    OK(prompt_words_new(&f->words, f->t, task_find("gsm8k", &error), CHAT_PLAIN, &error));
 }
 
-static void close_policy(fixture *f) {
-    lm_free(f->p);
+static void close_words(fixture *f) {
+    prompt_words_free(f->words);
     tokenizer_close(f->t);
-    model_free(f->m);
-    compute_free(f->c);
 }
 
 static bool has(const token_list *ids, int64_t at, const token_list *part) {
@@ -186,29 +178,28 @@ static bool has(const token_list *ids, int64_t at, const token_list *part) {
 static void test_rows(void **state) {
     (void)state;
     fixture f;
-    open_policy(&f);
+    open_words(&f);
     problem_set set;
-    OK(task_read(task_find("gsm8k", &error), SHARED_PATH("data/gsm8k/train.jsonl.gz"), &set, &error));
+    OK(task_read(task_find("gsm8k", &error), ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", &set, &error));
     int64_t examples = 0, n = 200, differ = 0;
-    token_list suffix = {0};
-    lm_judge_suffix_ids(f.p, &suffix);
+    const token_list suffix = *prompt_judge_suffix(f.words);
     assert_true(suffix.count > 0);
     for (int64_t i = 0; i < n; i++) {
         judge_row row, bare;
-        OK(judge_row_make(f.p, &set.at[i], RECIPE_EXAMPLE_GOLD, 1, 0, &row, &error));
-        OK(judge_row_make(f.p, &set.at[i], RECIPE_EXAMPLE_NONE, 1, 0, &bare, &error));
+        OK(judge_row_make(f.words, &set.at[i], RECIPE_EXAMPLE_GOLD, 1, 0, &row, &error));
+        OK(judge_row_make(f.words, &set.at[i], RECIPE_EXAMPLE_NONE, 1, 0, &bare, &error));
         assert_false(bare.with_example);
         examples += row.with_example;
         token_list prefix = {0};
-        OK(lm_judge_prefix_ids(f.p, &set.at[i], row.with_example, &prefix, &error));
+        OK(prompt_judge_prefix(f.words, &set.at[i], row.with_example, &prefix, &error));
         assert_true(has(&row.prompt, 0, &prefix));
         assert_true(has(&row.prompt, row.prompt.count - suffix.count, &suffix));
         assert_true(row.prompt.count > prefix.count + suffix.count);
-        assert_int_equal(row.verdict, lm_verdict_id(f.p, row.right));
+        assert_int_equal(row.verdict, prompt_verdict_id(f.words, row.right));
         assert_int_equal(row.right, bare.right);
-        for (int64_t j = 0; j < row.prompt.count; j++) assert_true(row.prompt.at[j] != lm_eos(f.p));
+        for (int64_t j = 0; j < row.prompt.count; j++) assert_true(row.prompt.at[j] != prompt_eos(f.words));
         judge_row other;
-        OK(judge_row_make(f.p, &set.at[i], RECIPE_EXAMPLE_NONE, 1, 1, &other, &error));
+        OK(judge_row_make(f.words, &set.at[i], RECIPE_EXAMPLE_NONE, 1, 1, &other, &error));
         differ += other.prompt.count != bare.prompt.count || !has(&other.prompt, 0, &bare.prompt);
         judge_row_free(&other);
         judge_row_free(&row);
@@ -217,9 +208,8 @@ static void test_rows(void **state) {
     }
     assert_in_range(examples, 70, 130);
     assert_true(differ > n / 2);
-    MEM_LIST_FREE(&suffix);
     problem_set_free(&set);
-    close_policy(&f);
+    close_words(&f);
 }
 
 /* ---- own chains ---- */
@@ -237,7 +227,7 @@ typedef struct {
  * number is what it hits. example: self_eval.example. */
 static void open_own(own_fixture *f, const char *example, const char *chains) {
     recipe_override set[] = {
-        {"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
+        {"model.path", TEST_DATA "/models/tinystories-656k", "test"},
         {"model.dtype", "f32", "test"},
         {"model.chat_template", "plain", "test"},
         {"run.threads", "1", "test"},
@@ -251,7 +241,7 @@ static void open_own(own_fixture *f, const char *example, const char *chains) {
     OK(session_open(&f->s, f->r, NULL, NULL, &error));
     OK(session_open_model(&f->s, NULL, false, &f->m, &error));
     lm_settings settings = session_lm_settings(&f->s);
-    OK(lm_new(&f->p, f->m, f->s.tokenizer, f->s.task, f->s.chat, &settings, &error));
+    OK(lm_new(&f->p, f->m, f->s.words, &settings, &error));
     for (int i = 0; i < 6; i++) {
         f->at[i] = made("3*8 = 24\n#### 3");
         f->at[i].index = 10 + i;
@@ -270,7 +260,7 @@ static void close_own(own_fixture *f) {
 /* What the chains themselves are, by the policy's own doing. */
 static void sample_chains(own_fixture *f, int64_t problem, int64_t each, lm_chain_job *jobs,
                           token_list *prompt) {
-    OK(lm_prompt_ids(f->p, &f->at[problem], prompt, &error));
+    OK(prompt_ids(f->s.words, &f->at[problem], prompt, &error));
     rng_key_t key = rng_mix(rng_mix(rng_key(1), 0x6f776e), (uint64_t)f->at[problem].index);
     for (int64_t j = 0; j < each; j++)
         jobs[j] = (lm_chain_job){.prompt = prompt->at,
@@ -318,19 +308,19 @@ static void test_own_rows(void **state) {
     if (half > WANT / 2) half = WANT / 2;
     assert_int_equal(rows.count, 2 * half);
     int64_t right = 0, examples = 0, whole = 0;
-    token_list suffix = {0};
-    lm_judge_suffix_ids(f.p, &suffix);
+    const token_list suffix = *prompt_judge_suffix(f.s.words);
     bool *found = MEM_ARRAY(bool, rows.count);
     for (int64_t i = 0; i < rows.count; i++) {
         const judge_row *row = &rows.at[i];
         right += row->right;
         examples += row->with_example;
-        assert_int_equal(row->verdict, lm_verdict_id(f.p, row->right));
+        assert_int_equal(row->verdict, prompt_verdict_id(f.s.words, row->right));
         assert_true(has(&row->prompt, row->prompt.count - suffix.count, &suffix));
         assert_true(row->prompt.count == again.at[i].prompt.count &&
                     has(&row->prompt, 0, &again.at[i].prompt));
         assert_int_equal(row->right, again.at[i].right);
-        for (int64_t j = 0; j < row->prompt.count; j++) assert_true(row->prompt.at[j] != lm_eos(f.p));
+        for (int64_t j = 0; j < row->prompt.count; j++)
+            assert_true(row->prompt.at[j] != prompt_eos(f.s.words));
     }
     assert_int_equal(right, half);
     assert_true(examples > rows.count / 4 && examples < rows.count * 3 / 4);
@@ -343,7 +333,7 @@ static void test_own_rows(void **state) {
             for (int64_t i = 0; i < rows.count && jobs[j].finished; i++) {
                 const judge_row *row = &rows.at[i];
                 token_list prefix = {0};
-                OK(lm_judge_prefix_ids(f.p, &f.at[p], row->with_example, &prefix, &error));
+                OK(prompt_judge_prefix(f.s.words, &f.at[p], row->with_example, &prefix, &error));
                 int64_t n = row->prompt.count - prefix.count - suffix.count;
                 token_list steps = {.at = jobs[j].ids.at, .count = n};
                 bool cut = false;
@@ -367,7 +357,6 @@ static void test_own_rows(void **state) {
     OK(judge_rows_own(&f.s, f.p, f.at, 6, 5, &few, &other, &error));
     assert_int_equal(few.count, 4); /* as many right as wrong */
     mem_free(found);
-    MEM_LIST_FREE(&suffix);
     judge_row_list_free(&rows);
     judge_row_list_free(&again);
     judge_row_list_free(&few);
@@ -395,7 +384,7 @@ static void test_own_fails(void **state) {
     f.s.stop = &stop;
     lm_settings settings = session_lm_settings(&f.s);
     lm_free(f.p);
-    OK(lm_new(&f.p, f.m, f.s.tokenizer, f.s.task, f.s.chat, &settings, &error));
+    OK(lm_new(&f.p, f.m, f.s.words, &settings, &error));
     assert_int_equal(judge_rows_own(&f.s, f.p, f.at + 5, 1, 10, &rows, &counts, &error), ESP_INTERRUPTED);
     text_free(&book);
     close_own(&f);

@@ -3,13 +3,14 @@
 #define TEST_MODEL_MADE_UP_H
 
 #include "base/random.h"
+#include "model/arch.h"
 #include "model/internal.h"
 #include "support.h"
 
 static esp_error error;
 
-static model_config made_up_shape(int64_t vocab, int layers, int heads, int kv_heads, int head_width) {
-    return (model_config){.architecture = "LlamaForCausalLM",
+static inline model_config made_up_shape(int64_t vocab, int layers, int heads, int kv_heads, int head_width) {
+    return (model_config){.arch = &arch_llama,
                           .vocab = vocab,
                           .width = (int64_t)heads * head_width,
                           .feed_forward = 96,
@@ -26,8 +27,8 @@ static model_config made_up_shape(int64_t vocab, int layers, int heads, int kv_h
 }
 
 /* One to train, whose weights the shape decides. */
-static model *made_up_model(const model_config *shape, const char *kind, dtype act, int threads,
-                            bool recompute) {
+static inline model *made_up_model(const model_config *shape, const char *kind, dtype act, int threads,
+                                   bool recompute) {
     compute *c;
     model *m;
     OK(compute_new(&c, kind, act, threads, &error));
@@ -36,14 +37,14 @@ static model *made_up_model(const model_config *shape, const char *kind, dtype a
     return m;
 }
 
-static void close_model(model *m) {
+static inline void close_model(model *m) {
     compute *c = model_compute(m);
     model_free(m);
     compute_free(c);
 }
 
 /* A run of n tokens below vocab, n up to 64, which its place in the tree decides. */
-static int32_t add_run(token_tree_builder *b, int32_t parent, int n, int64_t vocab) {
+static inline int32_t add_run(token_tree_builder *b, int32_t parent, int n, int64_t vocab) {
     int32_t ids[64];
     rng_key_t key = rng_mix(rng_key(3), (uint64_t)b->start.count);
     for (int i = 0; i < n; i++) ids[i] = (int32_t)rng_below(key, (uint64_t)i, (uint64_t)vocab);

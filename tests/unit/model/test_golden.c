@@ -10,9 +10,9 @@
 
 static esp_error error;
 
-static json_t *golden(const char *file) {
+static json_t *golden(const char *path) {
     json_t *g = NULL;
-    OK(json_read_file(SHARED_PATH(file), &g, &error));
+    OK(json_read_file(path, &g, &error));
     return g;
 }
 
@@ -134,22 +134,21 @@ static void check_greedy(model *m, const json_t *list) {
 }
 
 static void check_gradients(model *m, const json_t *expected, const float *gradient) {
-    int64_t n;
-    const parameter *p = model_parameters(m, &n);
-    for (int64_t i = 0; i < n; i++) {
-        const json_t *want = json_object_get(expected, p[i].name);
-        if (!want) fail_msg("no golden for %s", p[i].name);
+    const param_set *params = model_trainable(m);
+    for (const param *p = params->at; p < params->at + params->count; p++) {
+        param_name name = param_hf_name(p);
+        const json_t *want = json_object_get(expected, name.text);
+        if (!want) fail_msg("no golden for %s", name.text);
         double norm = 0;
-        for (int64_t j = 0; j < p[i].rows * p[i].columns; j++)
-            norm += pow((double)gradient[p[i].offset + j], 2);
+        for (int64_t j = 0; j < param_floats(p); j++) norm += pow((double)gradient[p->offset + j], 2);
         norm = sqrt(norm);
         if (!(fabs(norm - number(want, "norm")) <= 1e-3 * number(want, "norm")))
-            fail_msg("%s: norm %g, golden %g", p[i].name, norm, number(want, "norm"));
+            fail_msg("%s: norm %g, golden %g", name.text, norm, number(want, "norm"));
         for (size_t j = 0; j < 4; j++) {
-            double got = (double)gradient[p[i].offset + (int64_t)j],
+            double got = (double)gradient[p->offset + (int64_t)j],
                    e = json_number_value(json_array_get(json_object_get(want, "first"), j));
             if (!(fabs(got - e) <= 1e-3 * fabs(e) + 2e-5 * number(want, "norm")))
-                fail_msg("%s[%zu]: %g, golden %g", p[i].name, j, got, e);
+                fail_msg("%s[%zu]: %g, golden %g", name.text, j, got, e);
         }
     }
 }
@@ -181,8 +180,8 @@ static void check_sft(model *m, const json_t *g) {
 
 static void tiny_story(void **state) {
     (void)state;
-    json_t *g = golden("golden/tinystories-656k.json");
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    json_t *g = golden(TEST_DATA "/golden/tinystories-656k.json");
+    const char *path = TEST_DATA "/models/tinystories-656k";
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         bool f32 = settings[i].act == DTYPE_F32;
         model *m = open_model(path, &settings[i], f32);
@@ -194,17 +193,10 @@ static void tiny_story(void **state) {
     json_decref(g);
 }
 
-/* $ESPALIER_SMOLLM2, else models/smollm2-135m-instruct.gguf of the repository. */
 static void smollm2(void **state) {
     (void)state;
-    json_t *g = golden("golden/smollm2-135m.json");
-    const char *named = getenv("ESPALIER_SMOLLM2"),
-               *path = named ? named : ESPALIER_SOURCE_DIR "/models/smollm2-135m-instruct.gguf";
-    if (access(path, R_OK) != 0) {
-        fprintf(stderr, "SKIPPED: smollm2 needs %s (tools/get-smollm2)\n", path);
-        if (getenv("CI")) fail_msg("%s is absent in CI", path);
-        skip();
-    }
+    const char *path = smollm2_path();
+    json_t *g = golden(TEST_DATA "/golden/smollm2-135m.json");
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (strcmp(settings[i].backend, "ref") == 0 && settings[i].act != DTYPE_F32)
             continue; /* minutes of plain loops */

@@ -42,7 +42,7 @@ static recipe *with(const char *key, const char *value, const char *key2, const 
 static plan planned(const char *key, const char *value, const char *key2, const char *value2) {
     recipe *r = with(key, value, key2, value2);
     model_config c;
-    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(model_read_config(&c, TEST_DATA "/models/tinystories-656k", &error));
     plan p = plan_make(r, &c, &data, &rates);
     recipe_free(r);
     return p;
@@ -147,7 +147,7 @@ static void test_like_the_quickstart(void **state) {
     recipe *r;
     OK(recipe_load(&r, NULL, set, 4, &error));
     model_config c;
-    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(model_read_config(&c, TEST_DATA "/models/tinystories-656k", &error));
     plan_data like = data;
     like.steps = 4.6;
     like.step_tokens = 7;
@@ -170,7 +170,7 @@ static void test_like_a_real_search(void **state) {
     recipe *r;
     OK(recipe_parse(&r, "plain", plain, strlen(plain), set, 4, &error));
     model_config c;
-    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(model_read_config(&c, TEST_DATA "/models/tinystories-656k", &error));
     plan_data like = data;
     like.steps = 4.7;
     like.step_tokens = 20;
@@ -189,7 +189,7 @@ static void test_memory(void **state) {
     (void)state;
     recipe *r = with(NULL, NULL, NULL, NULL);
     model_config c;
-    OK(model_read_config(&c, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(model_read_config(&c, TEST_DATA "/models/tinystories-656k", &error));
     plan_memory m = plan_memory_of(r, &c, 0);
     /* f32 masters, and gradient and two moments beside them. */
     near(m.optimizer, 3 * m.masters);
@@ -229,7 +229,7 @@ static void test_measure(void **state) {
     model *m;
     OK(compute_new(&c, "cpu", DTYPE_F32, 1, &error));
     model_config config;
-    OK(model_read_config(&config, SHARED_PATH("data/models/TinyStories-656K"), &error));
+    OK(model_read_config(&config, TEST_DATA "/models/tinystories-656k", &error));
     config.layers = 12;
     config.width = 256;
     config.head_width = 32;
@@ -264,9 +264,9 @@ static void test_measure(void **state) {
 
 static void test_session(void **state) {
     (void)state;
-    recipe_override set[] = {{"model.path", SHARED_PATH("data/models/TinyStories-656K"), "test"},
-                             {"data.train", SHARED_PATH("data/gsm8k/train.jsonl.gz"), "test"},
-                             {"data.test", SHARED_PATH("data/gsm8k/test.jsonl"), "test"},
+    recipe_override set[] = {{"model.path", TEST_DATA "/models/tinystories-656k", "test"},
+                             {"data.train", ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", "test"},
+                             {"data.test", ESPALIER_SOURCE_DIR "/data/gsm8k/test.jsonl.gz", "test"},
                              {"run.threads", "1", "test"}};
     recipe *r;
     session s;

@@ -67,7 +67,7 @@ static outcome search_some(bench *b, const lm_settings *set, const search_config
                            int32_t first, int32_t n, bool gold_known) {
     outcome o = {.n = n};
     lm_policy *p;
-    OK(lm_new(&p, b->m, b->tokens, b->t, CHAT_PLAIN, set, &error));
+    OK(lm_new(&p, b->m, b->words, set, &error));
     for (int32_t i = 0; i < n; i++) {
         const problem *q = &list[first + i];
         o.jobs[i] = (lm_search_job){.problem = q, .gold_known = gold_known};
@@ -117,10 +117,11 @@ static double judged(bench *b, lm_policy *p, const token_list *judge, const int3
     float logprob[1024];
     for (int64_t i = 0; i < judge->count; i++) MEM_LIST_PUSH(&whole, judge->at[i]);
     for (int64_t i = 0; i < n; i++) MEM_LIST_PUSH(&whole, steps[i]);
-    lm_judge_suffix_ids(p, &whole);
+    const token_list *suffix = prompt_judge_suffix(lm_words(p));
+    for (int64_t i = 0; i < suffix->count; i++) MEM_LIST_PUSH(&whole, suffix->at[i]);
     double odds[2];
     for (int correct = 0; correct < 2; correct++) {
-        MEM_LIST_PUSH(&whole, lm_verdict_id(p, correct));
+        MEM_LIST_PUSH(&whole, prompt_verdict_id(lm_words(p), correct));
         forward_one(b, whole.at, whole.count - 1, whole.count, logprob);
         odds[correct] = exp((double)logprob[--whole.count]);
     }
@@ -131,8 +132,8 @@ static double judged(bench *b, lm_policy *p, const token_list *judge, const int3
 /* Log-probs of the steps on each path to a leaf, and C of some nodes, against the model on whole paths. */
 static void check_against_forward(bench *b, lm_policy *p, const lm_search_job *job, bool example) {
     token_list prompt = {0}, judge = {0};
-    OK(lm_prompt_ids(p, job->problem, &prompt, &error));
-    OK(lm_judge_prefix_ids(p, job->problem, example, &judge, &error));
+    OK(prompt_ids(lm_words(p), job->problem, &prompt, &error));
+    OK(prompt_judge_prefix(lm_words(p), job->problem, example, &judge, &error));
     int32_t path[1024], nodes[16];
     float logprob[1024];
     const search *s = job->search;
@@ -149,7 +150,7 @@ static void check_against_forward(bench *b, lm_policy *p, const lm_search_job *j
                     fail_msg("node %d token %d: log-prob %g, the model says %g", nodes[d], i,
                              (double)node.logprobs[i], (double)logprob[at]);
             if (v % 3 && node.expanded) continue;
-            bool eos = path[at - 1] == lm_eos(p);
+            bool eos = path[at - 1] == prompt_eos(lm_words(p));
             double c = judged(b, p, &judge, path + prompt.count, at - prompt.count - eos);
             if (!(fabs(c - node.C) < 1e-4)) fail_msg("node %d: C %g, the model says %g", nodes[d], node.C, c);
         }
@@ -197,17 +198,16 @@ static token_list path_behind(const token_list *prefix, const search *s, int32_t
 static int64_t least_tokens(lm_policy *p, const outcome *o, bool example) {
     int64_t total = 0;
     MEM_LIST(token_list) paths[2] = {{0}, {0}};
-    token_list suffix = {0};
-    lm_judge_suffix_ids(p, &suffix);
+    const token_list suffix = *prompt_judge_suffix(lm_words(p));
     for (int32_t j = 0; j < o->n; j++) {
         const search *s = o->jobs[j].search;
         token_list prefix[2] = {{0}, {0}};
-        OK(lm_prompt_ids(p, o->jobs[j].problem, &prefix[0], &error));
-        OK(lm_judge_prefix_ids(p, o->jobs[j].problem, example, &prefix[1], &error));
+        OK(prompt_ids(lm_words(p), o->jobs[j].problem, &prefix[0], &error));
+        OK(prompt_judge_prefix(lm_words(p), o->jobs[j].problem, example, &prefix[1], &error));
         for (int32_t v = 0; v < search_node_count(s); v++) {
             search_node node = search_node_at(s, v);
             MEM_LIST_PUSH(&paths[0], path_behind(&prefix[0], s, v, node.expanded ? 0 : 1));
-            bool eos = v && node.ids[node.n - 1] == lm_eos(p);
+            bool eos = v && node.ids[node.n - 1] == prompt_eos(lm_words(p));
             MEM_LIST_PUSH(&paths[1], path_behind(&prefix[1], s, v, eos));
             if (v) total += suffix.count;
         }
@@ -219,7 +219,6 @@ static int64_t least_tokens(lm_policy *p, const outcome *o, bool example) {
         for (int64_t i = 0; i < paths[side].count; i++) MEM_LIST_FREE(&paths[side].at[i]);
         MEM_LIST_FREE(&paths[side]);
     }
-    MEM_LIST_FREE(&suffix);
     return total;
 }
 
@@ -240,7 +239,7 @@ static void steps_as_the_model_says(void **state) {
             3) /* states that get the candidates they are short of later, behind keys others hang on */
             config.root_probe = 3, config.simulations = 8;
         outcome o = search_some(&b, &set, &config, problems, mode == 0 ? 3 : 0, 2, true);
-        OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+        OK(lm_new(&p, b.m, b.words, &set, &error));
         int64_t nodes = 0, gold = 0;
         for (int32_t i = 0; i < o.n; i++) {
             check_against_forward(&b, p, &o.jobs[i], true);
@@ -282,7 +281,7 @@ static void nothing_twice(void **state) {
     set.prose = false; /* no token is sampled and dropped */
     outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     lm_counts sum = {0};
     for (int32_t i = 0; i < o.n; i++) {
         sum.computed += o.jobs[i].counts.computed;
@@ -319,7 +318,7 @@ static void any_cache_ends(void **state) {
     lm_settings set = usual;
     set.kv_tokens = 256;
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     lm_search_job job = {.problem = &problems[0]};
     OK(search_new(&job.search, &config, rng_key(1), &error));
     assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
@@ -365,7 +364,7 @@ static void stops_on_request(void **state) {
     lm_settings set = usual;
     set.stop = &stop;
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     search_config config = small_search();
     lm_search_job job = {.problem = &problems[0]};
     OK(search_new(&job.search, &config, rng_key(1), &error));
@@ -389,7 +388,7 @@ static int64_t plain_greedy(bench *b, lm_policy *p, const token_list *prompt, in
         out[n] = read.token;
         next = &out[n++];
         count = 1;
-        if (read.token == lm_eos(p)) break;
+        if (read.token == prompt_eos(lm_words(p))) break;
     }
     kv_run_release(kv, run);
     kv_free(kv);
@@ -401,12 +400,12 @@ static void chains(void **state) {
     bench b = bench_open();
     lm_settings set = usual;
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     enum { K = 20, MOST = 40 };
     token_list prompts[2] = {{0}, {0}};
     lm_chain_job jobs[2 * K] = {0}, alone = {0};
     for (int q = 0; q < 2; q++) {
-        OK(lm_prompt_ids(p, &problems[q], &prompts[q], &error));
+        OK(prompt_ids(lm_words(p), &problems[q], &prompts[q], &error));
         for (int k = 0; k < K; k++)
             jobs[q * K + k] = (lm_chain_job){.prompt = prompts[q].at,
                                              .prompt_count = prompts[q].count,
@@ -420,7 +419,7 @@ static void chains(void **state) {
     for (int i = 0; i < 2 * K; i++) {
         const lm_chain_job *job = &jobs[i];
         assert_true(job->ids.count == MOST ||
-                    (job->finished && job->ids.at[job->ids.count - 1] == lm_eos(p)));
+                    (job->finished && job->ids.at[job->ids.count - 1] == prompt_eos(lm_words(p))));
         assert_int_equal(job->logprobs.count, job->ids.count);
         assert_int_equal(job->ends.at[job->ends.count - 1], job->ids.count);
         tokens += job->ids.count;
@@ -474,7 +473,7 @@ static candidate sampled(const bench *b, const lm_policy *p, const step_rules *r
         reads[0].token = ids.at[i];
         reads[0].logprob = (float)-i;
         reads[1].logprob = -1000;
-        if (n == 2) assert_int_equal(reads[1].token, lm_eos(p));
+        if (n == 2) assert_int_equal(reads[1].token, prompt_eos(lm_words(p)));
         *more = candidate_take(p, &c, reads);
     }
     MEM_LIST_FREE(&ids);
@@ -487,7 +486,7 @@ static void an_answer_ends_in_one_form(void **state) {
     lm_settings set = usual;
     set.max_step_tokens = set.max_chain_tokens = 60;
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     step_rules rules = lm_rules(p);
     bool more;
     text_buffer text = {0};
@@ -495,10 +494,10 @@ static void an_answer_ends_in_one_form(void **state) {
     candidate c =
         sampled(&b, p, &rules, "The answer is 18\n", &more); /* end-of-sequence in the newline's place */
     assert_true(!more && c.finished && !c.cut);
-    assert_int_equal(c.ids.at[c.ids.count - 1], lm_eos(p));
+    assert_int_equal(c.ids.at[c.ids.count - 1], prompt_eos(lm_words(p)));
     assert_true(c.logprobs.at[c.ids.count - 1] == -1000.0f);
     assert_true(c.logprobs.at[c.ids.count - 2] == -(float)(c.ids.count - 2));
-    OK(lm_text(p, c.ids.at, c.ids.count, &text, &error));
+    OK(prompt_text(lm_words(p), c.ids.at, c.ids.count, &text, &error));
     assert_non_null(strstr(text.at, "answer is 18"));
     assert_null(strchr(text.at, '\n'));
     text_free(&text);
@@ -511,9 +510,9 @@ static void an_answer_ends_in_one_form(void **state) {
     assert_true(more && !c.finished);
     kv_read reads[2];
     assert_int_equal(candidate_reads(p, &c, reads), 2);
-    reads[0].token = lm_eos(p);
+    reads[0].token = prompt_eos(lm_words(p));
     assert_false(candidate_take(p, &c, reads)); /* sampled end-of-sequence */
-    assert_true(c.finished && c.ids.at[c.ids.count - 1] == lm_eos(p));
+    assert_true(c.finished && c.ids.at[c.ids.count - 1] == prompt_eos(lm_words(p)));
     candidate_free(&c);
 
     rules.drop_answer_newline = false; /* as where the newline is in one token with other text */
@@ -521,7 +520,7 @@ static void an_answer_ends_in_one_form(void **state) {
     assert_true(more && c.wants_eos && !c.finished);
     int64_t n = c.ids.count;
     assert_int_equal(candidate_reads(p, &c, reads), 1);
-    assert_true(reads[0].kind == READ_SCORE && reads[0].token == lm_eos(p));
+    assert_true(reads[0].kind == READ_SCORE && reads[0].token == prompt_eos(lm_words(p)));
     reads[0].logprob = -7;
     assert_false(candidate_take(p, &c, reads));
     assert_true(c.finished && c.ids.count == n + 1 && c.logprobs.at[n] == -7.0f);
@@ -539,7 +538,7 @@ static void runs_to_the_end(void **state) {
     config.gold_injection = true;
     outcome o = search_some(&b, &usual, &config, problems, 0, 2, true);
     lm_policy *p;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &usual, &error));
+    OK(lm_new(&p, b.m, b.words, &usual, &error));
     int64_t deep = 0;
     for (int32_t i = 0; i < 2; i++) {
         const search *s = o.jobs[i].search;

@@ -44,7 +44,7 @@ static outcome search_all(bench *b, lm_settings set, const search_config *config
     outcome o = {.computed = -model_tokens_computed(b->m)};
     lm_policy *p;
     set.plain = plain;
-    OK(lm_new(&p, b->m, b->tokens, b->t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b->m, b->words, &set, &error));
     for (int32_t i = 0; i < PROBLEMS; i++) {
         o.jobs[i] = (lm_search_job){.problem = &problems[i], .gold_known = true};
         OK(search_new(&o.jobs[i].search, config, rng_mix(rng_key(7), (uint64_t)i), &error));
@@ -115,12 +115,12 @@ static int64_t tokens_of_trees(lm_policy *p, const outcome *o, bool example) {
     for (int32_t j = 0; j < PROBLEMS; j++) {
         const search *s = o->jobs[j].search;
         token_list prompt[2] = {{0}, {0}};
-        OK(lm_prompt_ids(p, o->jobs[j].problem, &prompt[0], &error));
-        OK(lm_judge_prefix_ids(p, o->jobs[j].problem, example, &prompt[1], &error));
+        OK(prompt_ids(lm_words(p), o->jobs[j].problem, &prompt[0], &error));
+        OK(prompt_judge_prefix(lm_words(p), o->jobs[j].problem, example, &prompt[1], &error));
         for (int32_t v = 0; v < search_node_count(s); v++) {
             search_node node = search_node_at(s, v);
             int64_t n = search_path_ids(s, v, NULL);
-            bool ends = v > 0 && node.ids[node.n - 1] == lm_eos(p);
+            bool ends = v > 0 && node.ids[node.n - 1] == prompt_eos(lm_words(p));
             for (int side = 0; side < 2; side++) {
                 int32_t path[1024];
                 int64_t before = prompt[side].count;
@@ -198,7 +198,7 @@ static void counts_as_a_trie(void **state) {
             config.root_probe = probe;
             outcome o = search_all(&b, set, &config, plain);
             lm_policy *p;
-            OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+            OK(lm_new(&p, b.m, b.words, &set, &error));
             assert_int_equal(o.sum.distinct, tokens_of_trees(p, &o, true));
             lm_free(p);
             run_result_free(&o);
@@ -214,7 +214,7 @@ static void too_small_a_cache_is_said(void **state) {
     lm_policy *p;
     set.plain = true;
     set.kv_tokens = 64;
-    OK(lm_new(&p, b.m, b.tokens, b.t, CHAT_PLAIN, &set, &error));
+    OK(lm_new(&p, b.m, b.words, &set, &error));
     lm_search_job job = {.problem = &problems[0]};
     search_config config = small_search();
     OK(search_new(&job.search, &config, rng_key(1), &error));

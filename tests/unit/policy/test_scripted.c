@@ -55,9 +55,9 @@ static void solve_and_compare(const char *path) {
 static void goldens(void **state) {
     (void)state;
     for (int i = 0; i < 24; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "golden/search/case-1-%02d.json", i);
-        solve_and_compare(SHARED_PATH(name));
+        char path[4096];
+        snprintf(path, sizeof path, TEST_DATA "/golden/search/case-1-%02d.json", i);
+        solve_and_compare(path);
     }
     const char *more = getenv("ESPALIER_SEARCH_CASES");
     for (int i = 0; more; i++) {

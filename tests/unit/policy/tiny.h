@@ -12,19 +12,22 @@ typedef struct {
     model *m;
     tokenizer *tokens;
     const task *t;
+    prompt_words *words;
 } bench;
 
 static inline bench bench_open_on(const char *backend) {
     bench b;
-    const char *path = SHARED_PATH("data/models/TinyStories-656K");
+    const char *path = TEST_DATA "/models/tinystories-656k";
     OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
     b.t = task_find("gsm8k", &error);
+    OK(prompt_words_new(&b.words, b.tokens, b.t, CHAT_PLAIN, &error));
     return b;
 }
 
 static inline void bench_close(bench *b) {
+    prompt_words_free(b->words);
     tokenizer_close(b->tokens);
     model_free(b->m);
     compute_free(b->c);

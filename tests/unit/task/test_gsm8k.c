@@ -290,8 +290,8 @@ static void check_file(const char *path, int64_t count) {
 
 static void test_real_files(void **state) {
     (void)state;
-    check_file(SHARED_PATH("data/gsm8k/train.jsonl.gz"), 7473);
-    check_file(SHARED_PATH("data/gsm8k/test.jsonl"), 1319);
+    check_file(ESPALIER_SOURCE_DIR "/data/gsm8k/train.jsonl.gz", 7473);
+    check_file(ESPALIER_SOURCE_DIR "/data/gsm8k/test.jsonl.gz", 1319);
 }
 
 int main(void) {

@@ -1,17 +1,17 @@
-"""Makes encodings.json with Python's tokenizers library: make_encodings.py SHARED_FOLDER OUTPUT."""
+"""Makes encodings.json with Python's tokenizers library: make_encodings.py OUTPUT."""
 
 import gzip
 import json
+import os
 import sys
 import tokenizers
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-S = sys.argv[1] + "/data/"
+S = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../data/")
 src = {
-    "smollm2": S + "tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz",
-    "llama2": S + "tokenizers/llama2/tokenizer.json.gz",
+    "smollm2": S + "tokenizers/smollm2/tokenizer.json.gz",
     "mistral": S + "tokenizers/mistral/tokenizer.json.gz",
-    "tinystories": S + "models/TinyStories-656K/tokenizer.json",
+    "tinystories": S + "models/tinystories-656k/tokenizer.json",
 }
 texts = [
     "",
@@ -83,6 +83,9 @@ texts = [
     "<|start_story|>Once<|end_story|>",
     "<repo_name>x<file_sep>",
 ]
+# The cases of llama.cpp's vocabularies.
+cases = open(S + "tokenizers/gpt-2/ggml-vocab-gpt-2.gguf.inp", newline="").read().split("\n__ggml_vocab_test__\n")
+more = [x for x in cases if x not in texts]
 out = {}
 for n, p in src.items():
     raw = gzip.open(p).read() if p.endswith("gz") else open(p, "rb").read()
@@ -90,7 +93,7 @@ for n, p in src.items():
     t.no_truncation()
     t.no_padding()
     rows = []
-    for x in texts:
+    for x in texts + more:
         t.encode_special_tokens = True
         plain = t.encode(x, add_special_tokens=False).ids
         t.encode_special_tokens = False
@@ -106,7 +109,7 @@ for n, p in src.items():
             r["special_ids"] = sp if n in ("smollm2", "mistral") else None
         rows.append(r)
     out[n] = rows
-p = sys.argv[2]
+p = sys.argv[1]
 
 words = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

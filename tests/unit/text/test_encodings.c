@@ -1,19 +1,19 @@
 /* Tokenizers against encodings that others made: llama.cpp's vocabulary cases, swift-transformers' tests,
- * Python's tokenizers library (encodings.json, made by make_encodings.py) and the model goldens. */
+ * Python's tokenizers library (encodings.json, made by make_encodings.py) and the numbers of real models. */
 #include "text_support.h"
 
 #include "text/pretokenize.h"
 
-static void llama_cpp_cases(const char *gguf, const char *base) {
-    char name[256];
+#define GPT2 TEST_DATA "/tokenizers/gpt-2/ggml-vocab-gpt-2.gguf"
+
+static void test_llama_cpp(void **state) {
+    (void)state;
     size_t in_length, out_length;
     char *in, *out;
     esp_error error = {0};
-    snprintf(name, sizeof name, "data/tokenizers/llama.cpp/%s.gguf.inp", base);
-    assert_int_equal(file_read(shared_path_(name, __func__), &in, &in_length, &error), ESP_OK);
-    snprintf(name, sizeof name, "data/tokenizers/llama.cpp/%s.gguf.out", base);
-    assert_int_equal(file_read(shared_path_(name, __func__), &out, &out_length, &error), ESP_OK);
-    tokenizer *t = open_tokenizer(gguf);
+    assert_int_equal(file_read(GPT2 ".inp", &in, &in_length, &error), ESP_OK);
+    assert_int_equal(file_read(GPT2 ".out", &out, &out_length, &error), ESP_OK);
+    tokenizer *t = open_unpacked(GPT2 ".gz", ".gguf");
     token_list got = {0}, want = {0};
     const char mark[] = "\n__ggml_vocab_test__\n";
     int cases = 0, wrong = 0;
@@ -44,26 +44,12 @@ static void llama_cpp_cases(const char *gguf, const char *base) {
     tokenizer_close(t);
 }
 
-static void test_llama_cpp(void **state) {
-    (void)state;
-    static const char *const packed[] = {"ggml-vocab-gpt-2", "ggml-vocab-starcoder"};
-    for (int i = 0; i < 2; i++) {
-        char name[256];
-        snprintf(name, sizeof name, "data/tokenizers/llama.cpp/%s.gguf.gz", packed[i]);
-        char *path = unpacked(shared_path_(name, __func__), ".gguf");
-        llama_cpp_cases(path, packed[i]);
-        remove_and_free(path);
-    }
-    llama_cpp_cases(SHARED_PATH("data/tokenizers/llama.cpp/ggml-vocab-llama-spm.gguf"),
-                    "ggml-vocab-llama-spm");
-}
-
-/* One long text with its ids; the first `skip` ids are control tokens that the other library put in front. */
-static void swift_text(tokenizer *t, const char *name, size_t skip) {
-    json_t *file = load_json(shared_path_(name, __func__));
+/* One long text with its ids. */
+static void swift_text(tokenizer *t, const char *path) {
+    json_t *file = load_json(path);
     const char *text = json_string_value(json_object_get(file, "text"));
     token_list got = {0}, want = {0};
-    ids_from_json(json_object_get(file, "token_ids"), skip, &want);
+    ids_from_json(json_object_get(file, "token_ids"), &want);
     assert_true(want.count > 100);
     encode(t, text, strlen(text), false, &got);
     assert_int_equal(ids_differ(text, &got, &want), 0);
@@ -89,20 +75,19 @@ static void clean_up(text_buffer *b) {
     b->length = b->at ? strlen(b->at) : 0;
 }
 
-static int swift_differs(const tokenizer *t, const token_list *ids, bool keep_special, bool cleaned,
-                         const char *want) {
+static int swift_differs(const tokenizer *t, const token_list *ids, bool keep_special, const char *want) {
     text_buffer got = {0};
     esp_error error = {0};
     assert_int_equal(tokenizer_decode(t, ids->at, ids->count, keep_special, &got, &error), ESP_OK);
-    if (cleaned) clean_up(&got);
+    clean_up(&got);
     int differs = strcmp(got.at ? got.at : "", want) != 0;
     if (differs) fprintf(stderr, "decoded \"%s\"\nwant    \"%s\"\n", got.at, want);
     text_free(&got);
     return differs;
 }
 
-static void swift_rows(tokenizer *t, const char *key, bool cleaned) {
-    json_t *file = load_json(SHARED_PATH("data/tokenizers/expected/tokenizer_tests.json")), *row;
+static void swift_rows(tokenizer *t, const char *key) {
+    json_t *file = load_json(TEST_DATA "/tokenizers/swift-transformers/tokenizer_tests.json"), *row;
     token_list got = {0}, want = {0};
     int wrong = 0;
     size_t i;
@@ -112,7 +97,7 @@ static void swift_rows(tokenizer *t, const char *key, bool cleaned) {
         const json_t *text = json_object_get(row, "input");
         const char *kept = json_string_value(json_object_get(row, "decoded_with_special"));
         const char *plain = json_string_value(json_object_get(row, "decoded_without_special"));
-        ids_from_json(json_object_get(json_object_get(row, "encoded"), "input_ids"), 0, &want);
+        ids_from_json(json_object_get(json_object_get(row, "encoded"), "input_ids"), &want);
         got.count = 0;
         if (tokenizer_adds_bos(t)) MEM_LIST_PUSH(&got, tokenizer_bos(t));
         esp_error error = {0};
@@ -120,8 +105,8 @@ static void swift_rows(tokenizer *t, const char *key, bool cleaned) {
             tokenizer_encode(t, json_string_value(text), json_string_length(text), true, &got, &error),
             ESP_OK);
         wrong += ids_differ(json_string_value(text), &got, &want);
-        wrong += swift_differs(t, &want, true, cleaned, kept);
-        wrong += swift_differs(t, &want, false, cleaned, plain);
+        wrong += swift_differs(t, &want, true, kept);
+        wrong += swift_differs(t, &want, false, plain);
     }
     assert_int_equal(wrong, 0);
     MEM_LIST_FREE(&got);
@@ -131,15 +116,10 @@ static void swift_rows(tokenizer *t, const char *key, bool cleaned) {
 
 static void test_swift_transformers(void **state) {
     (void)state;
-    char *path = unpacked(SHARED_PATH("data/tokenizers/llama.cpp/ggml-vocab-gpt-2.gguf.gz"), ".gguf");
-    tokenizer *gpt2 = open_tokenizer(path), *llama2 = open_tokenizer(SHARED_PATH("data/tokenizers/llama2"));
-    swift_text(gpt2, "data/tokenizers/expected/gpt2_encoded_tokens.json", 0);
-    swift_text(llama2, "data/tokenizers/expected/llama_encoded.json", 1);
-    swift_rows(gpt2, "distilgpt2", true);
-    swift_rows(llama2, "coreml-projects/Llama-2-7b-chat-coreml", false);
+    tokenizer *gpt2 = open_unpacked(GPT2 ".gz", ".gguf");
+    swift_text(gpt2, TEST_DATA "/tokenizers/swift-transformers/gpt2_encoded_tokens.json");
+    swift_rows(gpt2, "distilgpt2");
     tokenizer_close(gpt2);
-    tokenizer_close(llama2);
-    remove_and_free(path);
 }
 
 static int compare_with_python(const tokenizer *t, const json_t *rows) {
@@ -151,14 +131,14 @@ static int compare_with_python(const tokenizer *t, const json_t *rows) {
         const json_t *text = json_object_get(row, "text"), *back = json_object_get(row, "text_back");
         const json_t *special = json_object_get(row, "special_ids");
         const char *bytes = json_string_value(text);
-        ids_from_json(json_object_get(row, "ids"), 0, &want);
+        ids_from_json(json_object_get(row, "ids"), &want);
         encode(t, bytes, json_string_length(text), false, &got);
         wrong += ids_differ(bytes, &got, &want);
         if (!back) back = text;
         if (!json_is_null(back))
             wrong += text_differs(t, &got, true, json_string_value(back), json_string_length(back));
         if (json_is_null(special)) continue;
-        if (special) ids_from_json(special, 0, &want);
+        if (special) ids_from_json(special, &want);
         encode(t, bytes, json_string_length(text), true, &got);
         wrong += ids_differ(bytes, &got, &want);
     }
@@ -169,22 +149,23 @@ static int compare_with_python(const tokenizer *t, const json_t *rows) {
 
 static void test_python(void **state) {
     (void)state;
-    static const char *const names[][2] = {
-        {"smollm2", "data/tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz"},
-        {"llama2", "data/tokenizers/llama2/tokenizer.json.gz"},
-        {"mistral", "data/tokenizers/mistral/tokenizer.json.gz"},
-        {"tinystories", "data/models/TinyStories-656K/tokenizer.json"},
+    static const struct {
+        const char *name, *file, *ending;
+    } from[] = {
+        {"smollm2", TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz", ".json"},
+        {"smollm2", TEST_DATA "/tokenizers/smollm2/vocabulary.gguf.gz", ".gguf"},
+        {"mistral", TEST_DATA "/tokenizers/mistral/tokenizer.json.gz", ".json"},
+        {"mistral", TEST_DATA "/tokenizers/mistral/vocabulary.gguf.gz", ".gguf"},
+        {"tinystories", TEST_DATA "/models/tinystories-656k/tokenizer.json", ".json"},
     };
     json_t *file = load_json(ESPALIER_SOURCE_DIR "/tests/unit/text/encodings.json");
-    for (int i = 0; i < 4; i++) {
-        char *alone =
-            unpacked(SHARED_PATH(names[i][1]), ".json"); /* without a tokenizer_config.json beside it */
-        tokenizer *t = open_tokenizer(alone);
-        remove_and_free(alone);
-        const json_t *rows = json_object_get(file, names[i][0]);
-        assert_true(json_array_size(rows) >= 60);
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
+        /* unpacked elsewhere: without a tokenizer_config.json beside it */
+        tokenizer *t = open_unpacked(from[i].file, from[i].ending);
+        const json_t *rows = json_object_get(file, from[i].name);
+        assert_true(json_array_size(rows) >= 100);
         int wrong = compare_with_python(t, rows);
-        if (wrong) fail_msg("%s: %d differences", names[i][0], wrong);
+        if (wrong) fail_msg("%s: %d differences", from[i].file, wrong);
         tokenizer_close(t);
     }
     json_decref(file);
@@ -242,8 +223,8 @@ static void test_cuts(void **state) {
     json_decref(file);
 }
 
-static void golden_texts(tokenizer *t, const char *name, bool all_characters) {
-    json_t *file = load_json(shared_path_(name, __func__)), *row;
+static void golden_texts(tokenizer *t, const char *path, bool all_characters) {
+    json_t *file = load_json(path), *row;
     token_list got = {0}, want = {0};
     int wrong = 0, rows = 0;
     size_t i;
@@ -251,7 +232,7 @@ static void golden_texts(tokenizer *t, const char *name, bool all_characters) {
     for (int l = 0; l < 2; l++) json_array_foreach(json_object_get(file, lists[l]), i, row) {
             const char *text = json_string_value(json_object_get(row, "text"));
             if (!text) continue;
-            ids_from_json(json_object_get(row, "ids"), 0, &want);
+            ids_from_json(json_object_get(row, "ids"), &want);
             encode(t, text, strlen(text), true, &got);
             wrong += ids_differ(text, &got, &want);
             if (all_characters) wrong += text_differs(t, &got, true, text, strlen(text));
@@ -266,12 +247,12 @@ static void golden_texts(tokenizer *t, const char *name, bool all_characters) {
 
 static void test_model_goldens(void **state) {
     (void)state;
-    tokenizer *smollm2 =
-        open_tokenizer(SHARED_PATH("data/tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz"));
-    golden_texts(smollm2, "golden/smollm2-135m.json", true);
+    tokenizer *smollm2 = open_tokenizer(TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz");
+    golden_texts(smollm2, TEST_DATA "/golden/smollm2-135m.json", true);
     tokenizer_close(smollm2);
-    tokenizer *stories = open_tokenizer(SHARED_PATH("data/models/TinyStories-656K"));
-    golden_texts(stories, "golden/tinystories-656k.json", false); /* it has no piece for "(", nor bytes */
+    tokenizer *stories = open_tokenizer(TEST_DATA "/models/tinystories-656k");
+    golden_texts(stories, TEST_DATA "/golden/tinystories-656k.json",
+                 false); /* it has no piece for "(", nor bytes */
     tokenizer_close(stories);
 }
 

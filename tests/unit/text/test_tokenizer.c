@@ -151,8 +151,8 @@ static void test_cut_short(void **state) {
     char *bytes, *path = temporary_path(".json");
     size_t length;
     esp_error error = {0};
-    assert_int_equal(
-        file_read(SHARED_PATH("data/models/TinyStories-656K/tokenizer.json"), &bytes, &length, &error), 0);
+    assert_int_equal(file_read(TEST_DATA "/models/tinystories-656k/tokenizer.json", &bytes, &length, &error),
+                     0);
     while (length && strchr("\n ", bytes[length - 1])) length--;
     for (size_t i = 0; i < 100; i++) {
         assert_int_equal(file_write_all(path, bytes, length * i / 100, &error), ESP_OK);
@@ -164,16 +164,16 @@ static void test_cut_short(void **state) {
     expect_failure(path, "a vocabulary with a piece twice");
     remove_and_free(path);
     path = temporary_path(".json.gz");
-    assert_int_equal(
-        file_read(SHARED_PATH("data/tokenizers/llama2/tokenizer.json.gz"), &bytes, &length, &error), 0);
+    assert_int_equal(file_read(TEST_DATA "/tokenizers/mistral/tokenizer.json.gz", &bytes, &length, &error),
+                     0);
     assert_int_equal(file_write_all(path, bytes, length / 2, &error), ESP_OK);
     expect_failure(path, "a packed file cut short");
     mem_free(bytes);
     remove_and_free(path);
     path = temporary_path(".gguf");
-    assert_int_equal(file_read(SHARED_PATH("data/tokenizers/llama.cpp/ggml-vocab-llama-spm.gguf"), &bytes,
-                               &length, &error),
-                     0);
+    char *whole = unpacked(TEST_DATA "/tokenizers/mistral/vocabulary.gguf.gz", ".gguf");
+    assert_int_equal(file_read(whole, &bytes, &length, &error), 0);
+    remove_and_free(whole);
     for (size_t i = 0; i < 20; i++) {
         assert_int_equal(file_write_all(path, bytes, length * i / 20, &error), ESP_OK);
         expect_failure(path, "a GGUF file cut short");
@@ -236,7 +236,7 @@ static void assert_saves(const tokenizer *t) {
 
 static void test_save(void **state) {
     (void)state;
-    tokenizer *mistral = open_tokenizer(SHARED_PATH("data/tokenizers/mistral"));
+    tokenizer *mistral = open_tokenizer(TEST_DATA "/tokenizers/mistral");
     assert_true(tokenizer_adds_bos(mistral));
     assert_int_equal(tokenizer_bos(mistral), 1);
     assert_int_equal(tokenizer_eos(mistral), 2);
@@ -244,38 +244,28 @@ static void test_save(void **state) {
     esp_error error = {0};
     assert_int_equal(tokenizer_save(mistral, "/nonexistent/folder", &error), ESP_FAILED);
     tokenizer_close(mistral);
-    char *path = unpacked(SHARED_PATH("data/tokenizers/llama.cpp/ggml-vocab-starcoder.gguf.gz"), ".gguf");
-    tokenizer *starcoder = open_tokenizer(path);
-    remove_and_free(path);
-    assert_saves(starcoder);
-    tokenizer_close(starcoder);
+    tokenizer *smollm2 = open_unpacked(TEST_DATA "/tokenizers/smollm2/vocabulary.gguf.gz", ".gguf");
+    assert_saves(smollm2);
+    tokenizer_close(smollm2);
 }
 
 /* The same vocabulary from GGUF scores and from Hugging Face's merges. */
 static void test_gguf_is_json(void **state) {
     (void)state;
-    tokenizer *spm = open_tokenizer(SHARED_PATH("data/tokenizers/llama.cpp/ggml-vocab-llama-spm.gguf"));
-    tokenizer *llama2 = open_tokenizer(SHARED_PATH("data/tokenizers/llama2"));
-    assert_same_encodings(spm, llama2);
-    assert_int_equal(tokenizer_bos(spm), tokenizer_bos(llama2));
+    tokenizer *spm = open_unpacked(TEST_DATA "/tokenizers/mistral/vocabulary.gguf.gz", ".gguf");
+    tokenizer *mistral = open_tokenizer(TEST_DATA "/tokenizers/mistral");
+    assert_same_encodings(spm, mistral);
+    assert_int_equal(tokenizer_bos(spm), tokenizer_bos(mistral));
     assert_int_equal(tokenizer_adds_bos(spm), true);
     assert_saves(spm);
     tokenizer_close(spm);
-    tokenizer_close(llama2);
+    tokenizer_close(mistral);
 }
 
 static void test_smollm2_gguf(void **state) {
     (void)state;
-    const char *named = getenv("ESPALIER_SMOLLM2");
-    const char *path = named ? named : ESPALIER_SOURCE_DIR "/models/smollm2-135m-instruct.gguf";
-    if (access(path, R_OK) != 0) {
-        fprintf(stderr, "SKIPPED: test_smollm2_gguf needs %s (tools/get-smollm2)\n", path);
-        if (getenv("CI")) fail_msg("%s is absent in CI", path);
-        skip();
-    }
-    tokenizer *gguf = open_tokenizer(path);
-    tokenizer *json =
-        open_tokenizer(SHARED_PATH("data/tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz"));
+    tokenizer *gguf = open_tokenizer(smollm2_path());
+    tokenizer *json = open_tokenizer(TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz");
     assert_same_encodings(gguf, json);
     assert_int_equal(tokenizer_eos(gguf), 2);
     assert_false(tokenizer_adds_bos(gguf));
@@ -289,9 +279,8 @@ static void test_smollm2_gguf(void **state) {
  * the test's time limit. timeout: 200 */
 static void test_long_texts(void **state) {
     (void)state;
-    tokenizer *t[2] = {
-        open_tokenizer(SHARED_PATH("data/tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz")),
-        open_tokenizer(SHARED_PATH("data/tokenizers/llama2"))};
+    tokenizer *t[2] = {open_tokenizer(TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz"),
+                       open_tokenizer(TEST_DATA "/tokenizers/mistral")};
     static const char *const fillers[] = {"a",    "abcdefghij",  " ", "\n", "The cat sat on 12 mats. ",
                                           "\xff", "\xe6\x88\x91"};
     enum { LENGTH = 1 << 20 };
@@ -328,8 +317,7 @@ static void *encode_much(void *object) {
 
 static void test_threads(void **state) {
     (void)state;
-    tokenizer *t =
-        open_tokenizer(SHARED_PATH("data/tokenizers/smollm2/SmolLM2-135M-Instruct-Tokenizer.json.gz"));
+    tokenizer *t = open_tokenizer(TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz");
     pthread_t threads[4];
     uint64_t *sums[4];
     for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, encode_much, t), 0);

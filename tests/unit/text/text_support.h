@@ -54,9 +54,9 @@ static inline int text_differs(const tokenizer *t, const token_list *ids, bool k
     return differs;
 }
 
-static inline void ids_from_json(const json_t *array, size_t from, token_list *ids) {
+static inline void ids_from_json(const json_t *array, token_list *ids) {
     ids->count = 0;
-    for (size_t i = from; i < json_array_size(array); i++)
+    for (size_t i = 0; i < json_array_size(array); i++)
         MEM_LIST_PUSH(ids, (int32_t)json_integer_value(json_array_get(array, i)));
 }
 
@@ -90,6 +90,14 @@ static inline char *unpacked(const char *path, const char *ending) {
 static inline void remove_and_free(char *path) {
     remove(path);
     mem_free(path);
+}
+
+/* The tokenizer of a gzipped file, which is not read on the way. */
+static inline tokenizer *open_unpacked(const char *path, const char *ending) {
+    char *copy = unpacked(path, ending);
+    tokenizer *t = open_tokenizer(copy);
+    remove_and_free(copy);
+    return t;
 }
 
 #endif

@@ -1,4 +1,4 @@
-#include "app/panel.h"
+#include "app/live.h"
 
 #include "app/stop.h"
 #include "app/terminal.h"
@@ -10,13 +10,13 @@
 
 enum { LINES = 5, SPEEDS = 32 };
 
-struct panel {
+struct live_view {
     progress_style style;
     char *name;
     const volatile sig_atomic_t *stop;
-    bool stopping; /* the signal's own line has been seen */
+    bool stopping; /* the line that the signal handler wrote has been accounted for */
     double began, drawn;
-    int on_screen[LINES], lines; /* columns of each line that stands there */
+    int on_screen[LINES], lines; /* columns of each line on the screen */
 
     /* the run */
     bool known;
@@ -25,13 +25,13 @@ struct panel {
     char phase[24];
     double phase_began;
 
-    /* the piece of work at hand; title NULL: none */
+    /* the current piece of work; title NULL: none */
     char *title, *unit, *detail;
     int64_t total, done, skipped; /* skipped: done before this call began */
     bool stepped;
     double work_began;
 
-    /* tokens over time, a ring */
+    /* tokens over time, a ring buffer */
     int64_t tokens, tokens_last;
     struct {
         double time;
@@ -47,15 +47,15 @@ static double monotonic(void *context) {
     return clock_seconds();
 }
 
-static double now(const panel *p) {
+static double now(const live_view *p) {
     return p->style.now(p->style.context);
 }
 
-static int window(const panel *p) {
+static int window(const live_view *p) {
     return p->style.width ? p->style.width : terminal_width(p->style.stream, 80);
 }
 
-bool panel_fits(FILE *stream) {
+bool live_fits(FILE *stream) {
     enum { LEAST_ROWS = 10 };
     struct winsize size;
     return ioctl(fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_row >= LEAST_ROWS;
@@ -63,8 +63,8 @@ bool panel_fits(FILE *stream) {
 
 /* ---- figures ---- */
 
-/* Tokens a second over the last seconds; 0 where nothing is known yet. */
-static double speed_of(const panel *p) {
+/* Tokens per second over the last seconds; 0 if not known yet. */
+static double speed_of(const live_view *p) {
     if (p->speeds < 2) return 0;
     int64_t last = p->speeds - 1, first = p->speeds > SPEEDS ? p->speeds - SPEEDS : 0;
     double seconds = p->speed[last % SPEEDS].time - p->speed[first % SPEEDS].time;
@@ -72,22 +72,22 @@ static double speed_of(const panel *p) {
     return seconds > 0 ? (double)tokens / seconds : 0;
 }
 
-/* What is left of the work at hand by its own pace; NAN where it has none yet. */
-static double work_left(const panel *p) {
+/* Seconds left of the current work at its own rate so far; NAN if it has no rate yet. */
+static double work_left(const live_view *p) {
     int64_t own = p->done - p->skipped;
     if (!p->title || p->total == 0 || own <= 0) return NAN;
     return (now(p) - p->work_began) * (double)(p->total - p->done) / (double)own;
 }
 
-/* Seconds to the end of the run; NAN where a phase of it was never done yet. */
-static double seconds_left(const panel *p) {
+/* Seconds to the end of the run; NAN if one of its phases has never been done yet. */
+static double seconds_left(const live_view *p) {
     if (!p->known) return NAN;
     double phase = p->progress.phase_seconds - (now(p) - p->phase_began), work = work_left(p);
     if (isnan(phase) || phase < 0) phase = isnan(work) ? (isnan(phase) ? (double)NAN : 0) : work;
     return phase + p->progress.seconds_after;
 }
 
-/* An estimate has no more digits than it deserves. */
+/* An estimate, rounded to the digits that it can have. */
 static double rounded(double seconds) {
     double grain = seconds < 120 ? 5 : seconds < 600 ? 10 : seconds < 7200 ? 60 : 600;
     return fmax(5, grain * round(seconds / grain));
@@ -95,9 +95,9 @@ static double rounded(double seconds) {
 
 /* ---- parts of a line ---- */
 
-/* A line that is made of parts, of which those that find no room are left out. */
+/* A line made of parts; parts that do not fit are left out. */
 typedef struct {
-    const panel *panel;
+    const live_view *live;
     text_buffer *out;
     int width, used;
 } line_maker;
@@ -107,19 +107,19 @@ static bool put_part(line_maker *m, const char *between, const char *colour, con
     int columns = display_columns(between) + display_columns(text);
     if (m->used + columns > m->width) return false;
     text_puts(m->out, between);
-    if (m->panel->style.colour && *colour) text_printf(m->out, "\x1b[%sm", colour);
+    if (m->live->style.colour && *colour) text_printf(m->out, "\x1b[%sm", colour);
     text_puts(m->out, text);
-    if (m->panel->style.colour && *colour) text_puts(m->out, "\x1b[0m");
+    if (m->live->style.colour && *colour) text_puts(m->out, "\x1b[0m");
     m->used += columns;
     return true;
 }
 
-static const char *dot(const panel *p) {
+static const char *dot(const live_view *p) {
     return p->style.unicode ? " · " : ", ";
 }
 
 static void put_rule(line_maker *m) {
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     const char *dash = p->style.unicode ? "─" : "-";
     text_buffer line = {0};
     int used = 0;
@@ -137,7 +137,7 @@ static void put_rule(line_maker *m) {
 /* "iteration 3 of 10 · search  ████░░░░  57/128 problems" */
 static void put_work(line_maker *m) {
     enum { LEAST_BAR = 6, WIDEST_BAR = 28 };
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     text_buffer where = {0}, count = {0};
     if (p->known && p->progress.iteration > 0)
         text_printf(&where, "iteration %lld of %lld%s", (long long)p->progress.iteration,
@@ -169,11 +169,12 @@ static void score_text(text_buffer *out, const char *word, const run_score *s, b
     if (interval) text_printf(out, " [%.1f, %.1f]", 100 * s->low, 100 * s->high);
 }
 
-/* Accuracies as small bars between the least and the largest of them; the last ones where there are many. */
+/* Accuracies as small bars, scaled between the least and the largest; only the last ones if there are many.
+ */
 static void put_sparkline(line_maker *m) {
     enum { MOST = 40 };
     static const char *const eighths[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     int64_t n = p->progress.score_count, room = m->width - m->used - 2, most = room < MOST ? room : MOST;
     if (!p->style.unicode || n < 2 || most < 2) return;
     int64_t first = n > most ? n - most : 0;
@@ -182,7 +183,7 @@ static void put_sparkline(line_maker *m) {
         low = fmin(low, p->progress.scores[i].accuracy);
         high = fmax(high, p->progress.scores[i].accuracy);
     }
-    double span = fmax(high - low, 0.05); /* noise shall not fill the height */
+    double span = fmax(high - low, 0.05); /* so that noise does not fill the height */
     text_buffer line = {0};
     for (int64_t i = first; i < n; i++)
         text_puts(&line, eighths[(int)(7.999 * fmin(1, (p->progress.scores[i].accuracy - low) / span))]);
@@ -192,7 +193,7 @@ static void put_sparkline(line_maker *m) {
 
 /* "accuracy 61.2% [58.1, 64.2] · start 26.4% [23.8, 29.2]  ▁▃▅▆" */
 static void put_accuracy(line_maker *m) {
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     int64_t n = p->progress.score_count;
     if (!p->known || n == 0) {
         put_part(m, "", "90", "accuracy: not evaluated yet");
@@ -218,7 +219,7 @@ static void put_accuracy(line_maker *m) {
 }
 
 static void put_counts(line_maker *m) {
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     text_buffer text = {0};
     double speed = speed_of(p);
     if (speed > 0) {
@@ -241,7 +242,7 @@ static void put_counts(line_maker *m) {
 }
 
 static void put_times(line_maker *m) {
-    const panel *p = m->panel;
+    const live_view *p = m->live;
     text_buffer text = {0};
     double left = seconds_left(p);
     display_duration(&text, now(p) - p->began);
@@ -263,17 +264,17 @@ static void put_times(line_maker *m) {
 
 /* ---- drawing ---- */
 
-/* Rows of the screen that the lines take, at its present width. */
-static int rows_on_screen(const panel *p, int width) {
+/* Screen rows that the lines take at the present width. */
+static int rows_on_screen(const live_view *p, int width) {
     int rows = 0;
     for (int i = 0; i < p->lines; i++)
         rows += p->on_screen[i] > width ? (p->on_screen[i] + width - 1) / width : 1;
     return rows;
 }
 
-static void put_erase(panel *p, text_buffer *out) {
+static void put_erase(live_view *p, text_buffer *out) {
     int width = window(p), rows = rows_on_screen(p, width);
-    if (p->stop && *p->stop && !p->stopping) { /* its line stands behind an empty one, below the panel */
+    if (p->stop && *p->stop && !p->stopping) { /* its line was written below the view, after an empty one */
         p->stopping = true;
         if (p->lines) rows += 1 + (stop_line_columns() + width - 1) / width;
     }
@@ -281,12 +282,12 @@ static void put_erase(panel *p, text_buffer *out) {
     p->lines = 0;
 }
 
-static void put_panel(panel *p, text_buffer *out) {
+static void put_lines(live_view *p, text_buffer *out) {
     static void (*const makers[LINES])(line_maker *) = {put_rule, put_work, put_accuracy, put_counts,
                                                         put_times};
     int width = window(p) - 1; /* the last column would wrap on some terminals */
     for (int i = 0; i < LINES; i++) {
-        line_maker m = {.panel = p, .out = out, .width = width};
+        line_maker m = {.live = p, .out = out, .width = width};
         if (i > 0 && width > 20) text_puts(out, " "), m.width--;
         makers[i](&m);
         text_puts(out, "\n");
@@ -296,33 +297,33 @@ static void put_panel(panel *p, text_buffer *out) {
     p->drawn = now(p);
 }
 
-static void flush(panel *p, text_buffer *out) {
+static void flush(live_view *p, text_buffer *out) {
     fwrite(out->at, 1, out->length, p->style.stream);
     fflush(p->style.stream);
     text_free(out);
 }
 
-static void draw(panel *p) {
+static void draw(live_view *p) {
     text_buffer out = {0};
     put_erase(p, &out);
-    put_panel(p, &out);
+    put_lines(p, &out);
     flush(p, &out);
 }
 
-static void draw_when_due(panel *p) {
+static void draw_when_due(live_view *p) {
     if (now(p) - p->drawn >= live_pause) draw(p);
 }
 
 /* ---- the calls ---- */
 
-static char *cleaned(const panel *p, const char *text) {
+static char *cleaned(const live_view *p, const char *text) {
     text_buffer clean = {0};
     display_clean(&clean, p->style.unicode, text, strlen(text));
     return clean.at;
 }
 
-panel *panel_open(const progress_style *style, const char *name, const volatile sig_atomic_t *stop) {
-    panel *p = MEM_NEW(panel);
+live_view *live_open(const progress_style *style, const char *name, const volatile sig_atomic_t *stop) {
+    live_view *p = MEM_NEW(live_view);
     p->style = *style;
     if (!p->style.now) p->style.now = monotonic;
     p->name = cleaned(p, name);
@@ -333,14 +334,14 @@ panel *panel_open(const progress_style *style, const char *name, const volatile 
     return p;
 }
 
-static void end_work(panel *p) {
+static void end_work(live_view *p) {
     mem_free(p->title);
     mem_free(p->unit);
     mem_free(p->detail);
     p->title = p->unit = p->detail = NULL;
 }
 
-void panel_begin(panel *p, const char *title, int64_t total, const char *unit) {
+void live_begin(live_view *p, const char *title, int64_t total, const char *unit) {
     end_work(p);
     p->title = cleaned(p, title);
     p->unit = cleaned(p, unit);
@@ -351,7 +352,7 @@ void panel_begin(panel *p, const char *title, int64_t total, const char *unit) {
     draw(p);
 }
 
-void panel_step(panel *p, int64_t done, const char *detail) {
+void live_step(live_view *p, int64_t done, const char *detail) {
     if (!p->title) return;
     if (!p->stepped && done > 1) p->skipped = done - 1;
     p->stepped = true;
@@ -363,7 +364,7 @@ void panel_step(panel *p, int64_t done, const char *detail) {
     draw_when_due(p);
 }
 
-void panel_tokens(panel *p, int64_t done) {
+void live_tokens(live_view *p, int64_t done) {
     p->tokens += done >= p->tokens_last ? done - p->tokens_last : done;
     p->tokens_last = done;
     int64_t last = p->speeds - 1;
@@ -373,7 +374,7 @@ void panel_tokens(panel *p, int64_t done) {
     p->speeds++;
 }
 
-void panel_progress(panel *p, const run_progress *progress) {
+void live_progress(live_view *p, const run_progress *progress) {
     bool same =
         p->known && strcmp(p->phase, progress->phase) == 0 && p->progress.iteration == progress->iteration;
     if (!same) p->phase_began = now(p);
@@ -387,8 +388,8 @@ void panel_progress(panel *p, const run_progress *progress) {
     draw(p);
 }
 
-/* Wrapped at spaces, what follows the first line indented. */
-static void put_note(const panel *p, const char *line, text_buffer *out) {
+/* Wrapped at spaces; all lines but the first are indented. */
+static void put_note(const live_view *p, const char *line, text_buffer *out) {
     int width = window(p) - 1, indent = 0;
     for (const char *at = line; *at || at == line; indent = 2) {
         size_t skip = 0, n = display_wrap(at, width - indent, &skip);
@@ -398,17 +399,17 @@ static void put_note(const panel *p, const char *line, text_buffer *out) {
     }
 }
 
-void panel_note(panel *p, const char *line) {
+void live_note(live_view *p, const char *line) {
     text_buffer out = {0};
     char *clean = cleaned(p, line);
     put_erase(p, &out);
     put_note(p, clean, &out);
-    put_panel(p, &out);
+    put_lines(p, &out);
     flush(p, &out);
     mem_free(clean);
 }
 
-void panel_end(panel *p) {
+void live_end(live_view *p) {
     if (!p->title) return;
     double seconds = now(p) - p->work_began;
     text_buffer line = {0};
@@ -418,11 +419,11 @@ void panel_end(panel *p) {
     display_duration(&line, seconds);
     if (p->detail && *p->detail) text_printf(&line, ", %s", p->detail);
     end_work(p);
-    panel_note(p, line.at);
+    live_note(p, line.at);
     text_free(&line);
 }
 
-void panel_close(panel *p) {
+void live_close(live_view *p) {
     if (!p) return;
     text_buffer out = {0};
     put_erase(p, &out);

@@ -1,8 +1,8 @@
-/* The live view, on a terminal that is simulated: it stands where it stood, what is reported scrolls above
- * it, it fits any width, and nothing of it is left at the end. */
+/* The live view on a simulated terminal: it stays in place, notes scroll above it, it fits any width, and
+ * nothing of it is left at the end. */
 #include "support.h"
 
-#include "app/panel.h"
+#include "app/live.h"
 #include "app/stop.h"
 #include "view/display.h"
 
@@ -12,7 +12,7 @@
 
 enum { ROWS = 4000, COLUMNS = 400 };
 
-/* Rows of bytes; a row that overflows the width goes on in the next, as on a terminal. */
+/* Rows of bytes; a row that is wider than the terminal continues in the next, as on a real one. */
 typedef struct {
     FILE *stream;
     char *text;
@@ -50,7 +50,8 @@ static void put_character(stage *s, const char *bytes, int n) {
     s->column++;
 }
 
-/* Takes in what was written since. Only what the panel uses is known: anything else fails. */
+/* Plays what was written since the last call. It knows only the escape sequences that the view uses; others
+ * fail. */
 static void play(stage *s) {
     fflush(s->stream);
     const char *at = s->text + s->read;
@@ -110,13 +111,13 @@ static void what_it_shows(void **state) {
     (void)state;
     static stage s;
     open_stage(&s, true, 80);
-    panel *p = panel_open(&s.style, "runs/x\x1b[2J", NULL);
-    panel_progress(p, &figures);
-    panel_begin(p, "iteration 3: search", 128, "problems");
+    live_view *p = live_open(&s.style, "runs/x\x1b[2J", NULL);
+    live_progress(p, &figures);
+    live_begin(p, "iteration 3: search", 128, "problems");
     for (int i = 0; i <= 10; i++) {
         s.time = i;
-        panel_tokens(p, 4210 * i);
-        panel_step(p, i, "a\x1b[H word");
+        live_tokens(p, 4210 * i);
+        live_step(p, i, "a\x1b[H word");
     }
     play(&s);
     expect_row(&s, 0, "── runs/x␛[2J ─────────────────────────────────────────────────────────────────");
@@ -125,13 +126,13 @@ static void what_it_shows(void **state) {
     expect_row(&s, 3, " 4,210 tokens/s · 1,512 trees · 9,893 pairs · a␛[H word");
     expect_row(&s, 4, " 0:10 elapsed · about 1:50 left");
     assert_int_equal(s.row, 5);
-    panel_note(p, "a line \x1b[31m that is reported");
+    live_note(p, "a line \x1b[31m that is reported");
     play(&s);
     expect_row(&s, 0, "a line ␛[31m that is reported");
     assert_memory_equal(s.rows[1], "── runs/x", strlen("── runs/x"));
     assert_int_equal(s.row, 6);
-    panel_end(p);
-    panel_close(p);
+    live_end(p);
+    live_close(p);
     play(&s);
     expect_row(&s, 1, "iteration 3: search: 10/128 problems in 0:10, a␛[H word");
     expect_row(&s, 2, "");
@@ -141,33 +142,32 @@ static void what_it_shows(void **state) {
 
 static void a_whole_run(stage *s, int width, bool unicode) {
     open_stage(s, unicode, width);
-    panel *p = panel_open(&s->style, "runs/a-run-with-a-long-name-that-fits-nowhere", NULL);
+    live_view *p = live_open(&s->style, "runs/a-run-with-a-long-name-that-fits-nowhere", NULL);
     run_progress f = figures;
     for (f.iteration = 0; f.iteration < 4; f.iteration++) {
         f.score_count = f.iteration > 3 ? 3 : f.iteration;
         f.phase_seconds = f.iteration < 2 ? (double)NAN : 3;
-        panel_progress(p, &f);
-        panel_begin(p, "iteration 3: search", f.iteration == 2 ? 0 : 100, "problems");
+        live_progress(p, &f);
+        live_begin(p, "iteration 3: search", f.iteration == 2 ? 0 : 100, "problems");
         for (int i = 1; i <= 30; i++) {
             s->time += 0.3;
-            panel_tokens(p, i % 7 * 1000);
-            panel_step(p, i, "loss 0.3");
+            live_tokens(p, i % 7 * 1000);
+            live_step(p, i, "loss 0.3");
             play(s);
             for (int row = s->row > 5 ? s->row - 5 : 0; row < s->row; row++)
                 assert_in_range(display_columns(s->rows[row]), 0, width - 1);
         }
-        panel_end(p);
-        panel_note(p,
-                   "done with one iteration, in a line that is much longer than a narrow terminal is wide");
+        live_end(p);
+        live_note(p, "done with one iteration, in a line that is much longer than a narrow terminal is wide");
     }
-    panel_close(p);
+    live_close(p);
     play(s);
-    int panels = 0, notes = 0;
+    int views = 0, notes = 0;
     for (int i = 0; i < ROWS; i++) {
-        panels += strstr(s->rows[i], "elapsed") != NULL;
+        views += strstr(s->rows[i], "elapsed") != NULL;
         notes += strncmp(s->rows[i], "done with", 9) == 0;
     }
-    assert_int_equal(panels, 0);
+    assert_int_equal(views, 0);
     assert_int_equal(notes, 4);
     for (int i = s->row; i < ROWS; i++) assert_int_equal(s->rows[i][0], 0);
     close_stage(s);
@@ -179,38 +179,38 @@ static void it_fits_every_width_and_leaves_nothing(void **state) {
     for (int width = 20; width <= 130; width++) a_whole_run(&s, width, width % 2);
 }
 
-/* The signal's line stands below the panel: the next drawing takes it away with the old panel. */
-static void a_stop_leaves_one_panel(void **state) {
+/* The signal's line is below the view: the next drawing removes it with the old view. */
+static void a_stop_leaves_one_view(void **state) {
     (void)state;
     static stage s;
     for (int width = 40; width < 100; width += 3) {
         volatile sig_atomic_t stop = 0;
         open_stage(&s, true, width);
-        panel *p = panel_open(&s.style, "runs/x", &stop);
-        panel_progress(p, &figures);
-        panel_note(p, "before");
+        live_view *p = live_open(&s.style, "runs/x", &stop);
+        live_progress(p, &figures);
+        live_note(p, "before");
         stop = 1;
         fprintf(s.stream, "^C\n%.*s\n", stop_line_columns(),
-                "espalier: stopping; what is in hand is finished first (again: quit at once)");
+                "espalier: stopping after the current piece of work (again: quit at once)");
         play(&s);
         s.time += 1;
-        panel_begin(p, "iteration 3: search", 10, "problems");
+        live_begin(p, "iteration 3: search", 10, "problems");
         play(&s);
         expect_row(&s, 0, "before");
         assert_int_equal(s.row, 6);
         assert_non_null(strstr(s.rows[5], "stop"));
         s.time += 1;
-        panel_step(p, 1, NULL);
+        live_step(p, 1, NULL);
         play(&s);
         assert_int_equal(s.row, 6);
-        panel_close(p);
+        live_close(p);
         play(&s);
         assert_int_equal(s.row, 1);
         close_stage(&s);
     }
 }
 
-/* What a terminal does when it is made narrower: rows that are too long go on in rows of their own. */
+/* What a terminal does when it is made narrower: the rest of a row that is too long becomes a row. */
 static void narrow(stage *s, int width) {
     static char old[ROWS][COLUMNS];
     int rows = s->row;
@@ -232,25 +232,25 @@ static void narrow(stage *s, int width) {
     setenv("COLUMNS", columns, 1);
 }
 
-static void a_resize_leaves_one_panel(void **state) {
+static void a_resize_leaves_one_view(void **state) {
     (void)state;
     static stage s;
     for (int width = 30; width < 100; width += 7) {
         setenv("COLUMNS", "100", 1);
         open_stage(&s, true, 100);
         s.style.width = 0; /* asked for at each drawing */
-        panel *p = panel_open(&s.style, "runs/x", NULL);
-        panel_progress(p, &figures);
-        panel_begin(p, "iteration 3: search", 10, "problems");
+        live_view *p = live_open(&s.style, "runs/x", NULL);
+        live_progress(p, &figures);
+        live_begin(p, "iteration 3: search", 10, "problems");
         play(&s);
         assert_int_equal(s.row, 5);
         narrow(&s, width);
         s.time += 1;
-        panel_step(p, 1, NULL);
+        live_step(p, 1, NULL);
         play(&s);
         assert_int_equal(s.row, 5);
         assert_non_null(strstr(s.rows[1], "iteration 3"));
-        panel_close(p);
+        live_close(p);
         play(&s);
         assert_int_equal(s.row, 0);
         close_stage(&s);
@@ -262,23 +262,23 @@ static void times_are_not_known_before_they_are(void **state) {
     (void)state;
     static stage s;
     open_stage(&s, false, 80);
-    panel *p = panel_open(&s.style, "runs/x", NULL);
+    live_view *p = live_open(&s.style, "runs/x", NULL);
     run_progress f = figures;
     f.seconds_after = NAN;
-    panel_progress(p, &f);
+    live_progress(p, &f);
     play(&s);
     expect_row(&s, 4, " 0:00 elapsed, time left: after iteration 1");
     f.seconds_after = 100;
     f.phase_seconds = NAN; /* the work at hand says how long it will be */
-    panel_progress(p, &f);
-    panel_begin(p, "iteration 3: search", 100, "problems");
+    live_progress(p, &f);
+    live_begin(p, "iteration 3: search", 100, "problems");
     s.time = 10;
-    panel_step(p, 1, NULL);
+    live_step(p, 1, NULL);
     s.time = 60;
-    panel_step(p, 50, NULL);
+    live_step(p, 50, NULL);
     play(&s);
     expect_row(&s, 4, " 1:00 elapsed, about 2:40 left");
-    panel_close(p);
+    live_close(p);
     close_stage(&s);
 }
 
@@ -286,8 +286,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_it_shows),
         cmocka_unit_test(it_fits_every_width_and_leaves_nothing),
-        cmocka_unit_test(a_stop_leaves_one_panel),
-        cmocka_unit_test(a_resize_leaves_one_panel),
+        cmocka_unit_test(a_stop_leaves_one_view),
+        cmocka_unit_test(a_resize_leaves_one_view),
         cmocka_unit_test(times_are_not_known_before_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

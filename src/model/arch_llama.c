@@ -1,0 +1,35 @@
+/* Llama and Mistral: pre-norm, rotary attention with grouped keys, SwiGLU, no biases. */
+#include "model/arch.h"
+
+static const param_spec params[] = {
+    {ROLE_EMBED, "model.embed_tokens.weight", "token_embd.weight", DIM_VOCAB, DIM_WIDTH, INIT_NORMAL,
+     PARAM_DECAYS},
+    {ROLE_NORM_IN, "input_layernorm.weight", "attn_norm.weight", DIM_WIDTH, DIM_ONE, INIT_ONES, 0},
+    {ROLE_Q, "self_attn.q_proj.weight", "attn_q.weight", DIM_QUERIES, DIM_WIDTH, INIT_NORMAL,
+     PARAM_DECAYS | PARAM_GGUF_PERMUTED},
+    {ROLE_K, "self_attn.k_proj.weight", "attn_k.weight", DIM_KEYS, DIM_WIDTH, INIT_NORMAL,
+     PARAM_DECAYS | PARAM_GGUF_PERMUTED},
+    {ROLE_V, "self_attn.v_proj.weight", "attn_v.weight", DIM_KEYS, DIM_WIDTH, INIT_NORMAL, PARAM_DECAYS},
+    {ROLE_O, "self_attn.o_proj.weight", "attn_output.weight", DIM_WIDTH, DIM_QUERIES, INIT_NORMAL_RESIDUAL,
+     PARAM_DECAYS},
+    {ROLE_NORM_POST, "post_attention_layernorm.weight", "ffn_norm.weight", DIM_WIDTH, DIM_ONE, INIT_ONES, 0},
+    {ROLE_GATE, "mlp.gate_proj.weight", "ffn_gate.weight", DIM_FEED_FORWARD, DIM_WIDTH, INIT_NORMAL,
+     PARAM_DECAYS},
+    {ROLE_UP, "mlp.up_proj.weight", "ffn_up.weight", DIM_FEED_FORWARD, DIM_WIDTH, INIT_NORMAL, PARAM_DECAYS},
+    {ROLE_DOWN, "mlp.down_proj.weight", "ffn_down.weight", DIM_WIDTH, DIM_FEED_FORWARD, INIT_NORMAL_RESIDUAL,
+     PARAM_DECAYS},
+    {ROLE_NORM_OUT, "model.norm.weight", "output_norm.weight", DIM_WIDTH, DIM_ONE, INIT_ONES, 0},
+    {ROLE_HEAD, "lm_head.weight", "output.weight", DIM_VOCAB, DIM_WIDTH, INIT_NORMAL, PARAM_DECAYS},
+};
+
+const arch arch_llama = {.hf = "LlamaForCausalLM",
+                         .model_type = "llama",
+                         .gguf = "llama",
+                         .params = params,
+                         .param_count = sizeof params / sizeof *params};
+
+/* Files in GGUF call a Mistral "llama". */
+const arch arch_mistral = {.hf = "MistralForCausalLM",
+                           .model_type = "mistral",
+                           .params = params,
+                           .param_count = sizeof params / sizeof *params};

@@ -1,0 +1,25 @@
+#include "model/weight.h"
+
+#include <string.h>
+
+void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, float *y, bool accumulate) {
+    c->ops->linear_forward(c, w->matrix, rows, x, y, DTYPE_F32, accumulate);
+}
+
+void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
+                          void *hidden) {
+    c->ops->linear_swiglu(c, w->matrix, rows, x, gate_up, keep, hidden);
+}
+
+void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, const void *x, float *dx,
+                     float *gradient) {
+    c->ops->linear_backward_weight(c, rows, w->rows, w->columns, dy, x, gradient + w->offset);
+    c->ops->linear_backward_input(c, w->matrix, rows, dy, dx);
+}
+
+void weight_set(compute *c, const weight *w, const float *numbers) {
+    if (w->matrix)
+        c->ops->linear_set(c, w->matrix, numbers);
+    else if (w->vector != numbers)
+        memcpy(w->vector, numbers, (size_t)w->rows * sizeof *numbers);
+}

@@ -1,0 +1,38 @@
+/* A weight: one array of the model, and the only place where the model multiplies by a matrix. An adapter
+ * (LoRA) would be two more matrices in this struct, and weight_forward and weight_backward would add their
+ * products; nothing outside weight.c would change. */
+#ifndef ESPALIER_MODEL_WEIGHT_H
+#define ESPALIER_MODEL_WEIGHT_H
+
+#include "compute/compute.h"
+#include "model/params.h"
+
+/* Consecutive parameters as one array, rows upon rows (q, k and v are multiplied at once; so are gate and
+ * up).
+ */
+typedef struct {
+    int64_t first, count;  /* parameters */
+    int64_t rows, columns; /* of all of them */
+    int64_t offset;        /* where their floats, and their gradient's, start in the flat arrays */
+    linear *matrix;        /* NULL: a vector */
+    float *vector;         /* NULL: a matrix */
+} weight;
+
+static inline bool weight_is_vector(const param_set *set, const weight *w) {
+    return param_rank(&set->at[w->first]) == 1;
+}
+
+/* y [rows, out] = x W^T, or y += x W^T. x is of the compute type, y f32. */
+void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, float *y, bool accumulate);
+/* Gate and up: hidden = silu(x gate^T) * (x up^T), as linear_swiglu. */
+void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
+                          void *hidden);
+/* dx = dy W, and gradient += dy^T x at the weight's place in the flat array. x and dy are of the compute
+ * type.
+ */
+void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, const void *x, float *dx,
+                     float *gradient);
+/* Takes new numbers, f32 [rows, columns]: rounds and packs a matrix, copies a vector. */
+void weight_set(compute *c, const weight *w, const float *numbers);
+
+#endif

@@ -1,0 +1,234 @@
+/* The ids that training and search share: prompts, judge rows, verdicts. */
+#include "prompt/prompt.h"
+
+#include <string.h>
+
+struct prompt_words {
+    const tokenizer *tokens;
+    const task *t;
+    chat_kind chat;
+    int32_t eos, verdict[2];
+    token_list suffix;
+    text_buffer judge_open; /* the template's words before the user's text, */
+    bool judge_bos;         /* after the beginning-of-sequence token */
+};
+
+/* ---- Making ---- */
+
+/* The template's words before and after the user's text. */
+static void template_parts(prompt_words *w, text_buffer *close) {
+    static const char place[] = "\x01";
+    text_buffer whole = {0};
+    chat_render(w->chat, w->tokens, NULL, place, &whole);
+    const char *at = strstr(whole.at, place), *start = whole.at;
+    size_t bos = 0;
+    const char *piece = tokenizer_piece(w->tokens, tokenizer_bos(w->tokens), &bos);
+    w->judge_bos = bos > 0 && (size_t)(at - start) >= bos && memcmp(start, piece, bos) == 0;
+    if (w->judge_bos) start += bos;
+    text_append(&w->judge_open, start, (size_t)(at - start));
+    text_puts(close, at + strlen(place));
+    text_free(&whole);
+}
+
+/* The suffix (docs/method.md 3.1): with a chat template it ends the user's turn and begins the assistant's.
+ */
+static esp_status make_suffix(prompt_words *w, const char *close, esp_error *error) {
+    if (w->chat == CHAT_PLAIN) {
+        const char *suffix = task_judge_suffix(w->t);
+        return tokenizer_encode(w->tokens, suffix, strlen(suffix), false, &w->suffix, error);
+    }
+    const char *answer = task_judge_answer(w->t);
+    text_buffer text = {0};
+    text_puts(&text, task_judge_question(w->t));
+    text_span trusted = {text.length, text.length + strlen(close)};
+    text_puts(&text, close);
+    text_puts(&text, answer + (answer[0] == '\n')); /* the turn's own beginning ends the line already */
+    esp_status status =
+        tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, &w->suffix, error);
+    text_free(&text);
+    return status;
+}
+
+static esp_status prepare(prompt_words *w, esp_error *error) {
+    w->eos = chat_end_token(w->chat, w->tokens);
+    if (w->eos < 0)
+        return error_fail(
+            error, "a policy must be able to end its answer: add eos_token to the tokenizer's configuration",
+            "the tokenizer has no end-of-sequence token");
+    /* The single letter without a space before it: it follows a bracket. */
+    w->verdict[0] = tokenizer_find(w->tokens, TASK_VERDICT_INCORRECT);
+    w->verdict[1] = tokenizer_find(w->tokens, TASK_VERDICT_CORRECT);
+    text_buffer close = {0};
+    template_parts(w, &close);
+    esp_status status = make_suffix(w, close.at ? close.at : "", error);
+    text_free(&close);
+    return status;
+}
+
+esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const task *t, chat_kind chat,
+                            esp_error *error) {
+    *out = NULL;
+    prompt_words *w = MEM_NEW(prompt_words);
+    *w = (prompt_words){.tokens = tokens, .t = t, .chat = chat};
+    esp_status status = prepare(w, error);
+    if (status != ESP_OK) {
+        prompt_words_free(w);
+        return status;
+    }
+    *out = w;
+    return ESP_OK;
+}
+
+void prompt_words_free(prompt_words *w) {
+    if (!w) return;
+    MEM_LIST_FREE(&w->suffix);
+    text_free(&w->judge_open);
+    mem_free(w);
+}
+
+const tokenizer *prompt_tokenizer(const prompt_words *w) {
+    return w->tokens;
+}
+
+const task *prompt_task(const prompt_words *w) {
+    return w->t;
+}
+
+/* ---- Ids ---- */
+
+esp_status prompt_ids(const prompt_words *w, const problem *p, token_list *out, esp_error *error) {
+    text_buffer text = {0};
+    if (w->chat == CHAT_PLAIN)
+        task_prompt_plain(w->t, p, &text);
+    else
+        task_prompt_chat(w->t, p, &text);
+    esp_status status = chat_encode(w->chat, w->tokens, NULL, text.at, out, error);
+    text_free(&text);
+    return status;
+}
+
+esp_status prompt_answer_ids(const prompt_words *w, const char *text, size_t length, token_list *out,
+                             esp_error *error) {
+    ESP_TRY(tokenizer_encode(w->tokens, text, length, false, out, error));
+    MEM_LIST_PUSH(out, w->eos);
+    return ESP_OK;
+}
+
+esp_status prompt_judge_prefix(const prompt_words *w, const problem *p, bool with_example, token_list *out,
+                               esp_error *error) {
+    if (w->judge_bos) MEM_LIST_PUSH(out, tokenizer_bos(w->tokens));
+    text_buffer text = {0};
+    text_span trusted = {0, w->judge_open.length};
+    text_append(&text, w->judge_open.at ? w->judge_open.at : "", w->judge_open.length);
+    task_judge_prefix(w->t, p, with_example, &text);
+    esp_status status = tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, out, error);
+    text_free(&text);
+    return status;
+}
+
+const token_list *prompt_judge_suffix(const prompt_words *w) {
+    return &w->suffix;
+}
+
+int32_t prompt_verdict_id(const prompt_words *w, bool correct) {
+    return w->verdict[correct];
+}
+
+int32_t prompt_eos(const prompt_words *w) {
+    return w->eos;
+}
+
+bool prompt_is_end(const prompt_words *w, int32_t id) {
+    return id == w->eos || id == tokenizer_eos(w->tokens);
+}
+
+/* ---- Both prompts of a problem ---- */
+
+esp_status prompt_pair_make(const prompt_words *w, const problem *p, bool judge, bool with_example,
+                            int64_t context, prompt_pair *out, esp_error *error) {
+    *out = (prompt_pair){0};
+    __typeof__(*p) question = {.index = p->index, .line = p->line, .id = p->id, .question = p->question};
+    ESP_TRY(prompt_ids(w, &question, &out->of[PREFIX_POLICY], error));
+    if (judge)
+        ESP_TRY(prompt_judge_prefix(w, with_example ? p : &question, with_example, &out->of[PREFIX_JUDGE],
+                                    error));
+    out->room = context - out->of[PREFIX_POLICY].count;
+    int64_t judged = context - out->of[PREFIX_JUDGE].count - w->suffix.count;
+    if (judge && judged < out->room) out->room = judged;
+    return ESP_OK;
+}
+
+void prompt_pair_free(prompt_pair *pair) {
+    for (int i = 0; i < PREFIXES; i++) MEM_LIST_FREE(&pair->of[i]);
+    *pair = (prompt_pair){0};
+}
+
+esp_status prompt_room(const prompt_words *w, const problem *p, bool judge, bool with_example,
+                       int64_t context, int64_t *room, esp_error *error) {
+    prompt_pair pair;
+    esp_status status = prompt_pair_make(w, p, judge, with_example, context, &pair, error);
+    *room = pair.room;
+    prompt_pair_free(&pair);
+    return status;
+}
+
+/* ---- Text ---- */
+
+esp_status prompt_text(const prompt_words *w, const int32_t *ids, int64_t n, text_buffer *out,
+                       esp_error *error) {
+    text_append(out, "", 0);
+    return tokenizer_decode_more(w->tokens, ids, n, false, out, error);
+}
+
+esp_status prompt_path_text(const prompt_words *w, const search *s, int32_t node, text_buffer *out,
+                            esp_error *error) {
+    int64_t n = search_path_ids(s, node, NULL);
+    int32_t *ids = MEM_ARRAY(int32_t, n);
+    search_path_ids(s, node, ids);
+    esp_status status = prompt_text(w, ids, n, out, error);
+    mem_free(ids);
+    return status;
+}
+
+step_rules prompt_step_rules(const prompt_words *w) {
+    step_rules r = {.size = STEP_LINE,
+                    .markers = task_answer_markers(w->t),
+                    .ends = {w->eos},
+                    .end_count = 1,
+                    .drop_answer_newline = true,
+                    .max_step_tokens = INT32_MAX};
+    /* A chat model that ends with the plain end-of-sequence has ended too. */
+    int32_t other = tokenizer_eos(w->tokens);
+    if (other >= 0 && other != w->eos) r.ends[r.end_count++] = other;
+    return r;
+}
+
+/* ---- A text of the user's own ---- */
+
+esp_status prompt_of_text(const tokenizer *t, const prompt_form *form, const char *text, size_t length,
+                          token_list *out, esp_error *error) {
+    if (form->chat == CHAT_PLAIN && !form->system) {
+        if (form->bos && tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0) MEM_LIST_PUSH(out, tokenizer_bos(t));
+        return tokenizer_encode(t, text, length, form->special, out, error);
+    }
+    if (strlen(text) != length)
+        return error_fail(error, "take the zero byte out", "the prompt holds a zero byte");
+    return chat_encode(form->chat, t, form->system, text, out, error);
+}
+
+esp_status prompt_check(const int32_t *ids, int64_t n, int64_t vocab, int64_t context, int64_t *room,
+                        esp_error *error) {
+    *room = context - n;
+    if (n == 0) /* a model needs one token to go on from */
+        return error_fail(error, "give at least one word", "the prompt is empty");
+    if (*room < 1)
+        return error_fail(error, "shorten the prompt, or give the model more context",
+                          "the prompt has %lld tokens, which leaves no room in the context of %lld",
+                          (long long)n, (long long)context);
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return error_fail(error, "use the tokenizer that belongs to the model",
+                              "the tokenizer gives id %d, the model's vocabulary has %lld", (int)ids[i],
+                              (long long)vocab);
+    return ESP_OK;
+}
