@@ -131,7 +131,7 @@ static model_config smollm2_shape(void) {
                           .kv_heads = 3,
                           .head_width = 64,
                           .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_PLAIN, .theta = 100000, .factor = 1},
+                          .rope = {.kind = ROPE_NONE, .theta = 100000, .factor = 1},
                           .tied = true,
                           .bos = 1,
                           .eos = 2};

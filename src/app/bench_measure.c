@@ -75,7 +75,7 @@ json_t *bench_time_shares(const bench_place *b, double wall, double cpu_seconds,
         inside_cores += t.core_seconds[g];
         bench_put(out, names[g], t.core_seconds[g] / all);
     }
-    if (model_threads(b->model) > 1) { /* replicas run side by side and sleep when they are done */
+    if (model_replica_limit(b->model) > 1) { /* replicas side by side, which sleep when they are done */
         idle = all > cpu_seconds ? all - cpu_seconds : 0;
         outside = all - idle - inside_cores - tree;
     } else {

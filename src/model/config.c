@@ -219,7 +219,7 @@ esp_status config_check(const model_config *c, const char *where, esp_error *err
 
 static json_t *rope_to_json(const rope_config *r) {
     static const char *const names[] = {"default", "linear", "dynamic", "llama3", "yarn"};
-    if (r->kind == ROPE_PLAIN) return json_null();
+    if (r->kind == ROPE_NONE) return json_null();
     json_t *o = json_pack("{s:s, s:f}", "rope_type", names[r->kind], "factor", r->factor);
     if (r->kind != ROPE_LINEAR)
         json_object_set_new(o, "original_max_position_embeddings", json_integer(r->original_context));

@@ -12,7 +12,7 @@
 /* RoPE scaling ("rope_scaling" in config.json). Sources: linear, Chen et al. 2023 (arXiv 2306.15595); llama3,
  * the Llama 3.1 release; yarn, Peng et al. 2023 (arXiv 2309.00071). `dynamic` equals none up to the original
  * context, and a longer context is refused, since its angles would change with the length of the text. */
-typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN } rope_kind;
+typedef enum { ROPE_NONE, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN } rope_kind;
 
 typedef struct {
     rope_kind kind;

@@ -19,7 +19,7 @@ typedef struct {
 
 /* Opens a Hugging Face folder (config.json and safetensors) or a .gguf file. Tensors stored in fewer than 16
  * bits are dequantized and rounded to bf16, the same as `import` writes them. Before anything is loaded the
- * memory it needs is held against what the machine has. Errors: missing or truncated files, tensors of a
+ * memory it needs is compared with what the machine has. Errors: missing or truncated files, tensors of a
  * wrong shape or dtype, an unknown architecture, not enough memory. */
 esp_status model_open(model **out, const char *path, const model_options *options, esp_error *error);
 /* A new model with normal(0, 0.02) weights (output projections scaled by 1 / sqrt(2 layers)), keyed by seed.
@@ -30,13 +30,13 @@ void model_free(model *m);
 
 const model_config *model_configuration(const model *m);
 compute *model_compute(const model *m); /* as given */
-/* What operations on the model's arrays are called through: for a small model a share of one thread. */
+/* The compute layer that works on the model's arrays: for a small model a replica of one thread. */
 compute *model_operations(const model *m);
 int64_t model_context(const model *m);
 int64_t model_parameter_count(const model *m); /* floats in the flat array */
 /* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model. */
 const param_set *model_trainable(const model *m);
-float *model_master(model *m);                     /* the flat f32 array; NULL unless trainable */
+float *model_master(model *m); /* the flat f32 array, a buffer of the compute layer; NULL unless trainable */
 esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */
 
 /* Writes config.json and model.safetensors (F32, or BF16 rounded) of a trainable model into an existing
@@ -64,8 +64,8 @@ esp_status model_read_config(model_config *out, const char *path, esp_error *err
 
 /* log p(token | its ancestors) for every token of the tree: logprob[tokens]. A root's first token has none:
  * 0. wanted (may be NULL: all) marks the tokens to score; the others come as 0 and cost no head. With keep,
- * what backward needs is kept until the model's next pass. Formula: the chain rule over METHOD.md 2 states;
- * nothing is tempered. */
+ * what backward needs is kept until the model's next pass. Formula: the chain rule over docs/method.md 2
+ * states; nothing is tempered. */
 esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted, bool keep, float *logprob,
                          esp_error *error);
 /* Adds to gradient (flat, as model_trainable) what dlogprob[tokens] (dloss / dlogprob, 0 where not wanted)
@@ -73,13 +73,13 @@ esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                           esp_error *error);
 
-/* How many threads may work on tokens of this model side by side, each with a worker: 1 for a model of some
- * size, whose operations take all threads inside; the compute layer's threads for a small one (up to 8
- * million parameters), whose operations take one. */
-int model_threads(const model *m);
-/* Worker `index`, made on first use, the model's own: a model over the same weights that may forward, extend
- * and hold a KV cache while others do. 0 is the model itself. Weights must not change meanwhile. */
-esp_status model_worker(model *m, int index, model **out, esp_error *error);
+/* The number of threads that may work on tokens of this model side by side, each with a replica: the compute
+ * layer's threads for a small model (up to 8 million parameters), whose operations use one thread each; 1 for
+ * a larger one, whose operations use all threads. */
+int model_replica_limit(const model *m);
+/* Replica `index`, made on first use, owned by the model: a model over the same weights that may forward,
+ * extend and have a KV cache while others do. 0 is the model itself. Weights must not change meanwhile. */
+esp_status model_replica(model *m, int index, model **out, esp_error *error);
 
 /* --- KV cache: runs of tokens in pages, shared by prefix
  * ------------------------------------------------------------ */
@@ -87,15 +87,15 @@ typedef struct kv_cache kv_cache;
 enum { KV_PAGE_TOKENS = 16 };
 
 esp_status kv_new(kv_cache **out, model *m, int64_t tokens,
-                  esp_error *error); /* room for so many tokens, by page */
+                  esp_error *error); /* room for `tokens` tokens, in whole pages */
 void kv_free(kv_cache *kv);
-/* A run that goes on where parent ends (-1: at position 0). It holds its parent until it is released. A run
- * whose parent grew after the run was made is our own bug (asserted). */
+/* A run that continues its parent (-1: starts at position 0). It keeps its parent until it is released. A
+ * parent must not grow after that (asserted). */
 int32_t kv_run_new(kv_cache *kv, int32_t parent);
 void kv_run_retain(kv_cache *kv, int32_t run);
 void kv_run_release(kv_cache *kv, int32_t run); /* the last release frees its pages, then its parent's hold */
 int64_t kv_run_end(const kv_cache *kv, int32_t run);             /* tokens from the root through the run */
-int64_t kv_run_children(const kv_cache *kv, int32_t run);        /* runs that hang on it now */
+int64_t kv_run_children(const kv_cache *kv, int32_t run);        /* runs whose parent it is */
 int64_t kv_run_length(const kv_cache *kv, int32_t run);          /* tokens of the run itself */
 void kv_run_truncate(kv_cache *kv, int32_t run, int64_t length); /* drops the tail; the run has no children */
 int64_t kv_pages_free(const kv_cache *kv);
@@ -104,7 +104,7 @@ int64_t kv_pages_total(const kv_cache *kv);
 int64_t kv_pages_needed(const kv_cache *kv, int32_t run, int64_t n);
 
 typedef struct {
-    int32_t run; /* each run at most once in a call; a parent's feed stands before its children's */
+    int32_t run; /* each run at most once in a call; a parent's feed precedes its children's */
     const int32_t *tokens;
     int64_t n;
 } kv_feed;

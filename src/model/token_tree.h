@@ -5,8 +5,8 @@
 #ifndef ESPALIER_MODEL_TOKEN_TREE_H
 #define ESPALIER_MODEL_TOKEN_TREE_H
 
+#include "base/error.h"
 #include "base/memory.h"
-#include "compute/compute.h"
 
 typedef struct {
     int32_t runs;
@@ -29,20 +29,8 @@ token_tree token_tree_view(token_tree_builder *b); /* valid until the next add *
 void token_tree_clear(token_tree_builder *b);
 void token_tree_free(token_tree_builder *b);
 
-/* Runs are topologically ordered, none is empty, ids lie in [0, vocab), no path is longer than context. */
+/* Checks that parents precede children, no run is empty, ids are in [0, vocab) and no path is longer than
+ * context. */
 esp_status token_tree_check(const token_tree *tree, int64_t vocab, int64_t context, esp_error *error);
-
-/* What the compute layer needs to attend along ancestors, over a pool in which token t has row t: [tokens]
- * positions, predecessors (-1 for a root's first), slots; a span a run. Freed with layout_free. */
-typedef struct {
-    int64_t tokens;
-    int32_t *positions, *predecessor;
-    int64_t *slots;
-    attention_span *spans;
-    int64_t span_count;
-    MEM_LIST(attention_segment) segments;
-} tree_layout;
-void token_tree_layout(const token_tree *tree, tree_layout *out);
-void layout_free(tree_layout *layout);
 
 #endif

@@ -5,6 +5,7 @@
 #include "learn/batches.h"
 #include "learn/pack.h"
 #include "learn/pairs.h"
+#include "model/tree_layout.h"
 #include "support.h"
 
 #include <math.h>
@@ -221,7 +222,7 @@ static void packing_keeps_paths(void **state) {
         assert_int_equal(tree.start[tree.runs], pack_tokens(p));
         assert_true(pack_tokens(p) <= total);
         tree_layout layout;
-        token_tree_layout(&tree, &layout);
+        tree_layout_make(&layout, &tree);
         for (int64_t i = 0; i < n; i++) {
             int32_t where[12];
             pack_locate(p, paths[i], length[i], where);
@@ -231,7 +232,7 @@ static void packing_keeps_paths(void **state) {
                 assert_int_equal(layout.predecessor[where[j]], j ? where[j - 1] : -1);
             }
         }
-        layout_free(&layout);
+        tree_layout_free(&layout);
     }
     pack_free(p);
 }

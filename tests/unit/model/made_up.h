@@ -20,7 +20,7 @@ static inline model_config made_up_shape(int64_t vocab, int layers, int heads, i
                           .kv_heads = kv_heads,
                           .head_width = head_width,
                           .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_PLAIN, .theta = 10000, .factor = 1},
+                          .rope = {.kind = ROPE_NONE, .theta = 10000, .factor = 1},
                           .tied = true,
                           .bos = 0,
                           .eos = 1};

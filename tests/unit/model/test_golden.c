@@ -1,6 +1,6 @@
 /* The model against numbers made with transformers and torch autograd: log-probs, greedy continuations,
  * gradients of every tensor, on both compute implementations; on the tiny model always, on SmolLM2 where it
- * is at hand. */
+ * is there. */
 #include "formats/json.h"
 #include "model/model.h"
 #include "support.h"

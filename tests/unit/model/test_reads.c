@@ -1,4 +1,4 @@
-/* Which tokens are read decides how much of the last layer is computed, and how feeds lie side by side
+/* Which tokens are read decides how much of the last layer is computed, and which feeds are neighbours
  * decides which of them are one span: the log-probs are those of a pass that computes everything, token by
  * token. On `ref`, where a row's bits do not depend on the rows beside it, to the last bit. timeout: 120 */
 #include "made_up.h"
@@ -84,7 +84,7 @@ static void trees(void **state) {
 
 /* ---- Runs of a cache: the same tree, fed in one call or in several, and read here and there ---- */
 
-/* The runs first .. last - 1 of the tree, whole, in one call; where `reads_at` says so, the token behind is
+/* The runs first .. last - 1 of the tree, whole, in one call; where `reads_at` says so, the next token is
  * scored. */
 static void extend(model *m, kv_cache *kv, const token_tree *tree, int32_t first, int32_t last, int32_t *runs,
                    bool (*reads_at)(int64_t), const float *all, double bound) {

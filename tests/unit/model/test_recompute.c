@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LAYERS = 4, SMALL_VOCAB = 97, LARGE_VOCAB = 66000, TEAM_PROMPTS = 24, PROMPTS = 3, CHILDREN = 4 };
+enum { LAYERS = 4, SMALL_VOCAB = 97, LARGE_VOCAB = 66000, MANY_PROMPTS = 24, PROMPTS = 3, CHILDREN = 4 };
 
 typedef struct {
     const char *kind;
@@ -21,7 +21,7 @@ static model_config shape_of(const variant *v) {
 static model *make_model(const variant *v, bool recompute) {
     model_config shape = shape_of(v);
     model *m = made_up_model(&shape, v->kind, v->act, v->threads, recompute);
-    assert_int_equal(m->team.threads > 0, v->vocab == SMALL_VOCAB);
+    assert_int_equal(m->replicas.threads > 0, v->vocab == SMALL_VOCAB);
     return m;
 }
 
@@ -54,7 +54,7 @@ static outcome learn_from(model *m, const token_tree *tree) {
     return o;
 }
 
-static void run_result_free(outcome *o) {
+static void outcome_free(outcome *o) {
     mem_free(o->logprob);
     mem_free(o->gradient);
 }
@@ -79,8 +79,8 @@ static void check(const variant *v, int prompts) {
         outcome a = learn_from(kept, &tree), o = learn_from(again, &tree);
         assert_same_bits(o.logprob, a.logprob, tree.start[tree.runs], "log-prob");
         assert_same_bits(o.gradient, a.gradient, model_parameter_count(kept), "gradient");
-        run_result_free(&a);
-        run_result_free(&o);
+        outcome_free(&a);
+        outcome_free(&o);
         token_tree_free(&b);
     }
     close_model(kept);
@@ -99,17 +99,17 @@ static void test_cpu(void **state) {
     check(&(variant){"cpu", DTYPE_BF16, 1, LARGE_VOCAB}, PROMPTS);
 }
 
-/* A small model's tree in parts, each with a worker that recomputes. */
-static void test_team(void **state) {
+/* A small model's tree in parts, each with a replica that recomputes. */
+static void test_replicas(void **state) {
     (void)state;
-    check(&(variant){"cpu", DTYPE_F32, 2, SMALL_VOCAB}, TEAM_PROMPTS);
-    model *m = make_model(&(variant){"cpu", DTYPE_F32, 2, SMALL_VOCAB}, true), *worker;
-    OK(model_worker(m, 1, &worker, &error));
-    assert_true(worker->recompute);
+    check(&(variant){"cpu", DTYPE_F32, 2, SMALL_VOCAB}, MANY_PROMPTS);
+    model *m = make_model(&(variant){"cpu", DTYPE_F32, 2, SMALL_VOCAB}, true), *replica;
+    OK(model_replica(m, 1, &replica, &error));
+    assert_true(replica->recompute);
     token_tree_builder b = {0};
-    grow(&b, TEAM_PROMPTS);
+    grow(&b, MANY_PROMPTS);
     token_tree tree = token_tree_view(&b);
-    assert_true(team_cut(m, &tree, NULL));
+    assert_true(replicas_cut(m, &tree, NULL));
     token_tree_free(&b);
     close_model(m);
 }
@@ -131,7 +131,7 @@ static double bytes_held(bool recompute) {
     outcome o = learn_from(m, &tree);
     size_t sum = 0;
     for (int l = 0; l < LAYERS; l++) sum += m->x_in[l].bytes + tape_bytes(&m->tape[l]);
-    run_result_free(&o);
+    outcome_free(&o);
     token_tree_free(&b);
     close_model(m);
     return (double)sum;
@@ -157,6 +157,6 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ref), cmocka_unit_test(test_cpu),
-                                       cmocka_unit_test(test_team), cmocka_unit_test(test_memory)};
+                                       cmocka_unit_test(test_replicas), cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

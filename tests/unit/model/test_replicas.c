@@ -57,7 +57,7 @@ static pass run_cut(int threads, const token_tree *tree, int expected_parts) {
     model *m = make_model(threads);
     pass p = pass_new(m, tree);
     OK(model_forward(m, tree, p.wanted, true, p.logprob, &error));
-    assert_int_equal(m->team.parts, expected_parts);
+    assert_int_equal(m->replicas.parts, expected_parts);
     assert_true(model_tokens_computed(m) < p.tokens + p.tokens / 8);
     OK(model_backward(m, tree, p.dlogprob, p.gradient, &error));
     close_model(m);
@@ -88,13 +88,13 @@ static void test_cut_equals_whole(void **state) {
     token_tree_builder b = {0};
     grow(&b);
     token_tree tree = token_tree_view(&b);
-    pass whole = run_whole(&tree), one = run_cut(1, &tree, TEAM_PARTS);
+    pass whole = run_whole(&tree), one = run_cut(1, &tree, TREE_PARTS);
     assert_near(one.logprob, whole.logprob, one.tokens, 1e-6);
     assert_near(one.gradient, whole.gradient, one.floats, 1e-5);
     for (int64_t t = 0; t < one.tokens; t++)
         if (!one.wanted[t]) assert_true(one.logprob[t] == 0);
     for (int threads = 2; threads <= 4; threads++) {
-        pass many = run_cut(threads, &tree, TEAM_PARTS);
+        pass many = run_cut(threads, &tree, TREE_PARTS);
         assert_memory_equal(many.logprob, one.logprob, sizeof(float) * (size_t)one.tokens);
         assert_memory_equal(many.gradient, one.gradient, sizeof(float) * (size_t)one.floats);
         pass_free(&many);
@@ -104,7 +104,7 @@ static void test_cut_equals_whole(void **state) {
     token_tree_free(&b);
 }
 
-/* A tree too small to cut right behind one that was cut, and one path that cannot be cut. */
+/* A tree too small to cut right after one that was cut, and one path that cannot be cut. */
 static void test_trees_in_turn(void **state) {
     (void)state;
     token_tree_builder large = {0}, little = {0}, path = {0};
@@ -118,13 +118,13 @@ static void test_trees_in_turn(void **state) {
     model *m = make_model(2);
     pass p = pass_new(m, &first);
     OK(model_forward(m, &first, p.wanted, true, p.logprob, &error));
-    assert_int_equal(m->team.parts, TEAM_PARTS);
+    assert_int_equal(m->replicas.parts, TREE_PARTS);
     pass_free(&p);
     const token_tree *trees[] = {&second, &third};
     for (int i = 0; i < 2; i++) {
         pass after = pass_new(m, trees[i]), alone = run_whole(trees[i]);
         OK(model_forward(m, trees[i], after.wanted, true, after.logprob, &error));
-        assert_int_equal(m->team.parts, 0);
+        assert_int_equal(m->replicas.parts, 0);
         OK(model_backward(m, trees[i], after.dlogprob, after.gradient, &error));
         assert_memory_equal(after.gradient, alone.gradient, sizeof(float) * (size_t)after.floats);
         pass_free(&after);
