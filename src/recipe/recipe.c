@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "recipe/settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Fills error for a key of another alternative than the chosen one. */
@@ -19,8 +20,26 @@ static esp_status not_chosen(option_table table, const recipe *r, const setting 
     return status;
 }
 
+/* Whether two texts are the same value: 50 and 5e+01 are. */
+static bool same_value(const char *a, const char *b) {
+    char *end_a, *end_b;
+    double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    return strcmp(a, b) == 0 || (*a && *b && !*end_a && !*end_b && x == y);
+}
+
+/* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
+ * have the keys of all losses. */
+static bool is_default(option_table table, const setting *s) {
+    for (int i = 0; i < table.count; i++)
+        if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
+            same_value(table.at[i].initial, s->value))
+            return true;
+    return false;
+}
+
 static esp_status apply(option_table table, recipe *r, const setting *s, esp_error *error) {
     const option *o = option_in_use(table, s->option->key, r);
+    if (!o && is_default(table, s)) return ESP_OK;
     if (!o) return not_chosen(table, r, s, error);
     if (option_set(o, r, s->value, error) == ESP_OK) return ESP_OK;
     return error_prefix(error, "%s", s->where);

@@ -1,8 +1,10 @@
 /* The table of recipe keys: what each is called, its flag, its type and range, its default, and a line of
  * help. */
+#include "learn/objective.h"
 #include "recipe/recipe.h"
 #include "search/rule.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* The field's type is checked against the option's. */
@@ -15,6 +17,9 @@
 #define TEXT(group, name)                .type = OPTION_STRING, FIELD(char *, group, name)
 #define PATH(group, name)                .type = OPTION_PATH, FIELD(char *, group, name)
 #define ENUM(group, name, c_type, names) .type = OPTION_ENUM, .choices = names, FIELD(c_type, group, name)
+
+/* Names by a function: the rows of another module's table. */
+#define CHOICE(group, name, names) .type = OPTION_ENUM, .choice = names, FIELD(int, group, name)
 
 #define SCHEDULES "constant|linear|cosine"
 
@@ -73,8 +78,8 @@ static const option sft_options[] = {
     {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "rationales taken; 0: all"},
 };
 
-static const option search_options_here[] = {
-    {.type = OPTION_ENUM, FIELD(int, search, preset), .choice = preset_name, .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
+static const option search_options[] = {
+    {CHOICE(search, preset, preset_name), .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of one step"},
     {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a whole solution; an unfinished one is cut there"},
     {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "limit a step also to the reference solution's tokens divided by this; 0: off"},
@@ -88,9 +93,8 @@ static const option self_eval_options[] = {
 };
 
 static const option learn_options[] = {
-    {.type = OPTION_ENUM, FIELD(int, learn, preset), .choice = preset_name, .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
-    {ENUM(learn, loss, recipe_loss, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
-    {FLOAT(learn, beta), .flag = "--beta", .initial = "0.1", .low = 0, .high = 1000, .marks = OPTION_ABOVE_LOW, .help = "strength of the pull to the reference (METHOD 5.1)"},
+    {CHOICE(learn, preset, preset_name), .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
+    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what is minimised (docs/method.md 5); rft: fine-tuning on own right chains"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs an update"},
     {INT(learn, epochs), .flag = "--epochs", .initial = "4", .low = 0, .high = 1000, .help = "passes over an iteration's pairs; 0: search and evaluate only"},
@@ -101,7 +105,6 @@ static const option learn_options[] = {
     {BOOL(learn, nll_per_token), .initial = "true", .help = "that likelihood is a mean over the tokens (of a chosen step; of an update's right chains), not the sum of a step or chain"},
     {INT(learn, max_chains), .flag = "--max-chains", .initial = "0", .low = 0, .high = 1e6, .help = "right chains of a problem that are learned from, the first ones; 0: all"},
     {FLOAT(learn, average), .flag = "--average", .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay an update of a running average of the weights, which is then the policy; 0: off"},
-    {FLOAT(learn, penalty), .initial = "50", .low = 0, .high = 1e6, .help = "DPO-positive's weight on a chosen step that falls below the reference"},
     {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "policy that log-probs are held against: the iteration's own sampler, or the one after SFT"},
     {ENUM(learn, schedule, schedule_kind, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
     {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
@@ -133,42 +136,55 @@ static const option eval_options[] = {
 #define ROWS(table)                                                                                          \
     { table, (int)(sizeof(table) / sizeof *(table)) }
 
-typedef MEM_LIST(option_part) part_list;
+typedef struct {
+    option_part at[64];
+    int count;
+} part_list;
+
+static void add_part(part_list *parts, option_part part) {
+    assert(parts->count < (int)(sizeof parts->at / sizeof *parts->at));
+    parts->at[parts->count++] = part;
+}
 
 /* The search group: this folder's rows, those of the search and of each rule, and those of the harvest. */
 static void add_search(part_list *parts) {
-    MEM_LIST_PUSH(parts, ((option_part){.group = "search", .rows = ROWS(search_options_here)}));
-    MEM_LIST_PUSH(parts, ((option_part){.group = "search",
-                                        .rows = search_option_table(),
-                                        .base = offsetof(recipe, search.config)}));
+    add_part(parts, (option_part){.group = "search", .rows = ROWS(search_options)});
+    add_part(parts, (option_part){.group = "search",
+                                  .rows = search_option_table(),
+                                  .base = offsetof(recipe, search.config)});
     for (int i = 0; search_rule_at(i); i++)
-        MEM_LIST_PUSH(parts, ((option_part){.group = "search",
-                                            .rows = search_rule_at(i)->options,
-                                            .base = offsetof(recipe, search.config.rule_options),
-                                            .chooser = "search.rule",
-                                            .chosen = i}));
-    MEM_LIST_PUSH(parts, ((option_part){.group = "search",
-                                        .rows = harvest_option_table(),
-                                        .base = offsetof(recipe, search.harvest)}));
+        add_part(parts, (option_part){.group = "search",
+                                      .rows = search_rule_at(i)->options,
+                                      .base = offsetof(recipe, search.config.rule_options),
+                                      .chooser = "search.rule",
+                                      .chosen = i});
+    add_part(parts, (option_part){.group = "search",
+                                  .rows = harvest_option_table(),
+                                  .base = offsetof(recipe, search.harvest)});
+}
+
+/* The options of each objective, of which learn.loss chooses one. */
+static void add_objectives(part_list *parts) {
+    for (int i = 0; objective_at(i); i++) {
+        assert(objective_at(i)->options_size <= sizeof(option_space));
+        add_part(parts, (option_part){.group = "learn",
+                                      .rows = objective_at(i)->options,
+                                      .base = offsetof(recipe, learn.loss_options),
+                                      .chooser = "learn.loss",
+                                      .chosen = i});
+    }
 }
 
 option_table recipe_options(arena *memory) {
-    static const option_part before[] = {
-        {.group = "run", .rows = ROWS(run_options)},
-        {.group = "model", .rows = ROWS(model_options)},
-        {.group = "data", .rows = ROWS(data_options)},
-        {.group = "sft", .rows = ROWS(sft_options)},
-    };
-    static const option_part after[] = {
-        {.group = "self_eval", .rows = ROWS(self_eval_options)},
-        {.group = "learn", .rows = ROWS(learn_options)},
-        {.group = "eval", .rows = ROWS(eval_options)},
-    };
-    part_list parts = {0};
-    for (size_t i = 0; i < sizeof before / sizeof *before; i++) MEM_LIST_PUSH(&parts, before[i]);
+    part_list parts = {.count = 0};
+    add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
+    add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
+    add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
+    add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
     add_search(&parts);
-    for (size_t i = 0; i < sizeof after / sizeof *after; i++) MEM_LIST_PUSH(&parts, after[i]);
-    option_table table = options_compose(parts.at, (int)parts.count, memory);
-    MEM_LIST_FREE(&parts);
-    return table;
+    add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});
+    add_part(&parts, (option_part){.group = "learn", .rows = ROWS(learn_options)});
+    add_objectives(&parts);
+    add_part(&parts, (option_part){.group = "eval", .rows = ROWS(eval_options)});
+    return options_compose(parts.at, parts.count, memory);
 }
