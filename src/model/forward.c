@@ -2,6 +2,7 @@
  * wanted. */
 #include "model/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error) {
