@@ -1,5 +1,7 @@
 /* Search: an iteration's problems in waves, each wave searched side by side and committed whole. */
 #include "loop/phases.h"
+#include "loop/tree_pairs.h"
+#include "loop/tree_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,221 +30,73 @@ static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, 
     return turn ? rng_mix(key, (uint64_t)turn) : key;
 }
 
-static uint32_t node_flags(const search *s, const search_node *n, const uint8_t *committed, int32_t index) {
-    uint32_t flags = 0;
-    if (search_outcome_is_finished(n->outcome)) flags |= STORE_NODE_FINISHED;
-    if (n->outcome == SEARCH_CUT) flags |= STORE_NODE_CUT;
-    if (committed[index]) flags |= STORE_NODE_COMMITTED;
-    if (n->gold) flags |= STORE_NODE_GOLD;
-    if (search_config_of(s)->judge && index > 0) flags |= STORE_NODE_JUDGED;
-    return flags | (uint32_t)n->probed << STORE_NODE_PROBED_SHIFT;
-}
-
-static esp_status step_text(const session *s, const search_node *n, text_buffer *out, esp_error *error) {
-    text_clear(out);
-    if (n->n == 0) return ESP_OK;
-    return tokenizer_decode_more(s->tokenizer, n->ids, n->n, false, out, error);
-}
+/* ---- a finished tree to the store ---- */
 
 static esp_status store_nodes_of(run_state *run, int64_t tree, const search *s, esp_error *error) {
     int32_t count = search_node_count(s);
-    uint8_t *committed = mem_alloc((size_t)count);
-    for (int32_t a = search_top(s); a >= 0; a = search_node_at(s, a).parent) committed[a] = 1;
+    store_node *rows = MEM_ARRAY(store_node, count);
+    tree_rows_nodes(s, rows);
     text_buffer text = {0};
     esp_status status = ESP_OK;
     for (int32_t i = 0; i < count && status == ESP_OK; i++) {
-        search_node n = search_node_at(s, i);
-        status = step_text(&run->session, &n, &text, error);
-        if (status != ESP_OK) break;
-        store_node row = {.index = i,
-                          .parent = n.parent,
-                          .depth = n.depth,
-                          .ids = n.ids,
-                          .logprobs = n.logprobs,
-                          .count = n.n,
-                          .visits = n.N,
-                          .logprob = n.logprob,
-                          .q = n.Q,
-                          .v = n.V,
-                          .r = n.R,
-                          .prior = n.p,
-                          .confidence = n.C,
-                          .outcome = n.O,
-                          .flags = node_flags(s, &n, committed, i),
-                          .text = text.at ? text.at : ""};
-        status = store_add_nodes(run->store, tree, &row, 1, error);
+        text_clear(&text);
+        if (rows[i].count > 0)
+            status = tokenizer_decode_more(run->session.tokenizer, rows[i].ids, rows[i].count, false, &text,
+                                           error);
+        rows[i].text = text.at ? text.at : "";
+        if (status == ESP_OK) status = store_add_nodes(run->store, tree, &rows[i], 1, error);
     }
     text_free(&text);
-    mem_free(committed);
+    mem_free(rows);
     return status;
 }
 
 static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s, esp_error *error) {
     for (int32_t i = 0; i < search_step_count(s); i++) {
-        search_step step = search_step_at(s, i);
-        store_commitment row = {.step = i,
-                                .state = step.state,
-                                .picked = step.children[step.picked].node,
-                                .chosen = step.has_pair ? step.pair.chosen : -1,
-                                .rejected = step.has_pair ? step.pair.rejected : -1};
+        store_commitment row = tree_rows_commitment(s, i);
         ESP_TRY(store_add_commitments(run->store, tree, &row, 1, error));
     }
     return ESP_OK;
 }
 
-static void append(token_list *to, const int32_t *ids, int64_t n) {
-    for (int64_t i = 0; i < n; i++) MEM_LIST_PUSH(to, ids[i]);
-}
-
-/* The ids of the steps from the root to a node, behind whatever the list holds. */
-static void append_path(token_list *to, const search *s, int32_t node) {
-    int64_t n = search_path_ids(s, node, NULL);
-    MEM_LIST_RESERVE(to, to->count + n);
-    search_path_ids(s, node, to->at + to->count);
-    to->count += n;
-}
-
-/* join_only_child: the next `joined` committed steps belong to both steps of the pair. */
-static double append_joined(token_list *to, const search *s, const search_pair *p) {
-    double logprob = 0;
-    for (int32_t i = 1; i <= p->joined; i++) {
-        search_step step = search_step_at(s, p->step + i);
-        search_node n = search_node_at(s, step.children[step.picked].node);
-        append(to, n.ids, n.n);
-        logprob += n.logprob;
-    }
-    return logprob;
-}
-
-typedef struct {
-    token_list prefix, chosen, rejected;
-} pair_ids;
-
-static esp_status store_one_pair(run_state *run, const store_tree *tree, store_pair *row, const pair_ids *ids,
-                                 esp_error *error) {
+static esp_status store_one_pair(run_state *run, const store_tree *tree, store_pair *row, esp_error *error) {
     row->iteration = tree->iteration;
     row->tree = tree->tree;
     row->problem = tree->problem;
-    row->prefix_ids = ids->prefix.at, row->prefix_count = ids->prefix.count;
-    row->chosen_ids = ids->chosen.at, row->chosen_count = ids->chosen.count;
-    row->rejected_ids = ids->rejected.at, row->rejected_count = ids->rejected.count;
-    /* The reference `previous` is the policy that sampled: its log-probs are known (METHOD.md 1). */
+    /* The reference `previous` is the policy that sampled: its log-probs are known (docs/method.md 1). */
     bool previous = run->session.recipe->learn.reference == RECIPE_PREVIOUS;
     row->ref_logp_chosen = previous ? row->policy_logp_chosen : NAN;
     row->ref_logp_rejected = previous ? row->policy_logp_rejected : NAN;
     return store_add_pair(run->store, row, error);
 }
 
-static esp_status store_step_pairs(run_state *run, const store_tree *tree, const search *s,
-                                   esp_error *error) {
-    pair_ids ids = {0};
-    esp_status status = ESP_OK;
-    for (int32_t i = 0; i < search_pair_count(s) && status == ESP_OK; i++) {
-        search_pair p = search_pair_at(s, i);
-        search_node w = search_node_at(s, p.chosen), l = search_node_at(s, p.rejected);
-        ids.prefix.count = ids.chosen.count = ids.rejected.count = 0;
-        append(&ids.prefix, tree->prompt_ids, tree->prompt_count);
-        append_path(&ids.prefix, s, p.state);
-        append(&ids.chosen, w.ids, w.n);
-        append(&ids.rejected, l.ids, l.n);
-        double joined = append_joined(&ids.chosen, s, &p);
-        append_joined(&ids.rejected, s, &p);
-        /* A joined step's log-prob behind the rejected one was never sampled: the reference must score such
-         * pairs. */
-        bool known = p.joined == 0;
-        store_pair row = {.state = p.state,
-                          .chosen = p.chosen,
-                          .rejected = p.rejected,
-                          .q_chosen = p.q_chosen,
-                          .q_rejected = p.q_rejected,
-                          .n_chosen = p.n_chosen,
-                          .n_rejected = p.n_rejected,
-                          .alpha = p.alpha,
-                          .policy_logp_chosen = w.logprob + joined,
-                          .policy_logp_rejected = known ? l.logprob : NAN};
-        status = store_one_pair(run, tree, &row, &ids, error);
+static esp_status store_pairs_of(run_state *run, const store_tree *tree, const search *s, esp_error *error) {
+    store_pair row;
+    if (run->session.recipe->learn.pairs != RECIPE_PAIRS_STEP)
+        return tree_pairs_instance(s, &row) ? store_one_pair(run, tree, &row, error) : ESP_OK;
+    for (int32_t i = 0; i < search_pair_count(s); i++) {
+        row = tree_pairs_step(s, i);
+        ESP_TRY(store_one_pair(run, tree, &row, error));
     }
-    MEM_LIST_FREE(&ids.prefix);
-    MEM_LIST_FREE(&ids.chosen);
-    MEM_LIST_FREE(&ids.rejected);
-    return status;
+    return ESP_OK;
 }
 
-static double path_logprob(const search *s, int32_t node) {
-    double sum = 0;
-    for (int32_t a = node; a > 0; a = search_node_at(s, a).parent) sum += search_node_at(s, a).logprob;
-    return sum;
-}
-
-/* (4.2) between two whole chains. */
-static double instance_smoothing(const search *s, int32_t chosen, int32_t rejected) {
-    const search_config *c = search_config_of(s);
-    if (c->smoothing == SEARCH_SMOOTHING_VISITS)
-        return loss_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
-                              c->smoothing_cap);
-    int w = search_evidence_of(s, chosen), l = search_evidence_of(s, rejected);
-    return fmin(search_order_doubt(w > 0, w<0, l> 0, l < 0), c->smoothing_cap);
-}
-
-/* Instance-level (METHOD.md 6): the tree's finished chain of largest reward against that of smallest; ties to
- * the lower node. */
-static esp_status store_instance_pair(run_state *run, const store_tree *tree, const search *s,
-                                      esp_error *error) {
-    int32_t best = -1, worst = -1;
-    for (int32_t n = search_next_finished(s, 0); n >= 0; n = search_next_finished(s, n + 1)) {
-        if (best < 0 || search_node_at(s, n).R > search_node_at(s, best).R) best = n;
-        if (worst < 0 || search_node_at(s, n).R < search_node_at(s, worst).R) worst = n;
-    }
-    if (best < 0) return ESP_OK;
-    search_node w = search_node_at(s, best), l = search_node_at(s, worst);
-    if (!(w.R - l.R > search_config_of(s)->min_q_gap)) return ESP_OK;
-    pair_ids ids = {0};
-    append(&ids.prefix, tree->prompt_ids, tree->prompt_count);
-    append_path(&ids.chosen, s, best);
-    append_path(&ids.rejected, s, worst);
-    store_pair row = {.state = 0,
-                      .chosen = best,
-                      .rejected = worst,
-                      .q_chosen = w.R,
-                      .q_rejected = l.R,
-                      .n_chosen = w.N,
-                      .n_rejected = l.N,
-                      .alpha = instance_smoothing(s, best, worst),
-                      .policy_logp_chosen = path_logprob(s, best),
-                      .policy_logp_rejected = path_logprob(s, worst)};
-    esp_status status = store_one_pair(run, tree, &row, &ids, error);
-    MEM_LIST_FREE(&ids.prefix);
-    MEM_LIST_FREE(&ids.chosen);
-    MEM_LIST_FREE(&ids.rejected);
-    return status;
-}
-
-static esp_status store_tree_of(run_state *run, const lm_search_job *job, store_tree *tree,
-                                esp_error *error) {
+static esp_status store_tree_of(run_state *run, const search_job *job, store_tree *tree, esp_error *error) {
     const search *s = job->search;
     token_list prompt = {0};
     esp_status status = prompt_ids(run->session.words, job->problem, &prompt, error);
+    tree_rows_tree(s, tree);
     tree->problem = job->problem->index;
     tree->prompt_ids = prompt.at, tree->prompt_count = prompt.count;
-    tree->final_node = search_top(s);
-    tree->outcome = search_node_at(s, search_top(s)).O;
-    tree->simulations = search_stats_of(s).simulations;
     tree->tokens_sampled = job->counts.sampled;
     tree->tokens_judged = job->counts.judged;
     tree->tokens_computed = job->counts.computed;
-    for (int32_t i = 0; i < search_node_count(s); i++) {
-        search_outcome o = search_node_at(s, i).outcome;
-        tree->finished += search_outcome_is_finished(o);
-        tree->right += o == SEARCH_RIGHT;
-    }
     store_problem row = {job->problem->index, job->problem->id, job->problem->question, job->problem->gold};
     if (status == ESP_OK) status = store_add_problem(run->store, &row, error);
     if (status == ESP_OK) status = store_add_tree(run->store, tree, error);
     if (status == ESP_OK) status = store_nodes_of(run, tree->tree, s, error);
     if (status == ESP_OK) status = store_commitments_of(run, tree->tree, s, error);
-    bool step = run->session.recipe->learn.pairs == RECIPE_PAIRS_STEP;
-    if (status == ESP_OK)
-        status = step ? store_step_pairs(run, tree, s, error) : store_instance_pair(run, tree, s, error);
+    if (status == ESP_OK) status = store_pairs_of(run, tree, s, error);
     MEM_LIST_FREE(&prompt);
     return status;
 }
@@ -289,8 +143,8 @@ static esp_status tokens_spent(run_state *run, int64_t iteration, progress *p, e
 
 /* Problems of one wave that can be searched; those whose prompt leaves no room for an answer are left out. */
 typedef struct {
-    lm_search_job *jobs; /* [count], searches made */
-    int64_t *ordinals;   /* [count] places in the iteration */
+    search_job *jobs;  /* [count], searches made */
+    int64_t *ordinals; /* [count] places in the iteration */
     int64_t count;
     text_buffer left_out; /* ids */
     int64_t left_out_count;
@@ -303,27 +157,27 @@ static void free_wave(wave_jobs *w) {
     text_free(&w->left_out);
 }
 
-static esp_status add_job(const session *s, const lm_policy *policy, const search_config *config,
+static esp_status add_job(const session *s, const sampler *policy, const search_config *config,
                           const problem *p, int64_t iteration, int64_t ordinal, wave_jobs *w,
                           esp_error *error) {
-    lm_search_job *job = &w->jobs[w->count];
+    search_job *job = &w->jobs[w->count];
     int64_t room;
-    ESP_TRY(lm_room(policy, p, true, config->judge, &room, error));
+    ESP_TRY(sampler_room(policy, p, true, config->judge, &room, error));
     if (room < 1) {
         text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
     }
-    *job = (lm_search_job){.problem = p, .gold_known = true};
+    *job = (search_job){.problem = p, .gold_known = true};
     ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
     ESP_TRY(search_new(&job->search, config, tree_key(s, iteration, ordinal, p), error));
     w->ordinals[w->count++] = ordinal;
     return ESP_OK;
 }
 
-static esp_status make_wave(const session *s, const lm_policy *policy, int64_t iteration, int64_t first,
+static esp_status make_wave(const session *s, const sampler *policy, int64_t iteration, int64_t first,
                             int64_t n, wave_jobs *w, esp_error *error) {
     int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
-    *w = (wave_jobs){.jobs = MEM_ARRAY(lm_search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
+    *w = (wave_jobs){.jobs = MEM_ARRAY(search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
     search_config config = recipe_search_config(s->recipe);
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
@@ -356,7 +210,7 @@ static esp_status store_wave(run_state *run, const store_position *at, const sto
 
 /* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
  * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
-static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, progress *p,
+static esp_status search_wave(run_state *run, sampler *policy, store_position *at, progress *p,
                               esp_error *error) {
     const session *s = &run->session;
     const recipe *r = s->recipe;
@@ -365,7 +219,7 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
     wave_jobs w;
     esp_status status = make_wave(s, policy, at->iteration, first, n, &w, error);
     p->before = first;
-    if (status == ESP_OK && w.count > 0) status = lm_search(policy, w.jobs, w.count, show, p, error);
+    if (status == ESP_OK && w.count > 0) status = sampler_search(policy, w.jobs, w.count, show, p, error);
     for (int64_t i = 0; i < w.count; i++) {
         p->sampled += w.jobs[i].counts.sampled;
         p->spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
@@ -382,11 +236,11 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
 }
 
 /* The policy that samples: theta_{i-1}, or theta_0 for the offline baseline. */
-static esp_status open_sampler(run_state *run, const store_position *at, model **sampler, esp_error *error) {
-    *sampler = NULL;
+static esp_status open_other_model(run_state *run, const store_position *at, model **out, esp_error *error) {
+    *out = NULL;
     if (run->session.recipe->learn.offline && at->iteration > 1) {
         char *path = run_theta_0(run);
-        esp_status status = session_open_model(&run->session, path, false, sampler, error);
+        esp_status status = session_open_model(&run->session, path, false, out, error);
         mem_free(path);
         return status;
     }
@@ -398,10 +252,10 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     lm_settings settings = session_lm_settings(&run->session);
     settings.plain = run->plain;
     progress p = {.observer = &run->session.observer};
-    model *sampler;
-    lm_policy *policy = NULL;
-    ESP_TRY(open_sampler(run, position, &sampler, error));
-    esp_status status = lm_new(&policy, sampler ? sampler : run->model, run->session.words, &settings, error);
+    model *other; /* NULL: the run's own */
+    sampler *policy = NULL;
+    ESP_TRY(open_other_model(run, position, &other, error));
+    esp_status status = lm_new(&policy, other ? other : run->model, run->session.words, &settings, error);
     char title[64];
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");
@@ -410,7 +264,7 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     while (status == ESP_OK && at.phase == STORE_PHASE_SEARCH && at.iteration == position->iteration)
         status = search_wave(run, policy, &at, &p, error);
     observer_end(&run->session.observer);
-    lm_free(policy);
-    model_free(sampler);
+    sampler_free(policy);
+    model_free(other);
     return status;
 }

@@ -1,12 +1,9 @@
-/* Reading rows, each kind in its one order, into memory that the list owns; and the digest of all that is
- * compared. */
+/* Reading rows, each kind in its one order, into memory that the list owns. */
 #include "store/internal.h"
+#include "store/pair_ids.h"
 
 #include <math.h>
 #include <string.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 typedef struct {
     sqlite3_stmt *statement;
@@ -108,6 +105,7 @@ static void take_pair(row *r, store_pair *p) {
     p->ref_logp_chosen = take_double(r);
     p->ref_logp_rejected = take_double(r);
     p->policy = take_text(r);
+    if (r->column < sqlite3_column_count(r->statement)) p->joined = take_int(r);
 }
 
 static void take_size(row *r, store_size *z) {
@@ -229,7 +227,7 @@ esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out
               "i", tree));
 }
 
-esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_error *error) {
+esp_status store_read_pair_rows(store *s, int64_t iteration, store_pairs *out, esp_error *error) {
     if (iteration >= 0)
         READ_ALL(store_pair, take_pair, out,
                  QUERY("SELECT * FROM pairs WHERE iteration = ? ORDER BY pair", "i", iteration));
@@ -240,6 +238,28 @@ esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *
     READ_ALL(store_pair, take_pair, out,
              QUERY("SELECT * FROM pairs WHERE iteration = ? AND tree = ? ORDER BY pair", "ii",
                    tree->iteration, tree->tree));
+}
+
+static const int32_t *copy_ids(arena *memory, const pair_id_list *ids) {
+    return arena_copy(memory, ids->at, (size_t)ids->count * 4);
+}
+
+esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_error *error) {
+    ESP_TRY(store_read_pair_rows(s, iteration, out, error));
+    pair_ids ids = {0};
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < out->count && status == ESP_OK; i++) {
+        store_pair *p = &out->at[i];
+        if (!pair_ids_follow(p)) continue;
+        status = pair_ids_of(&ids, s, p, error);
+        if (status != ESP_OK) break;
+        p->prefix_ids = copy_ids(out->memory, &ids.prefix), p->prefix_count = ids.prefix.count;
+        p->chosen_ids = copy_ids(out->memory, &ids.chosen), p->chosen_count = ids.chosen.count;
+        p->rejected_ids = copy_ids(out->memory, &ids.rejected), p->rejected_count = ids.rejected.count;
+    }
+    pair_ids_free(&ids);
+    if (status != ESP_OK) STORE_LIST_FREE(out);
+    return status;
 }
 
 esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error) {
@@ -358,55 +378,4 @@ esp_status store_metric_get(store *s, int64_t iteration, const char *key, double
     *value = take_double(&(row){.statement = statement});
     sqlite3_reset(statement);
     return ESP_OK;
-}
-
-/* ---- the digest ---- */
-
-static void digest_row(XXH3_state_t *state, sqlite3_stmt *statement) {
-    for (int i = 0; i < sqlite3_column_count(statement); i++) {
-        int32_t type = sqlite3_column_type(statement, i);
-        XXH3_64bits_update(state, &type, sizeof type);
-        if (type == SQLITE_INTEGER) {
-            int64_t integer = sqlite3_column_int64(statement, i);
-            XXH3_64bits_update(state, &integer, sizeof integer);
-        } else if (type == SQLITE_FLOAT) {
-            double number = sqlite3_column_double(statement, i);
-            XXH3_64bits_update(state, &number, sizeof number);
-        }
-        if (type != SQLITE_TEXT && type != SQLITE_BLOB) continue;
-        const void *bytes = sqlite3_column_blob(statement, i);
-        int64_t length = sqlite3_column_bytes(statement, i);
-        XXH3_64bits_update(state, &length, sizeof length);
-        if (length) XXH3_64bits_update(state, bytes, (size_t)length);
-    }
-}
-
-esp_status store_digest(store *s, uint64_t *out, esp_error *error) {
-    static const char *const queries[] = {
-        "SELECT * FROM problems ORDER BY problem",
-        "SELECT * FROM waves ORDER BY iteration, wave",
-        "SELECT * FROM trees ORDER BY tree",
-        "SELECT * FROM nodes ORDER BY tree, node",
-        "SELECT * FROM commitments ORDER BY tree, step",
-        "SELECT * FROM pairs ORDER BY pair",
-        "SELECT * FROM updates ORDER BY iteration, phase, step",
-        /* The columns of version 1: the digest of a run does not change with the program that reads it. */
-        ("SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
-         "maj_at_k, tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set"),
-        "SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample",
-    };
-    XXH3_state_t *state = XXH3_createState();
-    XXH3_64bits_reset(state);
-    esp_status status = ESP_OK;
-    for (size_t i = 0; i < sizeof queries / sizeof *queries && status == ESP_OK; i++) {
-        sqlite3_stmt *statement;
-        bool more = true;
-        status = QUERY(queries[i], "");
-        while (status == ESP_OK && (status = store_next(s, "read", statement, &more, error)) == ESP_OK &&
-               more)
-            digest_row(state, statement);
-    }
-    *out = XXH3_64bits_digest(state);
-    XXH3_freeState(state);
-    return status;
 }

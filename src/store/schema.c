@@ -1,7 +1,7 @@
-/* The tables of run.db. Blobs of ids are int32, of log-probs float32, little-endian. Nothing but `metrics`
- * and `events` holds a time. A change here raises STORE_SCHEMA_VERSION and only adds: columns at a table's
- * end with a default, tables of their own. store_additions bring an older run up to date when it is written
- * on; reading takes it as it is. */
+/* The tables of run.db. Blobs of ids are int32, of log-probs float32, little-endian. Only `metrics` and
+ * `events` hold times. A change here raises STORE_SCHEMA_VERSION and only adds: columns at a table's end with
+ * a default, tables and views of their own. store_additions bring an older run up to date when it is written
+ * to; a reader takes it as it is. */
 #include "store/internal.h"
 
 /* Version 2: what the judge cost in an evaluation, and how well it judged. bins: JSON, ten of
@@ -12,8 +12,17 @@
     " negatives INTEGER NOT NULL, area REAL, low REAL, high REAL, calibration_error REAL,"                   \
     " bins TEXT NOT NULL, PRIMARY KEY (iteration, source, kind)) WITHOUT ROWID;"
 
+/* Version 3: a pair's ids follow from its tree (store/pair_ids.h), and its three blobs are empty. Evaluations
+ * by search keep their two shares in the columns of samples, which the digest covers; a view names them. */
+#define PAIRS_3 " joined INTEGER NOT NULL DEFAULT 0"
+#define SEARCH_EVALS                                                                                         \
+    "CREATE VIEW search_evals AS SELECT iteration, method, problem_set, problems, accuracy,"                 \
+    " pass_at_k AS any_correct, maj_at_k AS vote_correct FROM evals"                                         \
+    " WHERE method IN ('search', 'search-unjudged');"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
+    [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
 };
 
 const char store_schema[] =
@@ -43,7 +52,7 @@ const char store_schema[] =
     " prefix_ids BLOB NOT NULL, chosen_ids BLOB NOT NULL, rejected_ids BLOB NOT NULL, q_chosen REAL, "
     "q_rejected REAL,"
     " n_chosen INTEGER NOT NULL, n_rejected INTEGER NOT NULL, alpha REAL, policy_logp_chosen REAL,"
-    " policy_logp_rejected REAL, ref_logp_chosen REAL, ref_logp_rejected REAL, policy TEXT);"
+    " policy_logp_rejected REAL, ref_logp_chosen REAL, ref_logp_rejected REAL, policy TEXT," PAIRS_3 ");"
     "CREATE INDEX pairs_by_iteration ON pairs (iteration, pair);"
     "CREATE TABLE updates (phase TEXT, iteration INTEGER, step INTEGER, rows INTEGER NOT NULL, loss REAL, lr "
     "REAL,"
@@ -53,7 +62,7 @@ const char store_schema[] =
     "CREATE TABLE evals (iteration INTEGER, method TEXT, problem_set TEXT, k INTEGER NOT NULL,"
     " problems INTEGER NOT NULL, right INTEGER NOT NULL, accuracy REAL, low REAL, high REAL, pass_at_k REAL,"
     " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 ","
-    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS
+    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS SEARCH_EVALS
     "CREATE TABLE eval_results (iteration INTEGER, method TEXT, problem_set TEXT, problem INTEGER, sample "
     "INTEGER,"
     " right INTEGER NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL, answer TEXT, text TEXT,"

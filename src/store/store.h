@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 typedef struct store store;
 
@@ -121,10 +121,15 @@ esp_status store_add_commitments(store *s, int64_t tree, const store_commitment 
                                  esp_error *error);
 
 typedef struct {
-    int64_t pair;      /* given by store_add_pair; rises in the order of adding */
-    int64_t iteration; /* 0 for pairs that came from elsewhere */
+    int64_t pair;      /* given by store_add_pair; increases in the order of adding */
+    int64_t iteration; /* 0 for pairs from elsewhere */
     int64_t tree, problem;
-    int64_t state, chosen, rejected; /* nodes of the tree; -1 where there is none */
+    int64_t state, chosen, rejected; /* nodes of the tree; -1: none */
+    int64_t
+        joined; /* steps committed after the state's that both chains go on with (search.join_only_child) */
+    /* A pair of a tree is added without ids: the prefix is the tree's prompt and the steps down to the state,
+     * chosen and rejected are the steps from there to the node and the joined ones. store_read_pairs fills
+     * them in. A pair from elsewhere has its own. */
     const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
     int64_t prefix_count, chosen_count, rejected_count;
     double q_chosen, q_rejected;
@@ -216,10 +221,13 @@ typedef struct {
 /* iteration: one, or STORE_ALL. Pairs come by iteration, then by the order of adding (tree order, then step).
  */
 esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_error *error);
+/* The same without the ids that follow from trees, which are not read then. */
+esp_status store_read_pair_rows(store *s, int64_t iteration, store_pairs *out, esp_error *error);
 esp_status store_read_trees(store *s, int64_t iteration, store_trees *out,
                             esp_error *error); /* by iteration, ordinal */
 esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error);
 esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out, esp_error *error);
+/* One tree's, without those ids. */
 esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error);
 esp_status store_read_problems(store *s, store_problems *out, esp_error *error);
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);

@@ -95,14 +95,14 @@ esp_status store_add_commitments(store *s, int64_t tree, const store_commitment 
 }
 
 esp_status store_add_pair(store *s, store_pair *p, esp_error *error) {
-    ESP_TRY(
-        store_run(s, "add a pair", error,
-                  "INSERT INTO pairs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "iiiiiibbbddiidddddt", p->iteration, p->tree, p->problem, p->state, p->chosen, p->rejected,
-                  IDS(p->prefix_ids, p->prefix_count), IDS(p->chosen_ids, p->chosen_count),
-                  IDS(p->rejected_ids, p->rejected_count), p->q_chosen, p->q_rejected, p->n_chosen,
-                  p->n_rejected, p->alpha, p->policy_logp_chosen, p->policy_logp_rejected, p->ref_logp_chosen,
-                  p->ref_logp_rejected, p->policy));
+    ESP_TRY(store_run(
+        s, "add a pair", error,
+        "INSERT INTO pairs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiiiibbbddiidddddti", p->iteration, p->tree, p->problem, p->state, p->chosen, p->rejected,
+        IDS(p->prefix_ids, p->prefix_count), IDS(p->chosen_ids, p->chosen_count),
+        IDS(p->rejected_ids, p->rejected_count), p->q_chosen, p->q_rejected, p->n_chosen, p->n_rejected,
+        p->alpha, p->policy_logp_chosen, p->policy_logp_rejected, p->ref_logp_chosen, p->ref_logp_rejected,
+        p->policy, p->joined));
     p->pair = sqlite3_last_insert_rowid(s->db);
     s->wave_pairs++;
     return ESP_OK;

@@ -1,6 +1,5 @@
-/* A stored tree searched again, simulation by simulation: its children and judgements are fed to the search
- * (search/search.h) in the place of a policy. What comes out has to be what was stored, or the replay is not
- * told. */
+/* A stored tree searched again, simulation by simulation: the search (search/search.h) gets the stored
+ * children and confidences as its replies. A replay that does not reproduce the stored numbers is dropped. */
 #ifndef ESPALIER_VIEW_REPLAY_H
 #define ESPALIER_VIEW_REPLAY_H
 
@@ -13,9 +12,9 @@ typedef struct {
     MEM_LIST(search_simulation) simulations;
 } replay;
 
-/* False where the search does not come to the stored nodes, N and Q (within REPLAY_TOLERANCE): another
- * recipe, another program, a damaged store. config is the run's (recipe_search_config). *out is emptied
- * first; freed by replay_free. */
+/* False where the search does not reproduce the stored nodes with their N, Q and V (within REPLAY_TOLERANCE):
+ * another recipe, another program, a damaged store. config is the run's (recipe_search_config). *out is
+ * emptied first; freed by replay_free. */
 #define REPLAY_TOLERANCE 1e-9
 bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count);
 void replay_free(replay *r);

@@ -54,7 +54,7 @@ static outcome learn_from(model *m, const token_tree *tree) {
     return o;
 }
 
-static void run_result_free(outcome *o) {
+static void outcome_free(outcome *o) {
     mem_free(o->logprob);
     mem_free(o->gradient);
 }
@@ -79,8 +79,8 @@ static void check(const variant *v, int prompts) {
         outcome a = learn_from(kept, &tree), o = learn_from(again, &tree);
         assert_same_bits(o.logprob, a.logprob, tree.start[tree.runs], "log-prob");
         assert_same_bits(o.gradient, a.gradient, model_parameter_count(kept), "gradient");
-        run_result_free(&a);
-        run_result_free(&o);
+        outcome_free(&a);
+        outcome_free(&o);
         token_tree_free(&b);
     }
     close_model(kept);
@@ -131,7 +131,7 @@ static double bytes_held(bool recompute) {
     outcome o = learn_from(m, &tree);
     size_t sum = 0;
     for (int l = 0; l < LAYERS; l++) sum += m->x_in[l].bytes + tape_bytes(&m->tape[l]);
-    run_result_free(&o);
+    outcome_free(&o);
     token_tree_free(&b);
     close_model(m);
     return (double)sum;

@@ -299,7 +299,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 2");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 3");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -334,6 +334,7 @@ static void older_runs_are_read_and_go_on(void **state) {
     OK(store_digest(s, &made, &error));
     store_close(s);
     change(folder,
+           "DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
            "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; PRAGMA user_version = 1");
 
     store_evals evals;
@@ -373,6 +374,155 @@ static void older_runs_are_read_and_go_on(void **state) {
     store_close(s);
     assert_int_equal(number(folder, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
     drop_folder(folder);
+}
+
+/* ---- ids of pairs ---- */
+
+/* A tree with two branches: 0 - 1 - 2 and 0 - 1 - 3 - 4 - 5, each step one id more than its number. */
+static int64_t write_small_tree(store *s, int64_t problem) {
+    static const int32_t ids[] = {10, 11, 20, 21, 22, 30, 31, 32, 33, 40,
+                                  41, 42, 43, 44, 50, 51, 52, 53, 54, 55};
+    static const int parents[] = {-1, 0, 1, 1, 3, 4};
+    static const int32_t prompt[] = {7, 8, 9};
+    store_node nodes[6];
+    const int32_t *at = ids;
+    for (int i = 0; i < 6; i++) {
+        nodes[i] = (store_node){.index = i, .parent = parents[i], .ids = at, .count = i ? i + 1 : 0};
+        at += nodes[i].count;
+    }
+    store_tree tree = {
+        .iteration = 1, .ordinal = problem, .problem = problem, .prompt_ids = prompt, .prompt_count = 3};
+    store_commitment commitments[] = {
+        {0, 0, 1, -1, -1}, {1, 1, 3, 3, 2}, {2, 3, 4, -1, -1}, {3, 4, 5, -1, -1}};
+    OK(store_add_tree(s, &tree, &error));
+    OK(store_add_nodes(s, tree.tree, nodes, 6, &error));
+    OK(store_add_commitments(s, tree.tree, commitments, 4, &error));
+    return tree.tree;
+}
+
+#define IDS(...)                                                                                             \
+    (const int32_t[]) {                                                                                      \
+        __VA_ARGS__                                                                                          \
+    }
+
+/* Pairs as the tree has them, and the same with ids of their own. */
+static void write_pairs(store *s, bool own_ids) {
+    for (int64_t problem = 0; problem < 2; problem++) {
+        int64_t tree = write_small_tree(s, problem);
+        store_pair pairs[] = {
+            {.state = 1,
+             .chosen = 3,
+             .rejected = 2,
+             .prefix_ids = IDS(7, 8, 9, 10, 11),
+             .prefix_count = 5,
+             .chosen_ids = IDS(30, 31, 32, 33),
+             .chosen_count = 4,
+             .rejected_ids = IDS(20, 21, 22),
+             .rejected_count = 3},
+            {.state = 1,
+             .chosen = 3,
+             .rejected = 2,
+             .joined = 2,
+             .prefix_ids = IDS(7, 8, 9, 10, 11),
+             .prefix_count = 5,
+             .chosen_ids = IDS(30, 31, 32, 33, 40, 41, 42, 43, 44, 50, 51, 52, 53, 54, 55),
+             .chosen_count = 15,
+             .rejected_ids = IDS(20, 21, 22, 40, 41, 42, 43, 44, 50, 51, 52, 53, 54, 55),
+             .rejected_count = 14},
+            {.state = 0, /* whole chains */
+             .chosen = 2,
+             .rejected = 5,
+             .prefix_ids = IDS(7, 8, 9),
+             .prefix_count = 3,
+             .chosen_ids = IDS(10, 11, 20, 21, 22),
+             .chosen_count = 5,
+             .rejected_ids = IDS(10, 11, 30, 31, 32, 33, 40, 41, 42, 43, 44, 50, 51, 52, 53, 54, 55),
+             .rejected_count = 17}};
+        for (int i = 0; i < 3; i++) {
+            store_pair p = pairs[i];
+            p.iteration = 1, p.tree = tree, p.problem = problem;
+            if (own_ids)
+                p.joined = 0;
+            else
+                p.prefix_count = p.chosen_count = p.rejected_count = 0;
+            OK(store_add_pair(s, &p, &error));
+        }
+    }
+}
+
+static void same_ids(const int32_t *a, int64_t n, const int32_t *b, int64_t m) {
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, (size_t)n * 4);
+}
+
+static void a_pairs_ids_follow_from_its_tree(void **state) {
+    (void)state;
+    char *folder = new_folder(), *other = new_folder();
+    store *s, *own;
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    OK(store_open(&own, other, STORE_CREATE, &error));
+    write_pairs(s, false);
+    write_pairs(own, true);
+    store_pairs a, b;
+    OK(store_read_pairs(s, 1, &a, &error));
+    OK(store_read_pairs(own, STORE_ALL, &b, &error));
+    assert_int_equal(a.count, 6);
+    assert_int_equal(b.count, 6);
+    for (int64_t i = 0; i < a.count; i++) {
+        same_ids(a.at[i].prefix_ids, a.at[i].prefix_count, b.at[i].prefix_ids, b.at[i].prefix_count);
+        same_ids(a.at[i].chosen_ids, a.at[i].chosen_count, b.at[i].chosen_ids, b.at[i].chosen_count);
+        same_ids(a.at[i].rejected_ids, a.at[i].rejected_count, b.at[i].rejected_ids, b.at[i].rejected_count);
+    }
+    STORE_LIST_FREE(&a);
+    STORE_LIST_FREE(&b);
+    OK(store_read_tree_pairs(s, &(store_tree){.iteration = 1, .tree = 2}, &a, &error));
+    assert_int_equal(a.count, 3);
+    assert_true(a.at[1].joined == 2 && a.at[1].prefix_count == 0);
+    STORE_LIST_FREE(&a);
+    store_close(s);
+    store_close(own);
+    assert_true(digest(folder) == digest(other)); /* of what was found, however it is stored */
+    assert_int_equal(number(folder, "SELECT sum(length(prefix_ids) + length(chosen_ids)) FROM pairs"), 0);
+    change(folder, "UPDATE nodes SET ids = x'01000000' WHERE tree = 2 AND node = 2");
+    assert_false(digest(folder) == digest(other));
+    drop_folder(folder);
+    drop_folder(other);
+}
+
+static void pairs_without_their_tree_are_refused(void **state) {
+    (void)state;
+    static const char *const damages[][2] = {
+        {"DELETE FROM trees WHERE tree = 2", "tree 2: is missing"},
+        {"DELETE FROM nodes WHERE tree = 2 AND node = 3", "tree 2: its nodes are no tree"},
+        {"DELETE FROM nodes WHERE tree = 2", "tree 2: its nodes are no tree"},
+        {"UPDATE nodes SET parent = 4 WHERE tree = 2 AND node = 3", "tree 2: its nodes are no tree"},
+        {"UPDATE pairs SET chosen = 6 WHERE pair = 4", "tree 2: a pair names nodes that it does not have"},
+        {"UPDATE pairs SET chosen = -1 WHERE pair = 4", "a pair names nodes"},
+        {"UPDATE pairs SET state = 2 WHERE pair = 4", "a pair names nodes"},
+        {"UPDATE pairs SET joined = 3 WHERE pair = 5", "a pair names nodes"},
+        {"UPDATE pairs SET joined = -1 WHERE pair = 5", "a pair names nodes"},
+        {"UPDATE commitments SET picked = 99 WHERE tree = 2 AND step = 3", "a pair names nodes"}};
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        char *folder = new_folder();
+        store *s;
+        store_pairs pairs;
+        uint64_t hash;
+        OK(store_open(&s, folder, STORE_CREATE, &error));
+        write_pairs(s, false);
+        store_close(s);
+        change(folder, damages[i][0]);
+        OK(store_open(&s, folder, STORE_READ, &error));
+        esp_error error = {0};
+        assert_int_equal(store_read_pairs(s, 1, &pairs, &error), ESP_FAILED);
+        if (!strstr(error.message, damages[i][1]))
+            fail_msg("wanted \"%s\" in: %s", damages[i][1], error.message);
+        assert_int_equal(store_digest(s, &hash, &error), ESP_FAILED);
+        OK(store_read_pair_rows(s, 1, &pairs, &error)); /* which look at no tree */
+        assert_int_equal(pairs.count, 6);
+        STORE_LIST_FREE(&pairs);
+        store_close(s);
+        drop_folder(folder);
+    }
 }
 
 static void log_has_whole_lines(void **state) {
@@ -506,6 +656,8 @@ int main(void) {
         cmocka_unit_test(what_goes_in_comes_out),
         cmocka_unit_test(foreign_and_second_are_refused),
         cmocka_unit_test(older_runs_are_read_and_go_on),
+        cmocka_unit_test(a_pairs_ids_follow_from_its_tree),
+        cmocka_unit_test(pairs_without_their_tree_are_refused),
         cmocka_unit_test(log_has_whole_lines),
         cmocka_unit_test(a_kill_leaves_whole_waves),
         cmocka_unit_test(a_refused_write_leaves_whole_waves),

@@ -1,8 +1,9 @@
-/* A stored tree searched again: the same simulations, held to the stored numbers; what does not fit is not
- * told. */
+/* A stored tree searched again gives the same simulations and the stored numbers; a tree that does not is
+ * refused. */
 #include "support.h"
 #include "../search/synthetic.h"
 
+#include "loop/tree_rows.h"
 #include "view/replay.h"
 
 typedef struct {
@@ -22,27 +23,10 @@ static stored search_and_store(const search_config *config, uint64_t seed) {
     search_watch(y->s, see, &out);
     while (synthetic_step(y)) {
     }
-    for (int32_t i = 0; i < search_node_count(y->s); i++) {
-        search_node n = search_node_at(y->s, i);
-        store_node row = {.index = i,
-                          .parent = n.parent,
-                          .depth = n.depth,
-                          .count = n.n,
-                          .visits = n.N,
-                          .logprob = n.logprob,
-                          .q = n.Q,
-                          .v = n.V,
-                          .r = n.R,
-                          .prior = n.p,
-                          .confidence = n.C,
-                          .outcome = n.O,
-                          .flags = (search_outcome_is_finished(n.outcome) ? STORE_NODE_FINISHED : 0) |
-                                   (n.outcome == SEARCH_CUT ? STORE_NODE_CUT : 0) |
-                                   (n.gold ? STORE_NODE_GOLD : 0) |
-                                   (uint32_t)n.probed << STORE_NODE_PROBED_SHIFT |
-                                   (config->judge && i > 0 ? STORE_NODE_JUDGED : 0)};
-        MEM_LIST_PUSH(&out.nodes, row);
-    }
+    MEM_LIST_RESERVE(&out.nodes, search_node_count(y->s));
+    out.nodes.count = search_node_count(y->s);
+    tree_rows_nodes(y->s, out.nodes.at);
+    for (int64_t i = 0; i < out.nodes.count; i++) out.nodes.at[i].ids = NULL; /* they end with the search */
     assert_int_equal(out.seen.count, search_stats_of(y->s).simulations + config->root_probe);
     synthetic_free(y);
     return out;
