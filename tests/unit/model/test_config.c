@@ -1,5 +1,5 @@
-/* Configurations: the keys of config.json and what they become, what is written is read again, and what is
- * asked for and not computed is refused by name. */
+/* Configurations: the keys of config.json and what they become; what is written is read again; and options
+ * that are not computed are refused by name. */
 #include "formats/json.h"
 #include "made_up.h"
 #include "model/config_files.h"
