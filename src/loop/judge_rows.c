@@ -347,14 +347,6 @@ void judge_row_free(judge_row *row) {
     *row = (judge_row){0};
 }
 
-supervised_row judge_row_view(const judge_row *row, double weight) {
-    return (supervised_row){.prompt = row->prompt.at,
-                            .completion = &row->verdict,
-                            .prompt_count = row->prompt.count,
-                            .completion_count = 1,
-                            .weight = weight};
-}
-
 int64_t judge_rows_due(double rate, int64_t ordinal) {
     return (int64_t)(floor(rate * (double)(ordinal + 1)) - floor(rate * (double)ordinal));
 }

@@ -5,7 +5,6 @@
 #ifndef ESPALIER_LOOP_JUDGE_ROWS_H
 #define ESPALIER_LOOP_JUDGE_ROWS_H
 
-#include "learn/trainer.h"
 #include "policy/lm.h"
 #include "recipe/recipe.h"
 #include "recipe/session.h"
@@ -42,8 +41,6 @@ esp_status judge_row_make(const prompt_words *words, const problem *p, recipe_ex
 esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool with_example,
                             const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error);
 void judge_row_free(judge_row *row);
-/* Borrows from the row. */
-supervised_row judge_row_view(const judge_row *row, double weight);
 
 /* How many rows problem number `ordinal` of a pass gets when there are `rate` of them a rationale: whole ones
  * and, spread evenly, the rest (rate 0.5: every second problem). */
