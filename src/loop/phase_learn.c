@@ -1,4 +1,4 @@
-/* Learning: updates of the policy from one iteration's preferences, its right chains (RFT), or both. */
+/* Learning: updates of the policy from one iteration's preferences, its correct chains (RFT), or both. */
 #include "loop/phases.h"
 #include "loop/updates.h"
 #include "loop/watch_list.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What an iteration learns from: pairs, right chains, or both, those of a tree side by side. */
+/* What an iteration learns from: pairs, correct chains, or both, those of a tree side by side. */
 typedef struct {
     run_state *run;
     int64_t iteration;
@@ -94,7 +94,7 @@ static void add_chain(learn_work *w, int64_t i) {
     MEM_LIST_PUSH(&w->examples, chain);
 }
 
-/* All examples, by tree: pairs first, then right chains. Both lists are in the order of trees. */
+/* All examples, by tree: pairs first, then correct chains. Both lists are in the order of trees. */
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
     if (recipe_learns_from_pairs(r)) ESP_TRY(read_pairs(w, error));
@@ -132,11 +132,11 @@ static void note_left_out(const learn_work *w) {
         observer_note(o, "iteration %lld: %lld pairs longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->pairs_too_long, longest);
     if (w->chains.too_long)
-        observer_note(o, "iteration %lld: %lld right chains longer than %lld tokens left out",
+        observer_note(o, "iteration %lld: %lld correct chains longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->chains.too_long, longest);
     if (w->chains.same || w->chains.surplus)
         observer_note(o,
-                      "iteration %lld: %lld right chains left out that were there already, %lld beyond "
+                      "iteration %lld: %lld correct chains left out that were there already, %lld beyond "
                       "learn.max_chains",
                       (long long)w->iteration, (long long)w->chains.same, (long long)w->chains.surplus);
 }

@@ -169,11 +169,11 @@ static const recipe_preset_value ours[] = {
     {"learn.batch", "16"}, {"learn.epochs", "4"}, {0},
 };
 static const recipe_preset_value paper[] = {
-    {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "32"}, {"learn.lr", "1e-6"},
+    {"learn.reference", "sft"}, {"learn.batch", "32"}, {"learn.lr", "1e-6"},
     {"learn.max_length", "512"}, {0},
 };
 #define OFFICIAL                                                                                             \
-    {"learn.reference", "sft"}, {"learn.beta", "0.1"}, {"learn.batch", "64"}, {"learn.max_length", "512"},   \
+    {"learn.reference", "sft"}, {"learn.batch", "64"}, {"learn.max_length", "512"},   \
     {"learn.beta1", "0.9"}, {"learn.beta2", "0.95"}, {"learn.weight_decay", "0.05"}, {"learn.clip", "1"},    \
     {"learn.schedule", "cosine"}
 static const recipe_preset_value official_code[] = {
