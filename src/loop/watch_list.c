@@ -86,7 +86,8 @@ static void put_rows(const learned_rows *rows, text_buffer *out) {
     if (rows->pairs > 0)
         text_printf(out, "%lld pairs of %.1f tokens per step", (long long)rows->pairs, rows->step_tokens);
     if (rows->pairs > 0 && rows->chains > 0) text_puts(out, ", ");
-    if (rows->chains > 0 || rows->pairs == 0) text_printf(out, "%lld correct chains", (long long)rows->chains);
+    if (rows->chains > 0 || rows->pairs == 0)
+        text_printf(out, "%lld correct chains", (long long)rows->chains);
 }
 
 static void note_updates(run_state *run, int64_t iteration, const learned_rows *rows,
