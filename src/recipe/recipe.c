@@ -26,10 +26,10 @@ static void settings_free(settings *s) {
 /* Fills error for a key that no option has. */
 static esp_status unknown_key(option_table table, const char *where, const char *key, esp_error *error) {
     const char *nearest = option_nearest_key(table, key);
-    const char *hint = "espalier run --help lists all keys";
-    if (nearest)
-        return error_fail(error, hint, "%s: unknown key %.100s (did you mean %s?)", where, key, nearest);
-    return error_fail(error, hint, "%s: unknown key %.100s", where, key);
+    char meant[96] = "";
+    if (nearest) snprintf(meant, sizeof meant, " (did you mean %s?)", nearest);
+    error_fail(error, "the manual lists all keys", "%s: unknown key %.100s%s", where, key, meant);
+    return error_because(error, ESP_REASON_UNKNOWN_SETTING);
 }
 
 /* ---- reading YAML ---- */
@@ -322,8 +322,8 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
     *key = *value = NULL;
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
-        return error_set(error, ESP_USAGE, "for example --set search.simulations=16",
-                         "--set wants key=value, not \"%.100s\"", text);
+        return error_set(error, ESP_USAGE, "for example search.simulations=16",
+                         "a setting is key=value, not \"%.100s\"", text);
     *key = mem_strndup(text, (size_t)(equals - text));
     *value = mem_strdup(equals + 1);
     return ESP_OK;

@@ -8,18 +8,16 @@
 static esp_status check_integer(const char *name, int64_t value, int64_t least, int64_t most,
                                 esp_error *error) {
     if (value >= least && value <= most) return ESP_OK;
-    return error_fail(error, "correct the search section of the recipe",
-                      "search.%s is %lld, it must be %lld to %lld", name, (long long)value, (long long)least,
-                      (long long)most);
+    return error_fail(error, "correct this setting", "search.%s is %lld, it must be %lld to %lld", name,
+                      (long long)value, (long long)least, (long long)most);
 }
 
 static esp_status check_real(const char *name, double value, double least, esp_error *error) {
     if (isfinite(value) && value >= least) return ESP_OK;
     if (isfinite(least))
-        return error_fail(error, "correct the search section of the recipe",
-                          "search.%s is %g, it must be at least %g", name, value, least);
-    return error_fail(error, "correct the search section of the recipe", "search.%s is not a finite number",
-                      name);
+        return error_fail(error, "correct this setting", "search.%s is %g, it must be at least %g", name,
+                          value, least);
+    return error_fail(error, "correct this setting", "search.%s is not a finite number", name);
 }
 
 esp_status search_config_check(const search_config *c, esp_error *error) {

@@ -64,7 +64,7 @@ import sqlite3
 with sqlite3.connect('done/run.db') as db: db.execute("UPDATE meta SET value = 'an abacus' WHERE key = 'compute'")
 PYTHON
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume
-expect_in err 'this run began on an abacus and goes on on cpu'
+expect_in err 'this run was started on an abacus and continues on cpu'
 
 # Two processes at once: the second is refused and the first goes on. Signal 19 stops the first, signal 18 lets it go.
 tiny locked --iterations 0
