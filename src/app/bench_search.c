@@ -84,17 +84,17 @@ static problem made_up(arena *m, int64_t index) {
 typedef struct {
     recipe *recipe;
     prompt_words *words;
-    lm_policy *policy;
+    sampler *policy;
     arena *memory;
     problem *problems;
-    lm_search_job *jobs;
+    search_job *jobs;
     int64_t count;
     int64_t tree_nanoseconds;
 } search_bench;
 
 static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
-    lm_free(s->policy);
+    sampler_free(s->policy);
     prompt_words_free(s->words);
     recipe_free(s->recipe);
     mem_free(s->jobs);
@@ -125,7 +125,7 @@ static esp_status make_jobs(search_bench *s, esp_error *error) {
     search_config config = recipe_search_config(s->recipe);
     for (int64_t i = 0; i < s->count; i++) {
         s->problems[i] = made_up(s->memory, i);
-        s->jobs[i] = (lm_search_job){.problem = &s->problems[i], .gold_known = true};
+        s->jobs[i] = (search_job){.problem = &s->problems[i], .gold_known = true};
         ESP_TRY(search_new(&s->jobs[i].search, &config, rng_mix(rng_key(1), (uint64_t)i), error));
     }
     return ESP_OK;
@@ -147,7 +147,7 @@ static esp_status open_search(search_bench *s, const bench_place *b, bool plain,
     ESP_TRY(recipe_load(&s->recipe, NULL, shape, (int)(sizeof shape / sizeof *shape), error));
     s->memory = arena_new();
     s->problems = MEM_ARRAY(problem, n);
-    s->jobs = MEM_ARRAY(lm_search_job, n);
+    s->jobs = MEM_ARRAY(search_job, n);
     esp_status status = make_policy(s, b, plain, error);
     if (status == ESP_OK) status = make_jobs(s, error);
     if (status != ESP_OK) close_search(s);
@@ -171,11 +171,11 @@ static uint64_t tree_key(const search *s) {
 
 /* Totals of the first n jobs, and for each tree its key and the number of tokens sampled. */
 static void search_figures(const search_bench *s, int64_t n, json_t *out) {
-    lm_counts sum = {0};
+    token_counts sum = {0};
     int64_t nodes = 0, pairs = 0;
     json_t *trees = json_array();
     for (int64_t i = 0; i < n; i++) {
-        const lm_counts *c = &s->jobs[i].counts;
+        const token_counts *c = &s->jobs[i].counts;
         const search *tree = s->jobs[i].search;
         char key[20];
         snprintf(key, sizeof key, "%016llx", (unsigned long long)tree_key(tree));
@@ -209,7 +209,7 @@ static esp_status search_lap(bench_place *b, bench_laps *laps, json_t *out, esp_
     ESP_TRY(open_search(&s, b, false, error));
     compute_clock_start(b->clock);
     double cpu = bench_cpu_seconds(), began = clock_seconds();
-    esp_status status = lm_search(s.policy, s.jobs, s.count, NULL, NULL, error);
+    esp_status status = sampler_search(s.policy, s.jobs, s.count, NULL, NULL, error);
     double wall = clock_seconds() - began;
     cpu = bench_cpu_seconds() - cpu;
     compute_clock_stop(b->clock);
@@ -257,7 +257,7 @@ esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
     double cpu = bench_cpu_seconds();
     while (n < s.count && (n < LEAST_PLAIN || seconds < b->plain_seconds) && status == ESP_OK) {
         double began = clock_seconds();
-        status = lm_search(s.policy, &s.jobs[n++], 1, NULL, NULL, error);
+        status = sampler_search(s.policy, &s.jobs[n++], 1, NULL, NULL, error);
         seconds += clock_seconds() - began;
         json_array_append_new(each, json_real(clock_seconds() - began));
     }

@@ -71,7 +71,7 @@ void evaluation_free(evaluation *e) {
 
 typedef struct {
     session *s;
-    lm_policy *policy;
+    sampler *policy;
     const problem_set *problems;
     const evaluate_options *options;
     evaluation *out;
@@ -86,7 +86,7 @@ static void progress(void *user, int64_t done, int64_t sampled) {
                   (long long)(w->out->tokens_sampled + sampled));
 }
 
-static void tally(evaluation *e, const lm_counts *c) {
+static void tally(evaluation *e, const token_counts *c) {
     e->tokens_sampled += c->sampled;
     e->tokens_judged += c->judged + c->suffixes;
     e->tokens_computed += c->computed;
@@ -115,7 +115,7 @@ static void keep_text(const work *w, evaluation_result *r, const text_buffer *te
     if (w->options->keep_text) r->text = mem_strndup(text->at ? text->at : "", text->length);
 }
 
-static void take_chain(const work *w, const problem *p, int64_t sample, const lm_chain_job *job,
+static void take_chain(const work *w, const problem *p, int64_t sample, const chain_job *job,
                        evaluation_result *out) {
     *out = grade(w, p, job->text.at, job->text.length, job->finished);
     out->sample = sample;
@@ -140,32 +140,32 @@ static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error
     const evaluate_options *o = w->options;
     bool greedy = o->method == RECIPE_GREEDY;
     int64_t k = w->out->per_problem, count = 0; /* of problems that can be answered */
-    lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * k);
+    chain_job *jobs = MEM_ARRAY(chain_job, n * k);
     token_list *prompts = MEM_ARRAY(token_list, n);
     int64_t *places = MEM_ARRAY(int64_t, n);
     esp_status status = ESP_OK;
     for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
         const problem *p = &w->problems->at[i];
         int64_t room;
-        status = lm_room(w->policy, p, false, false, &room, error);
+        status = sampler_room(w->policy, p, false, false, &room, error);
         if (status != ESP_OK || set_aside(w, p, room, &w->out->results[i * k])) continue;
         status = prompt_ids(w->s->words, p, &prompts[count], error);
         for (int64_t j = 0; j < k; j++)
-            jobs[count * k + j] = (lm_chain_job){.prompt = prompts[count].at,
-                                                 .prompt_count = prompts[count].count,
-                                                 .temperature = greedy ? 0 : (float)o->temperature,
-                                                 .key = rng_mix(problem_key(w, p), (uint64_t)j),
-                                                 .max_tokens = (int32_t)o->max_tokens};
+            jobs[count * k + j] = (chain_job){.prompt = prompts[count].at,
+                                              .prompt_count = prompts[count].count,
+                                              .temperature = greedy ? 0 : (float)o->temperature,
+                                              .key = rng_mix(problem_key(w, p), (uint64_t)j),
+                                              .max_tokens = (int32_t)o->max_tokens};
         places[count++] = i;
     }
-    lm_counts counts = {0};
+    token_counts counts = {0};
     if (status == ESP_OK && count > 0)
-        status = lm_chains(w->policy, jobs, count * k, &counts, progress, w, error);
+        status = sampler_chains(w->policy, jobs, count * k, &counts, progress, w, error);
     for (int64_t i = 0; i < count * k; i++) {
         int64_t place = places[i / k];
         if (status == ESP_OK)
             take_chain(w, &w->problems->at[place], i % k, &jobs[i], &w->out->results[place * k + i % k]);
-        lm_chain_free(&jobs[i]);
+        chain_job_free(&jobs[i]);
     }
     tally(w->out, &counts);
     w->done += n * k;
@@ -245,19 +245,19 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
 static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *error) {
     search_config config = recipe_inference_config(w->s->recipe);
     if (w->out->unjudged) config.judge = false;
-    lm_search_job *jobs = MEM_ARRAY(lm_search_job, n);
+    search_job *jobs = MEM_ARRAY(search_job, n);
     int64_t *places = MEM_ARRAY(int64_t, n), count = 0;
     esp_status status = ESP_OK;
     for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
         const problem *p = &w->problems->at[i];
         int64_t room;
-        status = lm_room(w->policy, p, false, config.judge, &room, error);
+        status = sampler_room(w->policy, p, false, config.judge, &room, error);
         if (status != ESP_OK || set_aside(w, p, room, &w->out->results[2 * i])) continue;
-        jobs[count] = (lm_search_job){.problem = p, .gold_known = false}; /* (3.2) */
+        jobs[count] = (search_job){.problem = p, .gold_known = false}; /* (3.2) */
         status = search_new(&jobs[count].search, &config, problem_key(w, p), error);
         if (status == ESP_OK) places[count++] = i;
     }
-    if (status == ESP_OK && count > 0) status = lm_search(w->policy, jobs, count, progress, w, error);
+    if (status == ESP_OK && count > 0) status = sampler_search(w->policy, jobs, count, progress, w, error);
     for (int64_t i = 0; i < count; i++) {
         if (status == ESP_OK)
             status = take_tree(w, jobs[i].problem, jobs[i].search, &w->out->results[2 * places[i]], error);
@@ -331,7 +331,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     out->search.finished_judged = judge_class_quality(&w.scores.finished);
     out->search.unfinished_judged = judge_class_quality(&w.scores.unfinished);
     judge_scores_free(&w.scores);
-    lm_free(w.policy);
+    sampler_free(w.policy);
     if (status == ESP_OK)
         evaluation_summarize(out);
     else

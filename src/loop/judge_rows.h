@@ -63,7 +63,7 @@ typedef struct {
  * With self_eval.example gold, a keyed half of the rows shows the gold rationale (training's judge; at
  * evaluation there is none). The ids are those that were sampled. A key is a function of (seed, problem's
  * index, chain): the same policy gives the same rows. Fails where there is no right or no wrong chain. */
-esp_status judge_rows_own(session *s, lm_policy *policy, const problem *problems, int64_t n, int64_t want,
+esp_status judge_rows_own(session *s, sampler *policy, const problem *problems, int64_t n, int64_t want,
                           judge_row_list *out, judge_own_counts *counts, esp_error *error);
 void judge_row_list_free(judge_row_list *rows);
 

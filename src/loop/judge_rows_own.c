@@ -32,7 +32,7 @@ typedef MEM_LIST(own_cut) cut_list;
 
 typedef struct {
     session *s;
-    lm_policy *policy;
+    sampler *policy;
     const problem *problems;
     int64_t count, each; /* problems; chains of each */
     MEM_LIST(own_chain) chains;
@@ -62,7 +62,7 @@ static bool is_end(const own_work *w, int32_t id) {
 }
 
 /* A chain that did not finish has come to nothing: there is no label for it. */
-static void take_chain(own_work *w, int64_t problem, int64_t chain, const lm_chain_job *job) {
+static void take_chain(own_work *w, int64_t problem, int64_t chain, const chain_job *job) {
     w->counts->chains++;
     if (!job->finished) {
         w->counts->unfinished++;
@@ -90,29 +90,29 @@ static void take_chain(own_work *w, int64_t problem, int64_t chain, const lm_cha
 static esp_status sample(own_work *w, int64_t first, int64_t n, esp_error *error) {
     const recipe *r = w->s->recipe;
     int64_t each = w->each, count = 0;
-    lm_chain_job *jobs = MEM_ARRAY(lm_chain_job, n * each);
+    chain_job *jobs = MEM_ARRAY(chain_job, n * each);
     token_list *prompts = MEM_ARRAY(token_list, n);
     int64_t *places = MEM_ARRAY(int64_t, n);
     esp_status status = ESP_OK;
     for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
         int64_t room;
-        status = lm_room(w->policy, &w->problems[i], true, false, &room, error);
+        status = sampler_room(w->policy, &w->problems[i], true, false, &room, error);
         if (status != ESP_OK || room < 1) continue;
         status = prompt_ids(w->s->words, &w->problems[i], &prompts[count], error);
         for (int64_t j = 0; j < each; j++)
-            jobs[count * each + j] = (lm_chain_job){.prompt = prompts[count].at,
-                                                    .prompt_count = prompts[count].count,
-                                                    .temperature = (float)r->search.temperature,
-                                                    .key = chain_key(w, i, j),
-                                                    .max_tokens = (int32_t)r->search.max_chain_tokens};
+            jobs[count * each + j] = (chain_job){.prompt = prompts[count].at,
+                                                 .prompt_count = prompts[count].count,
+                                                 .temperature = (float)r->search.temperature,
+                                                 .key = chain_key(w, i, j),
+                                                 .max_tokens = (int32_t)r->search.max_chain_tokens};
         places[count++] = i;
     }
-    lm_counts counts = {0};
+    token_counts counts = {0};
     if (status == ESP_OK && count > 0)
-        status = lm_chains(w->policy, jobs, count * each, &counts, progress, w, error);
+        status = sampler_chains(w->policy, jobs, count * each, &counts, progress, w, error);
     for (int64_t i = 0; i < count * each; i++) {
         if (status == ESP_OK) take_chain(w, places[i / each], i % each, &jobs[i]);
-        lm_chain_free(&jobs[i]);
+        chain_job_free(&jobs[i]);
     }
     w->counts->tokens_sampled += counts.sampled;
     w->done += n * each;
@@ -218,7 +218,7 @@ static esp_status choose_rows(own_work *w, int64_t want, judge_row_list *out, es
     return status;
 }
 
-esp_status judge_rows_own(session *s, lm_policy *policy, const problem *problems, int64_t n, int64_t want,
+esp_status judge_rows_own(session *s, sampler *policy, const problem *problems, int64_t n, int64_t want,
                           judge_row_list *out, judge_own_counts *counts, esp_error *error) {
     *out = (judge_row_list){0};
     *counts = (judge_own_counts){0};

@@ -81,8 +81,7 @@ static esp_status store_pairs_of(run_state *run, const store_tree *tree, const s
     return ESP_OK;
 }
 
-static esp_status store_tree_of(run_state *run, const lm_search_job *job, store_tree *tree,
-                                esp_error *error) {
+static esp_status store_tree_of(run_state *run, const search_job *job, store_tree *tree, esp_error *error) {
     const search *s = job->search;
     token_list prompt = {0};
     esp_status status = prompt_ids(run->session.words, job->problem, &prompt, error);
@@ -144,8 +143,8 @@ static esp_status tokens_spent(run_state *run, int64_t iteration, progress *p, e
 
 /* Problems of one wave that can be searched; those whose prompt leaves no room for an answer are left out. */
 typedef struct {
-    lm_search_job *jobs; /* [count], searches made */
-    int64_t *ordinals;   /* [count] places in the iteration */
+    search_job *jobs;  /* [count], searches made */
+    int64_t *ordinals; /* [count] places in the iteration */
     int64_t count;
     text_buffer left_out; /* ids */
     int64_t left_out_count;
@@ -158,27 +157,27 @@ static void free_wave(wave_jobs *w) {
     text_free(&w->left_out);
 }
 
-static esp_status add_job(const session *s, const lm_policy *policy, const search_config *config,
+static esp_status add_job(const session *s, const sampler *policy, const search_config *config,
                           const problem *p, int64_t iteration, int64_t ordinal, wave_jobs *w,
                           esp_error *error) {
-    lm_search_job *job = &w->jobs[w->count];
+    search_job *job = &w->jobs[w->count];
     int64_t room;
-    ESP_TRY(lm_room(policy, p, true, config->judge, &room, error));
+    ESP_TRY(sampler_room(policy, p, true, config->judge, &room, error));
     if (room < 1) {
         text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
     }
-    *job = (lm_search_job){.problem = p, .gold_known = true};
+    *job = (search_job){.problem = p, .gold_known = true};
     ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
     ESP_TRY(search_new(&job->search, config, tree_key(s, iteration, ordinal, p), error));
     w->ordinals[w->count++] = ordinal;
     return ESP_OK;
 }
 
-static esp_status make_wave(const session *s, const lm_policy *policy, int64_t iteration, int64_t first,
+static esp_status make_wave(const session *s, const sampler *policy, int64_t iteration, int64_t first,
                             int64_t n, wave_jobs *w, esp_error *error) {
     int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
-    *w = (wave_jobs){.jobs = MEM_ARRAY(lm_search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
+    *w = (wave_jobs){.jobs = MEM_ARRAY(search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
     search_config config = recipe_search_config(s->recipe);
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
@@ -211,7 +210,7 @@ static esp_status store_wave(run_state *run, const store_position *at, const sto
 
 /* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
  * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
-static esp_status search_wave(run_state *run, lm_policy *policy, store_position *at, progress *p,
+static esp_status search_wave(run_state *run, sampler *policy, store_position *at, progress *p,
                               esp_error *error) {
     const session *s = &run->session;
     const recipe *r = s->recipe;
@@ -220,7 +219,7 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
     wave_jobs w;
     esp_status status = make_wave(s, policy, at->iteration, first, n, &w, error);
     p->before = first;
-    if (status == ESP_OK && w.count > 0) status = lm_search(policy, w.jobs, w.count, show, p, error);
+    if (status == ESP_OK && w.count > 0) status = sampler_search(policy, w.jobs, w.count, show, p, error);
     for (int64_t i = 0; i < w.count; i++) {
         p->sampled += w.jobs[i].counts.sampled;
         p->spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
@@ -237,11 +236,11 @@ static esp_status search_wave(run_state *run, lm_policy *policy, store_position 
 }
 
 /* The policy that samples: theta_{i-1}, or theta_0 for the offline baseline. */
-static esp_status open_sampler(run_state *run, const store_position *at, model **sampler, esp_error *error) {
-    *sampler = NULL;
+static esp_status open_other_model(run_state *run, const store_position *at, model **out, esp_error *error) {
+    *out = NULL;
     if (run->session.recipe->learn.offline && at->iteration > 1) {
         char *path = run_theta_0(run);
-        esp_status status = session_open_model(&run->session, path, false, sampler, error);
+        esp_status status = session_open_model(&run->session, path, false, out, error);
         mem_free(path);
         return status;
     }
@@ -253,10 +252,10 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     lm_settings settings = session_lm_settings(&run->session);
     settings.plain = run->plain;
     progress p = {.observer = &run->session.observer};
-    model *sampler;
-    lm_policy *policy = NULL;
-    ESP_TRY(open_sampler(run, position, &sampler, error));
-    esp_status status = lm_new(&policy, sampler ? sampler : run->model, run->session.words, &settings, error);
+    model *other; /* NULL: the run's own */
+    sampler *policy = NULL;
+    ESP_TRY(open_other_model(run, position, &other, error));
+    esp_status status = lm_new(&policy, other ? other : run->model, run->session.words, &settings, error);
     char title[64];
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");
@@ -265,7 +264,7 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     while (status == ESP_OK && at.phase == STORE_PHASE_SEARCH && at.iteration == position->iteration)
         status = search_wave(run, policy, &at, &p, error);
     observer_end(&run->session.observer);
-    lm_free(policy);
-    model_free(sampler);
+    sampler_free(policy);
+    model_free(other);
     return status;
 }

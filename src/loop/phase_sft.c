@@ -84,7 +84,7 @@ static void note_own(const session *s, const judge_own_counts *c, int64_t rows) 
         (long long)c->right_cuts, (long long)c->wrong_cuts);
 }
 
-static esp_status add_own_rows(session *s, lm_policy *p, int64_t n, sft_rows *out, esp_error *error) {
+static esp_status add_own_rows(session *s, sampler *p, int64_t n, sft_rows *out, esp_error *error) {
     int64_t first, count;
     ESP_TRY(own_problems(s, n, &first, &count, error));
     int64_t want = judge_rows_of(s->recipe->sft.judge_examples, count);
@@ -105,7 +105,7 @@ static int64_t rationale_problems(const session *s) {
     return r->sft.limit > 0 && r->sft.limit < s->train.count ? r->sft.limit : s->train.count;
 }
 
-esp_status sft_rows_build(session *s, lm_policy *p, sft_rows *out, esp_error *error) {
+esp_status sft_rows_build(session *s, sampler *p, sft_rows *out, esp_error *error) {
     const recipe *r = s->recipe;
     int64_t n = rationale_problems(s);
     *out = (sft_rows){.memory = arena_new()};
@@ -159,11 +159,11 @@ static esp_status build_rows(run_state *run, sft_rows *rows, esp_error *error) {
     if (r->sft.judge_source != RECIPE_JUDGE_OWN || r->sft.judge_examples == 0)
         return sft_rows_build(&run->session, NULL, rows, error);
     lm_settings settings = session_lm_settings(&run->session);
-    lm_policy *policy;
+    sampler *policy;
     ESP_TRY(run_load_policy(run, "", NULL, error));
     ESP_TRY(lm_new(&policy, run->model, run->session.words, &settings, error));
     esp_status status = sft_rows_build(&run->session, policy, rows, error);
-    lm_free(policy);
+    sampler_free(policy);
     return status;
 }
 

@@ -18,7 +18,7 @@ typedef struct {
     arena *memory;
 } sft_rows;
 /* p: the policy that own chains are sampled from; NULL where sft.judge_source is not own. */
-esp_status sft_rows_build(session *s, lm_policy *p, sft_rows *out, esp_error *error);
+esp_status sft_rows_build(session *s, sampler *p, sft_rows *out, esp_error *error);
 void sft_rows_free(sft_rows *rows);
 
 #endif

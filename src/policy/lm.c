@@ -16,39 +16,43 @@ static esp_status check_settings(const lm_settings *s, esp_error *error) {
     return ESP_OK;
 }
 
-esp_status lm_new(lm_policy **out, model *m, const prompt_words *words, const lm_settings *settings,
+static void lm_free(sampler *s) {
+    lm_policy *p = (lm_policy *)s;
+    lm_sides_free(p);
+    mem_free(p);
+}
+
+/* The sampler reads the very weights that a trainer changes, and no key outlives a call: nothing is to be
+ * brought anywhere. */
+static esp_status lm_publish(sampler *s, const policy_version *version, esp_error *error) {
+    (void)s, (void)version, (void)error;
+    return ESP_OK;
+}
+
+static const sampler_ops lm_ops = {
+    .name = "lm", .search = lm_search, .chains = lm_chains, .publish = lm_publish, .free = lm_free};
+
+esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_settings *settings,
                   esp_error *error) {
     *out = NULL;
     ESP_TRY(check_settings(settings, error));
     lm_policy *p = MEM_NEW(lm_policy);
-    *p = (lm_policy){.m = m, .words = words, .set = *settings};
+    *p = (lm_policy){
+        .base = {.ops = &lm_ops, .words = words, .context = model_context(m), .example = settings->example},
+        .m = m,
+        .words = words,
+        .set = *settings};
     if (p->set.max_batch_tokens == 0) p->set.max_batch_tokens = LM_USUAL_BATCH_TOKENS;
     if (p->set.max_sequences == 0) p->set.max_sequences = LM_USUAL_SEQUENCES;
     step_rules rules = lm_rules(p);
     esp_status status = step_rules_check(&rules, error);
     if (status == ESP_OK) status = lm_sides_new(p, error);
     if (status != ESP_OK) {
-        lm_free(p);
+        lm_free(&p->base);
         return status;
     }
-    *out = p;
+    *out = &p->base;
     return ESP_OK;
-}
-
-void lm_free(lm_policy *p) {
-    if (!p) return;
-    lm_sides_free(p);
-    mem_free(p);
-}
-
-const prompt_words *lm_words(const lm_policy *p) {
-    return p->words;
-}
-
-esp_status lm_room(const lm_policy *p, const problem *problem, bool gold_known, bool judge, int64_t *room,
-                   esp_error *error) {
-    return prompt_room(p->words, problem, judge, gold_known && p->set.example, model_context(p->m), room,
-                       error);
 }
 
 step_rules lm_rules(const lm_policy *p) {
@@ -58,15 +62,4 @@ step_rules lm_rules(const lm_policy *p) {
     r.max_step_tokens = p->set.max_step_tokens;
     r.max_chain_tokens = p->set.max_chain_tokens;
     return r;
-}
-
-void counts_add(lm_counts *sum, const lm_counts *c) {
-    sum->sampled += c->sampled;
-    sum->judged += c->judged;
-    sum->suffixes += c->suffixes;
-    sum->prompts += c->prompts;
-    sum->gold += c->gold;
-    sum->computed += c->computed;
-    sum->distinct += c->distinct;
-    sum->recomputed += c->recomputed;
 }

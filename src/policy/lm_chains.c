@@ -42,7 +42,7 @@ static esp_status begin_chains(wave *w, grove *g, esp_error *error) {
     assert(g->lanes.at[fork].fork);
     rng_key_t behind = grove_count_path(g, PREFIX_POLICY, 0);
     for (int32_t i = 0; i < g->width; i++) {
-        const lm_chain_job *job = &g->chains[g->chain_next + i];
+        const chain_job *job = &g->chains[g->chain_next + i];
         candidate c = {.lane = fork,
                        .key = job->key,
                        .temperature = job->temperature,
@@ -56,7 +56,7 @@ static esp_status begin_chains(wave *w, grove *g, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status finish_chain(wave *w, grove *g, candidate *c, lm_chain_job *job, esp_error *error) {
+static esp_status finish_chain(wave *w, grove *g, candidate *c, chain_job *job, esp_error *error) {
     g->counts.sampled += c->ids.count + c->dropped;
     if (c->ends.count == 0 || c->ends.at[c->ends.count - 1] < c->ids.count)
         MEM_LIST_PUSH(&c->ends, (int32_t)c->ids.count);
@@ -77,14 +77,14 @@ static esp_status finish_chains(wave *w, grove *g, esp_error *error) {
     return ESP_OK;
 }
 
-static const wave_kind chaining = {plan_chains, begin_chains, finish_chains};
+static const wave_kind chaining = {.plan = plan_chains, .begin = begin_chains, .finish = finish_chains};
 
-static bool same_prompt(const lm_chain_job *a, const lm_chain_job *b) {
+static bool same_prompt(const chain_job *a, const chain_job *b) {
     return a->prompt_count == b->prompt_count && a->free_form == b->free_form &&
            memcmp(a->prompt, b->prompt, (size_t)a->prompt_count * sizeof *a->prompt) == 0;
 }
 
-static esp_status prepare_grove(lm_policy *p, grove *g, lm_chain_job *first, int64_t count, int64_t number,
+static esp_status prepare_grove(lm_policy *p, grove *g, chain_job *first, int64_t count, int64_t number,
                                 esp_error *error) {
     g->chains = first;
     g->chain_count = count;
@@ -107,54 +107,56 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_chain_job *first, int
     return ESP_OK;
 }
 
-static void begin_output(lm_chain_job *job) {
-    lm_chain_job fresh = {.prompt = job->prompt,
-                          .prompt_count = job->prompt_count,
-                          .temperature = job->temperature,
-                          .key = job->key,
-                          .max_tokens = job->max_tokens,
-                          .free_form = job->free_form};
+static void begin_output(chain_job *job) {
+    chain_job fresh = {.prompt = job->prompt,
+                       .prompt_count = job->prompt_count,
+                       .temperature = job->temperature,
+                       .key = job->key,
+                       .max_tokens = job->max_tokens,
+                       .free_form = job->free_form};
     *job = fresh;
     text_append(&job->text, "", 0);
 }
 
-static esp_status chains_part(lm_policy *p, void *all, int64_t first, int64_t n, lm_counts *counts,
-                              lm_progress *progress, void *user, esp_error *error) {
-    lm_chain_job *jobs = (lm_chain_job *)all + first;
+typedef struct {
+    chain_job *at;
+    int64_t n;
+} chain_list;
+
+/* Where part number `part` of the jobs begins; jobs of one prompt stay together. */
+static int64_t part_start(const chain_list *jobs, int part, int parts) {
+    int64_t at = jobs->n * part / parts;
+    while (at > 0 && at < jobs->n && same_prompt(&jobs->at[at - 1], &jobs->at[at])) at++;
+    return at;
+}
+
+static esp_status chains_part(lm_policy *p, void *all, int part, int parts, token_counts *counts,
+                              sampler_progress *progress, void *user, esp_error *error) {
+    const chain_list *jobs = all;
+    int64_t end = part_start(jobs, part + 1, parts);
     wave w = {.p = p, .kind = &chaining, .shared_run = {-1, -1}};
-    w.groves = MEM_ARRAY(grove, n);
     esp_status status = ESP_OK;
-    for (int64_t i = 0, next; i < n && status == ESP_OK; i = next) {
-        for (next = i + 1; next < n && same_prompt(&jobs[i], &jobs[next]);) next++;
-        status = prepare_grove(p, &w.groves[w.count++], &jobs[i], next - i, first + i, error);
+    for (int64_t i = part_start(jobs, part, parts), next; i < end && status == ESP_OK; i = next) {
+        for (next = i + 1; next < end && same_prompt(&jobs->at[i], &jobs->at[next]);) next++;
+        status = prepare_grove(p, wave_add_grove(&w), &jobs->at[i], next - i, i, error);
     }
     if (status == ESP_OK) {
         wave_share(&w);
         status = wave_run(&w, progress, user, error);
     }
-    counts_add(counts, &w.counts);
-    for (int64_t i = 0; i < w.count; i++) {
-        counts_close(&w.groves[i].counts);
-        counts_add(counts, &w.groves[i].counts);
+    token_counts_add(counts, &w.counts);
+    for (int64_t i = 0; i < w.groves.count; i++) {
+        counts_close(&w.groves.at[i]->counts);
+        token_counts_add(counts, &w.groves.at[i]->counts);
     }
     wave_free(&w);
     return status;
 }
 
-static bool together(const void *all, int64_t i) {
-    const lm_chain_job *jobs = all;
-    return same_prompt(&jobs[i - 1], &jobs[i]);
-}
-
-esp_status lm_chains(lm_policy *p, lm_chain_job *jobs, int64_t n, lm_counts *counts, lm_progress *progress,
+esp_status lm_chains(sampler *s, chain_job *jobs, int64_t n, token_counts *counts, sampler_progress *progress,
                      void *user, esp_error *error) {
+    lm_policy *p = (lm_policy *)s;
     for (int64_t i = 0; i < n; i++) begin_output(&jobs[i]);
-    return lm_deal(p, jobs, n, chains_part, together, 64, counts, progress, user, error);
-}
-
-void lm_chain_free(lm_chain_job *job) {
-    MEM_LIST_FREE(&job->ids);
-    MEM_LIST_FREE(&job->logprobs);
-    MEM_LIST_FREE(&job->ends);
-    text_free(&job->text);
+    chain_list all = {jobs, n};
+    return lm_deal(p, &all, lm_parts(p, n), chains_part, 64, counts, progress, user, error);
 }

@@ -59,9 +59,9 @@ rng_key_t grove_count_path(grove *g, int side, int32_t node) {
 bool grove_take(const lm_policy *p, grove *g, candidate *c, const kv_read *reads) {
     /* What was read stands behind the candidate's last id. */
     if (c->ids.count) c->behind = grove_count(g, c->behind, &c->ids.at[c->ids.count - 1], 1);
-    return candidate_take(p, c, reads);
+    return candidate_take(p->words, c, reads);
 }
 
-void counts_close(lm_counts *c) {
+void counts_close(token_counts *c) {
     c->recomputed = c->computed - c->suffixes - c->distinct;
 }

@@ -8,6 +8,7 @@
 #ifndef ESPALIER_POLICY_LM_INNER_H
 #define ESPALIER_POLICY_LM_INNER_H
 
+#include "policy/dealer.h"
 #include "policy/lm.h"
 #include "text/steps.h"
 
@@ -78,11 +79,12 @@ typedef struct {
 } key_set;
 
 typedef struct {
-    lm_search_job *job;  /* NULL for chains */
+    search_job *job;     /* NULL for chains */
     const problem *gold; /* NULL where gold is not known: nothing gold goes another way */
-    lm_chain_job *chains;
+    chain_job *chains;
     int64_t chain_count, chain_next; /* of one prompt; the first not begun */
     token_list prefix[PREFIXES];     /* ids behind what all jobs share */
+    bool alone[PREFIXES];            /* begins otherwise than all others */
     int32_t chain_limit;             /* tokens a whole chain may have */
     int32_t step_limit;              /* tokens a step may have */
     step_rules rules;
@@ -98,18 +100,19 @@ typedef struct {
     MEM_LIST(candidate) candidates;
     MEM_LIST(double) verdicts;     /* log P("A"), log P("B") of each child */
     MEM_LIST(int32_t) child_lanes; /* the STEP lane where each child ends; -1: none */
-    lm_counts counts;
+    token_counts counts;
     key_set computed; /* each token that was wanted of the model so far, with what stands before it */
 } grove;
 
-struct lm_policy {
+typedef struct lm_policy {
+    sampler base;
     model *m;
     const prompt_words *words;
     lm_settings set;
     kv_cache *kv;
     struct lm_policy *side; /* [sides]: the same policy over other workers of a small model */
     int sides;
-};
+} lm_policy;
 
 typedef struct wave wave;
 
@@ -121,6 +124,11 @@ typedef struct {
     esp_status (*begin)(wave *w, grove *g, esp_error *error);
     /* All lanes are complete: takes the result, and sets the next request or over. */
     esp_status (*finish)(wave *w, grove *g, esp_error *error);
+    /* Adds groves that there are jobs for now; wait: nothing is in flight, so that it may sleep until there
+     * is one. NULL: all are there from the beginning. */
+    esp_status (*more)(wave *w, bool wait, esp_error *error);
+    /* The grove is over. May be NULL. */
+    esp_status (*done)(wave *w, grove *g, esp_error *error);
 } wave_kind;
 
 typedef struct {
@@ -133,8 +141,10 @@ typedef struct {
 struct wave {
     lm_policy *p;
     const wave_kind *kind;
-    grove *groves; /* [count], started in this order */
-    int64_t count, started, done;
+    MEM_LIST(grove *) groves; /* started in this order */
+    int64_t started, done;
+    dealer *jobs; /* searches: where they come from */
+    int replica;
     token_list shared[PREFIXES]; /* ids that all jobs begin with */
     int32_t shared_run[PREFIXES];
     int64_t shared_done[PREFIXES];
@@ -142,7 +152,7 @@ struct wave {
     int64_t promised;  /* pages promised to open requests and not yet taken */
     int32_t in_flight; /* sequences */
     int64_t tick;
-    lm_counts counts; /* of what all share */
+    token_counts counts; /* of what all share */
     int64_t sampled;
     MEM_LIST(kv_feed) feeds;
     MEM_LIST(kv_read) reads;
@@ -156,18 +166,17 @@ static inline int64_t pages_of(int64_t n) {
 
 /* lm_sides.c: jobs dealt out to the workers of a small model, each a policy with a KV cache of its own. */
 enum { LM_SIDES = 64 }; /* at most, the policy itself among them */
-/* Runs jobs first .. first + n - 1 of `jobs` on one of the policies. */
-typedef esp_status lm_part(lm_policy *p, void *jobs, int64_t first, int64_t n, lm_counts *counts,
-                           lm_progress *progress, void *user, esp_error *error);
-/* Whether jobs i - 1 and i must stay together; may be NULL. */
-typedef bool lm_bound(const void *jobs, int64_t i);
+/* The jobs of one of `parts` replicas. */
+typedef esp_status lm_part(lm_policy *p, void *jobs, int part, int parts, token_counts *counts,
+                           sampler_progress *progress, void *user, esp_error *error);
 esp_status lm_sides_new(lm_policy *p, esp_error *error);
 void lm_sides_free(lm_policy *p);
-/* All n jobs, on as many policies as are of use; keys: tokens that a sequence has of its own, about.
- * counts (may be NULL) is their sum. progress is called by the
- * calling thread only. */
-esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, int64_t keys,
-                   lm_counts *counts, lm_progress *progress, void *user, esp_error *error);
+/* How many replicas are worth starting for so many jobs. */
+int lm_parts(const lm_policy *p, int64_t jobs);
+/* Runs all parts, each on a thread; keys: tokens that a sequence has of its own, about. counts (may be NULL)
+ * is their sum. progress is called by the calling thread only. */
+esp_status lm_deal(lm_policy *p, void *jobs, int parts, lm_part *part, int64_t keys, token_counts *counts,
+                   sampler_progress *progress, void *user, esp_error *error);
 
 /* lm_keys.c: holds on the keys of nodes */
 lm_node node_empty(void);
@@ -185,12 +194,12 @@ void wave_give_up(wave *w, int64_t pages);
 /* lm_candidate.c: one step or chain, token by token */
 void candidate_free(candidate *c);
 /* The questions about what follows its last token; feed and at are left to the caller. Returns how many. */
-int candidate_reads(const lm_policy *p, const candidate *c, kv_read out[2]);
+int candidate_reads(const prompt_words *words, const candidate *c, kv_read out[2]);
 /* Takes the answers. False: it has ended. */
-bool candidate_take(const lm_policy *p, candidate *c, const kv_read *reads);
+bool candidate_take(const prompt_words *words, candidate *c, const kv_read *reads);
 /* A sampled token, or one that is known (gold). False: it has ended; with wants_eos set, end-of-sequence is
  * to be scored behind its last token. */
-bool candidate_push(const lm_policy *p, candidate *c, int32_t token, float logprob);
+bool candidate_push(const prompt_words *words, candidate *c, int32_t token, float logprob);
 void candidate_add(candidate *c, int32_t token, float logprob);
 
 /* lm_lanes.c: lanes and what comes back for them */
@@ -205,20 +214,27 @@ void lane_ask(wave *w, grove *g, int32_t index, int32_t feed);
 void lane_deliver(wave *w, grove *g, int32_t index, const kv_read *reads);
 
 /* lm_wave.c: the scheduler */
+grove *wave_add_grove(wave *w);
 /* Sets the ids that all groves begin with apart from their prefixes. */
 void wave_share(wave *w);
-esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error);
+/* Takes what all share off the prefixes of a grove that came later; one that begins otherwise shares nothing.
+ */
+void wave_join(wave *w, grove *g);
+esp_status wave_run(wave *w, sampler_progress *progress, void *user, esp_error *error);
 /* Gives up all that a grove holds. */
 void grove_clear(wave *w, grove *g);
 /* Frees everything; all pages are free again. */
 void wave_free(wave *w);
 
-/* lm_search.c */
+/* lm_search.c, lm_chains.c: the operations of the sampler */
+esp_status lm_search(sampler *s, const search_source *source, esp_error *error);
+esp_status lm_chains(sampler *s, chain_job *jobs, int64_t n, token_counts *counts, sampler_progress *progress,
+                     void *user, esp_error *error);
 /* (3.1) A step's ids as the judge sees them: without end-of-sequence. */
 int32_t grove_judged_length(const grove *g, const search_node *node);
 
 /* lm_plain.c: in wave_run's place, with nothing shared */
-esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error);
+esp_status plain_run(wave *w, sampler_progress *progress, void *user, esp_error *error);
 
 /* lm_distinct.c: what had to be computed, counted once */
 void key_set_free(key_set *s);
@@ -229,10 +245,9 @@ rng_key_t grove_count_path(grove *g, int side, int32_t node);
 /* candidate_take for a candidate whose ids were all fed, which is counted. */
 bool grove_take(const lm_policy *p, grove *g, candidate *c, const kv_read *reads);
 /* Sets recomputed from the others. */
-void counts_close(lm_counts *c);
+void counts_close(token_counts *c);
 
 /* lm.c */
 step_rules lm_rules(const lm_policy *p);
-void counts_add(lm_counts *sum, const lm_counts *c);
 
 #endif

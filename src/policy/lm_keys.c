@@ -90,7 +90,7 @@ int64_t grove_plan_path(wave *w, grove *g, int32_t node, int side, bool fork, la
     if (fork) uncover_last(w, g, node, side);
     int32_t first = depth;
     while (first > 0 && g->nodes.at[nodes[first]].keys[side].run < 0) first--;
-    *way = (lane_way){-1, w->shared_run[side]};
+    *way = (lane_way){-1, g->alone[side] ? -1 : w->shared_run[side]};
     int64_t pages = 0;
     for (int32_t i = 0; i <= depth; i++) {
         key_hold *h = &g->nodes.at[nodes[i]].keys[side];

@@ -117,7 +117,7 @@ static void ask_riders(wave *w, grove *g, int32_t index, int32_t feed, int64_t a
         if (c->gold)
             reads[0] = (kv_read){.kind = READ_SCORE, .token = c->ids.at[0]};
         else
-            n = candidate_reads(w->p, c, reads);
+            n = candidate_reads(w->p->words, c, reads);
         for (int r = 0; r < n; r++) ask(w, feed, at, reads[r]);
     }
 }
@@ -243,7 +243,7 @@ static void deliver_riders(wave *w, grove *g, int32_t index, const kv_read *read
             continue;
         }
         kv_read asked[2];
-        int n = candidate_reads(w->p, c, asked);
+        int n = candidate_reads(w->p->words, c, asked);
         bool more = grove_take(w->p, g, c, reads);
         reads += n;
         w->sampled++;

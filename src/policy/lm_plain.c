@@ -6,7 +6,7 @@
 
 typedef struct {
     wave *w;
-    lm_progress *progress;
+    sampler_progress *progress;
     void *user;
 } plain_way;
 
@@ -48,7 +48,7 @@ static void append(token_list *list, const int32_t *ids, int64_t n) {
 /* The whole prompt of a side and the steps from the root to `node`. */
 static token_list path_behind_prompt(const wave *w, const grove *g, int side, int32_t node) {
     token_list out = {0};
-    append(&out, w->shared[side].at, w->shared[side].count);
+    if (!g->alone[side]) append(&out, w->shared[side].at, w->shared[side].count);
     append(&out, g->prefix[side].at, g->prefix[side].count);
     int64_t n = search_path_ids(g->job->search, node, NULL);
     MEM_LIST_RESERVE(&out, out.count + n + 1);
@@ -68,7 +68,7 @@ static esp_status sample(const plain_way *way, grove *g, const token_list *state
     esp_status status = ESP_OK;
     for (bool more = true; more && status == ESP_OK; next = &said, n = 1) {
         kv_read reads[2];
-        int asked = candidate_reads(w->p, c, reads);
+        int asked = candidate_reads(w->p->words, c, reads);
         for (int r = 0; r < asked; r++) reads[r].at = n - 1;
         status = feed(way, g, run, next, n, reads, asked, error);
         if (status != ESP_OK) break;
@@ -157,17 +157,21 @@ static esp_status answer(const plain_way *way, grove *g, esp_error *error) {
     return status;
 }
 
-esp_status plain_run(wave *w, lm_progress *progress, void *user, esp_error *error) {
+esp_status plain_run(wave *w, sampler_progress *progress, void *user, esp_error *error) {
     plain_way way = {w, progress, user};
     /* What all prompts begin with is counted once, for the first. */
-    for (int side = 0; w->count > 0 && side < PREFIXES; side++) {
-        w->groves[0].counts.prompts += w->shared[side].count;
-        w->groves[0].counts.distinct += w->shared[side].count;
+    for (int side = 0; w->groves.count > 0 && side < PREFIXES; side++) {
+        w->groves.at[0]->counts.prompts += w->shared[side].count;
+        w->groves.at[0]->counts.distinct += w->shared[side].count;
     }
-    for (; w->done < w->count; w->done++) {
-        grove *g = &w->groves[w->done];
+    for (;; w->done++) {
+        if (w->done == w->groves.count) ESP_TRY(w->kind->more(w, true, error));
+        if (w->done == w->groves.count) break;
+        grove *g = w->groves.at[w->done];
         MEM_LIST_PUSH(&g->nodes, node_empty());
+        w->started++;
         while (!g->over) ESP_TRY(answer(&way, g, error));
+        ESP_TRY(w->kind->done(w, g, error));
         grove_clear(w, g);
     }
     if (progress) progress(user, w->done, w->sampled);

@@ -151,7 +151,7 @@ static esp_status add_gold(wave *w, grove *g, const step_machine *machine, int32
             status = tokenizer_encode(prompt_tokenizer(p->words), rest, strlen(rest), false, &ids, error);
         bool more = *rest != 0;
         for (int64_t i = 0; status == ESP_OK && more && i < ids.count; i++)
-            more = candidate_push(p, &c, ids.at[i], 0);
+            more = candidate_push(p->words, &c, ids.at[i], 0);
         if (more || c.wants_eos) { /* the rationale's end */
             candidate_add(&c, prompt_eos(p->words), 0);
             c.wants_eos = false;
@@ -310,7 +310,7 @@ static esp_status finish_search(wave *w, grove *g, esp_error *error) {
 /* ---- The wave ---- */
 
 /* All that may be gold goes through grove.gold. */
-static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_error *error) {
+static esp_status prepare_grove(lm_policy *p, grove *g, search_job *job, esp_error *error) {
     g->job = job;
     g->gold = job->gold_known ? job->problem : NULL;
     bool judge = search_config_of(job->search)->judge;
@@ -343,29 +343,53 @@ static esp_status prepare_grove(lm_policy *p, grove *g, lm_search_job *job, esp_
     return ESP_OK;
 }
 
-static const wave_kind searching = {plan_search, begin_search, finish_search};
-
-static esp_status search_part(lm_policy *p, void *all, int64_t first, int64_t n, lm_counts *counts,
-                              lm_progress *progress, void *user, esp_error *error) {
-    lm_search_job *jobs = (lm_search_job *)all + first;
-    wave w = {.p = p, .kind = &searching, .count = n, .shared_run = {-1, -1}};
-    w.groves = MEM_ARRAY(grove, n);
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n; i++) {
-        jobs[i].counts = (lm_counts){0};
-        if (status == ESP_OK) status = prepare_grove(p, &w.groves[i], &jobs[i], error);
+/* All jobs that there are now; wait: at least one, where there will be any. */
+static esp_status more_searches(wave *w, bool wait, esp_error *error) {
+    search_job *job;
+    for (; dealer_next(w->jobs, w->replica, wait, &job); wait = false) {
+        job->counts = (token_counts){0};
+        grove *g = wave_add_grove(w);
+        ESP_TRY(prepare_grove(w->p, g, job, error));
+        if (w->started > 0) wave_join(w, g);
     }
+    return ESP_OK;
+}
+
+/* What all jobs share is the first one's. */
+static esp_status search_done(wave *w, grove *g, esp_error *error) {
+    if (g == w->groves.at[0]) token_counts_add(&g->job->counts, &w->counts);
+    return dealer_done(w->jobs, g->job, error);
+}
+
+static const wave_kind searching = {.plan = plan_search,
+                                    .begin = begin_search,
+                                    .finish = finish_search,
+                                    .more = more_searches,
+                                    .done = search_done};
+
+static esp_status search_part(lm_policy *p, void *all, int part, int parts, token_counts *counts,
+                              sampler_progress *progress, void *user, esp_error *error) {
+    (void)parts, (void)counts;
+    wave w = {.p = p, .kind = &searching, .shared_run = {-1, -1}, .jobs = all, .replica = part};
+    dealer_enter(w.jobs);
+    esp_status status = more_searches(&w, true, error);
     if (status == ESP_OK) {
         wave_share(&w);
         status = p->set.plain ? plain_run(&w, progress, user, error) : wave_run(&w, progress, user, error);
     }
-    if (status == ESP_OK && n > 0) counts_add(&jobs[0].counts, &w.counts);
-    counts_add(counts, &w.counts);
+    dealer_leave(w.jobs, status != ESP_OK);
     wave_free(&w);
     return status;
 }
 
-esp_status lm_search(lm_policy *p, lm_search_job *jobs, int64_t n, lm_progress *progress, void *user,
-                     esp_error *error) {
-    return lm_deal(p, jobs, n, search_part, NULL, 16, NULL, progress, user, error);
+esp_status lm_search(sampler *s, const search_source *source, esp_error *error) {
+    lm_policy *p = (lm_policy *)s;
+    dealer jobs;
+    int parts = lm_parts(p, source->expected);
+    dealer_init(&jobs, source, parts);
+    esp_status status;
+    do status = lm_deal(p, &jobs, parts, search_part, 16, NULL, source->progress, source->user, error);
+    while (status == ESP_OK && dealer_another_round(&jobs));
+    dealer_destroy(&jobs);
+    return status;
 }

@@ -48,13 +48,12 @@ typedef struct {
     lm_policy *p;
     void *jobs;
     lm_part *part;
-    lm_progress *progress;
+    sampler_progress *progress;
     void *user;
     int parts;
     int64_t keys;
-    int64_t cut[LM_SIDES + 1];
     int64_t done[LM_SIDES], sampled[LM_SIDES]; /* written by one thread each, atomically */
-    lm_counts counts[LM_SIDES];
+    token_counts counts[LM_SIDES];
     esp_status status[LM_SIDES];
     esp_error error[LM_SIDES];
 } deal;
@@ -95,31 +94,28 @@ static void run_part(void *user, int i) {
     lm_policy own = i ? d->p->side[i - 1] : *d->p; /* a copy: fewer sequences each */
     own.set.max_sequences = sequences_of(&own, d->parts, d->keys);
     deal_place at = {d, i};
-    d->status[i] = d->part(&own, d->jobs, d->cut[i], d->cut[i + 1] - d->cut[i], &d->counts[i], note_progress,
-                           &at, &d->error[i]);
+    d->status[i] = d->part(&own, d->jobs, i, d->parts, &d->counts[i], note_progress, &at, &d->error[i]);
 }
 
-esp_status lm_deal(lm_policy *p, void *jobs, int64_t n, lm_part *part, lm_bound *bound, int64_t keys,
-                   lm_counts *counts, lm_progress *progress, void *user, esp_error *error) {
-    lm_counts none;
-    int parts = 1 + p->sides;
-    if (parts > n / LEAST_JOBS) parts = (int)(n / LEAST_JOBS);
+int lm_parts(const lm_policy *p, int64_t jobs) {
+    int64_t parts = 1 + p->sides;
+    if (parts > jobs / LEAST_JOBS) parts = jobs / LEAST_JOBS;
+    return parts < 1 ? 1 : (int)parts;
+}
+
+esp_status lm_deal(lm_policy *p, void *jobs, int parts, lm_part *part, int64_t keys, token_counts *counts,
+                   sampler_progress *progress, void *user, esp_error *error) {
+    token_counts none;
     if (!counts) counts = &none;
-    *counts = (lm_counts){0};
-    if (parts <= 1) return part(p, jobs, 0, n, counts, progress, user, error);
+    *counts = (token_counts){0};
+    if (parts <= 1) return part(p, jobs, 0, 1, counts, progress, user, error);
     deal *d = MEM_NEW(deal);
     *d = (deal){
         .p = p, .jobs = jobs, .part = part, .progress = progress, .user = user, .parts = parts, .keys = keys};
-    for (int i = 1; i <= parts; i++) {
-        int64_t at = n * i / parts;
-        if (at < d->cut[i - 1]) at = d->cut[i - 1];
-        while (bound && at > 0 && at < n && bound(jobs, at)) at++;
-        d->cut[i] = at;
-    }
     parallel_run(parts, parts, run_part, d);
     esp_status status = ESP_OK;
     for (int i = 0; i < parts; i++) {
-        counts_add(counts, &d->counts[i]);
+        token_counts_add(counts, &d->counts[i]);
         if (status != ESP_OK || d->status[i] == ESP_OK) continue;
         status = d->status[i];
         if (error) *error = d->error[i];

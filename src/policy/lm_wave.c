@@ -10,25 +10,44 @@
 /* Sharing costs a page that is not full; below this it is not worth it. */
 enum { LEAST_SHARED = 8 };
 
+grove *wave_add_grove(wave *w) {
+    grove *g = MEM_NEW(grove);
+    MEM_LIST_PUSH(&w->groves, g);
+    return g;
+}
+
+static void drop_first(token_list *ids, int64_t n) {
+    ids->count -= n;
+    memmove(ids->at, ids->at + n, (size_t)ids->count * sizeof *ids->at);
+}
+
+/* How many ids `own` begins with as `first` does, at most `most` and one less than it has: each grove keeps
+ * an id of its own to read at. */
+static int64_t same_beginning(const token_list *first, const token_list *own, int64_t most) {
+    if (most > own->count - 1) most = own->count - 1;
+    int64_t k = 0;
+    while (k < most && own->at[k] == first->at[k]) k++;
+    return k;
+}
+
 void wave_share(wave *w) {
     for (int side = 0; side < PREFIXES; side++) {
-        if (w->count < 2 || w->groves[0].prefix[side].count == 0) continue;
-        const token_list *first = &w->groves[0].prefix[side];
+        if (w->groves.count < 2 || w->groves.at[0]->prefix[side].count == 0) continue;
+        const token_list *first = &w->groves.at[0]->prefix[side];
         int64_t same = first->count;
-        for (int64_t i = 0; i < w->count; i++) {
-            const token_list *other = &w->groves[i].prefix[side];
-            if (same > other->count - 1) same = other->count - 1; /* each keeps an id of its own to read at */
-            int64_t k = 0;
-            while (k < same && other->at[k] == first->at[k]) k++;
-            same = k;
-        }
+        for (int64_t i = 0; i < w->groves.count; i++)
+            same = same_beginning(first, &w->groves.at[i]->prefix[side], same);
         if (same < LEAST_SHARED) continue;
         for (int64_t k = 0; k < same; k++) MEM_LIST_PUSH(&w->shared[side], first->at[k]);
-        for (int64_t i = 0; i < w->count; i++) {
-            token_list *own = &w->groves[i].prefix[side];
-            own->count -= same;
-            memmove(own->at, own->at + same, (size_t)own->count * sizeof *own->at);
-        }
+        for (int64_t i = 0; i < w->groves.count; i++) drop_first(&w->groves.at[i]->prefix[side], same);
+    }
+}
+
+void wave_join(wave *w, grove *g) {
+    for (int side = 0; side < PREFIXES; side++) {
+        int64_t n = w->shared[side].count;
+        g->alone[side] = same_beginning(&w->shared[side], &g->prefix[side], n) < n;
+        if (!g->alone[side]) drop_first(&g->prefix[side], n);
     }
 }
 
@@ -98,7 +117,7 @@ static esp_status start_alone(wave *w, grove *g, esp_error *error) {
 }
 
 static void admit(wave *w) {
-    grove *g = &w->groves[w->started++];
+    grove *g = w->groves.at[w->started++];
     MEM_LIST_PUSH(&w->active, g);
     MEM_LIST_PUSH(&g->nodes, node_empty());
 }
@@ -116,7 +135,7 @@ static esp_status start_requests(wave *w, esp_error *error) {
         first = g;
         break;
     }
-    while (!first && w->started < w->count) {
+    while (!first && w->started < w->groves.count) {
         admit(w);
         first = w->active.at[w->active.count - 1];
         ESP_TRY(start_request(w, first, false, &started, error));
@@ -232,6 +251,7 @@ static esp_status finish_requests(wave *w, esp_error *error) {
             close_request(w, g);
         }
         if (g->over) {
+            if (w->kind->done) ESP_TRY(w->kind->done(w, g, error));
             grove_clear(w, g);
             w->done++;
         } else {
@@ -242,9 +262,12 @@ static esp_status finish_requests(wave *w, esp_error *error) {
     return ESP_OK;
 }
 
-esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error) {
+esp_status wave_run(wave *w, sampler_progress *progress, void *user, esp_error *error) {
     open_shared(w);
-    while (w->done < w->count) {
+    for (;;) {
+        if (w->kind->more && w->started == w->groves.count)
+            ESP_TRY(w->kind->more(w, w->done == w->groves.count, error));
+        if (w->done == w->groves.count) return ESP_OK;
         if (w->p->set.stop && *w->p->set.stop)
             return error_set(error, ESP_INTERRUPTED, NULL, "stopped on request");
         ESP_TRY(start_requests(w, error));
@@ -256,16 +279,18 @@ esp_status wave_run(wave *w, lm_progress *progress, void *user, esp_error *error
         ESP_TRY(finish_requests(w, error));
         if (progress) progress(user, w->done, w->sampled);
     }
-    return ESP_OK;
 }
 
 void wave_free(wave *w) {
-    for (int64_t i = 0; i < w->count; i++) grove_clear(w, &w->groves[i]);
+    for (int64_t i = 0; i < w->groves.count; i++) {
+        grove_clear(w, w->groves.at[i]);
+        mem_free(w->groves.at[i]);
+    }
     for (int side = 0; side < PREFIXES; side++) {
         if (w->shared_run[side] >= 0) kv_run_release(w->p->kv, w->shared_run[side]);
         MEM_LIST_FREE(&w->shared[side]);
     }
-    mem_free(w->groves);
+    MEM_LIST_FREE(&w->groves);
     MEM_LIST_FREE(&w->active);
     MEM_LIST_FREE(&w->feeds);
     MEM_LIST_FREE(&w->reads);

@@ -38,7 +38,8 @@ bool session_stopped(const session *s);
 
 /* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
-/* Settings of an lm_policy as the recipe has them (search.*, self_eval.*); the session's adds who stops it.
+/* Settings of the local sampler as the recipe has them (search.*, self_eval.*); the session's adds who stops
+ * it.
  */
 lm_settings recipe_lm_settings(const recipe *r);
 lm_settings session_lm_settings(const session *s);

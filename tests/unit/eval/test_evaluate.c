@@ -429,15 +429,15 @@ static void test_search_is_blind(void **state) {
     OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
     lm_settings set = session_lm_settings(&f.s);
     set.example = false;
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, f.m, f.s.words, &set, &error));
     search_config config = recipe_inference_config(f.r);
     int64_t finished = 0;
     for (int64_t i = 0; i < 3; i++) {
-        lm_search_job job = {.problem = &f.problems.at[i]};
+        search_job job = {.problem = &f.problems.at[i]};
         rng_key_t key = rng_mix(rng_mix(rng_key(o.seed), 0x6576616c), (uint64_t)i);
         OK(search_new(&job.search, &config, key, &error));
-        OK(lm_search(p, &job, 1, NULL, NULL, &error));
+        OK(sampler_search(p, &job, 1, NULL, NULL, &error));
         text_buffer text = {0};
         OK(prompt_path_text(f.s.words, job.search, search_top(job.search), &text, &error));
         assert_string_equal(e.results[2 * i].text, text.at);
@@ -447,7 +447,7 @@ static void test_search_is_blind(void **state) {
         search_free(job.search);
     }
     assert_true(finished > 0);
-    lm_free(p);
+    sampler_free(p);
     evaluation_free(&e);
     close_fixture(&f);
 }

@@ -221,7 +221,7 @@ typedef struct {
     recipe *r;
     session s;
     model *m;
-    lm_policy *p;
+    sampler *p;
     problem at[6];
     char gold[6][32];
 } own_fixture;
@@ -254,37 +254,37 @@ static void open_own(own_fixture *f, const char *example, const char *chains) {
 }
 
 static void close_own(own_fixture *f) {
-    lm_free(f->p);
+    sampler_free(f->p);
     model_free(f->m);
     session_close(&f->s);
     recipe_free(f->r);
 }
 
 /* What the chains themselves are, by the policy's own doing. */
-static void sample_chains(own_fixture *f, int64_t problem, int64_t each, lm_chain_job *jobs,
+static void sample_chains(own_fixture *f, int64_t problem, int64_t each, chain_job *jobs,
                           token_list *prompt) {
     OK(prompt_ids(f->s.words, &f->at[problem], prompt, &error));
     rng_key_t key = rng_mix(rng_mix(rng_key(1), 0x6f776e), (uint64_t)f->at[problem].index);
     for (int64_t j = 0; j < each; j++)
-        jobs[j] = (lm_chain_job){.prompt = prompt->at,
-                                 .prompt_count = prompt->count,
-                                 .temperature = (float)f->r->search.temperature,
-                                 .key = rng_mix(key, (uint64_t)j),
-                                 .max_tokens = (int32_t)f->r->search.max_chain_tokens};
-    OK(lm_chains(f->p, jobs, each, NULL, NULL, NULL, &error));
+        jobs[j] = (chain_job){.prompt = prompt->at,
+                              .prompt_count = prompt->count,
+                              .temperature = (float)f->r->search.temperature,
+                              .key = rng_mix(key, (uint64_t)j),
+                              .max_tokens = (int32_t)f->r->search.max_chain_tokens};
+    OK(sampler_chains(f->p, jobs, each, NULL, NULL, NULL, &error));
 }
 
 /* A number that one of the chains comes to becomes the gold answer: right by luck. */
 static void make_some_right(own_fixture *f, int64_t each) {
     for (int64_t p = 0; p < 6; p++) {
-        lm_chain_job jobs[64];
+        chain_job jobs[64];
         token_list prompt = {0};
         sample_chains(f, p, each, jobs, &prompt);
         for (int64_t j = 0; j < each; j++) {
             task_answer a = task_extract(f->s.task, jobs[j].text.at, jobs[j].text.length);
             if (jobs[j].finished && a.value) snprintf(f->gold[p], sizeof f->gold[p], "%s", a.value);
             task_answer_free(&a);
-            lm_chain_free(&jobs[j]);
+            chain_job_free(&jobs[j]);
         }
         if (f->gold[p][0]) f->at[p].gold = f->gold[p];
         MEM_LIST_FREE(&prompt);
@@ -328,7 +328,7 @@ static void test_own_rows(void **state) {
     assert_int_equal(right, half);
     assert_true(examples > rows.count / 4 && examples < rows.count * 3 / 4);
     for (int64_t p = 0; p < 6; p++) {
-        lm_chain_job jobs[EACH];
+        chain_job jobs[EACH];
         token_list prompt = {0};
         sample_chains(&f, p, EACH, jobs, &prompt);
         for (int64_t j = 0; j < EACH; j++) {
@@ -350,7 +350,7 @@ static void test_own_rows(void **state) {
                 MEM_LIST_FREE(&prefix);
             }
             task_grade_free(&g);
-            lm_chain_free(&jobs[j]);
+            chain_job_free(&jobs[j]);
         }
         MEM_LIST_FREE(&prompt);
     }
@@ -386,7 +386,7 @@ static void test_own_fails(void **state) {
     volatile sig_atomic_t stop = 1;
     f.s.stop = &stop;
     lm_settings settings = session_lm_settings(&f.s);
-    lm_free(f.p);
+    sampler_free(f.p);
     OK(lm_new(&f.p, f.m, f.s.words, &settings, &error));
     assert_int_equal(judge_rows_own(&f.s, f.p, f.at + 5, 1, 10, &rows, &counts, &error), ESP_INTERRUPTED);
     text_free(&book);

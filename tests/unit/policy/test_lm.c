@@ -57,7 +57,7 @@ static search_config small_search(void) {
 }
 
 typedef struct {
-    lm_search_job jobs[PROBLEMS];
+    search_job jobs[PROBLEMS];
     int32_t n;
     int64_t computed;
 } outcome;
@@ -66,17 +66,17 @@ typedef struct {
 static outcome search_some(bench *b, const lm_settings *set, const search_config *config, const problem *list,
                            int32_t first, int32_t n, bool gold_known) {
     outcome o = {.n = n};
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b->m, b->words, set, &error));
     for (int32_t i = 0; i < n; i++) {
         const problem *q = &list[first + i];
-        o.jobs[i] = (lm_search_job){.problem = q, .gold_known = gold_known};
+        o.jobs[i] = (search_job){.problem = q, .gold_known = gold_known};
         OK(search_new(&o.jobs[i].search, config, rng_mix(rng_key(7), (uint64_t)q->index), &error));
     }
     int64_t before = model_tokens_computed(b->m);
-    OK(lm_search(p, o.jobs, n, NULL, NULL, &error));
+    OK(sampler_search(p, o.jobs, n, NULL, NULL, &error));
     o.computed = model_tokens_computed(b->m) - before;
-    lm_free(p);
+    sampler_free(p);
     return o;
 }
 
@@ -112,16 +112,16 @@ static void forward_one(bench *b, const int32_t *ids, int64_t from, int64_t n, f
 }
 
 /* C of a path as the whole judge prompt gives it, by two forwards that share nothing. */
-static double judged(bench *b, lm_policy *p, const token_list *judge, const int32_t *steps, int64_t n) {
+static double judged(bench *b, sampler *p, const token_list *judge, const int32_t *steps, int64_t n) {
     token_list whole = {0};
     float logprob[1024];
     for (int64_t i = 0; i < judge->count; i++) MEM_LIST_PUSH(&whole, judge->at[i]);
     for (int64_t i = 0; i < n; i++) MEM_LIST_PUSH(&whole, steps[i]);
-    const token_list *suffix = prompt_judge_suffix(lm_words(p));
+    const token_list *suffix = prompt_judge_suffix(p->words);
     for (int64_t i = 0; i < suffix->count; i++) MEM_LIST_PUSH(&whole, suffix->at[i]);
     double odds[2];
     for (int correct = 0; correct < 2; correct++) {
-        MEM_LIST_PUSH(&whole, prompt_verdict_id(lm_words(p), correct));
+        MEM_LIST_PUSH(&whole, prompt_verdict_id(p->words, correct));
         forward_one(b, whole.at, whole.count - 1, whole.count, logprob);
         odds[correct] = exp((double)logprob[--whole.count]);
     }
@@ -130,10 +130,10 @@ static double judged(bench *b, lm_policy *p, const token_list *judge, const int3
 }
 
 /* Log-probs of the steps on each path to a leaf, and C of some nodes, against the model on whole paths. */
-static void check_against_forward(bench *b, lm_policy *p, const lm_search_job *job, bool example) {
+static void check_against_forward(bench *b, sampler *p, const search_job *job, bool example) {
     token_list prompt = {0}, judge = {0};
-    OK(prompt_ids(lm_words(p), job->problem, &prompt, &error));
-    OK(prompt_judge_prefix(lm_words(p), job->problem, example, &judge, &error));
+    OK(prompt_ids(p->words, job->problem, &prompt, &error));
+    OK(prompt_judge_prefix(p->words, job->problem, example, &judge, &error));
     int32_t path[1024], nodes[16];
     float logprob[1024];
     const search *s = job->search;
@@ -150,7 +150,7 @@ static void check_against_forward(bench *b, lm_policy *p, const lm_search_job *j
                     fail_msg("node %d token %d: log-prob %g, the model says %g", nodes[d], i,
                              (double)node.logprobs[i], (double)logprob[at]);
             if (v % 3 && node.expanded) continue;
-            bool eos = path[at - 1] == prompt_eos(lm_words(p));
+            bool eos = path[at - 1] == prompt_eos(p->words);
             double c = judged(b, p, &judge, path + prompt.count, at - prompt.count - eos);
             if (!(fabs(c - node.C) < 1e-4)) fail_msg("node %d: C %g, the model says %g", nodes[d], node.C, c);
         }
@@ -195,19 +195,19 @@ static token_list path_behind(const token_list *prefix, const search *s, int32_t
 /* What a set of trees must cost: every distinct prefix once in each of the two prompts (a last token is fed
  * to the policy only when its node is expanded, to the judge always but for end-of-sequence), and a suffix a
  * node. */
-static int64_t least_tokens(lm_policy *p, const outcome *o, bool example) {
+static int64_t least_tokens(sampler *p, const outcome *o, bool example) {
     int64_t total = 0;
     MEM_LIST(token_list) paths[2] = {{0}, {0}};
-    const token_list suffix = *prompt_judge_suffix(lm_words(p));
+    const token_list suffix = *prompt_judge_suffix(p->words);
     for (int32_t j = 0; j < o->n; j++) {
         const search *s = o->jobs[j].search;
         token_list prefix[2] = {{0}, {0}};
-        OK(prompt_ids(lm_words(p), o->jobs[j].problem, &prefix[0], &error));
-        OK(prompt_judge_prefix(lm_words(p), o->jobs[j].problem, example, &prefix[1], &error));
+        OK(prompt_ids(p->words, o->jobs[j].problem, &prefix[0], &error));
+        OK(prompt_judge_prefix(p->words, o->jobs[j].problem, example, &prefix[1], &error));
         for (int32_t v = 0; v < search_node_count(s); v++) {
             search_node node = search_node_at(s, v);
             MEM_LIST_PUSH(&paths[0], path_behind(&prefix[0], s, v, node.expanded ? 0 : 1));
-            bool eos = v && node.ids[node.n - 1] == prompt_eos(lm_words(p));
+            bool eos = v && node.ids[node.n - 1] == prompt_eos(p->words);
             MEM_LIST_PUSH(&paths[1], path_behind(&prefix[1], s, v, eos));
             if (v) total += suffix.count;
         }
@@ -227,7 +227,7 @@ static int64_t least_tokens(lm_policy *p, const outcome *o, bool example) {
 static void steps_as_the_model_says(void **state) {
     (void)state;
     bench b = bench_open();
-    lm_policy *p;
+    sampler *p;
     for (int mode = 0; mode < 4; mode++) {
         lm_settings set = usual;
         search_config config = small_search();
@@ -249,7 +249,7 @@ static void steps_as_the_model_says(void **state) {
         }
         assert_true(nodes > 20);
         assert_int_equal(gold, o.n);
-        lm_free(p);
+        sampler_free(p);
         outcome_free(&o);
     }
     bench_close(&b);
@@ -280,9 +280,9 @@ static void nothing_twice(void **state) {
     lm_settings set = usual;
     set.prose = false; /* no token is sampled and dropped */
     outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
-    lm_counts sum = {0};
+    token_counts sum = {0};
     for (int32_t i = 0; i < o.n; i++) {
         sum.computed += o.jobs[i].counts.computed;
         sum.recomputed += o.jobs[i].counts.recomputed;
@@ -290,7 +290,7 @@ static void nothing_twice(void **state) {
     assert_int_equal(sum.computed, o.computed);
     assert_int_equal(sum.recomputed, 0);
     assert_int_equal(o.computed, least_tokens(p, &o, true));
-    lm_free(p);
+    sampler_free(p);
     outcome_free(&o);
     bench_close(&b);
 }
@@ -317,14 +317,14 @@ static void any_cache_ends(void **state) {
 
     lm_settings set = usual;
     set.kv_tokens = 256;
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
-    lm_search_job job = {.problem = &problems[0]};
+    search_job job = {.problem = &problems[0]};
     OK(search_new(&job.search, &config, rng_key(1), &error));
-    assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
+    assert_int_equal(sampler_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "too small"));
     search_free(job.search);
-    lm_free(p);
+    sampler_free(p);
     outcome_free(&large);
     bench_close(&b);
 }
@@ -363,20 +363,20 @@ static void stops_on_request(void **state) {
     volatile sig_atomic_t stop = 1;
     lm_settings set = usual;
     set.stop = &stop;
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
     search_config config = small_search();
-    lm_search_job job = {.problem = &problems[0]};
+    search_job job = {.problem = &problems[0]};
     OK(search_new(&job.search, &config, rng_key(1), &error));
-    assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_INTERRUPTED);
+    assert_int_equal(sampler_search(p, &job, 1, NULL, NULL, &error), ESP_INTERRUPTED);
     search_free(job.search);
-    lm_free(p);
+    sampler_free(p);
     bench_close(&b);
 }
 
 /* ---- Chains ---- */
 
-static int64_t plain_greedy(bench *b, lm_policy *p, const token_list *prompt, int32_t most, int32_t *out) {
+static int64_t plain_greedy(bench *b, sampler *p, const token_list *prompt, int32_t most, int32_t *out) {
     kv_cache *kv;
     OK(kv_new(&kv, b->m, 1024, &error));
     int32_t run = kv_run_new(kv, -1), n = 0;
@@ -388,7 +388,7 @@ static int64_t plain_greedy(bench *b, lm_policy *p, const token_list *prompt, in
         out[n] = read.token;
         next = &out[n++];
         count = 1;
-        if (read.token == prompt_eos(lm_words(p))) break;
+        if (read.token == prompt_eos(p->words)) break;
     }
     kv_run_release(kv, run);
     kv_free(kv);
@@ -399,27 +399,27 @@ static void chains(void **state) {
     (void)state;
     bench b = bench_open();
     lm_settings set = usual;
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
     enum { K = 20, MOST = 40 };
     token_list prompts[2] = {{0}, {0}};
-    lm_chain_job jobs[2 * K] = {0}, alone = {0};
+    chain_job jobs[2 * K] = {0}, alone = {0};
     for (int q = 0; q < 2; q++) {
-        OK(prompt_ids(lm_words(p), &problems[q], &prompts[q], &error));
+        OK(prompt_ids(p->words, &problems[q], &prompts[q], &error));
         for (int k = 0; k < K; k++)
-            jobs[q * K + k] = (lm_chain_job){.prompt = prompts[q].at,
-                                             .prompt_count = prompts[q].count,
-                                             .temperature = k ? 1.0f : 0.0f,
-                                             .key = rng_mix(rng_key(3), (uint64_t)(q * K + k)),
-                                             .max_tokens = MOST};
+            jobs[q * K + k] = (chain_job){.prompt = prompts[q].at,
+                                          .prompt_count = prompts[q].count,
+                                          .temperature = k ? 1.0f : 0.0f,
+                                          .key = rng_mix(rng_key(3), (uint64_t)(q * K + k)),
+                                          .max_tokens = MOST};
     }
-    lm_counts counts;
-    OK(lm_chains(p, jobs, 2 * K, &counts, NULL, NULL, &error));
+    token_counts counts;
+    OK(sampler_chains(p, jobs, 2 * K, &counts, NULL, NULL, &error));
     int64_t tokens = 0, differ = 0;
     for (int i = 0; i < 2 * K; i++) {
-        const lm_chain_job *job = &jobs[i];
+        const chain_job *job = &jobs[i];
         assert_true(job->ids.count == MOST ||
-                    (job->finished && job->ids.at[job->ids.count - 1] == prompt_eos(lm_words(p))));
+                    (job->finished && job->ids.at[job->ids.count - 1] == prompt_eos(p->words)));
         assert_int_equal(job->logprobs.count, job->ids.count);
         assert_int_equal(job->ends.at[job->ends.count - 1], job->ids.count);
         tokens += job->ids.count;
@@ -441,27 +441,26 @@ static void chains(void **state) {
         assert_int_equal(n, jobs[q * K].ids.count);
         assert_memory_equal(greedy, jobs[q * K].ids.at, (size_t)n * 4);
     }
-    alone = (lm_chain_job){.prompt = prompts[1].at,
-                           .prompt_count = prompts[1].count,
-                           .temperature = 1,
-                           .key = jobs[2 * K - 1].key,
-                           .max_tokens = MOST};
-    OK(lm_chains(p, &alone, 1, &counts, NULL, NULL, &error));
+    alone = (chain_job){.prompt = prompts[1].at,
+                        .prompt_count = prompts[1].count,
+                        .temperature = 1,
+                        .key = jobs[2 * K - 1].key,
+                        .max_tokens = MOST};
+    OK(sampler_chains(p, &alone, 1, &counts, NULL, NULL, &error));
     assert_int_equal(alone.ids.count, jobs[2 * K - 1].ids.count);
     assert_memory_equal(alone.ids.at, jobs[2 * K - 1].ids.at, (size_t)alone.ids.count * 4);
-    lm_chain_free(&alone);
-    for (int i = 0; i < 2 * K; i++) lm_chain_free(&jobs[i]);
+    chain_job_free(&alone);
+    for (int i = 0; i < 2 * K; i++) chain_job_free(&jobs[i]);
     MEM_LIST_FREE(&prompts[0]);
     MEM_LIST_FREE(&prompts[1]);
-    lm_free(p);
+    sampler_free(p);
     bench_close(&b);
 }
 
 /* ---- The end of a chain ---- */
 
 /* Feeds a candidate the ids of a text as if they had been sampled; the log-prob of the k-th is -k. */
-static candidate sampled(const bench *b, const lm_policy *p, const step_rules *rules, const char *text,
-                         bool *more) {
+static candidate sampled(const bench *b, const step_rules *rules, const char *text, bool *more) {
     token_list ids = {0};
     candidate c = {.temperature = 1, .hold_lane = -1};
     step_chain_begin(&c.steps, rules);
@@ -469,12 +468,12 @@ static candidate sampled(const bench *b, const lm_policy *p, const step_rules *r
     *more = true;
     for (int64_t i = 0; i < ids.count && *more; i++) {
         kv_read reads[2];
-        int n = candidate_reads(p, &c, reads);
+        int n = candidate_reads(b->words, &c, reads);
         reads[0].token = ids.at[i];
         reads[0].logprob = (float)-i;
         reads[1].logprob = -1000;
-        if (n == 2) assert_int_equal(reads[1].token, prompt_eos(lm_words(p)));
-        *more = candidate_take(p, &c, reads);
+        if (n == 2) assert_int_equal(reads[1].token, prompt_eos(b->words));
+        *more = candidate_take(b->words, &c, reads);
     }
     MEM_LIST_FREE(&ids);
     return c;
@@ -483,49 +482,46 @@ static candidate sampled(const bench *b, const lm_policy *p, const step_rules *r
 static void an_answer_ends_in_one_form(void **state) {
     (void)state;
     bench b = bench_open();
-    lm_settings set = usual;
-    set.max_step_tokens = set.max_chain_tokens = 60;
-    lm_policy *p;
-    OK(lm_new(&p, b.m, b.words, &set, &error));
-    step_rules rules = lm_rules(p);
+    step_rules rules = prompt_step_rules(b.words);
+    rules.prose = true;
+    rules.max_step_tokens = rules.max_chain_tokens = 60;
     bool more;
     text_buffer text = {0};
 
     candidate c =
-        sampled(&b, p, &rules, "The answer is 18\n", &more); /* end-of-sequence in the newline's place */
+        sampled(&b, &rules, "The answer is 18\n", &more); /* end-of-sequence in the newline's place */
     assert_true(!more && c.finished && !c.cut);
-    assert_int_equal(c.ids.at[c.ids.count - 1], prompt_eos(lm_words(p)));
+    assert_int_equal(c.ids.at[c.ids.count - 1], prompt_eos(b.words));
     assert_true(c.logprobs.at[c.ids.count - 1] == -1000.0f);
     assert_true(c.logprobs.at[c.ids.count - 2] == -(float)(c.ids.count - 2));
-    OK(prompt_text(lm_words(p), c.ids.at, c.ids.count, &text, &error));
+    OK(prompt_text(b.words, c.ids.at, c.ids.count, &text, &error));
     assert_non_null(strstr(text.at, "answer is 18"));
     assert_null(strchr(text.at, '\n'));
     text_free(&text);
     candidate_free(&c);
 
-    c = sampled(&b, p, &rules, "We have 18\n", &more); /* a line like another */
+    c = sampled(&b, &rules, "We have 18\n", &more); /* a line like another */
     assert_true(!more && !c.finished && !c.wants_eos);
     candidate_free(&c);
-    c = sampled(&b, p, &rules, "The answer is 18", &more); /* not yet */
+    c = sampled(&b, &rules, "The answer is 18", &more); /* not yet */
     assert_true(more && !c.finished);
     kv_read reads[2];
-    assert_int_equal(candidate_reads(p, &c, reads), 2);
-    reads[0].token = prompt_eos(lm_words(p));
-    assert_false(candidate_take(p, &c, reads)); /* sampled end-of-sequence */
-    assert_true(c.finished && c.ids.at[c.ids.count - 1] == prompt_eos(lm_words(p)));
+    assert_int_equal(candidate_reads(b.words, &c, reads), 2);
+    reads[0].token = prompt_eos(b.words);
+    assert_false(candidate_take(b.words, &c, reads)); /* sampled end-of-sequence */
+    assert_true(c.finished && c.ids.at[c.ids.count - 1] == prompt_eos(b.words));
     candidate_free(&c);
 
     rules.drop_answer_newline = false; /* as where the newline is in one token with other text */
-    c = sampled(&b, p, &rules, "The answer is 18\n", &more);
+    c = sampled(&b, &rules, "The answer is 18\n", &more);
     assert_true(more && c.wants_eos && !c.finished);
     int64_t n = c.ids.count;
-    assert_int_equal(candidate_reads(p, &c, reads), 1);
-    assert_true(reads[0].kind == READ_SCORE && reads[0].token == prompt_eos(lm_words(p)));
+    assert_int_equal(candidate_reads(b.words, &c, reads), 1);
+    assert_true(reads[0].kind == READ_SCORE && reads[0].token == prompt_eos(b.words));
     reads[0].logprob = -7;
-    assert_false(candidate_take(p, &c, reads));
+    assert_false(candidate_take(b.words, &c, reads));
     assert_true(c.finished && c.ids.count == n + 1 && c.logprobs.at[n] == -7.0f);
     candidate_free(&c);
-    lm_free(p);
     bench_close(&b);
 }
 
@@ -537,7 +533,7 @@ static void runs_to_the_end(void **state) {
     config.rest_from_depth = 1;
     config.gold_injection = true;
     outcome o = search_some(&b, &usual, &config, problems, 0, 2, true);
-    lm_policy *p;
+    sampler *p;
     OK(lm_new(&p, b.m, b.words, &usual, &error));
     int64_t deep = 0;
     for (int32_t i = 0; i < 2; i++) {
@@ -553,7 +549,7 @@ static void runs_to_the_end(void **state) {
         }
     }
     assert_true(deep > 2);
-    lm_free(p);
+    sampler_free(p);
     outcome_free(&o);
     bench_close(&b);
 }

@@ -35,24 +35,24 @@ static search_config small_search(void) {
 }
 
 typedef struct {
-    lm_search_job jobs[PROBLEMS];
-    lm_counts sum;
+    search_job jobs[PROBLEMS];
+    token_counts sum;
     int64_t computed;
 } outcome;
 
 static outcome search_all(bench *b, lm_settings set, const search_config *config, bool plain) {
     outcome o = {.computed = -model_tokens_computed(b->m)};
-    lm_policy *p;
+    sampler *p;
     set.plain = plain;
     OK(lm_new(&p, b->m, b->words, &set, &error));
     for (int32_t i = 0; i < PROBLEMS; i++) {
-        o.jobs[i] = (lm_search_job){.problem = &problems[i], .gold_known = true};
+        o.jobs[i] = (search_job){.problem = &problems[i], .gold_known = true};
         OK(search_new(&o.jobs[i].search, config, rng_mix(rng_key(7), (uint64_t)i), &error));
     }
-    OK(lm_search(p, o.jobs, PROBLEMS, NULL, NULL, &error));
+    OK(sampler_search(p, o.jobs, PROBLEMS, NULL, NULL, &error));
     o.computed += model_tokens_computed(b->m);
-    for (int32_t i = 0; i < PROBLEMS; i++) counts_add(&o.sum, &o.jobs[i].counts);
-    lm_free(p);
+    for (int32_t i = 0; i < PROBLEMS; i++) token_counts_add(&o.sum, &o.jobs[i].counts);
+    sampler_free(p);
     return o;
 }
 
@@ -110,17 +110,17 @@ static void trie_add(trie *t, const int32_t *ids, int64_t n) {
 
 /* Tokens of the trees' own, each once in each of the two prompts: a step's last is read by the policy only
  * where its node was expanded, by the judge always but for end-of-sequence. */
-static int64_t tokens_of_trees(lm_policy *p, const outcome *o, bool example) {
+static int64_t tokens_of_trees(sampler *p, const outcome *o, bool example) {
     trie tries[2] = {{0}, {0}};
     for (int32_t j = 0; j < PROBLEMS; j++) {
         const search *s = o->jobs[j].search;
         token_list prompt[2] = {{0}, {0}};
-        OK(prompt_ids(lm_words(p), o->jobs[j].problem, &prompt[0], &error));
-        OK(prompt_judge_prefix(lm_words(p), o->jobs[j].problem, example, &prompt[1], &error));
+        OK(prompt_ids(p->words, o->jobs[j].problem, &prompt[0], &error));
+        OK(prompt_judge_prefix(p->words, o->jobs[j].problem, example, &prompt[1], &error));
         for (int32_t v = 0; v < search_node_count(s); v++) {
             search_node node = search_node_at(s, v);
             int64_t n = search_path_ids(s, v, NULL);
-            bool ends = v > 0 && node.ids[node.n - 1] == prompt_eos(lm_words(p));
+            bool ends = v > 0 && node.ids[node.n - 1] == prompt_eos(p->words);
             for (int side = 0; side < 2; side++) {
                 int32_t path[1024];
                 int64_t before = prompt[side].count;
@@ -174,7 +174,7 @@ static void finds_the_same_trees(void **state) {
         assert_int_equal(plain.sum.distinct, shared.sum.distinct);
         const outcome *both[] = {&shared, &plain};
         for (int i = 0; i < 2; i++) {
-            const lm_counts *sum = &both[i]->sum;
+            const token_counts *sum = &both[i]->sum;
             assert_int_equal(sum->computed, both[i]->computed);
             assert_int_equal(sum->computed, sum->distinct + sum->suffixes + sum->recomputed);
         }
@@ -197,10 +197,10 @@ static void counts_as_a_trie(void **state) {
             set.prose = false; /* no token is sampled and dropped */
             config.root_probe = probe;
             outcome o = search_all(&b, set, &config, plain);
-            lm_policy *p;
+            sampler *p;
             OK(lm_new(&p, b.m, b.words, &set, &error));
             assert_int_equal(o.sum.distinct, tokens_of_trees(p, &o, true));
-            lm_free(p);
+            sampler_free(p);
             outcome_free(&o);
         }
     bench_close(&b);
@@ -211,18 +211,18 @@ static void too_small_a_cache_is_said(void **state) {
     bench b = bench_open_on("cpu");
     lm_settings set = usual;
     set.max_chain_tokens = CHAIN;
-    lm_policy *p;
+    sampler *p;
     set.plain = true;
     set.kv_tokens = 64;
     OK(lm_new(&p, b.m, b.words, &set, &error));
-    lm_search_job job = {.problem = &problems[0]};
+    search_job job = {.problem = &problems[0]};
     search_config config = small_search();
     OK(search_new(&job.search, &config, rng_key(1), &error));
-    assert_int_equal(lm_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
+    assert_int_equal(sampler_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "the KV cache of 64 tokens is too small"));
     assert_int_equal(error.reason, ESP_REASON_CACHE_FULL);
     search_free(job.search);
-    lm_free(p);
+    sampler_free(p);
     bench_close(&b);
 }
 
