@@ -1,6 +1,6 @@
 #include "loop/tree_pairs.h"
 
-#include "learn/loss.h"
+#include "learn/pairs.h"
 
 #include <math.h>
 
@@ -40,8 +40,8 @@ static double path_logprob(const search *s, int32_t node) {
 static double instance_smoothing(const search *s, int32_t chosen, int32_t rejected) {
     const search_config *c = search_config_of(s);
     if (c->smoothing == SEARCH_SMOOTHING_VISITS)
-        return loss_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
-                              c->smoothing_cap);
+        return pairs_smoothing((double)search_node_at(s, chosen).N, (double)search_node_at(s, rejected).N,
+                               c->smoothing_cap);
     int w = search_evidence_of(s, chosen), l = search_evidence_of(s, rejected);
     return fmin(search_order_doubt(w > 0, w<0, l> 0, l < 0), c->smoothing_cap);
 }

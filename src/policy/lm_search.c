@@ -317,7 +317,8 @@ static esp_status prepare_grove(lm_policy *p, grove *g, search_job *job, esp_err
     if (judge && (prompt_verdict_id(p->words, false) < 0 || prompt_verdict_id(p->words, true) < 0))
         return error_fail(error, "turn self_eval off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
-                          TASK_VERDICT_INCORRECT, TASK_VERDICT_CORRECT);
+                          task_verdict(prompt_task(p->words), false),
+                          task_verdict(prompt_task(p->words), true));
     prompt_pair prompts;
     esp_status status = prompt_pair_make(p->words, job->problem, judge, job->gold_known && p->set.example,
                                          model_context(p->m), &prompts, error);

@@ -8,7 +8,6 @@ enum {
     LEAST_KV = 8192,      /* tokens of cache a policy needs to work well */
     LEAST_JOBS = 4,       /* fewer are not worth a thread */
     LEAST_SEQUENCES = 16, /* products of fewer rows are slow */
-    CORE_CACHE = 1 << 20, /* bytes of keys and values in use that a core's own cache holds, about */
 };
 
 static esp_status side_new(lm_policy *side, const lm_policy *of, int index, int64_t kv_tokens,
@@ -83,7 +82,8 @@ static int32_t sequences_of(const lm_policy *p, int parts, int64_t keys) {
     const model_config *c = model_configuration(p->m);
     int64_t token =
         2 * (int64_t)c->layers * c->kv_heads * c->head_width * (int64_t)dtype_size(model_compute(p->m)->act);
-    int64_t most = CORE_CACHE / (token * keys), share = (p->set.max_sequences + parts - 1) / parts;
+    int64_t most = model_compute(p->m)->traits.core_cache_bytes / (token * keys),
+            share = (p->set.max_sequences + parts - 1) / parts;
     if (share > most) share = most;
     if (share < LEAST_SEQUENCES) share = LEAST_SEQUENCES;
     return share < p->set.max_sequences ? (int32_t)share : p->set.max_sequences;

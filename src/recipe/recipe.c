@@ -209,8 +209,19 @@ static esp_status not_chosen(option_table table, const recipe *r, const setting 
     return status;
 }
 
+/* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
+ * have the keys of all losses. */
+static bool is_default(option_table table, const setting *s) {
+    for (int i = 0; i < table.count; i++)
+        if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
+            strcmp(table.at[i].initial, s->value) == 0)
+            return true;
+    return false;
+}
+
 static esp_status apply(option_table table, recipe *r, const setting *s, esp_error *error) {
     const option *o = option_in_use(table, s->option->key, r);
+    if (!o && is_default(table, s)) return ESP_OK;
     if (!o) return not_chosen(table, r, s, error);
     if (option_set(o, r, s->value, error) == ESP_OK) return ESP_OK;
     return error_prefix(error, "%s", s->where);

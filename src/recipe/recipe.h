@@ -6,8 +6,8 @@
 #ifndef ESPALIER_RECIPE_RECIPE_H
 #define ESPALIER_RECIPE_RECIPE_H
 
-#include "learn/schedule.h"
 #include "base/options.h"
+#include "learn/schedule.h"
 #include "search/search.h"
 
 #include <stdbool.h>
@@ -35,7 +35,6 @@ typedef enum {
 } recipe_preset;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
-typedef enum { RECIPE_DPO, RECIPE_IPO, RECIPE_RFT, RECIPE_DPOP } recipe_loss;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
 typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
@@ -121,8 +120,9 @@ typedef struct {
     } self_eval;
     struct {
         recipe_preset preset;
-        recipe_loss loss;
-        double beta, lr;
+        int loss;                  /* a value of objective_at */
+        option_space loss_options; /* of that objective */
+        double lr;
         int64_t batch; /* pairs an update */
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
@@ -132,7 +132,6 @@ typedef struct {
         int64_t max_chains; /* right chains a problem, the first ones; 0: all */
         double average;     /* decay of the running average of the weights, an update; 0: off */
         bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
-        double penalty;     /* DPO-positive's lambda */
         recipe_reference reference;
         schedule_kind schedule;
         double warmup, weight_decay, beta1, beta2, eps, clip;

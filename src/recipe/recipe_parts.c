@@ -89,26 +89,38 @@ void recipe_use_search_preset(recipe *r, const search_preset *preset) {
 
 /* ---- learning ---- */
 
-loss_options recipe_loss_options(const recipe *r) {
-    static const loss_kind kinds[] = {[RECIPE_DPO] = LOSS_DPO,
-                                      [RECIPE_IPO] = LOSS_IPO,
-                                      [RECIPE_RFT] = LOSS_DPO,
-                                      [RECIPE_DPOP] = LOSS_DPO_POSITIVE};
-    return (loss_options){.kind = kinds[r->learn.loss],
-                          .beta = r->learn.beta,
-                          .weight = r->learn.weight,
-                          .lambda = r->learn.penalty,
-                          .nll_weight = r->learn.nll,
-                          .nll_per_token = r->learn.nll_per_token};
+const objective *recipe_objective(const recipe *r) {
+    return objective_at(r->learn.loss);
+}
+
+const void *recipe_objective_options(const recipe *r) {
+    return recipe_objective(r)->options.count > 0 ? &r->learn.loss_options : NULL;
+}
+
+void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
+    const objective *of = recipe_objective(r);
+    bool pairs = of->paths > 1;
+    out->loss = (objective_term){.of = of,
+                                 .options = recipe_objective_options(r),
+                                 .weight = pairs ? r->learn.weight : 1,
+                                 .mean = of->mean};
+    /* A chosen step is divided by its own tokens, right chains by those of all chains of the update. */
+    out->likelihood_options.per_token = !of_chains && r->learn.nll_per_token;
+    out->likelihood =
+        (objective_term){.of = &objective_nll,
+                         .options = &out->likelihood_options,
+                         .weight = pairs ? r->learn.nll : 0,
+                         .mean = of_chains && r->learn.nll_per_token ? MEAN_OVER_TOKENS : MEAN_OVER_EXAMPLES};
 }
 
 bool recipe_learns_from_pairs(const recipe *r) {
-    return r->learn.loss != RECIPE_RFT &&
+    return recipe_objective(r)->paths > 1 &&
            (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
 }
 
 bool recipe_learns_from_chains(const recipe *r) {
-    return r->learn.loss == RECIPE_RFT || (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
+    return recipe_objective(r)->paths == 1 ||
+           (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
 }
 
 trainer_settings recipe_sft_settings(const recipe *r) {

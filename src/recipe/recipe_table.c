@@ -1,7 +1,9 @@
 /* The table of recipe keys: what each is called, its flag, its type and range, its default, and a line of
  * help. */
+#include "learn/objective.h"
 #include "recipe/recipe.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* The field's type is checked against the option's. */
@@ -14,6 +16,9 @@
 #define TEXT(group, name)                .type = OPTION_STRING, FIELD(char *, group, name)
 #define PATH(group, name)                .type = OPTION_PATH, FIELD(char *, group, name)
 #define ENUM(group, name, c_type, names) .type = OPTION_ENUM, .choices = names, FIELD(c_type, group, name)
+
+/* Names by a function: the rows of another module's table. */
+#define CHOICE(group, name, names) .type = OPTION_ENUM, .choice = names, FIELD(int, group, name)
 
 #define PRESETS   "default|paper|paper-literal|paper-commonsense|official-code|official-code-commonsense"
 #define SCHEDULES "constant|linear|cosine"
@@ -120,8 +125,7 @@ static const option self_eval_options[] = {
 
 static const option learn_options[] = {
     {ENUM(learn, preset, recipe_preset, PRESETS), .flag = "--learn-preset", .initial = "default", .help = "values for all other learn keys that are not given; default: nll 1 on right_chains, weight 0.1, average 0.95, batch 16, epochs 4, else what is in brackets"},
-    {ENUM(learn, loss, recipe_loss, "dpo|ipo|rft|dpop"), .flag = "--loss", .initial = "dpo", .help = "what is minimised: DPO (METHOD 5.2), IPO, fine-tuning on own right chains, DPO-positive"},
-    {FLOAT(learn, beta), .flag = "--beta", .initial = "0.1", .low = 0, .high = 1000, .marks = OPTION_ABOVE_LOW, .help = "strength of the pull to the reference (METHOD 5.1)"},
+    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what is minimised (docs/method.md 5); rft: fine-tuning on own right chains"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "pairs an update"},
     {INT(learn, epochs), .flag = "--epochs", .initial = "1", .low = 0, .high = 1000, .help = "passes over an iteration's pairs; 0: search and evaluate only"},
@@ -132,7 +136,6 @@ static const option learn_options[] = {
     {BOOL(learn, nll_per_token), .initial = "true", .help = "that likelihood is a mean over the tokens (of a chosen step; of an update's right chains), not the sum of a step or chain"},
     {INT(learn, max_chains), .flag = "--max-chains", .initial = "0", .low = 0, .high = 1e6, .help = "right chains of a problem that are learned from, the first ones; 0: all"},
     {FLOAT(learn, average), .flag = "--average", .initial = "0", .low = 0, .high = 0.9999999, .help = "decay an update of a running average of the weights, which is then the policy; 0: off"},
-    {FLOAT(learn, penalty), .initial = "50", .low = 0, .high = 1e6, .help = "DPO-positive's weight on a chosen step that falls below the reference"},
     {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "policy that log-probs are held against: the iteration's own sampler, or the one after SFT"},
     {ENUM(learn, schedule, schedule_kind, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
     {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
@@ -184,18 +187,40 @@ static const recipe_preset_value official_code_commonsense[] = {
 #define ROWS(table)                                                                                          \
     { table, (int)(sizeof(table) / sizeof *(table)) }
 
+typedef struct {
+    option_part at[64];
+    int count;
+} part_list;
+
+static void add_part(part_list *parts, option_part part) {
+    assert(parts->count < (int)(sizeof parts->at / sizeof *parts->at));
+    parts->at[parts->count++] = part;
+}
+
+/* The options of each objective, of which learn.loss chooses one. */
+static void add_objectives(part_list *parts) {
+    for (int i = 0; objective_at(i); i++) {
+        assert(objective_at(i)->options_size <= sizeof(option_space));
+        add_part(parts, (option_part){.group = "learn",
+                                      .rows = objective_at(i)->options,
+                                      .base = offsetof(recipe, learn.loss_options),
+                                      .chooser = "learn.loss",
+                                      .chosen = i});
+    }
+}
+
 option_table recipe_options(arena *memory) {
-    static const option_part parts[] = {
-        {.group = "run", .rows = ROWS(run_options)},
-        {.group = "model", .rows = ROWS(model_options)},
-        {.group = "data", .rows = ROWS(data_options)},
-        {.group = "sft", .rows = ROWS(sft_options)},
-        {.group = "search", .rows = ROWS(search_options)},
-        {.group = "self_eval", .rows = ROWS(self_eval_options)},
-        {.group = "learn", .rows = ROWS(learn_options)},
-        {.group = "eval", .rows = ROWS(eval_options)},
-    };
-    return options_compose(parts, (int)(sizeof parts / sizeof *parts), memory);
+    part_list parts = {.count = 0};
+    add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
+    add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
+    add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
+    add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
+    add_part(&parts, (option_part){.group = "search", .rows = ROWS(search_options)});
+    add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});
+    add_part(&parts, (option_part){.group = "learn", .rows = ROWS(learn_options)});
+    add_objectives(&parts);
+    add_part(&parts, (option_part){.group = "eval", .rows = ROWS(eval_options)});
+    return options_compose(parts.at, parts.count, memory);
 }
 
 const recipe_preset_value *recipe_learn_preset(recipe_preset preset) {

@@ -233,7 +233,8 @@ bool report_read_evaluation(const report_run *r, int64_t iteration, const char *
         const store_eval *e = &r->evals.at[i];
         there = e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, r->set) == 0;
     }
-    return there && evaluation_read(out, r->store, iteration, method, r->set, NULL) == ESP_OK;
+    const task *t = r->recipe && r->recipe->data.task ? task_find(r->recipe->data.task, NULL) : NULL;
+    return there && evaluation_read(out, r->store, t, iteration, method, r->set, NULL) == ESP_OK;
 }
 
 static void add_evaluations(report_run *r) {
