@@ -84,9 +84,10 @@ static esp_status run_phase(run_state *run, const store_position *at, esp_error 
     return ESP_OK;
 }
 
-/* A run that had begun can be resumed after a stop and after any failure. */
-static esp_status mark_resumable(const char *folder, esp_status status, esp_error *error) {
-    if (status == ESP_OK || !error) return status;
+/* A run that has begun can be resumed after a stop and after any failure; one whose first commit found no
+ * room, too. */
+static esp_status mark_resumable(const char *folder, bool began, esp_status status, esp_error *error) {
+    if (status == ESP_OK || !error || !(began || error->reason == ESP_REASON_DISK_FULL)) return status;
     if (status == ESP_INTERRUPTED)
         error_set(error, ESP_INTERRUPTED, "resume it", "stopped; what was finished is kept in %s", folder);
     error->resumable = true;
@@ -153,7 +154,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     run_progress_close(&run.progress);
     store_close(run.store);
     session_close(&run.session);
-    return began ? mark_resumable(options->folder, status, error) : status;
+    return mark_resumable(options->folder, began, status, error);
 }
 
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
