@@ -278,7 +278,6 @@ static void nothing_twice(void **state) {
     bench b = bench_open();
     search_config config = small_search();
     lm_settings set = usual;
-    set.prose = false; /* no token is sampled and dropped */
     outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
     sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
@@ -483,7 +482,7 @@ static void an_answer_ends_in_one_form(void **state) {
     (void)state;
     bench b = bench_open();
     step_rules rules = prompt_step_rules(b.words);
-    rules.prose = true;
+    rules.sentences = true;
     rules.max_step_tokens = rules.max_chain_tokens = 60;
     bool more;
     text_buffer text = {0};

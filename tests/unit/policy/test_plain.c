@@ -194,7 +194,6 @@ static void counts_as_a_trie(void **state) {
             lm_settings set = usual;
             set.max_chain_tokens = CHAIN;
             search_config config = small_search();
-            set.prose = false; /* no token is sampled and dropped */
             config.root_probe = probe;
             outcome o = search_all(&b, set, &config, plain);
             sampler *p;

@@ -35,7 +35,6 @@ static inline void bench_close(bench *b) {
 
 static const lm_settings usual = {.temperature = 1,
                                   .step_mode = SEARCH_STEP_LINE,
-                                  .prose = true,
                                   .max_step_tokens = 12,
                                   .max_chain_tokens = 60,
                                   .example = true,
