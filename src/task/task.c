@@ -29,6 +29,10 @@ const task *task_find(const char *name, esp_error *error) {
     return NULL;
 }
 
+const char *task_name(const task *t) {
+    return t->name;
+}
+
 /* ---- Problems ---- */
 
 static const char generated[] = "generate:";
