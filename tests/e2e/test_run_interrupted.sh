@@ -11,16 +11,16 @@ calls=$(cat calls)
 strike_tiny 3 $((calls / 6)) 2 stopped
 expect_in err 'stopping after the current piece of work'
 expect_in err '^espalier: error: stopped; what was finished is kept in stopped\. Go on with the same command and --resume'
-[ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(stands stopped)"
+[ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(position_of stopped)"
 updates=$(count stopped 'SELECT count(*) FROM updates')
 [ "$updates" -gt 0 ] || fail "no update was taken yet"
-[ "$(count stopped 'SELECT step FROM position')" = "$updates" ] || fail "$updates updates, but $(stands stopped)"
+[ "$(count stopped 'SELECT step FROM position')" = "$updates" ] || fail "$updates updates, but $(position_of stopped)"
 
 for signal in 15 2 2; do
     strike_tiny 3 $((calls / 5)) $signal stopped --resume
-    echo "stopped by signal $signal: $(stands stopped)"
+    echo "stopped by signal $signal: $(position_of stopped)"
     expect_in err 'Go on with the same command and --resume'
-    stands stopped > /dev/null
+    position_of stopped > /dev/null
 done
 run_tiny 0 stopped --resume
 same_runs whole stopped
