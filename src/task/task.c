@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* All tasks, in the order that messages list them: a row for each table. */
-#define TASK_LIST(row) row(task_gsm8k) row(task_arith)
+#define TASK_LIST(row) row(task_gsm8k) row(task_arith) row(task_yesno)
 
 #define DECLARE(table) extern const task table;
 #define ADDRESS(table) &table,
