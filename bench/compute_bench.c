@@ -115,17 +115,26 @@ static void attend(compute *c, const char *name, int count, int queries, int con
     }
     float *q = floats(T * H * E), *lse = floats(T * H), *dout = floats(T * H * E), *dq = floats(T * H * E);
     void *k = values(c, pool * G * E), *v = values(c, pool * G * E), *out = values(c, T * H * E);
+    const pass_plan plan = {.heads = H,
+                            .kv_heads = G,
+                            .head_width = E,
+                            .tokens = T,
+                            .spans = spans,
+                            .span_count = count,
+                            .segments = segments,
+                            .backward = backward};
+    compute_pass *pass = c->ops->pass_new(c, &plan);
     double t;
-    BEST(t, c->ops->attention(c, H, G, E, spans, count, segments, q, k, v, out, backward ? lse : NULL));
+    BEST(t, c->ops->attention(c, pass, q, k, v, out, backward ? lse : NULL));
     printf("{\"op\": \"attention\", \"shape\": \"%s\", \"milliseconds\": %.3f}\n", name, t * 1e3);
     if (backward) {
         float *dk = floats(pool * G * E), *dv = floats(pool * G * E);
-        BEST(t, c->ops->attention_backward(c, H, G, E, spans, count, segments, q, k, v, out, lse, dout, dq,
-                                           dk, dv));
+        BEST(t, c->ops->attention_backward(c, pass, q, k, v, out, lse, dout, dq, dk, dv));
         printf("{\"op\": \"attention backward\", \"shape\": \"%s\", \"milliseconds\": %.3f}\n", name,
                t * 1e3);
         mem_big_free(dk), mem_big_free(dv);
     }
+    c->ops->pass_free(c, pass);
     mem_free(spans), mem_free(segments);
     mem_big_free(q), mem_big_free(lse), mem_big_free(dout), mem_big_free(dq), mem_big_free(k),
         mem_big_free(v);
@@ -170,10 +179,10 @@ static void small(compute *c, int64_t rows) {
     printf("{\"op\": \"rmsnorm\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
     BEST(t, c->ops->rmsnorm_backward(c, rows, D, dy, dy, gain, rstd, x, dgain));
     printf("{\"op\": \"rmsnorm_backward\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
-    BEST(t, c->ops->swiglu(c, rows, F, gate_up, h));
-    printf("{\"op\": \"swiglu\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
-    BEST(t, c->ops->swiglu_backward(c, rows, F, dy, gate_up, h));
-    printf("{\"op\": \"swiglu_backward\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
+    BEST(t, c->ops->gate(c, GATE_SILU, rows, F, gate_up, h));
+    printf("{\"op\": \"gate\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
+    BEST(t, c->ops->gate_backward(c, GATE_SILU, rows, F, dy, gate_up, h));
+    printf("{\"op\": \"gate_backward\", \"rows\": %ld, \"microseconds\": %.1f}\n", (long)rows, t * 1e6);
     mem_big_free(x), mem_big_free(gain), mem_big_free(rstd), mem_big_free(dy), mem_big_free(dgain);
     mem_big_free(gate_up), mem_big_free(h);
 }
@@ -182,10 +191,10 @@ static void optimizer(compute *c) {
     const int64_t n = 16 << 20;
     float *w = floats(n), *g = floats(n), *m = floats(n), *v = buffer((size_t)n * sizeof(float));
     adamw_settings s = {1e-6f, 0.9f, 0.95f, 1e-8f, 0.05f, 1.0f, 1};
-    double t, sum = 0;
+    double t, sum;
     BEST(t, c->ops->adamw(c, n, w, g, m, v, &s));
     printf("{\"op\": \"adamw\", \"millions\": 16.8, \"milliseconds\": %.2f}\n", t * 1e3);
-    BEST(t, sum += c->ops->sum_squares(c, n, g));
+    BEST(t, c->ops->sum_squares(c, n, g, &sum));
     printf("{\"op\": \"sum_squares\", \"millions\": 16.8, \"milliseconds\": %.2f, \"sum\": %g}\n", t * 1e3,
            sum);
     mem_big_free(w), mem_big_free(g), mem_big_free(m), mem_big_free(v);

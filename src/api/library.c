@@ -222,13 +222,12 @@ esp_status esp_grade(const char *task_name, const char *answer, const char *gold
     const task *t = task_find(task_name, error);
     if (!t) return ESP_FAILED;
     task_grade_result g = task_grade(t, answer, strlen(answer), gold);
-    if (g.reason == GRADE_BAD_GOLD) {
+    if (g.bad_gold) {
         task_grade_free(&g);
         return error_fail(error, "give the answer by itself, or a text that ends in one",
                           "gold \"%.200s\" holds no answer of task %s", gold, task_name);
     }
-    *out = (esp_grade_result){
-        .correct = g.correct, .reason = grade_reason_text(g.reason), .extracted = g.extracted};
+    *out = (esp_grade_result){.correct = g.correct, .reason = g.reason, .extracted = g.extracted};
     return ESP_OK;
 }
 

@@ -1,10 +1,8 @@
 #include "app/output.h"
 
 #include "base/file.h"
-#include "formats/json.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,12 +100,4 @@ esp_status json_need_ids(const json_t *object, const char *key, const char *wher
         MEM_LIST_PUSH(out, (int32_t)json_integer_value(id));
     }
     return ESP_OK;
-}
-
-esp_status json_maybe_number(const json_t *object, const char *key, const char *where, double *out,
-                             esp_error *error) {
-    const json_t *value = json_object_get(object, key);
-    *out = NAN;
-    if (!value || json_is_null(value)) return ESP_OK;
-    return json_need_number(object, key, where, out, error);
 }

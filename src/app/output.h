@@ -23,8 +23,5 @@ json_t *json_from_ids(const int32_t *ids, int64_t count);
 /* Appends the token ids of a member, all in [0, limit). An error names `where` and the key. */
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,
                          token_list *out, esp_error *error);
-/* The member's value; NAN if it is absent or null. Another type is an error. */
-esp_status json_maybe_number(const json_t *object, const char *key, const char *where, double *out,
-                             esp_error *error);
 
 #endif

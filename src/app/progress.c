@@ -10,7 +10,7 @@
 struct progress {
     progress_style style;
     char *title, *unit, *status;
-    int64_t total, done, skipped;
+    int64_t total, done;
     double began, drawn;
     int drawn_percent; /* of the last plain line */
     bool on_screen;
@@ -48,7 +48,7 @@ void progress_put_rate(text_buffer *out, double per_second) {
 /* "128/256 problems  3.2/s  0:40 left", parts joined by `between`. */
 static void put_figures(const progress *p, const char *between, bool with_percent, text_buffer *out) {
     double elapsed = now(p) - p->began;
-    double rate = elapsed > 0 ? (double)(p->done - p->skipped) / elapsed : 0;
+    double rate = elapsed > 0 ? (double)p->done / elapsed : 0;
     text_printf(out, "%lld", (long long)p->done);
     if (p->total) text_printf(out, "/%lld", (long long)p->total);
     text_printf(out, " %s", p->unit);
@@ -163,12 +163,6 @@ progress *progress_begin(const char *title, int64_t total, const char *unit) {
     return progress_begin_styled(&style, title, total, unit);
 }
 
-void progress_skip(progress *p, int64_t n) {
-    p->done += n;
-    p->skipped += n;
-    p->drawn_percent = p->total ? (int)(100 * p->done / p->total) : 0;
-}
-
 void progress_step(progress *p, int64_t n) {
     p->done += n;
     draw_when_due(p);
@@ -214,9 +208,9 @@ void progress_end(progress *p) {
     if (p->done < p->total) text_printf(&line, "/%lld", (long long)p->total);
     text_printf(&line, " %s in ", p->unit);
     display_duration(&line, elapsed);
-    if (elapsed > 0 && p->done > p->skipped) {
+    if (elapsed > 0 && p->done > 0) {
         text_puts(&line, " (");
-        progress_put_rate(&line, (double)(p->done - p->skipped) / elapsed);
+        progress_put_rate(&line, (double)p->done / elapsed);
         text_puts(&line, ")");
     }
     if (p->status && *p->status) text_printf(&line, ", %s", p->status);

@@ -30,8 +30,6 @@ void progress_put_rate(text_buffer *out, double per_second);
 progress *progress_begin(const char *title, int64_t total, const char *unit);
 progress *progress_begin_styled(const progress_style *style, const char *title, int64_t total,
                                 const char *unit);
-/* Counts n units that were done earlier (a resumed run); they are not part of the rate. */
-void progress_skip(progress *p, int64_t n);
 void progress_step(progress *p, int64_t n);   /* n units more */
 void progress_set(progress *p, int64_t done); /* done units in all */
 /* Sets a few words after the bar: "loss 0.69". */

@@ -147,7 +147,7 @@ static esp_status find_tree(const show_work *w, const char *word, const store_tr
 /* ---- the list ---- */
 
 static const char *outcome_word(const store_tree *t) {
-    return t->outcome > 0 ? "right" : "not";
+    return t->outcome > 0 ? "yes" : "no";
 }
 
 static json_t *list_json(const show_work *w, const store_sizes *sizes) {
@@ -184,9 +184,9 @@ static void put_row(const show_work *w, const display *d, const store_tree *t, c
     text_printf(out, "%7lld  %s%*s %4lld  ", (long long)t->problem, cut.at ? cut.at : "", space, "",
                 (long long)t->iteration);
     if (d->colour) text_puts(out, t->outcome > 0 ? "\x1b[32m" : "\x1b[31m");
-    text_printf(out, "%-5s", outcome_word(t));
+    text_printf(out, "%-6s", outcome_word(t));
     if (d->colour) text_puts(out, "\x1b[0m");
-    text_printf(out, " %5lld/%-3lld %6lld %6lld", (long long)t->right, (long long)t->finished,
+    text_printf(out, "%5lld/%-3lld %6lld %6lld", (long long)t->right, (long long)t->finished,
                 (long long)size->nodes, (long long)size->pairs);
     display_clean(&question, d->unicode, q, strlen(q));
     if (d->width >= NARROW) {
@@ -203,8 +203,8 @@ static void list_text(const show_work *w, const store_sizes *sizes, text_buffer 
     enum { MOST_ROWS = 40 };
     display d = terminal_display(stdout, 100);
     int64_t n = w->trees.count, rows = w->flags->all || n <= MOST_ROWS ? n : MOST_ROWS;
-    text_printf(out, "%7s  %-*s %4s  %-5s %9s %6s %6s%s\n", "problem", name_columns(&d), "name", "iter",
-                "path", "right/end", "nodes", "pairs", d.width >= NARROW ? "  question" : "");
+    text_printf(out, "%7s  %-*s %4s  %-6s%9s %6s %6s%s\n", "problem", name_columns(&d), "name", "iter",
+                "solved", "ok/ended", "nodes", "pairs", d.width >= NARROW ? "  question" : "");
     for (int64_t i = n - 1; i >= n - rows; i--) put_row(w, &d, &w->trees.at[i], &sizes->at[i], out);
     text_buffer run = {0};
     display_clean(&run, d.unicode, w->run, strlen(w->run));

@@ -1,5 +1,5 @@
-/* Errors: every call that can fail returns an esp_status and fills an esp_error with what went wrong, where,
- * and what to do about it. ESP_TRY passes a failure up. Libraries never print and never exit. */
+/* Errors: every call that can fail returns an esp_status and fills an esp_error with what failed, where, and
+ * what to do about it. ESP_TRY passes a failure up. Only app/ prints or exits. */
 #ifndef ESPALIER_BASE_ERROR_H
 #define ESPALIER_BASE_ERROR_H
 
@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 
-/* Passes a failed status up to the caller. The esp_error was filled by whoever failed. */
+/* Returns a failed status to the caller. The call that failed has filled the esp_error. */
 #define ESP_TRY(expr)                                                                                        \
     do {                                                                                                     \
         esp_status esp_try_status = (expr);                                                                  \

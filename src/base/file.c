@@ -100,8 +100,7 @@ static void sync_parent(const char *path) {
                                    : mem_strndup(path, (size_t)(slash - path));
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
-        (void)fsync(
-            fd); /* some file systems refuse to sync folders: then the rename is as durable as they make it */
+        (void)fsync(fd); /* may fail: some file systems cannot sync folders */
         close(fd);
     }
     mem_free(parent);

@@ -1,5 +1,5 @@
-/* Files: read whole, map, and write so that a kill at any moment leaves either the old file or the new one.
- */
+/* Files: read whole, map, and write atomically: a kill at any moment leaves either the old file or the new
+ * one. */
 #ifndef ESPALIER_BASE_FILE_H
 #define ESPALIER_BASE_FILE_H
 
@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The whole file, zero-terminated behind its last byte; freed by mem_free. */
+/* Reads the whole file and adds a terminating zero; freed by mem_free. */
 esp_status file_read(const char *path, char **bytes, size_t *length, esp_error *error);
 
-/* A read-only mapping. An empty file maps to a NULL with length 0. */
+/* A read-only mapping. An empty file has `at` NULL and length 0. */
 typedef struct {
     const uint8_t *at;
     size_t length;
@@ -21,9 +21,9 @@ typedef struct {
 esp_status file_map_open(file_map *map, const char *path, esp_error *error);
 void file_map_close(file_map *map);
 
-/* Atomic write of one file: written beside the target, fsynced, renamed; the aside file is removed on
- * failure. `file_write_begin` opens, write with fwrite to ->stream, `file_write_end` commits,
- * `file_write_abort` drops. */
+/* Atomic write of one file: a temporary file next to the target is written, fsynced and renamed.
+ * file_write_begin opens it; write to ->stream with fwrite; file_write_end commits; file_write_abort
+ * discards. On failure the temporary file is removed. */
 typedef struct {
     FILE *stream;
     char *path, *aside;
@@ -35,10 +35,10 @@ esp_status file_write_all(const char *path, const void *bytes, size_t length, es
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
-esp_status folder_make(const char *path, esp_error *error);   /* with its parents; present already is fine */
-esp_status folder_remove(const char *path, esp_error *error); /* with all in it; absent already is fine */
-/* Atomically puts the finished folder `aside` in the place of `path` (fsync of contents, rename; an older
- * `path` is moved away first and then removed). */
+esp_status folder_make(const char *path, esp_error *error);   /* and its parents; may already exist */
+esp_status folder_remove(const char *path, esp_error *error); /* and its contents; may be absent */
+/* Atomically replaces `path` with the finished folder `aside`: fsync of the contents, then rename; an older
+ * `path` is moved away first and removed afterwards. */
 esp_status folder_replace(const char *aside, const char *path, esp_error *error);
 char *path_join(const char *a, const char *b); /* freed by mem_free */
 

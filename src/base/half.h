@@ -1,6 +1,6 @@
-/* The two 16-bit floating point formats of weight files, and their way to and from float: bf16 (the upper
- * half of a float) and f16 (IEEE 754 binary16). Plain integer arithmetic, so that every machine gives the
- * same bits. To 16 bits always rounds to nearest, ties to even; a NaN stays a NaN of the same sign. */
+/* Conversion between float and the two 16-bit formats of weight files: bf16 (the upper half of a float) and
+ * f16 (IEEE 754 binary16). Integer arithmetic only, so that every machine gives the same bits. Rounding is to
+ * nearest, ties to even; a NaN stays a NaN of the same sign. */
 #ifndef ESPALIER_BASE_HALF_H
 #define ESPALIER_BASE_HALF_H
 
@@ -25,8 +25,7 @@ static inline float bf16_to_f32(uint16_t h) {
 
 static inline uint16_t bf16_from_f32(float x) {
     uint32_t u = bits_from_f32(x);
-    uint32_t rounded =
-        (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; /* past the largest finite value this reaches inf */
+    uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16; /* beyond the largest finite value: infinity */
     uint32_t quiet_nan = (u >> 16) | 0x40u;
     return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
 }
@@ -46,7 +45,7 @@ static inline uint16_t f16_from_f32(float x) {
     uint32_t h;
     if (a > 0x7f800000u) {
         h = 0x7e00u | ((a >> 13) & 0x3ffu);
-    } else if (a >= 0x477ff000u) { /* 65520 and above round past the largest finite value, 65504 */
+    } else if (a >= 0x477ff000u) { /* 65520 and above round to infinity; the largest finite value is 65504 */
         h = 0x7c00u;
     } else if (a >= 0x38800000u) { /* 2^-14 and above: normal */
         h = (a - 0x38000000u + 0xfffu + ((a >> 13) & 1u)) >> 13;

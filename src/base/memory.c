@@ -55,8 +55,8 @@ esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *
     if (!*out)
         return error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
                           "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
-    /* Rows of a cache of keys lie all over it: with pages of 4 KB most reads would look up a page first. A
-     * wish; whole pages only, so that none is taken beyond the end. */
+    /* A KV cache is read at scattered places: with pages of 4 KB most reads would miss the TLB. The kernel
+     * may ignore the advice. Only whole huge pages, so that none extends beyond the end. */
     if (huge) madvise(*out, rounded & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
     memset(*out, 0, rounded);
     return ESP_OK;

@@ -1,5 +1,5 @@
-/* Memory: small allocations that cannot fail in practice (they abort: our own bug or a dying machine), large
- * ones that are checked and say how much was asked for, arenas with one owner, and growing arrays. */
+/* Memory: small allocations, which abort if they fail (a bug, or a machine that is out of memory anyway);
+ * large allocations, whose failure is an error that states the size; arenas; growing arrays. */
 #ifndef ESPALIER_BASE_MEMORY_H
 #define ESPALIER_BASE_MEMORY_H
 
@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t bytes);              /* zeroed; aborts when the system refuses */
-void *mem_realloc(void *old, size_t bytes); /* aborts when the system refuses */
-char *mem_strdup(const char *text);         /* NULL gives NULL */
+void *mem_alloc(size_t bytes);              /* zeroed; aborts on failure */
+void *mem_realloc(void *old, size_t bytes); /* aborts on failure */
+char *mem_strdup(const char *text);         /* NULL returns NULL */
 char *mem_strndup(const char *text, size_t n);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *p);
@@ -18,7 +18,7 @@ void mem_free(void *p);
 #define MEM_NEW(type)      ((type *)mem_alloc(sizeof(type)))
 #define MEM_ARRAY(type, n) ((type *)mem_alloc(sizeof(type) * (size_t)(n)))
 
-/* Large, 64-byte aligned, zeroed; a refusal is an error that names `what` and the size. Freed by
+/* Large, 64-byte aligned, zeroed; a failure is an error that states `what` and the size. Freed by
  * mem_big_free. */
 esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error);
 void mem_big_free(void *p);
@@ -50,18 +50,18 @@ void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element);
         (list)->count = (list)->capacity = 0;                                                                \
     } while (0)
 
-/* An arena: allocations that all end together. Zeroed; never moves what it gave out. */
+/* An arena: allocations that are all freed together. Memory is zeroed and never moves. */
 typedef struct arena arena;
 arena *arena_new(void);
 void *arena_alloc(arena *a, size_t bytes);
 char *arena_strdup(arena *a, const char *text);
 void *arena_copy(arena *a, const void *from, size_t bytes);
-void arena_reset(arena *a); /* frees all that was given out, keeps the arena */
+void arena_reset(arena *a); /* frees all allocations, keeps the arena */
 void arena_free(arena *a);
 #define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (size_t)(n)))
 
-/* A growing byte string, always zero-terminated (it may hold zero bytes inside: use length). */
+/* A growing byte string, always zero-terminated. It may contain zero bytes: use length. */
 typedef struct {
     char *at;
     size_t length, capacity;

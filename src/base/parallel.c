@@ -9,7 +9,7 @@
 typedef struct {
     parallel_work *work;
     void *user;
-    int pieces, next; /* next: taken by atomic addition */
+    int pieces, next; /* next: incremented atomically */
 } piece_queue;
 
 static void take_pieces(piece_queue *q) {
@@ -21,7 +21,7 @@ static void *thread_main(void *user) {
     return NULL;
 }
 
-/* Signals are the caller's business: its threads leave them to it. */
+/* The threads block all signals, so that the caller's thread receives them. */
 static bool start_thread(pthread_t *thread, piece_queue *q) {
     sigset_t all, before;
     sigfillset(&all);

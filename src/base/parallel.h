@@ -1,7 +1,6 @@
-/* Independent pieces of work on threads that live for one call. Nothing spins: a thread that waits sleeps, so
- * a machine that others use too is not kept busy by waiting (OpenMP's barriers do that, and stand in the way
- * of each other there). For work of a millisecond and more a piece; a thread takes some 20 microseconds to
- * start. */
+/* Independent pieces of work on threads that live for one call. A waiting thread sleeps and does not spin as
+ * in OpenMP's barriers, so waiting costs other programs nothing. For pieces of a millisecond or more:
+ * starting a thread takes about 20 microseconds. */
 #ifndef ESPALIER_BASE_PARALLEL_H
 #define ESPALIER_BASE_PARALLEL_H
 
@@ -9,9 +8,9 @@
 
 typedef void parallel_work(void *user, int piece);
 
-/* Calls work(user, piece) for pieces 0 .. pieces - 1, on at most `threads` threads, the caller's among them;
- * it takes piece 0 first. Which thread takes which of the others is not fixed. Where the system gives no more
- * threads, those that are there do all. Returns when all are done. */
+/* Calls work(user, piece) for pieces 0 .. pieces - 1 on at most `threads` threads, including the caller's,
+ * which does piece 0 first. Which thread does which other piece is not fixed. If the system cannot start a
+ * thread, the others do its work. Returns when all pieces are done. */
 void parallel_run(int pieces, int threads, parallel_work *work, void *user);
 
 #endif

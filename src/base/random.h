@@ -1,5 +1,5 @@
-/* Keyed random numbers: a number is a function of its key alone, never of what was drawn before it
- * (docs/architecture.md, idea 4). A key is built by mixing words in: rng_mix(rng_mix(rng_key(seed),
+/* Keyed random numbers: a number depends only on its key, never on what was drawn before
+ * (docs/architecture.md, idea 4). A key is built by mixing words into it: rng_mix(rng_mix(rng_key(seed),
  * iteration), problem)... */
 #ifndef ESPALIER_BASE_RANDOM_H
 #define ESPALIER_BASE_RANDOM_H

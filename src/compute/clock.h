@@ -1,7 +1,7 @@
-/* A stopwatch over the operations of a compute instance, for benches and profiles. It stands in the
+/* A stopwatch over the operations of a compute instance, for benches and profiles. It takes the place of the
  * instance's table of operations and calls the real ones, so that code which is not measured pays nothing,
- * and no operation knows of it. Shares (compute_share) made of the instance afterwards are clocked with it.
- */
+ * and no operation knows of it. Replicas (compute_replica_new) made of the instance afterwards are clocked
+ * with it. Of a backend that runs operations later, it measures the calls. */
 #ifndef ESPALIER_COMPUTE_CLOCK_H
 #define ESPALIER_COMPUTE_CLOCK_H
 
@@ -10,12 +10,16 @@
 typedef enum {
     COMPUTE_PRODUCTS,   /* matrix products of the layers */
     COMPUTE_ATTENTION,  /* attention over the keys and values */
-    COMPUTE_VOCABULARY, /* the head's product, and what is read or drawn from its logits */
-    COMPUTE_OTHER,      /* norms, rotations, the gate, embedding, rounding, packing, the optimizer */
+    COMPUTE_VOCABULARY, /* the head's product, and reading or drawing from its logits */
+    COMPUTE_OTHER,      /* norms, rotations, the gate, embedding, rounding, packing, copies, the optimizer */
     COMPUTE_GROUPS
 } compute_group;
 
-enum { COMPUTE_OPERATIONS = 23 }; /* at most */
+enum {
+#define OPERATION(name, group, list) CLOCK_##name,
+#include "compute/operations.inc"
+    COMPUTE_OPERATIONS
+};
 
 typedef struct {
     const char *name;

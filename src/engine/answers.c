@@ -12,9 +12,8 @@ static void ask(engine *e, int32_t number, int64_t at, kv_read read) {
 
 static kv_read draw(const engine_sequence *s, int32_t count) {
     if (!(s->temperature > 0)) return (kv_read){.kind = READ_GREEDY};
-    return (kv_read){.kind = READ_SAMPLE,
-                     .temperature = s->temperature,
-                     .u = rng_uniform(s->key, (uint64_t)count)};
+    return (kv_read){
+        .kind = READ_SAMPLE, .temperature = s->temperature, .u = rng_uniform(s->key, (uint64_t)count)};
 }
 
 int sequence_reads(sequence_group *g, int32_t number, kv_read out[2]) {
@@ -86,8 +85,8 @@ bool sequence_take(engine *e, sequence_group *g, int32_t number, const kv_read *
     return g->request.reader->take(g->request.user, number, &t, keep);
 }
 
-/* Finds the run that has an ended sequence's first `keep` tokens, of which `fed` were computed in feed `index`
- * and those above it. alone: no other sequence needs the feed's end. */
+/* Finds the run that has an ended sequence's first `keep` tokens, of which `fed` were computed in feed
+ * `index` and those above it. alone: no other sequence needs the feed's end. */
 static void keep_sequence(engine *e, sequence_group *g, sequence *s, int32_t index, int32_t keep, int32_t fed,
                           bool alone) {
     while (index >= 0 && g->feeds.at[index].kind == FEED_DECODE) {
@@ -144,8 +143,8 @@ static void branch(sequence_group *g, int32_t index, int32_t fed) {
     }
 }
 
-/* All sequences that are left have the same last token, and no ended one keeps the feed's end: the feed goes on
- * as it is. */
+/* All sequences that are left have the same last token, and no ended one keeps the feed's end: the feed goes
+ * on as it is. */
 static bool continues(const sequence_group *g, int32_t index, bool end_is_kept, int32_t *token) {
     int32_t count = 0;
     for (int64_t i = 0; i < g->sequences.count; i++) {
@@ -158,7 +157,8 @@ static bool continues(const sequence_group *g, int32_t index, bool end_is_kept, 
 }
 
 /* The answers of all sequences at a feed's end. Returns how many ended ones keep it. */
-static int32_t take_sequences(engine *e, sequence_group *g, int32_t index, int32_t fed, const kv_read *reads) {
+static int32_t take_sequences(engine *e, sequence_group *g, int32_t index, int32_t fed,
+                              const kv_read *reads) {
     int32_t count = 0, kept = 0;
     for (int64_t i = 0; i < g->sequences.count; i++) count += g->sequences.at[i].feed == index;
     for (int32_t i = 0; i < g->sequences.count; i++) {

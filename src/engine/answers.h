@@ -1,5 +1,5 @@
-/* What is read at a feed's ids, and what becomes of the answers. Sequences that agree are decoded in one feed;
- * where they part, each party gets a feed of its own after the common one. */
+/* What is read at a feed's ids, and what becomes of the answers. Sequences that agree are decoded in one
+ * feed; where they part, each party gets a feed of its own after the common one. */
 #ifndef ESPALIER_ENGINE_ANSWERS_H
 #define ESPALIER_ENGINE_ANSWERS_H
 

@@ -28,8 +28,8 @@ void cache_places_unpin(cache_places *places) {
 
 /* ---- Building on what is there ---- */
 
-/* The run's last token cannot be taken off where other runs continue it, as after an earlier request, or where
- * it is the only one. */
+/* The run's last token cannot be taken off where other runs continue it, as after an earlier request, or
+ * where it is the only one. */
 static bool can_truncate(const kv_cache *kv, int32_t run) {
     return kv_run_length(kv, run) > 1 && kv_run_children(kv, run) == 0;
 }
@@ -68,8 +68,8 @@ typedef struct {
     int64_t group;
 } victim;
 
-/* Least recently used first; of one request's path the deepest first, as a run's pages come free with its last
- * child. The order is total. */
+/* Least recently used first; of one request's path the deepest first, as a run's pages come free with its
+ * last child. The order is total. */
 static int compare_victims(const void *a, const void *b) {
     const victim *x = a, *y = b;
     if (x->entry->used != y->entry->used) return x->entry->used < y->entry->used ? -1 : 1;
@@ -84,8 +84,7 @@ void cache_evict(kv_cache *kv, cache_places *const *groups, int64_t count, int64
         for (int32_t place = 0; place < groups[g]->count; place++)
             for (int p = 0; p < ENGINE_PREFIXES; p++) {
                 cache_entry *entry = &groups[g]->at[place].of[p];
-                if (entry->run >= 0 && !entry->pinned)
-                    MEM_LIST_PUSH(&list, ((victim){entry, place, p, g}));
+                if (entry->run >= 0 && !entry->pinned) MEM_LIST_PUSH(&list, ((victim){entry, place, p, g}));
             }
     if (list.count) qsort(list.at, (size_t)list.count, sizeof *list.at, compare_victims);
     int64_t goal = pages + kv_pages_total(kv) / 32;

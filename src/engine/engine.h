@@ -1,7 +1,7 @@
 /* Many sequences through one model and one KV cache. The engine knows tokens only: no search, no task, no
- * step. It fills each model call from all requests in flight (continuous batching: the slot of a sequence that
- * has ended is taken by the next request of any group), and computes every token once per prefix: sequences
- * share their path, and each other's tokens for as long as these agree.
+ * step. It fills each model call from all requests in flight (continuous batching: the slot of a sequence
+ * that has ended is taken by the next request of any group), and computes every token once per prefix:
+ * sequences share their path, and each other's tokens for as long as these agree.
  *
  * Requests of one group follow one another; requests of different groups run side by side. A request starts
  * only when the pages that it may take at worst are free and not promised to another, so what has started
@@ -38,7 +38,8 @@ void engine_limit_sequences(engine *e, int32_t max_sequences); /* between runs *
 int32_t engine_max_sequences(const engine *e);
 model *engine_model(const engine *e);
 
-/* Tokens, as policy/sampler.h's token_counts has them. `distinct` counts each different (prefix, token) once. */
+/* Tokens, as policy/sampler.h's token_counts has them. `distinct` counts each different (prefix, token) once.
+ */
 typedef struct {
     int64_t computed, distinct;
     int64_t prompts;  /* distinct ones of prompts */
@@ -48,8 +49,8 @@ typedef struct {
 
 /* ---- Requests ---- */
 
-/* A stretch of ids between a prompt and where a request starts. `place` numbers what the engine may keep in the
- * cache (a node of a tree); the prompt itself is place 0, which no piece may name. */
+/* A stretch of ids between a prompt and where a request starts. `place` numbers what the engine may keep in
+ * the cache (a node of a tree); the prompt itself is place 0, which no piece may name. */
 typedef struct {
     int32_t place;
     const int32_t *ids;
@@ -91,8 +92,8 @@ typedef struct {
     void (*tail)(void *user, int32_t tail, int answer, float logprob);
 } engine_reader;
 
-/* After a path: sequences to be sampled or scored, or tails, after each of which (and the suffix) the log-probs
- * of two answers are read. All arrays are the caller's and stay until the request is complete. */
+/* After a path: sequences to be sampled or scored, or tails, after each of which (and the suffix) the
+ * log-probs of two answers are read. All arrays are the caller's and stay until the request is complete. */
 typedef struct {
     int prefix; /* the prompt it is below */
     const engine_piece *path;
@@ -125,7 +126,8 @@ void group_request(sequence_group *g, const engine_request *request);
 void group_end(sequence_group *g);
 int32_t group_begun(const sequence_group *g); /* sequences of a divisible request that have run */
 const engine_counts *group_counts(const sequence_group *g);
-/* Of the complete request: keeps a sequence's tokens, or a tail's ids, in the cache as those of a new place. */
+/* Of the complete request: keeps a sequence's tokens, or a tail's ids, in the cache as those of a new place.
+ */
 void group_keep_sequence(engine *e, sequence_group *g, int32_t sequence, int32_t place);
 void group_keep_tail(engine *e, sequence_group *g, int32_t tail, int32_t place);
 /* Drops the places 0 .. n - 1 that are not marked: no request will need them again. */
@@ -148,8 +150,8 @@ typedef struct {
 
 /* Runs until all groups have ended. What the prompts of the first `more` begin with alike is computed once; a
  * group that comes later shares it where it begins so too. Fails when the cache is smaller than one request
- * needs (the message says how large it must be), ESP_INTERRUPTED on request. Afterwards there are no groups and
- * the cache is empty, in any case. */
+ * needs (the message says how large it must be), ESP_INTERRUPTED on request. Afterwards there are no groups
+ * and the cache is empty, in any case. */
 esp_status engine_run(engine *e, const engine_client *client, esp_error *error);
 /* Of the last run, or the present one: tokens that all groups share. */
 engine_counts engine_shared_counts(const engine *e);

@@ -10,20 +10,20 @@ typedef MEM_LIST(int32_t) id_list;
 
 /* A sequence of the open request. */
 typedef struct {
-    int32_t feed;          /* it continues at this feed's end; -1: ended */
-    int32_t count;         /* tokens so far */
-    int32_t last;          /* the last of them */
-    engine_ask ask;        /* what was asked last, */
-    int reads;             /* in this number of reads */
-    rng_key_t prefix_hash; /* of everything that was fed */
+    int32_t feed;            /* it continues at this feed's end; -1: ended */
+    int32_t count;           /* tokens so far */
+    int32_t last;            /* the last of them */
+    engine_ask ask;          /* what was asked last, */
+    int reads;               /* in this number of reads */
+    rng_key_t prefix_hash;   /* of everything that was fed */
     int32_t kept_feed, kept; /* once ended: the feed whose run has its first `kept` tokens; -1: none */
 } sequence;
 
 struct sequence_group {
     void *user;
-    int64_t number;                 /* in the order of adding */
+    int64_t number;                  /* in the order of adding */
     id_list prompt[ENGINE_PREFIXES]; /* after what all groups share */
-    bool alone[ENGINE_PREFIXES];    /* its prompt begins otherwise: it shares nothing */
+    bool alone[ENGINE_PREFIXES];     /* its prompt begins otherwise: it shares nothing */
     cache_places places;
     engine_request request;
     bool open; /* its feeds are at work */
@@ -48,8 +48,8 @@ engine_piece group_piece(const sequence_group *g, int32_t i);
 
 /* Counts ids not seen before after prefix hash `prefix`; returns the hash of the extended prefix. */
 rng_key_t group_count(sequence_group *g, rng_key_t prefix, const int32_t *ids, int64_t n);
-/* Counts what the open request is certain to need: its path, known sequences and tails. Sequences get the hash
- * of the path. */
+/* Counts what the open request is certain to need: its path, known sequences and tails. Sequences get the
+ * hash of the path. */
 void group_count_request(sequence_group *g);
 
 #endif

@@ -6,7 +6,6 @@ enum {
     LEAST_KV = 8192,      /* tokens of cache an engine needs to work well */
     LEAST_JOBS = 4,       /* fewer are not worth a thread */
     LEAST_SEQUENCES = 16, /* products of fewer rows are slow */
-    CORE_CACHE = 1 << 20, /* bytes of keys and values in use that a core's own cache holds, about */
 };
 
 struct engine_replicas {
@@ -108,7 +107,8 @@ static int32_t sequences_each(const engine_replicas *r, int count, int64_t token
     const model_config *c = model_configuration(m);
     int64_t token =
         2 * (int64_t)c->layers * c->kv_heads * c->head_width * (int64_t)dtype_size(model_compute(m)->act);
-    int64_t most = CORE_CACHE / (token * tokens_each), share = (r->max_sequences + count - 1) / count;
+    int64_t most = model_compute(m)->traits.core_cache_bytes / (token * tokens_each),
+            share = (r->max_sequences + count - 1) / count;
     if (share > most) share = most;
     if (share < LEAST_SEQUENCES) share = LEAST_SEQUENCES;
     return share < r->max_sequences ? (int32_t)share : r->max_sequences;

@@ -27,7 +27,6 @@ void replica_note(replica_place *place, int64_t done, int64_t sampled);
  * sequence has of its own, from which follows how many sequences keep their keys in a core's cache. progress
  * (may be NULL) gets the sums, by the calling thread only. */
 esp_status engine_replicas_run(engine_replicas *r, int count, int64_t tokens_each, replica_work *work,
-                               void *user, replica_progress *progress, void *progress_user,
-                               esp_error *error);
+                               void *user, replica_progress *progress, void *progress_user, esp_error *error);
 
 #endif

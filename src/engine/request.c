@@ -94,7 +94,8 @@ static int64_t agreed(const engine_tail *tails, const int32_t *members, int32_t 
 static int64_t add_tails(sequence_group *g, int32_t *members, int32_t count, int64_t from, attach_point at);
 
 /* The members that are longer than `length`, each party that continues with one token after the other. */
-static int64_t add_parties(sequence_group *g, int32_t *members, int32_t left, int64_t length, attach_point at) {
+static int64_t add_parties(sequence_group *g, int32_t *members, int32_t left, int64_t length,
+                           attach_point at) {
     const engine_tail *tails = g->request.tails;
     int64_t pages = 0;
     while (left > 0) {
@@ -243,8 +244,8 @@ static void keep(engine *e, sequence_group *g, int32_t index, int64_t cached, in
     cache_entry *entry = cache_entry_at(&g->places, place, g->request.prefix);
     assert(entry->run < 0);
     kv_run_retain(e->kv, f->run);
-    *entry = (cache_entry){
-        .run = f->run, .cached = (int32_t)cached, .has_children = f->diverges, .used = e->tick};
+    *entry =
+        (cache_entry){.run = f->run, .cached = (int32_t)cached, .has_children = f->diverges, .used = e->tick};
 }
 
 void group_keep_sequence(engine *e, sequence_group *g, int32_t number, int32_t place) {

@@ -17,8 +17,8 @@ static void drop_first(id_list *ids, int64_t n) {
     memmove(ids->at, ids->at + n, (size_t)ids->count * sizeof *ids->at);
 }
 
-/* How many ids `own` begins with as `first` does, at most `most` and one less than it has: each group keeps an
- * id of its own to read at. */
+/* How many ids `own` begins with as `first` does, at most `most` and one less than it has: each group keeps
+ * an id of its own to read at. */
 static int64_t same_beginning(const id_list *first, const id_list *own, int64_t most) {
     if (most > own->count - 1) most = own->count - 1;
     int64_t k = 0;
@@ -82,8 +82,8 @@ static void evict(engine *e, int64_t pages) {
     MEM_LIST_FREE(&all);
 }
 
-/* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that no
- * request uses may go for it. *pages: what it takes. */
+/* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
+ * no request uses may go for it. *pages: what it takes. */
 static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t *pages) {
     *pages = request_reserve(e, g);
     bool fits = e->in_flight == 0 || e->in_flight + g->width <= e->set.max_sequences;
@@ -105,7 +105,8 @@ static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
                       (long long)((pages + shared) * KV_PAGE_TOKENS));
 }
 
-/* Nothing is in flight, so nothing but the shared prefix needs to stay: the first group must be able to start.
+/* Nothing is in flight, so nothing but the shared prefix needs to stay: the first group must be able to
+ * start.
  */
 static esp_status start_alone(engine *e, sequence_group *g, esp_error *error) {
     int64_t pages;
@@ -143,7 +144,8 @@ static bool is_ready(const engine *e, const sequence_group *g, const feed *f) {
     if (f->after.feed < 0)
         return f->after.run < 0 || f->after.run != shared->run || shared->done == shared->ids.count;
     const feed *above = &g->feeds.at[f->after.feed];
-    /* A run must not grow once others continue it: a feed above that is part of this same call is fed whole. */
+    /* A run must not grow once others continue it: a feed above that is part of this same call is fed whole.
+     */
     return above->done == above->n || above->diverges || (above->done == 0 && above->now == above->n);
 }
 
@@ -176,7 +178,7 @@ static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t
 
 /* Feeds of a group that are ready, those of one token or those of more, while there is room in the batch. */
 static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *room) {
-    for (int32_t j = 0; g->open && j < g->feeds.count && *room > 0; j++) {
+    for (int32_t j = 0; g->open && j<g->feeds.count && * room> 0; j++) {
         const feed *f = &g->feeds.at[j];
         int64_t left = f->n - f->done;
         if (left == 0 || f->now || (singles && left > 1) || !is_ready(e, g, f)) continue;
@@ -244,13 +246,13 @@ static esp_status finish_requests(engine *e, const engine_client *client, esp_er
 }
 
 static esp_status check_stop(const engine *e, esp_error *error) {
-    return e->set.stop && *e->set.stop ? error_set(error, ESP_INTERRUPTED, NULL, "stopped on request") : ESP_OK;
+    return e->set.stop && *e->set.stop ? error_set(error, ESP_INTERRUPTED, NULL, "stopped on request")
+                                       : ESP_OK;
 }
 
 static esp_status run_shared(engine *e, const engine_client *client, esp_error *error) {
     for (;;) {
-        if (e->started == e->groups.count)
-            ESP_TRY(more_groups(e, client, e->done == e->groups.count, error));
+        if (e->started == e->groups.count) ESP_TRY(more_groups(e, client, e->done == e->groups.count, error));
         if (e->done == e->groups.count) return ESP_OK;
         ESP_TRY(check_stop(e, error));
         ESP_TRY(start_requests(e, error));

@@ -1,4 +1,5 @@
-/* The engine from inside: model, cache, and what is in flight between a run's first model call and its last. */
+/* The engine from inside: model, cache, and what is in flight between a run's first model call and its last.
+ */
 #ifndef ESPALIER_ENGINE_STATE_H
 #define ESPALIER_ENGINE_STATE_H
 

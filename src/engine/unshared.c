@@ -109,9 +109,9 @@ static esp_status answer_one(const unshared *u, int32_t i, esp_error *error) {
     const engine_request *r = &u->g->request;
     id_list path = whole_path(u);
     int32_t run = kv_run_new(u->e->kv, -1);
-    esp_status status = i >= r->sequence_count      ? score_tail(u, i - r->sequence_count, &path, run, error)
+    esp_status status = i >= r->sequence_count  ? score_tail(u, i - r->sequence_count, &path, run, error)
                         : r->sequences[i].known ? score(u, i, &path, run, error)
-                                                    : sample(u, i, &path, run, error);
+                                                : sample(u, i, &path, run, error);
     kv_run_release(u->e->kv, run);
     MEM_LIST_FREE(&path);
     return status;

@@ -101,12 +101,12 @@ static evaluation_result grade(const work *w, const problem *p, const char *text
                                bool finished) {
     evaluation_result r = {.problem = p->index, .finished = finished};
     if (finished) {
-        task_answer a = task_extract(w->s->task, text, length);
+        task_answer *a = task_answer_find(w->s->task, text, length);
         task_grade_result g = task_grade(w->s->task, text, length, p->gold);
-        r.answer = mem_strdup(a.value);
+        if (a) r.answer = task_answer_show(w->s->task, a);
         r.right = g.correct;
         task_grade_free(&g);
-        task_answer_free(&a);
+        mem_free(a);
     }
     return r;
 }
@@ -189,7 +189,9 @@ static evaluation_result vote(const work *w, const search *s, const evaluation_r
         nodes[n++] = v;
         w->out->search.finished_chains++;
     }
-    int64_t best = metrics_majority(answers, weights, n);
+    int64_t *group = MEM_ARRAY(int64_t, space);
+    task_answer_group(w->s->task, answers, n, group);
+    int64_t best = metrics_majority(group, weights, n);
     evaluation_result r = {.sample = 1};
     if (best >= 0) {
         r.answer = mem_strdup(answers[best]);
@@ -197,6 +199,7 @@ static evaluation_result vote(const work *w, const search *s, const evaluation_r
         r.finished = true;
     }
     mem_free(answers);
+    mem_free(group);
     mem_free(weights);
     mem_free(nodes);
     return r;
@@ -299,7 +302,8 @@ static esp_status run_all(work *w, esp_error *error) {
 esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
                            evaluation *out, esp_error *error) {
     bool search = options->method == RECIPE_SEARCH;
-    *out = (evaluation){.method = options->method,
+    *out = (evaluation){.task = s->task,
+                        .method = options->method,
                         .unjudged = search && options->unjudged && s->recipe->self_eval.enabled,
                         .k = options->method == RECIPE_SAMPLE ? options->k : 1,
                         .problems = problems->count};
@@ -351,10 +355,10 @@ static int64_t right_among(const evaluation_result *r, int64_t n) {
 
 /* Whether the majority's answer of the first k results is right. */
 static bool majority_right(const evaluation_result *r, int64_t k) {
-    const char **answers = MEM_ARRAY(const char *, k);
-    for (int64_t i = 0; i < k; i++) answers[i] = r[i].answer;
-    int64_t best = metrics_majority(answers, NULL, k);
-    mem_free(answers);
+    int64_t *group = MEM_ARRAY(int64_t, k);
+    for (int64_t i = 0; i < k; i++) group[i] = r[i].group;
+    int64_t best = metrics_majority(group, NULL, k);
+    mem_free(group);
     return best >= 0 && r[best].right;
 }
 
@@ -401,7 +405,22 @@ static double problem_pass(const evaluation *e, int64_t problem) {
     return e->method == RECIPE_SAMPLE ? share(right_among(r, e->k), e->k) : r->right;
 }
 
+/* Each problem's results with equal answers. */
+static void group_answers(evaluation *e) {
+    int64_t k = e->per_problem, *group = MEM_ARRAY(int64_t, k);
+    const char **answers = MEM_ARRAY(const char *, k);
+    for (int64_t i = 0; i < e->problems; i++) {
+        evaluation_result *r = &e->results[i * k];
+        for (int64_t j = 0; j < k; j++) answers[j] = r[j].answer;
+        task_answer_group(e->task, answers, k, group);
+        for (int64_t j = 0; j < k; j++) r[j].group = group[j];
+    }
+    mem_free(answers);
+    mem_free(group);
+}
+
 void evaluation_summarize(evaluation *e) {
+    group_answers(e);
     int64_t chains = 0, tokens = 0, finished = 0;
     e->right = e->search.vote_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {

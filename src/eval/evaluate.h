@@ -43,8 +43,10 @@ typedef struct {
     int64_t sample;
     bool right, finished;
     int64_t tokens;
-    char *answer; /* in the task's one spelling; NULL without */
-    char *text;   /* NULL unless kept */
+    char *answer;  /* as the task shows it; NULL without */
+    char *text;    /* NULL unless kept */
+    int64_t group; /* the problem's first result with an equal answer, counted from its own first one; -1: no
+                      answer. Made by evaluation_summarize */
 } evaluation_result;
 
 /* Of k' samples: mean over problems of the unbiased pass@k' and of the majority's being right over the first
@@ -59,6 +61,7 @@ typedef struct {
 enum { EVALUATION_POINTS = 16 };
 
 typedef struct {
+    const task *task; /* whose answers they are; NULL: unknown, and answers are equal where their texts are */
     recipe_method method;
     bool unjudged; /* search without self-evaluation though the recipe has it */
     int64_t k, problems;
@@ -93,7 +96,8 @@ typedef struct {
 esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
                            evaluation *out, esp_error *error);
 void evaluation_free(evaluation *e);
-/* Fills what follows from results, method, k and per_problem alone: counts, accuracy, points, votes, means.
+/* Fills what follows from task, results, method, k and per_problem alone: counts, accuracy, points, votes,
+ * means.
  */
 void evaluation_summarize(evaluation *e);
 
@@ -106,9 +110,10 @@ const char *evaluation_name(recipe_method method, bool unjudged);
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
                             esp_error *error);
 /* An evaluation from the store: its results and what follows from them; seconds are 0, and so are a search's
- * nodes and finished chains. method: as evaluation_name. It is an error when there is none. */
-esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
-                           esp_error *error);
+ * nodes and finished chains. t: evaluation.task. method: as evaluation_name. It is an error when there is
+ * none. */
+esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t iteration, const char *method,
+                           const char *set, esp_error *error);
 /* The evaluations in the store that the run is judged by: of eval.method on eval.set, by iteration. */
 esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error);
 /* One document; with_results adds a row a chain. New reference. */

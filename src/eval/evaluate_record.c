@@ -125,9 +125,9 @@ static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, 
     return status;
 }
 
-esp_status evaluation_read(evaluation *out, store *s, int64_t iteration, const char *method, const char *set,
-                           esp_error *error) {
-    *out = (evaluation){0};
+esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t iteration, const char *method,
+                           const char *set, esp_error *error) {
+    *out = (evaluation){.task = t};
     store_evals all;
     ESP_TRY(store_read_evals(s, &all, error));
     const store_eval *row = find_eval(&all, iteration, method, set);

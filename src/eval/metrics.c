@@ -17,35 +17,21 @@ double metrics_pass_at_k(int64_t n, int64_t c, int64_t k) {
     return 1 - miss;
 }
 
-/* Votes sorted by answer, then by place: equal answers lie together, the earliest first. */
-typedef struct {
-    const char *answer;
-    int64_t place;
-} vote;
-
-static int by_answer(const void *a, const void *b) {
-    const vote *x = a, *y = b;
-    int order = strcmp(x->answer, y->answer);
-    return order ? order : (x->place > y->place) - (x->place < y->place);
-}
-
-int64_t metrics_majority(const char *const *answers, const double *weights, int64_t n) {
-    vote *votes = MEM_ARRAY(vote, n > 0 ? n : 1);
-    int64_t count = 0, best = -1;
-    double most = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (answers[i] && (!weights || weights[i] > 0)) votes[count++] = (vote){answers[i], i};
-    qsort(votes, (size_t)count, sizeof *votes, by_answer);
-    for (int64_t first = 0, i; first < count; first = i) {
-        double sum = 0;
-        for (i = first; i < count && strcmp(votes[i].answer, votes[first].answer) == 0; i++)
-            sum += weights ? weights[votes[i].place] : 1;
-        if (best < 0 || sum > most || (sum == most && votes[first].place < best)) {
-            most = sum;
-            best = votes[first].place;
-        }
+int64_t metrics_majority(const int64_t *group, const double *weights, int64_t n) {
+    double *sum = MEM_ARRAY(double, n > 0 ? n : 1);
+    int64_t *first = MEM_ARRAY(int64_t, n > 0 ? n : 1),
+            best = -1; /* first: one more than the place; 0: none yet */
+    for (int64_t i = 0; i < n; i++) {
+        if (group[i] < 0 || (weights && !(weights[i] > 0))) continue;
+        sum[group[i]] += weights ? weights[i] : 1;
+        if (!first[group[i]]) first[group[i]] = i + 1;
     }
-    mem_free(votes);
+    for (int64_t i = 0; i < n; i++) {
+        bool leads = group[i] >= 0 && first[group[i]] == i + 1;
+        if (leads && (best < 0 || sum[group[i]] > sum[group[best]])) best = i;
+    }
+    mem_free(sum);
+    mem_free(first);
     return best;
 }
 

@@ -19,11 +19,11 @@ typedef struct {
  * 2107.03374, eq. 1. */
 double metrics_pass_at_k(int64_t n, int64_t c, int64_t k);
 
-/* The answer with most votes: the index of its first vote, or -1 when there is none. NULL is a sample without
- * an answer: it has no vote. Equal answers are equal strings. Ties go to the answer that came first
- * (METHOD.md 7). weights are the votes' weights, NULL for 1 each; what is not above 0 does not vote. maj@k is
- * this over the first k samples. */
-int64_t metrics_majority(const char *const *answers, const double *weights, int64_t n);
+/* The answer with most votes: the index of its first vote, or -1 when there is none. Votes with equal group
+ * are for one answer, 0 <= group < n; -1 is a sample without an answer, which has no vote. Ties go to the
+ * answer that came first (docs/method.md 7). weights are the votes' weights, NULL for 1 each; a weight that
+ * is not above 0 does not vote. maj@k is this over the first k samples. */
+int64_t metrics_majority(const int64_t *group, const double *weights, int64_t n);
 
 /* Wilson's 95% interval of a share (Wilson 1927, without continuity correction), within 0 and 1. */
 metrics_interval metrics_wilson(int64_t successes, int64_t n);

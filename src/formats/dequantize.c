@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { SMALL = 32, LARGE = 256 }; /* weights a block */
+enum { SMALL = 32, LARGE = 256 }; /* weights per block */
 
 static float half_at(const uint8_t *at) {
     uint16_t h;
@@ -25,7 +25,7 @@ static void q8_0(const uint8_t *b, float *out) {
     for (int i = 0; i < SMALL; i++) out[i] = d * (float)(int8_t)b[2 + i];
 }
 
-/* Four bits a weight: weight i is the low half of byte i, weight 16 + i the high half. `fifth` has bit i of
+/* Four bits per weight: weight i is the low half of byte i, weight 16 + i the high half. `fifth` has bit i of
  * weight i on top of that (0 for formats of four bits). w = d (q - offset) + m */
 static void nibbles(const uint8_t *q, uint32_t fifth, int offset, float d, float m, float *out) {
     for (int i = 0; i < SMALL / 2; i++) {
@@ -56,8 +56,9 @@ static void q5_1(const uint8_t *b, float *out) {
     nibbles(b + 8, word_at(b + 4), 0, half_at(b), half_at(b + 2), out);
 }
 
-/* Eight pairs (scale, minimum) of six bits in 12 bytes: the first four lie in the low six bits of bytes 0-3
- * and 4-7; of the last four the low four bits lie in bytes 8-11, the high two on top of those bytes. */
+/* Eight pairs (scale, minimum) of six bits each in 12 bytes. The first four pairs are the low six bits of
+ * bytes 0-3 and 4-7. The last four have their low four bits in bytes 8-11 and their high two bits in the high
+ * bits of bytes 0-7. */
 static void group_scale(const uint8_t *s, int g, int *scale, int *minimum) {
     if (g < 4) {
         *scale = s[g] & 63;

@@ -37,7 +37,7 @@ struct gguf_file {
     int64_t tensor_count;
 };
 
-/* Reading from the front: never past the end. */
+/* Reads forward and never beyond the end. */
 typedef struct {
     const uint8_t *at;
     size_t length, position;
@@ -82,7 +82,7 @@ static esp_status take_text(cursor *c, const char *what, const char **out, size_
     return ESP_OK;
 }
 
-/* A name (a key, a tensor): a copy that a zero byte ends. */
+/* A name (of a key or a tensor): a zero-terminated copy. */
 static esp_status take_name(cursor *c, const char *what, arena *memory, const char **out, esp_error *error) {
     const char *at;
     size_t n, place = c->position;
@@ -98,7 +98,7 @@ static esp_status take_name(cursor *c, const char *what, arena *memory, const ch
 
 static esp_status too_many(const cursor *c, const char *what, uint64_t count, size_t each, esp_error *error) {
     return error_fail(error, DAMAGED_HINT,
-                      "%s: %llu %s are announced, of %zu bytes or more each, but only %zu bytes are left",
+                      "%s: it declares %llu %s of at least %zu bytes each, but only %zu bytes are left",
                       c->path, (unsigned long long)count, what, each, c->length - c->position);
 }
 
@@ -107,9 +107,8 @@ static esp_status take_list(cursor *c, pair *p, arena *memory, esp_error *error)
     ESP_TRY(take_u32(c, p->key, &p->list.type, error));
     ESP_TRY(take_u64(c, p->key, &count, error));
     if (p->list.type >= T_COUNT || p->list.type == T_LIST)
-        return error_fail(error, DAMAGED_HINT,
-                          "%s: key \"%s\" is a list of elements of type %u, which is not known", c->path,
-                          p->key, p->list.type);
+        return error_fail(error, DAMAGED_HINT, "%s: key \"%s\" is a list of elements of the unknown type %u",
+                          c->path, p->key, p->list.type);
     size_t each = p->list.type == T_TEXT ? sizeof(uint64_t) : VALUE_TYPES[p->list.type].bytes;
     if (count > (c->length - c->position) / each) return too_many(c, p->key, count, each, error);
     p->list.count = (int64_t)count;
@@ -132,8 +131,8 @@ static esp_status take_pair(cursor *c, pair *p, arena *memory, esp_error *error)
     ESP_TRY(take_name(c, "a key", memory, &p->key, error));
     ESP_TRY(take_u32(c, p->key, &p->type, error));
     if (p->type >= T_COUNT)
-        return error_fail(error, DAMAGED_HINT, "%s: key \"%s\" has a value of type %u, which is not known",
-                          c->path, p->key, p->type);
+        return error_fail(error, DAMAGED_HINT, "%s: key \"%s\" has a value of the unknown type %u", c->path,
+                          p->key, p->type);
     if (p->type == T_LIST) return take_list(c, p, memory, error);
     if (p->type != T_TEXT) return take(c, VALUE_TYPES[p->type].bytes, p->key, &p->bytes, error);
     const char *at;
@@ -159,19 +158,20 @@ static esp_status take_pairs(gguf_file *g, cursor *c, uint64_t count, esp_error 
     qsort(g->pairs, count, sizeof *g->pairs, by_key);
     for (uint64_t i = 1; i < count; i++)
         if (by_key(&g->pairs[i - 1], &g->pairs[i]) == 0)
-            return error_fail(error, DAMAGED_HINT, "%s: key \"%s\" is there twice", c->path, g->pairs[i].key);
+            return error_fail(error, DAMAGED_HINT, "%s: key \"%s\" occurs twice", c->path, g->pairs[i].key);
     return ESP_OK;
 }
 
-/* One tensor's description; its bytes are found later, when it is known where the data begin. */
+/* One tensor's description; its bytes are located later, when the start of the data is known. */
 static esp_status take_tensor(cursor *c, tensor_entry *t, uint64_t *offset, arena *memory, esp_error *error) {
     uint32_t rank, type;
     ESP_TRY(take_name(c, "a tensor's name", memory, &t->name, error));
     t->file = c->path;
     ESP_TRY(take_u32(c, t->name, &rank, error));
     if (rank > DIMENSIONS_MAX)
-        return error_fail(error, DAMAGED_HINT, "%s: tensor \"%s\" has %u dimensions, at most %d are possible",
-                          c->path, t->name, rank, DIMENSIONS_MAX);
+        return error_fail(error, DAMAGED_HINT,
+                          "%s: tensor \"%s\" has %u dimensions; at most %d are permitted", c->path, t->name,
+                          rank, DIMENSIONS_MAX);
     t->rank = (int)rank;
     for (int i = t->rank - 1; i >= 0; i--) {
         uint64_t n;
@@ -182,8 +182,8 @@ static esp_status take_tensor(cursor *c, tensor_entry *t, uint64_t *offset, aren
     ESP_TRY(take_u64(c, t->name, offset, error));
     if (!tensor_type_by_gguf(type, &t->type))
         return error_fail(error, "convert the model to F16, BF16 or Q8_0",
-                          "%s: tensor \"%s\" is stored in a type that is not known (GGUF type %u)", c->path,
-                          t->name, type);
+                          "%s: tensor \"%s\" is stored in an unknown type (GGUF type %u)", c->path, t->name,
+                          type);
     int64_t elements;
     if (!tensor_size(t->type, t->rank, t->shape, &elements, &t->length))
         return error_fail(
@@ -224,7 +224,7 @@ static esp_status check_tensors_apart(const gguf_file *g, esp_error *error) {
     for (size_t i = 1; i < n && status == ESP_OK; i++)
         if (by_name(&order[i - 1], &order[i]) == 0)
             status =
-                error_fail(error, DAMAGED_HINT, "%s: tensor \"%s\" is there twice", g->path, order[i]->name);
+                error_fail(error, DAMAGED_HINT, "%s: tensor \"%s\" occurs twice", g->path, order[i]->name);
     qsort(order, n, sizeof *order, by_bytes);
     for (size_t i = 1; i < n && status == ESP_OK; i++)
         if (order[i - 1]->bytes + order[i - 1]->length > order[i]->bytes)
@@ -270,7 +270,7 @@ static esp_status parse(gguf_file *g, esp_error *error) {
     const uint8_t *magic;
     uint32_t version;
     uint64_t tensors, pairs;
-    ESP_TRY(take(&c, 4, "the file's mark", &magic, error));
+    ESP_TRY(take(&c, 4, "the magic number", &magic, error));
     if (memcmp(magic, "GGUF", 4) != 0)
         return error_fail(error, "give a GGUF file", "%s: not a GGUF file", g->path);
     ESP_TRY(take_u32(&c, "the version", &version, error));
@@ -278,8 +278,8 @@ static esp_status parse(gguf_file *g, esp_error *error) {
         return error_fail(error, "use a little-endian GGUF file",
                           "%s: the GGUF file is big-endian or damaged (version %#x)", g->path, version);
     if (version != 2 && version != 3)
-        return error_fail(error, "convert the model anew with a current llama.cpp",
-                          "%s: GGUF version %u; versions 2 and 3 are read", g->path, version);
+        return error_fail(error, "convert the model again with a current llama.cpp",
+                          "%s: GGUF version %u; supported are versions 2 and 3", g->path, version);
     ESP_TRY(take_u64(&c, "the number of tensors", &tensors, error));
     ESP_TRY(take_u64(&c, "the number of keys", &pairs, error));
     ESP_TRY(take_pairs(g, &c, pairs, error));
@@ -341,13 +341,13 @@ static esp_status need(const gguf_file *g, const char *key, const char *wanted, 
                        esp_error *error) {
     *out = find(g, key);
     if (*out) return ESP_OK;
-    return error_fail(error, "convert the model anew with a current llama.cpp",
+    return error_fail(error, "convert the model again with a current llama.cpp",
                       "%s: the key \"%s\" (%s) is missing from the metadata", g->path, key, wanted);
 }
 
 static esp_status wrong_type(const gguf_file *g, const pair *p, const char *wanted, esp_error *error) {
     bool list = p->type == T_LIST;
-    return error_fail(error, "convert the model anew with a current llama.cpp",
+    return error_fail(error, "convert the model again with a current llama.cpp",
                       "%s: the key \"%s\" must be %s, found %s%s", g->path, p->key, wanted,
                       list ? "a list of " : "", VALUE_TYPES[list ? p->list.type : p->type].name);
 }

@@ -11,10 +11,11 @@
 
 enum { CHUNK_BYTES = 1 << 16 };
 
-static const char *const NOT_JSON_HINT = "mend the text at that place; a JSON value must be valid UTF-8";
+static const char *const NOT_JSON_HINT = "correct the text at that place; JSON must be valid UTF-8";
 
-/* Python writes integers of any length (a tokenizer_config.json may hold 1000000000000000019884624838656),
- * jansson refuses what is over 64 bits. This copy of the text makes such integers real numbers. */
+/* Python writes integers of any length (a tokenizer_config.json may contain 1000000000000000019884624838656),
+ * but jansson refuses integers over 64 bits. Returns a copy of the text in which such integers are real
+ * numbers. */
 static void widen_integers(const char *text, size_t n, text_buffer *out) {
     bool in_string = false;
     for (size_t i = 0; i < n;) {
@@ -69,13 +70,12 @@ esp_status json_write_file(const char *path, const json_t *value, bool indented,
     size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17) | (indented ? JSON_INDENT(2) : JSON_COMPACT);
     char *text = json_dumps(value, flags);
     if (!text)
-        return error_fail(error, "this is a fault of the program", "%s: the value cannot be written as JSON",
-                          path);
+        return error_fail(error, "this is a bug in espalier: please report it",
+                          "%s: the value cannot be written as JSON", path);
     file_writer w;
     esp_status status = file_write_begin(&w, path, error);
     if (status == ESP_OK) {
-        fputs(text,
-              w.stream); /* a failing write stays in the stream's error flag, which file_write_end checks */
+        fputs(text, w.stream); /* a failed write sets the stream's error flag, which file_write_end checks */
         fputc('\n', w.stream);
         status = file_write_end(&w, error);
     }
@@ -107,7 +107,7 @@ static esp_status need(const json_t *object, const char *key, const char *where,
                        json_t **out, esp_error *error) {
     if (!json_is_object(object))
         return error_fail(error, "write an object: {\"key\": value, ...}",
-                          "%s: an object with the key \"%s\" is needed, found %s", where, key,
+                          "%s: expected an object with the key \"%s\", found %s", where, key,
                           object ? type_name(object) : "nothing");
     *out = json_object_get(object, key);
     if (!*out)
@@ -147,7 +147,7 @@ esp_status json_need_integer(const json_t *object, const char *key, const char *
         *out = json_integer_value(value);
         return ESP_OK;
     }
-    double x = json_real_value(value); /* 0 for all that is not real */
+    double x = json_real_value(value); /* 0 if it is not a real */
     if (!json_is_real(value) || !(x >= -0x1p53 && x <= 0x1p53) || x != (double)(int64_t)x)
         return wrong_type(value, key, where, "an integer", error);
     *out = (int64_t)x;
@@ -160,11 +160,11 @@ json_t *json_real_or_null(double x) {
 
 struct jsonl_reader {
     char *path;
-    gzFile file; /* zlib reads what is not packed as it is */
+    gzFile file; /* zlib reads uncompressed files unchanged */
     char *chunk;
     size_t chunk_at, chunk_length;
     bool ended;
-    text_buffer text; /* the line in hand */
+    text_buffer text; /* the current line */
     int64_t line;
     char *where;
     json_t *row;
@@ -176,8 +176,8 @@ static esp_status read_failed(jsonl_reader *r, esp_error *error) {
     if (code == Z_ERRNO)
         return error_fail(error, "check the path and the disk", "%s: cannot read: %s", r->path,
                           strerror(errno));
-    return error_fail(error, "the packed file is damaged or cut off: fetch it anew",
-                      "%s: cannot unpack after line %lld: %s", r->path, (long long)r->line,
+    return error_fail(error, "the compressed file is damaged or cut off: download it again",
+                      "%s: cannot decompress after line %lld: %s", r->path, (long long)r->line,
                       code == Z_BUF_ERROR ? "it ends early" : what);
 }
 

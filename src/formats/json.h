@@ -1,4 +1,4 @@
-/* JSON through jansson, with errors that name the file and the line. Sources of rows are JSONL files. */
+/* Reads and writes JSON with jansson; errors name the file and the line. Rows are read from JSONL files. */
 #ifndef ESPALIER_FORMATS_JSON_H
 #define ESPALIER_FORMATS_JSON_H
 
@@ -11,7 +11,7 @@ esp_status json_read_file(const char *path, json_t **out, esp_error *error);
 /* Writes atomically (base/file.h), compact or indented; doubles keep 17 significant digits. */
 esp_status json_write_file(const char *path, const json_t *value, bool indented, esp_error *error);
 
-/* Required and optional members, by type; an error names `where` (free text: file and line) and the key. */
+/* A required member of a given type; an error names `where` (free text: file and line) and the key. */
 esp_status json_need_string(const json_t *object, const char *key, const char *where, const char **out,
                             esp_error *error);
 esp_status json_need_number(const json_t *object, const char *key, const char *where, double *out,
@@ -19,12 +19,12 @@ esp_status json_need_number(const json_t *object, const char *key, const char *w
 esp_status json_need_integer(const json_t *object, const char *key, const char *where, int64_t *out,
                              esp_error *error);
 
-/* A number, or null where it is not finite: JSON has no such numbers. New reference. */
+/* A number, or null if it is not finite, which JSON cannot represent. New reference. */
 json_t *json_real_or_null(double x);
 
-/* JSONL: one JSON value a line, blank lines skipped. path "-" is standard input; a name ending in .gz is
- * unpacked. Each row comes as a borrowed reference that lives until the next call. *row is NULL at the end.
- */
+/* JSONL: one JSON value per line; blank lines are skipped. path "-" is standard input; a file whose name ends
+ * in .gz is decompressed. Each row is a borrowed reference, valid until the next call. *row is NULL at the
+ * end. */
 typedef struct jsonl_reader jsonl_reader;
 esp_status jsonl_open(jsonl_reader **out, const char *path, esp_error *error);
 esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error);

@@ -9,7 +9,7 @@
 
 static const char *const DAMAGED_HINT = "the file is damaged or cut off: copy or download it again";
 
-enum { LENGTH_BYTES = 8, HEADER_MAX = 100000000 }; /* the safetensors library takes no longer header either */
+enum { LENGTH_BYTES = 8, HEADER_MAX = 100000000 }; /* the same limit as in the safetensors library */
 
 struct safetensors_file {
     arena *memory;
@@ -30,14 +30,14 @@ static esp_status read_shape(const char *path, const json_t *shape, tensor_entry
     json_array_foreach(shape, i, n) {
         if (!json_is_integer(n) || json_integer_value(n) < 0)
             return error_fail(error, DAMAGED_HINT,
-                              "%s: tensor \"%s\": \"shape\" holds something that is not a size", path,
+                              "%s: tensor \"%s\": \"shape\" contains something that is not a size", path,
                               t->name);
         t->shape[i] = json_integer_value(n);
     }
     return ESP_OK;
 }
 
-/* Offsets [begin, end) in the data, into t->bytes and t->length; they must match type and shape, and lie in
+/* Offsets [begin, end) in the data, into t->bytes and t->length; they must match type and shape and be within
  * the file. */
 static esp_status read_place(const safetensors_file *s, const json_t *offsets, size_t data_at,
                              tensor_entry *t, esp_error *error) {
@@ -74,7 +74,7 @@ static esp_status read_tensor(const safetensors_file *s, const char *name, const
         return error_fail(error, DAMAGED_HINT, "%s: tensor \"%s\": \"dtype\" is missing", s->path, name);
     if (!tensor_type_by_name(dtype, &t->type) || tensor_type_block(t->type) != 1)
         return error_fail(error, "use weights stored as F32, F16 or BF16",
-                          "%s: tensor \"%s\": dtype \"%s\" is not known", s->path, name, dtype);
+                          "%s: tensor \"%s\": unknown dtype \"%s\"", s->path, name, dtype);
     ESP_TRY(read_shape(s->path, json_object_get(description, "shape"), t, error));
     return read_place(s, json_object_get(description, "data_offsets"), data_at, t, error);
 }
@@ -86,7 +86,7 @@ static int by_place(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-/* The tensors, sorted by place, must cover the data from the first byte to the last without gaps. */
+/* The tensors, sorted by offset, must cover the data from the first byte to the last without gaps. */
 static esp_status check_cover(const safetensors_file *s, size_t data_at, esp_error *error) {
     const uint8_t *at = s->map.at + data_at, *end = s->map.at + s->map.length;
     for (int64_t i = 0; i < s->count; i++) {
@@ -101,8 +101,8 @@ static esp_status check_cover(const safetensors_file *s, size_t data_at, esp_err
         at += t->length;
     }
     if (at != end)
-        return error_fail(error, DAMAGED_HINT, "%s: %zu bytes behind the last tensor belong to none", s->path,
-                          (size_t)(end - at));
+        return error_fail(error, DAMAGED_HINT, "%s: %zu bytes after the last tensor belong to no tensor",
+                          s->path, (size_t)(end - at));
     return ESP_OK;
 }
 
@@ -131,7 +131,7 @@ static esp_status parse(safetensors_file *s, esp_error *error) {
     if (length > s->map.length - LENGTH_BYTES || length > HEADER_MAX)
         return error_fail(
             error, "the file is damaged, cut off, or not a safetensors file: copy or download it again",
-            "%s: a header of %llu bytes is announced, the file has %zu bytes", s->path,
+            "%s: it declares a header of %llu bytes, but the file has %zu bytes", s->path,
             (unsigned long long)length, s->map.length);
     json_error_t je;
     json_t *header =

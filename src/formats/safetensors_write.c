@@ -39,11 +39,11 @@ static esp_status plan(safetensors_writer *w, const safetensors_spec *specs, esp
         bool writable = spec->type == TENSOR_F32 || spec->type == TENSOR_BF16 || spec->type == TENSOR_F16;
         if (!writable || spec->rank < 0 || spec->rank > TENSOR_RANK_MAX ||
             !tensor_size(spec->type, spec->rank, spec->shape, &p->elements, &p->length))
-            return error_fail(error, "this is a fault of the program",
+            return error_fail(error, "this is a bug in espalier: please report it",
                               "%s: tensor \"%s\" has a type or a shape that cannot be written", w->path,
                               spec->name);
     }
-    /* The wider type lies first, so that every tensor is aligned to its elements. */
+    /* The wider type comes first, so that every tensor is aligned to its elements. */
     size_t at = 0;
     for (int bytes = 4; bytes >= 2; bytes -= 2) {
         for (int64_t i = 0; i < w->count; i++) {
@@ -71,8 +71,8 @@ static esp_status make_header(const safetensors_writer *w, const safetensors_spe
         const char *name = specs[i].name;
         if (json_object_get(header, name) ||
             json_object_set_new(header, name, describe(&specs[i], &w->tensors[i])) != 0)
-            status = error_fail(error, "this is a fault of the program",
-                                "%s: tensor \"%s\" is there twice, or its name is not UTF-8", w->path, name);
+            status = error_fail(error, "this is a bug in espalier: please report it",
+                                "%s: tensor \"%s\" occurs twice, or its name is not UTF-8", w->path, name);
     }
     if (status == ESP_OK) *out = json_dumps(header, JSON_COMPACT);
     json_decref(header);
@@ -142,8 +142,8 @@ esp_status safetensors_write_floats(safetensors_writer *w, int64_t index, const 
                                     esp_error *error) {
     planned *p = index >= 0 && index < w->count ? &w->tensors[index] : NULL;
     if (!p || n < 0 || n > p->elements - p->written)
-        return error_fail(error, "this is a fault of the program",
-                          "%s: %lld elements more for tensor \"%s\", which has room for %lld", w->path,
+        return error_fail(error, "this is a bug in espalier: please report it",
+                          "%s: %lld more elements for tensor \"%s\", which has room for %lld", w->path,
                           (long long)n, p ? p->name : "(none)",
                           p ? (long long)(p->elements - p->written) : 0);
     size_t at = w->data_at + p->offset + (size_t)(p->written * element_bytes(p->type));
@@ -159,12 +159,12 @@ esp_status safetensors_write_end(safetensors_writer *w, esp_error *error) {
     for (int64_t i = 0; i < w->count && status == ESP_OK; i++) {
         const planned *p = &w->tensors[i];
         if (p->written != p->elements)
-            status = error_fail(error, "this is a fault of the program",
+            status = error_fail(error, "this is a bug in espalier: please report it",
                                 "%s: tensor \"%s\" got %lld of its %lld elements", w->path, p->name,
                                 (long long)p->written, (long long)p->elements);
     }
     if (status == ESP_OK)
-        status = file_write_end(&w->file, error); /* drops the file itself where it fails */
+        status = file_write_end(&w->file, error); /* if it fails, it has removed the file itself */
     else
         file_write_abort(&w->file);
     arena_free(w->memory);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "weight files are little-endian and are read as they lie");
+               "weight files are little-endian and are read without conversion");
 
 typedef struct {
     const char *name;
@@ -91,14 +91,15 @@ esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, floa
         return error_fail(
             error,
             "use weights stored as F32, F16 or BF16, or as Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
-            "%s: tensor \"%s\" is stored as %s, which is not read as weights", t->file, t->name, info->name);
+            "%s: tensor \"%s\" is stored as %s, which cannot be converted to floats", t->file, t->name,
+            info->name);
     if (first < 0 || n < 0 || first > total || n > total - first)
-        return error_fail(error, "this is a fault of the program",
-                          "%s: tensor \"%s\": elements %lld to %lld asked of %lld", t->file, t->name,
+        return error_fail(error, "this is a bug in espalier: please report it",
+                          "%s: tensor \"%s\": elements %lld to %lld requested of %lld", t->file, t->name,
                           (long long)first, (long long)(first + n), (long long)total);
     if (first % block != 0 || n % block != 0)
-        return error_fail(error, "this is a fault of the program",
-                          "%s: tensor \"%s\": %lld elements from %lld asked, but %s comes in blocks of %lld",
+        return error_fail(error, "this is a bug in espalier: please report it",
+                          "%s: tensor \"%s\": %lld elements from %lld requested, but %s has blocks of %lld",
                           t->file, t->name, (long long)n, (long long)first, info->name, (long long)block);
     const uint8_t *from = t->bytes + first / block * info->bytes;
     if (n == 0) return ESP_OK;

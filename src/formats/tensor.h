@@ -1,13 +1,13 @@
-/* A stored tensor: its name, its type, its shape and where its bytes lie; and the way from any stored type to
- * floats. Both weight formats, safetensors and GGUF, describe what they hold in these terms. */
+/* A stored tensor: its name, type, shape and bytes, and the conversion of any stored type to floats. Both
+ * weight formats, safetensors and GGUF, are described in these terms. */
 #ifndef ESPALIER_FORMATS_TENSOR_H
 #define ESPALIER_FORMATS_TENSOR_H
 
 #include "base/error.h"
 
-/* The stored types: name, elements a block, bytes a block, id in GGUF (-1: none), whether we read it to
- * floats. Block sizes: ggml's gguf.md and gguf-py's GGML_QUANT_SIZES; names without a GGUF id are safetensors
- * dtypes. */
+/* The stored types: name, elements per block, bytes per block, id in GGUF (-1: none), whether it can be
+ * converted to floats. Block sizes: ggml's gguf.md and gguf-py's GGML_QUANT_SIZES; names without a GGUF id
+ * are safetensors dtypes. */
 #define TENSOR_TYPES(X)                                                                                      \
     X(F32, 1, 4, 0, true)                                                                                    \
     X(F16, 1, 2, 1, true)                                                                                    \
@@ -59,30 +59,29 @@ typedef struct {
     const char *name;
     tensor_type type;
     int rank;                       /* 0: one number */
-    int64_t shape[TENSOR_RANK_MAX]; /* row-major, the last runs fastest: a linear map is [out, in]. 0 behind
-                                       rank */
+    int64_t shape[TENSOR_RANK_MAX]; /* row-major: a linear map is [out, in]. 0 beyond rank */
     const uint8_t *bytes;           /* in the mapped file; of any alignment */
     size_t length;
     const char *file;
 } tensor_entry;
 
 const char *tensor_type_name(tensor_type type); /* "BF16", "Q4_K", ... */
-int tensor_type_block(tensor_type type);        /* elements a block: 1 for plain types */
-bool tensor_type_readable(tensor_type type);    /* can tensor_read_f32 read it? */
-/* The type of that name, or of that GGUF id; false where there is none. */
+int tensor_type_block(tensor_type type);        /* elements per block: 1 for types without blocks */
+bool tensor_type_readable(tensor_type type);    /* whether tensor_read_f32 can read it */
+/* The type of that name, or of that GGUF id; false if there is none. */
 bool tensor_type_by_name(const char *name, tensor_type *out);
 bool tensor_type_by_gguf(uint32_t id, tensor_type *out);
 
-/* Product of the shape; 1 for rank 0. Opening a file has checked that it fits. */
+/* Product of the shape; 1 for rank 0. It cannot overflow: it is checked when a file is opened. */
 int64_t tensor_elements(const tensor_entry *t);
-/* Elements and bytes of a shape in a type; false where that overflows or a row is not a whole number of
- * blocks. */
+/* Elements and bytes of a shape in a type; false if that overflows or a row is not a whole number of blocks.
+ */
 bool tensor_size(tensor_type type, int rank, const int64_t *shape, int64_t *elements, size_t *bytes);
 
 /* Elements first..first+n-1 (row-major order) as floats into out [n]; quantized types are dequantized. first
- * and n must be multiples of the type's block (a whole tensor and a whole row always are). Holds no state:
- * may be called from many threads at once. Fails on a range outside the tensor and on a type that has no way
- * to floats. */
+ * and n must be multiples of the type's block (a whole tensor and a whole row always are). It has no state:
+ * any number of threads may call it at the same time. Fails on a range outside the tensor and on a type that
+ * cannot be converted. */
 esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, float *out, esp_error *error);
 
 #endif

@@ -44,7 +44,7 @@ static esp_status open_one(tensor_source *s, const char *path, esp_error *error)
     return ESP_OK;
 }
 
-/* The shard of that name, opened when it is first asked for. */
+/* The shard of that name, opened at its first use. */
 static esp_status open_shard(tensor_source *s, const char *index, const char *name, safetensors_file **out,
                              esp_error *error) {
     for (int64_t i = 0; i < s->files.count; i++) {
@@ -52,8 +52,8 @@ static esp_status open_shard(tensor_source *s, const char *index, const char *na
         if (strcmp(s->file_names.at[i], name) == 0) return ESP_OK;
     }
     if (*name == '\0' || strchr(name, '/') || strcmp(name, "..") == 0)
-        return error_fail(error, "name a file beside the index",
-                          "%s: \"%s\" is not the name of a file beside the index", index, name);
+        return error_fail(error, "write the name of a file in the index's folder",
+                          "%s: \"%s\" is not the name of a file in the index's folder", index, name);
     const char *slash = strrchr(index, '/');
     char *path = slash ? mem_printf("%.*s/%s", (int)(slash - index), index, name) : mem_strdup(name);
     esp_status status = safetensors_open(out, path, error);
@@ -64,7 +64,7 @@ static esp_status open_shard(tensor_source *s, const char *index, const char *na
     return ESP_OK;
 }
 
-/* Takes the tensors of one shard that the index places in it. *placed counts them. */
+/* Adds the tensors that the index places in this shard. *placed counts them. */
 static void take_shard(tensor_source *s, const json_t *map, int64_t shard, size_t *placed) {
     const safetensors_file *file = s->files.at[shard];
     for (int64_t i = 0; i < safetensors_count(file); i++) {
@@ -86,7 +86,7 @@ static esp_status take_map(tensor_source *s, const char *index, json_t *map, esp
         safetensors_file *file;
         if (!json_is_string(value))
             return error_fail(error, "copy or download the file again",
-                              "%s: tensor \"%s\": its file must be a text", index, name);
+                              "%s: tensor \"%s\": its file must be a string", index, name);
         ESP_TRY(open_shard(s, index, json_string_value(value), &file, error));
     }
     size_t placed = 0;
@@ -96,8 +96,9 @@ static esp_status take_map(tensor_source *s, const char *index, json_t *map, esp
     json_object_foreach(map, name, value) {
         if (!tensor_source_find(s, name))
             return error_fail(
-                error, "index and shards are not of one model: copy or download all of them again",
-                "%s: tensor \"%s\" should be in %s, but is not", index, name, json_string_value(value));
+                error,
+                "the index and the shards belong to different models: copy or download all of them again",
+                "%s: tensor \"%s\" should be in %s but is not", index, name, json_string_value(value));
     }
     return ESP_OK;
 }

@@ -7,11 +7,24 @@
 
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 trainer_settings trainer_defaults(void) {
     return (trainer_settings){
         .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0, .clip = 1, .microbatch_tokens = 2048};
+}
+
+static size_t array_bytes(const trainer *t) {
+    return (size_t)t->size * sizeof(float);
+}
+
+/* A buffer of one number per parameter, all 0. */
+static esp_status array_new(trainer *t, float **out, const char *what, esp_error *error) {
+    compute *c = model_operations(t->m);
+    void *at;
+    ESP_TRY(compute_buffer_new(c, &at, array_bytes(t), what, error));
+    c->ops->zero(c, at, array_bytes(t));
+    *out = at;
+    return ESP_OK;
 }
 
 esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings, esp_error *error) {
@@ -21,12 +34,11 @@ esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings
     t->settings = *settings;
     t->size = model_parameter_count(m);
     t->paths = pack_new();
-    size_t bytes = (size_t)t->size * 4;
-    esp_status status = mem_big_alloc((void **)&t->gradient, bytes, "gradients", error);
-    if (status == ESP_OK) status = mem_big_alloc((void **)&t->moment1, bytes, "optimizer state", error);
-    if (status == ESP_OK) status = mem_big_alloc((void **)&t->moment2, bytes, "optimizer state", error);
+    esp_status status = array_new(t, &t->gradient, "gradients", error);
+    if (status == ESP_OK) status = array_new(t, &t->moment1, "optimizer state", error);
+    if (status == ESP_OK) status = array_new(t, &t->moment2, "optimizer state", error);
     if (status == ESP_OK && settings->average > 0)
-        status = mem_big_alloc((void **)&t->aside, bytes, "average of the weights", error);
+        status = array_new(t, &t->aside, "average of the weights", error);
     if (status != ESP_OK) {
         trainer_free(t);
         return status;
@@ -38,10 +50,9 @@ esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings
 
 void trainer_free(trainer *t) {
     if (!t) return;
-    mem_big_free(t->gradient);
-    mem_big_free(t->moment1);
-    mem_big_free(t->moment2);
-    mem_big_free(t->aside);
+    compute *c = model_operations(t->m);
+    float *arrays[] = {t->gradient, t->moment1, t->moment2, t->aside};
+    for (int i = 0; i < 4; i++) c->ops->buffer_free(c, arrays[i]);
     pack_free(t->paths);
     mem_free(t);
 }
@@ -56,7 +67,8 @@ const float *trainer_gradient(const trainer *t) {
     return t->gradient;
 }
 void trainer_zero(trainer *t) {
-    memset(t->gradient, 0, (size_t)t->size * 4);
+    compute *c = model_operations(t->m);
+    c->ops->zero(c, t->gradient, array_bytes(t));
 }
 
 /* --- The average
@@ -64,18 +76,15 @@ void trainer_zero(trainer *t) {
 
 void trainer_restart(trainer *t) {
     if (!t->aside) return;
-    memcpy(t->aside, model_master(t->m), (size_t)t->size * 4);
+    compute *c = model_operations(t->m);
+    c->ops->copy(c, t->aside, model_master(t->m), array_bytes(t));
     t->shows_average = true;
 }
 
 /* What is in the model goes aside, and the other way about: no number changes. */
 static esp_status change_over(trainer *t, esp_error *error) {
-    float *w = model_master(t->m), *aside = t->aside;
-    for (int64_t i = 0; i < t->size; i++) {
-        float kept = w[i];
-        w[i] = aside[i];
-        aside[i] = kept;
-    }
+    compute *c = model_operations(t->m);
+    c->ops->swap(c, t->size, model_master(t->m), t->aside);
     t->shows_average = !t->shows_average;
     return model_sync(t->m, error);
 }
@@ -90,9 +99,8 @@ esp_status trainer_show_average(trainer *t, esp_error *error) {
 
 /* average <- d average + (1 - d) weights, as average + (1 - d) (weights - average). */
 static void update_average(trainer *t) {
-    const float *w = model_master(t->m);
-    float rest = (float)(1 - t->settings.average);
-    for (int64_t i = 0; i < t->size; i++) t->aside[i] += rest * (w[i] - t->aside[i]);
+    compute *c = model_operations(t->m);
+    c->ops->average(c, t->size, (float)(1 - t->settings.average), model_master(t->m), t->aside);
 }
 
 /* --- Updates and state
@@ -101,7 +109,9 @@ static void update_average(trainer *t) {
 esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *error) {
     ESP_TRY(trainer_show_raw(t, error));
     compute *c = model_operations(t->m);
-    double norm = sqrt(c->ops->sum_squares(c, t->size, t->gradient));
+    double norm;
+    c->ops->sum_squares(c, t->size, t->gradient, &norm);
+    norm = sqrt(norm);
     if (grad_norm) *grad_norm = norm;
     if (!isfinite(norm)) {
         trainer_zero(t);
@@ -131,6 +141,22 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
 }
 
 static const char *const state_file = "optimizer.safetensors";
+enum { CHUNK = 1 << 20 }; /* numbers of an array that the host holds at a time */
+
+static esp_status write_array(const trainer *t, safetensors_writer *w, int64_t index, const float *array,
+                              esp_error *error) {
+    compute *c = model_operations(t->m);
+    float *chunk = MEM_ARRAY(float, CHUNK);
+    esp_status status = ESP_OK;
+    for (int64_t at = 0; at < t->size && status == ESP_OK; at += CHUNK) {
+        int64_t n = t->size - at < CHUNK ? t->size - at : CHUNK;
+        c->ops->get(c, chunk, array + at, (size_t)n * sizeof *chunk);
+        status = compute_check(c, error);
+        if (status == ESP_OK) status = safetensors_write_floats(w, index, chunk, n, error);
+    }
+    mem_free(chunk);
+    return status;
+}
 
 esp_status trainer_save(const trainer *t, const char *folder, esp_error *error) {
     /* The number of steps as three floats of 20 bits each: safetensors writes floats, and 2^60 steps are
@@ -138,31 +164,56 @@ esp_status trainer_save(const trainer *t, const char *folder, esp_error *error) 
     float steps[3];
     for (int i = 0; i < 3; i++) steps[i] = (float)((t->steps >> (20 * i)) & 0xfffff);
     assert(!t->aside || t->shows_average); /* the weights that are saved beside are the average */
-    const float *data[] = {t->moment1, t->moment2, steps, t->aside};
+    float *arrays[] = {t->moment1, t->moment2, t->aside};
     safetensors_spec specs[] = {{.name = "moment1", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
                                 {.name = "moment2", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
                                 {.name = "steps", .type = TENSOR_F32, .rank = 1, .shape = {3}},
                                 {.name = "raw", .type = TENSOR_F32, .rank = 1, .shape = {t->size}}};
-    int64_t tensors = t->aside ? 4 : 3;
+    const int64_t places[] = {0, 1, 3};
     char *file = path_join(folder, state_file);
     safetensors_writer *w;
-    esp_status status = safetensors_write_begin(&w, file, specs, tensors, error);
-    for (int64_t i = 0; i < tensors && status == ESP_OK; i++) {
-        status = safetensors_write_floats(w, i, data[i], specs[i].shape[0], error);
-        if (status != ESP_OK) safetensors_write_abort(w);
-    }
-    if (status == ESP_OK) status = safetensors_write_end(w, error);
+    esp_status status = safetensors_write_begin(&w, file, specs, t->aside ? 4 : 3, error);
     mem_free(file);
+    ESP_TRY(status);
+    for (int i = 0; i < (t->aside ? 3 : 2) && status == ESP_OK; i++)
+        status = write_array(t, w, places[i], arrays[i], error);
+    if (status == ESP_OK) status = safetensors_write_floats(w, 2, steps, 3, error);
+    if (status == ESP_OK) return safetensors_write_end(w, error);
+    safetensors_write_abort(w);
     return status;
 }
 
-static esp_status read_state(const tensor_source *source, const char *file, const char *name, float *out,
-                             int64_t n, esp_error *error) {
-    const tensor_entry *e = tensor_source_find(source, name);
-    if (!e || tensor_elements(e) != n)
-        return error_fail(error, "resume with the model that the state belongs to",
-                          "%s: no tensor %s of %lld numbers", file, name, (long long)n);
-    return tensor_read_f32(e, 0, n, out, error);
+static esp_status find_state(const tensor_source *source, const char *file, const char *name, int64_t n,
+                             const tensor_entry **out, esp_error *error) {
+    *out = tensor_source_find(source, name);
+    if (*out && tensor_elements(*out) == n) return ESP_OK;
+    return error_fail(error, "resume with the model that the state belongs to",
+                      "%s: no tensor %s of %lld numbers", file, name, (long long)n);
+}
+
+static esp_status read_array(trainer *t, const tensor_source *source, const char *file, const char *name,
+                             float *array, esp_error *error) {
+    compute *c = model_operations(t->m);
+    const tensor_entry *e;
+    ESP_TRY(find_state(source, file, name, t->size, &e, error));
+    float *chunk = MEM_ARRAY(float, CHUNK);
+    esp_status status = ESP_OK;
+    for (int64_t at = 0; at < t->size && status == ESP_OK; at += CHUNK) {
+        int64_t n = t->size - at < CHUNK ? t->size - at : CHUNK;
+        status = tensor_read_f32(e, at, n, chunk, error);
+        if (status == ESP_OK) c->ops->put(c, array + at, chunk, (size_t)n * sizeof *chunk);
+    }
+    mem_free(chunk);
+    return status == ESP_OK ? compute_check(c, error) : status;
+}
+
+static esp_status read_steps(trainer *t, const tensor_source *source, const char *file, esp_error *error) {
+    const tensor_entry *e;
+    float steps[3];
+    ESP_TRY(find_state(source, file, "steps", 3, &e, error));
+    ESP_TRY(tensor_read_f32(e, 0, 3, steps, error));
+    t->steps = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
+    return ESP_OK;
 }
 
 esp_status trainer_load(trainer *t, const char *folder, esp_error *error) {
@@ -170,15 +221,12 @@ esp_status trainer_load(trainer *t, const char *folder, esp_error *error) {
     char *file = path_join(folder, state_file);
     tensor_source *source;
     esp_status status = tensor_source_open(&source, file, error);
-    float steps[3];
     if (status == ESP_OK) {
-        status = read_state(source, file, "moment1", t->moment1, t->size, error);
-        if (status == ESP_OK) status = read_state(source, file, "moment2", t->moment2, t->size, error);
-        if (status == ESP_OK) status = read_state(source, file, "steps", steps, 3, error);
-        if (status == ESP_OK)
-            t->steps = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
+        status = read_array(t, source, file, "moment1", t->moment1, error);
+        if (status == ESP_OK) status = read_array(t, source, file, "moment2", t->moment2, error);
+        if (status == ESP_OK) status = read_steps(t, source, file, error);
         if (status == ESP_OK && t->aside && tensor_source_find(source, "raw"))
-            status = read_state(source, file, "raw", t->aside, t->size, error);
+            status = read_array(t, source, file, "raw", t->aside, error);
         tensor_source_close(source);
     }
     mem_free(file);

@@ -24,7 +24,7 @@ esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings
 void trainer_free(trainer *t);
 model *trainer_model(const trainer *t);
 int64_t trainer_steps(const trainer *t);         /* updates taken */
-const float *trainer_gradient(const trainer *t); /* flat, as model_trainable */
+const float *trainer_gradient(const trainer *t); /* flat, as model_trainable; a buffer */
 void trainer_zero(trainer *t); /* drops gradients that were gathered (trainer_update does as well) */
 
 /* A prompt and the completion to be learned. Its loss is -weight times the sum of the completion's log-probs.

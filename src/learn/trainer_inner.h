@@ -8,7 +8,7 @@
 struct trainer {
     model *m;
     trainer_settings settings;
-    float *gradient, *moment1, *moment2;
+    float *gradient, *moment1, *moment2; /* these and the next: buffers of one number per parameter */
     float *aside; /* with an average: the weights that are not in the model, raw or averaged; else NULL */
     bool shows_average; /* the model holds the average, `aside` the raw weights */
     int64_t steps, size;

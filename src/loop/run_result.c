@@ -15,14 +15,16 @@ static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_erro
 }
 
 /* The last evaluation less the first. Two of different problems (the limit was raised between) have none. */
-static esp_status read_gain(run_result *o, store *s, uint64_t seed, esp_error *error) {
+static esp_status read_gain(run_result *o, store *s, const recipe *r, esp_error *error) {
     if (o->score_count < 2) return ESP_OK;
     const run_result_score *first = &o->scores[0], *last = &o->scores[o->score_count - 1];
+    const task *t = task_find(r->data.task, error);
+    if (!t) return ESP_FAILED;
     evaluation before, after;
-    ESP_TRY(evaluation_read(&before, s, first->iteration, o->method, o->set, error));
-    esp_status status = evaluation_read(&after, s, last->iteration, o->method, o->set, error);
+    ESP_TRY(evaluation_read(&before, s, t, first->iteration, o->method, o->set, error));
+    esp_status status = evaluation_read(&after, s, t, last->iteration, o->method, o->set, error);
     if (status == ESP_OK) {
-        o->has_gain = evaluation_compare(&after, &before, seed, &o->gain, NULL) == ESP_OK;
+        o->has_gain = evaluation_compare(&after, &before, (uint64_t)r->run.seed, &o->gain, NULL) == ESP_OK;
         evaluation_free(&after);
     }
     evaluation_free(&before);
@@ -35,7 +37,7 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
     esp_status status = store_position_get(s, &out->position, error);
     if (status == ESP_OK) status = store_read_totals(s, &out->totals, error);
     if (status == ESP_OK) status = read_scores(out, s, r, error);
-    if (status == ESP_OK) status = read_gain(out, s, (uint64_t)r->run.seed, error);
+    if (status == ESP_OK) status = read_gain(out, s, r, error);
     if (status != ESP_OK) run_result_free(out);
     return status;
 }

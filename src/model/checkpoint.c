@@ -83,7 +83,8 @@ static esp_status check_shape(const tensor_entry *t, const param *p, esp_error *
 }
 
 /* One parameter as floats, in Hugging Face row order, out [rows, columns]. */
-static esp_status read_param(const checkpoint *c, const param *p, float *out, esp_error *error) {
+static esp_status read_param(void *user, const param *p, float *out, esp_error *error) {
+    const checkpoint *c = user;
     param_name name;
     const tensor_entry *t = find_tensor(c, p, &name);
     if (!t)
@@ -99,33 +100,9 @@ static esp_status read_param(const checkpoint *c, const param *p, float *out, es
     return ESP_OK;
 }
 
-/* One weight: its parameters one after another into w. */
-static esp_status read_weight(const checkpoint *c, const param_set *params, const weight *to, float *w,
-                              esp_error *error) {
-    for (int64_t i = to->first; i < to->first + to->count; i++)
-        ESP_TRY(read_param(c, &params->at[i], w + (params->at[i].offset - to->offset), error));
-    return ESP_OK;
-}
-
 static esp_status load_weights(model *m, const tensor_source *source, esp_error *error) {
-    const checkpoint c = {source, &m->config};
-    int64_t largest = 0;
-    for (int64_t i = 0; i < m->weight_count; i++) {
-        int64_t floats = m->weights[i].rows * m->weights[i].columns;
-        if (floats > largest) largest = floats;
-    }
-    float *scratch = NULL;
-    if (!m->master) ESP_TRY(mem_big_alloc((void **)&scratch, (size_t)largest * 4, "loading weights", error));
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < m->weight_count && status == ESP_OK; i++) {
-        const weight *to = &m->weights[i];
-        float *w = m->master ? m->master + to->offset : scratch;
-        status = read_weight(&c, &m->params, to, w, error);
-        if (status == ESP_OK) weight_set(m->compute, to, w);
-    }
-    mem_big_free(scratch);
-    if (status == ESP_OK) status = compute_check(m->compute, error);
-    return status;
+    checkpoint c = {source, &m->config};
+    return model_fill(m, read_param, &c, error);
 }
 
 esp_status model_open(model **out, const char *path, const model_options *options, esp_error *error) {
@@ -154,10 +131,9 @@ esp_status model_load_weights(model *m, const char *path, esp_error *error) {
     return status;
 }
 
-/* Writes parameters one after another: from `master` (flat), or from another checkpoint where that is NULL.
- */
-static esp_status write_params(const param_set *params, const float *master, const checkpoint *from,
-                               const char *folder, dtype type, esp_error *error) {
+/* Writes parameters one after another; `read` gives their numbers. */
+static esp_status write_params(const param_set *params, param_reader *read, void *user, const char *folder,
+                               dtype type, esp_error *error) {
     char *file = path_join(folder, "model.safetensors");
     param_name *names = MEM_ARRAY(param_name, params->count);
     safetensors_spec *specs = MEM_ARRAY(safetensors_spec, params->count);
@@ -171,25 +147,28 @@ static esp_status write_params(const param_set *params, const float *master, con
                                       .shape = {p->rows, param_rank(p) == 2 ? p->columns : 0}};
         if (param_floats(p) > largest) largest = param_floats(p);
     }
-    float *scratch = NULL;
+    float *numbers = NULL;
     safetensors_writer *w = NULL;
-    esp_status status =
-        master ? ESP_OK : mem_big_alloc((void **)&scratch, (size_t)largest * 4, "writing weights", error);
+    esp_status status = mem_big_alloc((void **)&numbers, (size_t)largest * 4, "writing weights", error);
     if (status == ESP_OK) status = safetensors_write_begin(&w, file, specs, params->count, error);
     for (int64_t i = 0; i < params->count && status == ESP_OK; i++) {
         const param *p = &params->at[i];
-        if (!master) status = read_param(from, p, scratch, error);
-        if (status == ESP_OK)
-            status =
-                safetensors_write_floats(w, i, master ? master + p->offset : scratch, param_floats(p), error);
+        status = read(user, p, numbers, error);
+        if (status == ESP_OK) status = safetensors_write_floats(w, i, numbers, param_floats(p), error);
         if (status != ESP_OK) safetensors_write_abort(w);
     }
     if (status == ESP_OK) status = safetensors_write_end(w, error);
-    mem_big_free(scratch);
+    mem_big_free(numbers);
     mem_free(specs);
     mem_free(names);
     mem_free(file);
     return status;
+}
+
+static esp_status read_master(void *user, const param *p, float *out, esp_error *error) {
+    const model *m = user;
+    m->compute->ops->get(m->compute, out, m->master + p->offset, (size_t)param_floats(p) * 4);
+    return compute_check(m->compute, error);
 }
 
 static esp_status write_config(const model_config *config, const char *folder, dtype type, esp_error *error) {
@@ -205,7 +184,7 @@ static esp_status write_config(const model_config *config, const char *folder, d
 esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error) {
     assert(m->master);
     ESP_TRY(write_config(&m->config, folder, type, error));
-    return write_params(&m->params, m->master, NULL, folder, type, error);
+    return write_params(&m->params, read_master, (void *)(uintptr_t)m, folder, type, error);
 }
 
 esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error) {
@@ -215,7 +194,7 @@ esp_status model_convert(const char *path, const char *folder, dtype type, esp_e
     param_set params = params_of(&config);
     esp_status status = write_config(&config, folder, type, error);
     if (status == ESP_OK)
-        status = write_params(&params, NULL, &(checkpoint){source, &config}, folder, type, error);
+        status = write_params(&params, read_param, &(checkpoint){source, &config}, folder, type, error);
     params_free(&params);
     tensor_source_close(source);
     return status;

@@ -2,39 +2,37 @@
  * wanted. */
 #include "model/internal.h"
 
-#include <string.h>
-
-esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error) {
+esp_status workspace_need(model *m, workspace *w, size_t bytes, const char *what, esp_error *error) {
     if (w->bytes >= bytes) return ESP_OK;
-    workspace_free(w);
-    ESP_TRY(mem_big_alloc(&w->at, bytes, what, error));
+    workspace_free(m, w);
+    ESP_TRY(compute_buffer_new(m->compute, &w->at, bytes, what, error));
     w->bytes = bytes;
     return ESP_OK;
 }
 
-void workspace_free(workspace *w) {
-    mem_big_free(w->at);
+void workspace_free(model *m, workspace *w) {
+    m->compute->ops->buffer_free(m->compute, w->at);
     *w = (workspace){0};
 }
 
 static esp_status tape_need(model *m, layer_tape *t, const layer_pass *p, esp_error *error) {
     const model_config *c = &m->config;
-    int64_t T = p->tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
+    int64_t T = p->plan.tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
             GE = (int64_t)c->kv_heads * c->head_width;
     const char *what = "activations";
-    if (p->keep) ESP_TRY(workspace_need(&t->x_mid, (size_t)(T * D) * 4, what, error));
-    ESP_TRY(workspace_need(&t->norm1, act_bytes(m, T * D), what, error));
-    ESP_TRY(workspace_need(&t->norm2, act_bytes(m, T * D), what, error));
-    ESP_TRY(workspace_need(&t->attended, act_bytes(m, T * HE), what, error));
-    ESP_TRY(workspace_need(&t->gate_up, act_bytes(m, T * 2 * F), what, error));
-    ESP_TRY(workspace_need(&t->hidden, act_bytes(m, T * F), what, error));
-    ESP_TRY(workspace_need(&t->rstd1, (size_t)T * 4, what, error));
-    ESP_TRY(workspace_need(&t->rstd2, (size_t)T * 4, what, error));
-    ESP_TRY(workspace_need(&t->q, (size_t)(T * HE) * 4, what, error));
-    ESP_TRY(workspace_need(&t->lse, (size_t)(T * c->heads) * 4, what, error));
-    if (!p->k) {
-        ESP_TRY(workspace_need(&t->k, act_bytes(m, T * GE), what, error));
-        ESP_TRY(workspace_need(&t->v, act_bytes(m, T * GE), what, error));
+    if (p->keep) ESP_TRY(workspace_need(m, &t->x_mid, (size_t)(T * D) * 4, what, error));
+    ESP_TRY(workspace_need(m, &t->norm1, act_bytes(m, T * D), what, error));
+    ESP_TRY(workspace_need(m, &t->norm2, act_bytes(m, T * D), what, error));
+    ESP_TRY(workspace_need(m, &t->attended, act_bytes(m, T * HE), what, error));
+    ESP_TRY(workspace_need(m, &t->gate_up, act_bytes(m, T * 2 * F), what, error));
+    ESP_TRY(workspace_need(m, &t->hidden, act_bytes(m, T * F), what, error));
+    ESP_TRY(workspace_need(m, &t->rstd1, (size_t)T * 4, what, error));
+    ESP_TRY(workspace_need(m, &t->rstd2, (size_t)T * 4, what, error));
+    ESP_TRY(workspace_need(m, &t->q, (size_t)(T * HE) * 4, what, error));
+    ESP_TRY(workspace_need(m, &t->lse, (size_t)(T * c->heads) * 4, what, error));
+    if (!p->plan.k) {
+        ESP_TRY(workspace_need(m, &t->k, act_bytes(m, T * GE), what, error));
+        ESP_TRY(workspace_need(m, &t->v, act_bytes(m, T * GE), what, error));
     }
     return ESP_OK;
 }
@@ -47,19 +45,10 @@ static bool has_tapes(const model *m, const layer_pass *p) {
 static esp_status tapes_need(model *m, const layer_pass *p, esp_error *error) {
     int layers = m->config.layers;
     for (int l = 0; p->keep && l < layers; l++)
-        ESP_TRY(workspace_need(&m->x_in[l], (size_t)(p->tokens * m->config.width) * 4, "activations", error));
+        ESP_TRY(workspace_need(m, &m->x_in[l], (size_t)(p->plan.tokens * m->config.width) * 4, "activations",
+                               error));
     for (int l = 0; l < (has_tapes(m, p) ? layers : 1); l++) ESP_TRY(tape_need(m, &m->tape[l], p, error));
     return ESP_OK;
-}
-
-/* Prefetches a layer's cached keys and values during the matrix products before its attention. Called right
- * before the last product of the layer before: lines that were fetched earlier were often evicted by the time
- * attention read them. */
-static void prefetch_attention(model *m, const layer_pass *p, int layer) {
-    const model_config *c = &m->config;
-    if (p->k && layer < c->layers)
-        m->compute->ops->attention_ahead(m->compute, c->kv_heads, c->head_width, p->spans, p->span_count,
-                                         p->segments, p->k[layer], p->v[layer]);
 }
 
 /* ---- The last layer ---- */
@@ -80,8 +69,8 @@ static int32_t cut_segments(model *m, const attention_segment *at, int32_t conte
 static void choose_spans(model *m, const layer_pass *p) {
     m->read_spans.count = m->read_segments.count = 0;
     int64_t r = 0;
-    for (int64_t i = 0; i < p->span_count; i++) {
-        const attention_span *s = &p->spans[i];
+    for (int64_t i = 0; i < p->plan.span_count; i++) {
+        const attention_span *s = &p->plan.spans[i];
         while (r < p->read_count && p->read[r] < s->first_query + s->queries) {
             int64_t first = r, last = p->read[r];
             while (++r < p->read_count && p->read[r] == last + 1 && last + 1 < s->first_query + s->queries)
@@ -90,58 +79,93 @@ static void choose_spans(model *m, const layer_pass *p) {
                                   .queries = (int32_t)(r - first),
                                   .context = (int32_t)(s->context - s->queries + last - s->first_query + 1),
                                   .first_segment = m->read_segments.count};
-            own.segments = cut_segments(m, p->segments + s->first_segment, own.context);
+            own.segments = cut_segments(m, p->plan.segments + s->first_segment, own.context);
             MEM_LIST_PUSH(&m->read_spans, own);
         }
     }
 }
 
-/* Moves the rows that are read to the front. */
-static void pick_rows(const layer_pass *p, int64_t width, float *x) {
-    for (int64_t r = 0; r < p->read_count; r++)
-        if (p->read[r] != r) memcpy(x + r * width, x + p->read[r] * width, (size_t)width * sizeof *x);
+/* Whether the last layer goes on with the tokens that are read alone. */
+static bool drops_tokens(const layer_pass *p) {
+    return !p->keep && p->read_count < p->plan.tokens;
 }
 
-/* The tokens that go on after a layer's keys and values are made, as attention takes them. */
-typedef struct {
-    int64_t rows;
-    const attention_span *spans;
-    int64_t span_count;
-    const attention_segment *segments;
-} layer_queries;
+/* ---- Passes ---- */
 
-/* All tokens; in the last layer of a pass that does not keep, those that are read: x and q shrink to their
- * rows. */
-static layer_queries queries_of(model *m, const layer_pass *p, int layer, float *x, float *q) {
-    if (p->keep || layer + 1 < m->config.layers || p->read_count == p->tokens)
-        return (layer_queries){p->tokens, p->spans, p->span_count, p->segments};
-    choose_spans(m, p);
-    pick_rows(p, m->config.width, x);
-    pick_rows(p, (int64_t)m->config.heads * m->config.head_width, q);
-    return (layer_queries){p->read_count, m->read_spans.at, m->read_spans.count, m->read_segments.at};
+layer_pass model_tree_pass(const model *m, const tree_layout *layout, const int32_t *ids, bool keep) {
+    const model_config *c = &m->config;
+    return (layer_pass){.plan = {.heads = c->heads,
+                                 .kv_heads = c->kv_heads,
+                                 .head_width = c->head_width,
+                                 .tokens = layout->tokens,
+                                 .ids = ids,
+                                 .positions = layout->positions,
+                                 .slots = layout->slots,
+                                 .spans = layout->spans,
+                                 .span_count = layout->span_count,
+                                 .segments = layout->segments.at,
+                                 .backward = keep},
+                        .keep = keep};
+}
+
+static void begin_pass(model *m, layer_pass *p) {
+    const compute_ops *ops = m->compute->ops;
+    if (drops_tokens(p) && p->read_count > 0) {
+        choose_spans(m, p);
+        pass_plan reads = {.heads = p->plan.heads,
+                           .kv_heads = p->plan.kv_heads,
+                           .head_width = p->plan.head_width,
+                           .tokens = p->read_count,
+                           .spans = m->read_spans.at,
+                           .span_count = m->read_spans.count,
+                           .segments = m->read_segments.at};
+        p->reads = ops->pass_new(m->compute, &reads);
+    }
+    p->all = ops->pass_new(m->compute, &p->plan);
+}
+
+void model_end_pass(model *m, layer_pass *p) {
+    m->compute->ops->pass_free(m->compute, p->reads);
+    m->compute->ops->pass_free(m->compute, p->all);
+    p->reads = p->all = NULL;
+}
+
+qkv_spec model_qkv_spec(const model *m, int layer) {
+    (void)layer;
+    return (qkv_spec){.cosine = m->cosine, .sine = m->sine, .bias = NULL};
 }
 
 /* ---- All layers ---- */
 
-/* x -> x + attention(norm(x)); reads and writes the residual stream x in place. Returns its rows. */
-static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape *t, float *x) {
+/* x -> x + attention(norm(x)), in place; returns the rows of x. In the last layer of a pass that drops tokens
+ * *x becomes the rows that are read, in head_rows. */
+static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape *t, float **x) {
     const model_config *c = &m->config;
     const model_layer *layer = &m->layers[l];
-    void *k = p->k ? p->k[l] : t->k.at, *v = p->v ? p->v[l] : t->v.at;
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
-    ops->rmsnorm(be, p->tokens, c->width, x, layer->norm_in->vector, (float)c->norm_eps, t->norm1.at,
+    const compute_pass *pass = p->all;
+    const qkv_spec spec = model_qkv_spec(m, l);
+    int64_t rows = p->plan.tokens;
+    float *q = t->q.at;
+    void *k = p->plan.k ? p->plan.k[l] : t->k.at, *v = p->plan.v ? p->plan.v[l] : t->v.at;
+    ops->rmsnorm(be, rows, c->width, *x, layer->norm_in->vector, (float)c->norm_eps, t->norm1.at,
                  t->rstd1.at);
-    weight_forward(be, layer->qkv, p->tokens, t->norm1.at, m->qkv.at, false);
-    const qkv_spec heads = {c->heads, c->kv_heads, c->head_width, .bias = NULL};
-    ops->rope_split(be, p->tokens, &heads, m->qkv.at, p->positions, p->slots, m->cosine, m->sine, t->q.at, k,
-                    v);
-    layer_queries q = queries_of(m, p, l, x, t->q.at);
-    if (q.rows == 0) return 0;
-    ops->attention(be, c->heads, c->kv_heads, c->head_width, q.spans, q.span_count, q.segments, t->q.at, k, v,
-                   t->attended.at, p->keep ? t->lse.at : NULL);
-    weight_forward(be, layer->out, q.rows, t->attended.at, x, true);
-    return q.rows;
+    weight_forward(be, layer->qkv, rows, t->norm1.at, m->qkv.at, false);
+    ops->rope_split(be, pass, &spec, m->qkv.at, q, k, v);
+    if (l + 1 == c->layers && drops_tokens(p)) {
+        rows = p->read_count;
+        if (rows == 0) return 0;
+        ops->rows_pick(be, rows, p->read, (size_t)c->width * 4, *x, m->head_rows.rows.at);
+        ops->rows_pick(be, rows, p->read, (size_t)c->heads * (size_t)c->head_width * 4, q,
+                       m->head_rows.queries.at);
+        *x = m->head_rows.rows.at;
+        q = m->head_rows.queries.at;
+        pass = p->reads;
+    }
+    ops->attention(be, pass, q, k, v, t->attended.at, p->keep ? t->lse.at : NULL);
+    weight_forward(be, layer->out, rows, t->attended.at, *x, true);
+    return rows;
 }
 
 /* The MLP up to its last product. */
@@ -157,66 +181,74 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
     const model_layer *layer = &m->layers[l];
     feed_forward_hidden(m, rows, p->keep, layer, t, x);
-    prefetch_attention(m, p, l + 1);
     weight_forward(m->compute, layer->down, rows, t->hidden.at, x, true);
 }
 
-esp_status model_run_layers(model *m, const layer_pass *p, float **out, esp_error *error) {
+static esp_status head_need(model *m, const layer_pass *p, esp_error *error) {
+    const model_config *c = &m->config;
+    head_tape *h = &m->head_rows;
+    int64_t R = p->read_count;
+    if (drops_tokens(p))
+        ESP_TRY(
+            workspace_need(m, &h->queries, (size_t)(R * c->heads * c->head_width) * 4, "activations", error));
+    ESP_TRY(workspace_need(m, &h->rows, (size_t)(R * c->width) * 4, "activations", error));
+    ESP_TRY(workspace_need(m, &h->normed, act_bytes(m, R * c->width), "activations", error));
+    return workspace_need(m, &h->rstd, (size_t)R * 4, "activations", error);
+}
+
+static void run_layers(model *m, layer_pass *p) {
     const model_config *c = &m->config;
     compute *be = m->compute;
-    int64_t T = p->tokens, E = c->head_width, rows = T;
-    size_t residual = (size_t)(T * c->width) * 4;
-    ESP_TRY(workspace_need(&m->stream, residual, "activations", error));
-    ESP_TRY(
-        workspace_need(&m->qkv, (size_t)(T * (c->heads + 2 * c->kv_heads) * E) * 4, "activations", error));
-    ESP_TRY(tapes_need(m, p, error));
+    const compute_ops *ops = be->ops;
+    size_t residual = (size_t)(p->plan.tokens * c->width) * 4;
+    head_tape *h = &m->head_rows;
     float *x = m->stream.at;
-    be->ops->embed_gather(be, m->embedding->matrix, T, p->ids, x);
-    prefetch_attention(m, p, 0);
+    ops->embed_gather(be, m->embedding->matrix, p->all, x);
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
-        if (p->keep) memcpy(m->x_in[l].at, x, residual);
-        rows = attention_block(m, p, l, t, x);
-        if (p->keep) memcpy(t->x_mid.at, x, residual);
+        if (p->keep) ops->copy(be, m->x_in[l].at, x, residual);
+        int64_t rows = attention_block(m, p, l, t, &x);
+        if (p->keep) ops->copy(be, t->x_mid.at, x, residual);
         if (rows > 0) feed_forward_block(m, p, l, rows, t, x);
     }
-    if (rows > p->read_count) pick_rows(p, c->width, x);
+    h->count = p->read_count;
+    if (h->count == 0) return;
+    if (!drops_tokens(p)) ops->rows_pick(be, h->count, p->read, (size_t)c->width * 4, x, h->rows.at);
+    ops->rmsnorm(be, h->count, c->width, h->rows.at, m->norm_out->vector, (float)c->norm_eps, h->normed.at,
+                 h->rstd.at);
+}
+
+esp_status model_run_layers(model *m, layer_pass *p, esp_error *error) {
+    const model_config *c = &m->config;
+    int64_t T = p->plan.tokens, qkv = (int64_t)(c->heads + 2 * c->kv_heads) * c->head_width;
+    ESP_TRY(workspace_need(m, &m->stream, (size_t)(T * c->width) * 4, "activations", error));
+    ESP_TRY(workspace_need(m, &m->qkv, (size_t)(T * qkv) * 4, "activations", error));
+    ESP_TRY(tapes_need(m, p, error));
+    ESP_TRY(head_need(m, p, error));
+    begin_pass(m, p);
+    run_layers(m, p);
     m->tokens_computed += T;
-    *out = x;
-    return compute_check(be, error);
+    return compute_check(m->compute, error);
 }
 
 layer_tape *model_recompute_layer(model *m, const layer_pass *p, int l) {
     layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
     if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last layer's is still there */
     float *x = t->x_mid.at;
-    memcpy(x, m->x_in[l].at, (size_t)(p->tokens * m->config.width) * 4);
-    attention_block(m, p, l, t, x);
-    feed_forward_hidden(m, p->tokens, true, &m->layers[l], t, x);
+    m->compute->ops->copy(m->compute, x, m->x_in[l].at, (size_t)(p->plan.tokens * m->config.width) * 4);
+    attention_block(m, p, l, t, &x);
+    feed_forward_hidden(m, p->plan.tokens, true, &m->layers[l], t, x);
     return t;
 }
 
-esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error) {
-    int64_t D = m->config.width;
-    head_tape *h = &m->head_rows;
-    h->count = count;
-    if (count == 0) return ESP_OK;
-    ESP_TRY(workspace_need(&h->rows, (size_t)(count * D) * 4, "activations", error));
-    ESP_TRY(workspace_need(&h->normed, act_bytes(m, count * D), "activations", error));
-    ESP_TRY(workspace_need(&h->rstd, (size_t)count * 4, "activations", error));
-    memcpy(h->rows.at, x, (size_t)(count * D) * 4);
-    m->compute->ops->rmsnorm(m->compute, count, D, h->rows.at, m->norm_out->vector, (float)m->config.norm_eps,
-                             h->normed.at, h->rstd.at);
-    return ESP_OK;
-}
+/* ---- Log-probs of a tree's tokens ---- */
 
 /* Which residual rows are read: the predecessors of wanted tokens, each once, ascending. Fills row_of and
- * token_of. */
-static esp_status choose_rows(model *m, const tree_layout *layout, const uint8_t *wanted, int64_t *count,
-                              esp_error *error) {
+ * token_of, and returns how many. */
+static int64_t choose_rows(model *m, const tree_layout *layout, const uint8_t *wanted) {
     head_tape *h = &m->head_rows;
-    ESP_TRY(workspace_need(&h->row_of, (size_t)layout->tokens * 8, "activations", error));
-    ESP_TRY(workspace_need(&h->token_of, (size_t)layout->tokens * 8, "activations", error));
+    MEM_LIST_RESERVE(&h->row_of, layout->tokens);
+    MEM_LIST_RESERVE(&h->token_of, layout->tokens);
     int64_t *row_of = h->row_of.at, *token_of = h->token_of.at, rows = 0;
     for (int64_t t = 0; t < layout->tokens; t++) row_of[t] = -1;
     for (int64_t t = 0; t < layout->tokens; t++)
@@ -226,8 +258,7 @@ static esp_status choose_rows(model *m, const tree_layout *layout, const uint8_t
             token_of[rows] = t;
             row_of[t] = rows++;
         }
-    *count = rows;
-    return ESP_OK;
+    return rows;
 }
 
 static int by_row(const void *a, const void *b) {
@@ -239,9 +270,8 @@ static int by_row(const void *a, const void *b) {
 static esp_status read_logprobs(model *m, const token_tree *tree, const tree_layout *layout,
                                 const uint8_t *wanted, float *logprob, esp_error *error) {
     const int64_t *row_of = m->head_rows.row_of.at;
-    ESP_TRY(workspace_need(&m->read_list, (size_t)layout->tokens * sizeof(head_read_request), "read list",
-                           error));
-    head_read_request *reads = m->read_list.at;
+    MEM_LIST_RESERVE(&m->head_rows.reads, layout->tokens);
+    head_read_request *reads = m->head_rows.reads.at;
     int64_t n = 0;
     for (int64_t t = 0; t < layout->tokens; t++) {
         logprob[t] = 0;
@@ -269,34 +299,31 @@ esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted
     return model_forward_whole(m, tree, wanted, keep, logprob, error);
 }
 
-layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool keep) {
-    return (layer_pass){.tokens = layout->tokens,
-                        .ids = ids,
-                        .positions = layout->positions,
-                        .slots = layout->slots,
-                        .spans = layout->spans,
-                        .span_count = layout->span_count,
-                        .segments = layout->segments.at,
-                        .keep = keep};
+void model_forget_kept(model *m) {
+    if (!m->has_kept) return;
+    tree_layout_free(&m->kept);
+    m->compute->ops->pass_free(m->compute, m->kept_pass);
+    m->kept_pass = NULL;
+    m->has_kept = false;
 }
 
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error) {
-    if (m->has_kept) tree_layout_free(&m->kept);
-    m->has_kept = false;
+    model_forget_kept(m);
     tree_layout layout;
     tree_layout_make(&layout, tree);
-    layer_pass pass = model_tree_pass(&layout, tree->tokens, keep);
-    float *x;
-    esp_status status = choose_rows(m, &layout, wanted, &pass.read_count, error);
+    layer_pass pass = model_tree_pass(m, &layout, tree->tokens, keep);
+    pass.read_count = choose_rows(m, &layout, wanted);
     pass.read = m->head_rows.token_of.at;
-    if (status == ESP_OK) status = model_run_layers(m, &pass, &x, error);
-    if (status == ESP_OK) status = model_head_rows(m, x, pass.read_count, error);
+    esp_status status = model_run_layers(m, &pass, error);
     if (status == ESP_OK) status = read_logprobs(m, tree, &layout, wanted, logprob, error);
     if (status == ESP_OK && keep) {
         m->kept = layout;
+        m->kept_pass = pass.all;
         m->has_kept = true;
-    } else
+    } else {
         tree_layout_free(&layout);
+        model_end_pass(m, &pass);
+    }
     return status;
 }

@@ -12,7 +12,7 @@ typedef struct {
     const weight *norm_in, *qkv, *out, *norm_post, *gate_up, *down;
 } model_layer;
 
-/* A buffer that only grows, so that the hot path allocates nothing. */
+/* A buffer of the compute layer that only grows, so that the hot path allocates nothing. */
 typedef struct {
     void *at;
     size_t bytes;
@@ -27,13 +27,15 @@ typedef struct {
     workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
 } layer_tape;
 
-/* Activations after the last layer. */
+/* Activations after the last layer, of the R residual rows that are read. */
 typedef struct {
-    workspace rows;         /* f32 [R, width]: the residual rows that are read */
-    workspace rstd, normed; /* f32 [R]; act [R, width] */
-    workspace row_of;       /* int64 [T]: token -> row, or -1 */
-    workspace token_of;     /* int64 [R]: and back, ascending */
+    workspace rows;           /* f32 [R, width] */
+    workspace rstd, normed;   /* f32 [R]; act [R, width] */
+    workspace queries;        /* f32 [R, H E]: the last layer's queries, where only these tokens have them */
+    MEM_LIST(int64_t) row_of; /* [T]: token -> row, or -1 */
+    MEM_LIST(int64_t) token_of; /* [R]: and back, ascending */
     int64_t count;
+    MEM_LIST(head_read_request) reads;
 } head_tape;
 
 struct model {
@@ -46,6 +48,7 @@ struct model {
     int64_t weight_count;
     const weight *embedding, *norm_out, *head; /* head: the embedding where tied */
     model_layer *layers;
+    /* Buffers, as all activations are. */
     float *master;        /* flat f32, trainable only */
     float *vectors;       /* not trainable: all vectors, one after another */
     float *cosine, *sine; /* [context, head_width / 2] */
@@ -54,50 +57,54 @@ struct model {
     head_tape head_rows;
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
-    workspace qkv, stream, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act, read_list;
-    tree_layout kept; /* of the last forward pass that kept */
+    workspace qkv, stream, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act;
+    tree_layout kept; /* of the last forward that kept */
     bool has_kept;
+    compute_pass *kept_pass; /* and its pass */
     model_replicas replicas;
 };
 
-esp_status workspace_need(workspace *w, size_t bytes, const char *what, esp_error *error);
-void workspace_free(workspace *w);
+esp_status workspace_need(model *m, workspace *w, size_t bytes, const char *what, esp_error *error);
+void workspace_free(model *m, workspace *w);
 
 /* A model with its matrices made and no numbers in them yet. */
 esp_status model_allocate(model **out, const model_config *config, const model_options *options,
                           esp_error *error);
+/* Gives every weight its numbers; `read` writes those of one parameter. */
+typedef esp_status param_reader(void *user, const param *p, float *out, esp_error *error);
+esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error);
 /* Makes m another model over the weights of `of`, with workspaces of its own. */
 void model_borrow(model *m, const model *of);
 /* model_forward and model_backward of a checked tree in one piece. */
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
                                float *logprob, esp_error *error);
+/* What the last forward that kept left for a backward pass is no longer needed. */
+void model_forget_kept(model *m);
 esp_status model_backward_whole(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                                 esp_error *error);
 
-/* Where a pass finds its keys and values: the tape's own (pools NULL) or a cache's. */
+/* Tokens on their way through the layers. Keys and values are in the plan's pools, or in the tape's own where
+ * it has none. */
 typedef struct {
-    int64_t tokens;
-    const int32_t *ids, *positions;
-    const int64_t *slots;
-    const attention_span *spans;
-    int64_t span_count;
-    const attention_segment *segments;
-    void **k, **v;       /* [layers], act; NULL: the tape's */
+    pass_plan plan;
     const int64_t *read; /* [read_count]: the tokens whose rows are read, ascending, each once */
     int64_t read_count;
     bool keep;
+    compute_pass *all;   /* of all tokens */
+    compute_pass *reads; /* of those that are read, where the last layer goes on with them alone; else NULL */
 } layer_pass;
 
-/* Runs all layers. *x: the residual stream after the last layer of the tokens that are read, f32 [read_count,
- * width], owned by the model. After the last layer's keys and values nothing is computed for other tokens,
- * unless the pass keeps. */
-esp_status model_run_layers(model *m, const layer_pass *pass, float **x, esp_error *error);
-/* A pass over a tree's tokens; its reads are still to be set. */
-layer_pass model_tree_pass(const tree_layout *layout, const int32_t *ids, bool keep);
-/* A layer's tape as in the last pass that kept: the layer's own, or recomputed from x_in. */
+/* A pass over a tree's tokens, whose reads are still to be named. */
+layer_pass model_tree_pass(const model *m, const tree_layout *layout, const int32_t *ids, bool keep);
+/* Runs all layers, and leaves the normalised residual rows of the tokens that are read in head_rows, ready
+ * for questions. After the last layer's keys and values nothing is computed for other tokens, unless the pass
+ * keeps. The pass is begun here, and ended by the caller. */
+esp_status model_run_layers(model *m, layer_pass *pass, esp_error *error);
+void model_end_pass(model *m, layer_pass *pass);
+/* A layer's tape as the last pass that kept had it: the layer's own, or recomputed from x_in. */
 layer_tape *model_recompute_layer(model *m, const layer_pass *pass, int layer);
-/* Normalises those rows into head_rows, ready to be asked about. */
-esp_status model_head_rows(model *m, const float *x, int64_t count, esp_error *error);
+/* What a layer's split of queries, keys and values takes. */
+qkv_spec model_qkv_spec(const model *m, int layer);
 
 static inline size_t act_bytes(const model *m, int64_t n) {
     return (size_t)n * dtype_size(m->compute->act);

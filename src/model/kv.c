@@ -39,7 +39,7 @@ esp_status kv_new(kv_cache **out, model *m, int64_t tokens, esp_error *error) {
     bytes = (bytes + 63) & ~(size_t)63;
     size_t planes = 2 * (size_t)m->config.layers;
     if (bytes > SIZE_MAX / planes ||
-        mem_big_alloc(&kv->planes, planes * bytes, "the KV cache", error) != ESP_OK) {
+        compute_buffer_new(m->compute, &kv->planes, planes * bytes, "the KV cache", error) != ESP_OK) {
         kv_free(kv);
         return ESP_FAILED;
     }
@@ -54,7 +54,7 @@ esp_status kv_new(kv_cache **out, model *m, int64_t tokens, esp_error *error) {
 
 void kv_free(kv_cache *kv) {
     if (!kv) return;
-    mem_big_free(kv->planes);
+    kv->m->compute->ops->buffer_free(kv->m->compute, kv->planes);
     for (int64_t r = 0; r < kv->runs.count; r++) MEM_LIST_FREE(&kv->runs.at[r].pages);
     mem_free(kv->k);
     mem_free(kv->v);
@@ -215,34 +215,30 @@ static void append_feed(kv_cache *kv, const kv_feed *feed, const kv_feed *before
 }
 
 /* Which tokens are asked about, each once, and the questions as the compute layer takes them. */
-static esp_status list_reads(model *m, const int64_t *feed_start, const kv_read *reads, int64_t n,
-                             int64_t *rows, esp_error *error) {
-    *rows = 0;
-    if (n == 0) return ESP_OK;
-    ESP_TRY(workspace_need(&m->head_rows.token_of, (size_t)n * 8, "activations", error));
-    ESP_TRY(workspace_need(&m->read_list, (size_t)n * sizeof(head_read_request), "read list", error));
-    head_read_request *list = m->read_list.at;
-    int64_t *token_of = m->head_rows.token_of.at;
+static int64_t list_reads(model *m, const int64_t *feed_start, const kv_read *reads, int64_t n) {
+    MEM_LIST_RESERVE(&m->head_rows.token_of, n);
+    MEM_LIST_RESERVE(&m->head_rows.reads, n);
+    head_read_request *list = m->head_rows.reads.at;
+    int64_t *token_of = m->head_rows.token_of.at, rows = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t token = feed_start[reads[i].feed] + reads[i].at;
-        assert(*rows == 0 || token >= token_of[*rows - 1]);
-        if (*rows == 0 || token_of[*rows - 1] != token) token_of[(*rows)++] = token;
-        list[i] = (head_read_request){.row = *rows - 1,
+        assert(rows == 0 || token >= token_of[rows - 1]);
+        if (rows == 0 || token_of[rows - 1] != token) token_of[rows++] = token;
+        list[i] = (head_read_request){.row = rows - 1,
                                       .kind = reads[i].kind,
                                       .token = reads[i].token,
                                       .temperature = reads[i].temperature,
                                       .u = reads[i].u};
     }
-    return ESP_OK;
+    return rows;
 }
 
 /* Asks about the rows, and copies the answers back. */
-static esp_status answer_reads(model *m, const float *x, int64_t rows, kv_read *reads, int64_t n,
-                               esp_error *error) {
+static esp_status answer_reads(model *m, kv_read *reads, int64_t n, esp_error *error) {
     if (n == 0) return ESP_OK;
-    head_read_request *list = m->read_list.at;
-    ESP_TRY(model_head_rows(m, x, rows, error));
-    m->compute->ops->head_read(m->compute, m->head->matrix, rows, m->head_rows.normed.at, list, n);
+    head_read_request *list = m->head_rows.reads.at;
+    m->compute->ops->head_read(m->compute, m->head->matrix, m->head_rows.count, m->head_rows.normed.at, list,
+                               n);
     ESP_TRY(compute_check(m->compute, error));
     for (int64_t i = 0; i < n; i++) {
         reads[i].token = list[i].token;
@@ -262,21 +258,29 @@ esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t fe
         feed_start[f] = kv->ids.count;
         append_feed(kv, &feeds[f], f > 0 ? &feeds[f - 1] : NULL);
     }
-    layer_pass pass = {.tokens = kv->ids.count,
-                       .ids = kv->ids.at,
-                       .positions = kv->positions.at,
-                       .slots = kv->slots.at,
-                       .spans = kv->spans.at,
-                       .span_count = kv->spans.count,
-                       .segments = kv->segments.at,
-                       .k = kv->k,
-                       .v = kv->v};
-    assert(pass.tokens > 0 || read_count == 0);
-    float *x = NULL;
-    esp_status status = list_reads(m, feed_start, reads, read_count, &pass.read_count, error);
+    const model_config *c = &m->config;
+    layer_pass pass = {.plan = {.heads = c->heads,
+                                .kv_heads = c->kv_heads,
+                                .head_width = c->head_width,
+                                .tokens = kv->ids.count,
+                                .ids = kv->ids.at,
+                                .positions = kv->positions.at,
+                                .slots = kv->slots.at,
+                                .spans = kv->spans.at,
+                                .span_count = kv->spans.count,
+                                .segments = kv->segments.at,
+                                .layers = c->layers,
+                                .k = kv->k,
+                                .v = kv->v}};
+    assert(pass.plan.tokens > 0 || read_count == 0);
+    pass.read_count = list_reads(m, feed_start, reads, read_count);
     pass.read = m->head_rows.token_of.at;
-    if (status == ESP_OK && pass.tokens) status = model_run_layers(m, &pass, &x, error);
-    if (status == ESP_OK) status = answer_reads(m, x, pass.read_count, reads, read_count, error);
+    esp_status status = ESP_OK;
+    if (pass.plan.tokens) {
+        status = model_run_layers(m, &pass, error);
+        model_end_pass(m, &pass);
+    }
+    if (status == ESP_OK) status = answer_reads(m, reads, read_count, error);
     mem_free(feed_start);
     return status;
 }

@@ -76,10 +76,10 @@ static esp_status make_weights(model *m, esp_error *error) {
     int64_t vectors = 0, used = 0;
     for (int64_t i = 0; i < m->weight_count; i++)
         if (weight_is_vector(&m->params, &m->weights[i])) vectors += m->weights[i].rows;
-    if (m->trainable)
-        ESP_TRY(mem_big_alloc((void **)&m->master, (size_t)m->params.floats * 4, what, error));
-    else
-        ESP_TRY(mem_big_alloc((void **)&m->vectors, (size_t)vectors * 4, what, error));
+    void *numbers;
+    ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)(m->trainable ? m->params.floats : vectors) * 4,
+                               what, error));
+    *(m->trainable ? &m->master : &m->vectors) = numbers;
     for (int64_t i = 0; i < m->weight_count; i++) {
         weight *w = &m->weights[i];
         if (weight_is_vector(&m->params, w)) {
@@ -92,11 +92,20 @@ static esp_status make_weights(model *m, esp_error *error) {
 }
 
 static esp_status make_rotations(model *m, esp_error *error) {
-    size_t bytes = (size_t)(m->context * m->config.head_width / 2) * 4;
-    ESP_TRY(mem_big_alloc((void **)&m->cosine, bytes, "the rotation tables", error));
-    ESP_TRY(mem_big_alloc((void **)&m->sine, bytes, "the rotation tables", error));
-    config_rope_tables(&m->config, m->context, m->cosine, m->sine);
-    return ESP_OK;
+    compute *c = m->compute;
+    int64_t n = m->context * m->config.head_width / 2;
+    size_t bytes = (size_t)n * 4;
+    void *cosine, *sine;
+    ESP_TRY(compute_buffer_new(c, &cosine, bytes, "the rotation tables", error));
+    m->cosine = cosine;
+    ESP_TRY(compute_buffer_new(c, &sine, bytes, "the rotation tables", error));
+    m->sine = sine;
+    float *tables = MEM_ARRAY(float, 2 * n);
+    config_rope_tables(&m->config, m->context, tables, tables + n);
+    c->ops->put(c, m->cosine, tables, bytes);
+    c->ops->put(c, m->sine, tables + n, bytes);
+    mem_free(tables);
+    return compute_check(c, error);
 }
 
 esp_status model_allocate(model **out, const model_config *config, const model_options *options,
@@ -112,15 +121,19 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     m->x_in = MEM_ARRAY(workspace, config->layers);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
     esp_status status = ESP_OK;
-    if (replicas_pay(m->params.floats)) { /* one thread an operation, many operations side by side */
-        status = compute_share(&m->replicas.one_thread, options->compute, 1, error);
+    if (replicas_pay(m->compute,
+                     m->params.floats)) { /* one thread per operation, many operations side by side */
+        status = compute_replica_new(&m->replicas.one_thread, options->compute, 1, error);
         if (status == ESP_OK) m->compute = m->replicas.one_thread;
-        m->replicas.threads = options->compute->threads;
+        m->replicas.threads = options->compute->traits.replicas;
     }
     if (status == ESP_OK && m->context > config->context)
         status = error_fail(error, "set model.context to at most that",
                             "a context of %lld is more than the model's %lld", (long long)m->context,
                             (long long)config->context);
+    if (status == ESP_OK && m->trainable && !m->compute->traits.trains)
+        status = error_fail(error, "use compute kind cpu", "the compute layer's %s does not train",
+                            m->compute->ops->name);
     if (status == ESP_OK) status = make_weights(m, error);
     if (status == ESP_OK) status = make_rotations(m, error);
     if (status != ESP_OK) {
@@ -133,48 +146,86 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
 
 /* ---- Numbers ---- */
 
-static void set_weights(model *m, const float *all) {
+/* The largest parameter and the largest weight, in floats. */
+static void largest_of(const model *m, int64_t *parameter, int64_t *of_weight) {
+    *parameter = *of_weight = 0;
+    for (int64_t i = 0; i < m->params.count; i++)
+        if (param_floats(&m->params.at[i]) > *parameter) *parameter = param_floats(&m->params.at[i]);
     for (int64_t i = 0; i < m->weight_count; i++)
-        weight_set(m->compute, &m->weights[i], all + m->weights[i].offset);
+        if (m->weights[i].rows * m->weights[i].columns > *of_weight)
+            *of_weight = m->weights[i].rows * m->weights[i].columns;
+}
+
+/* One weight's numbers, parameter by parameter, into the buffer `to`: in place, or through host memory. */
+static esp_status fill_weight(model *m, const weight *w, float *to, float *host, param_reader *read,
+                              void *user, esp_error *error) {
+    for (int64_t i = w->first; i < w->first + w->count; i++) {
+        const param *p = &m->params.at[i];
+        float *at = to + (p->offset - w->offset);
+        ESP_TRY(read(user, p, host ? host : at, error));
+        if (host) m->compute->ops->put(m->compute, at, host, (size_t)param_floats(p) * 4);
+    }
+    weight_set(m->compute, w, to);
+    return ESP_OK;
+}
+
+esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error) {
+    compute *c = m->compute;
+    int64_t parameter, of_weight;
+    largest_of(m, &parameter, &of_weight);
+    void *stage = NULL, *host = NULL;
+    esp_status status = ESP_OK;
+    if (!m->master) status = compute_buffer_new(c, &stage, (size_t)of_weight * 4, "loading weights", error);
+    if (status == ESP_OK && !c->traits.host_memory)
+        status = mem_big_alloc(&host, (size_t)parameter * 4, "loading weights", error);
+    for (int64_t i = 0; i < m->weight_count && status == ESP_OK; i++) {
+        const weight *w = &m->weights[i];
+        status = fill_weight(m, w, m->master ? m->master + w->offset : stage, host, read, user, error);
+    }
+    if (status == ESP_OK) status = compute_check(c, error);
+    c->ops->buffer_free(c, stage);
+    mem_big_free(host);
+    return status;
 }
 
 esp_status model_sync(model *m, esp_error *error) {
-    set_weights(m, m->master);
+    for (int64_t i = 0; i < m->weight_count; i++)
+        weight_set(m->compute, &m->weights[i], m->master + m->weights[i].offset);
     return compute_check(m->compute, error);
 }
 
-static void first_numbers(const param *p, const model_config *c, rng_key_t key, float *out) {
+typedef struct {
+    const model *m;
+    uint64_t seed;
+} new_model;
+
+static esp_status first_numbers(void *user, const param *p, float *out, esp_error *error) {
+    const new_model *new = user;
     param_init init = p->spec->init;
-    double scale = 0.02 / (init == INIT_NORMAL_RESIDUAL ? sqrt(2.0 * c->layers) : 1);
+    double scale = 0.02 / (init == INIT_NORMAL_RESIDUAL ? sqrt(2.0 * new->m->config.layers) : 1);
+    rng_key_t key = rng_mix(rng_key(new->seed), (uint64_t)(p - new->m->params.at));
+    (void)error;
     for (int64_t i = 0; i < param_floats(p); i++)
         out[i] = init == INIT_ONES ? 1.0f : (float)(scale * rng_normal(key, (uint64_t)i));
+    return ESP_OK;
 }
 
 esp_status model_create(model **out, const model_config *config, const model_options *options, uint64_t seed,
                         esp_error *error) {
     ESP_TRY(config_check(config, "model", error));
     ESP_TRY(model_allocate(out, config, options, error));
-    model *m = *out;
-    float *w = NULL;
-    if (!m->master &&
-        mem_big_alloc((void **)&w, (size_t)m->params.floats * 4, "the weights", error) != ESP_OK) {
-        model_free(m);
+    esp_status status = model_fill(*out, first_numbers, &(new_model){*out, seed}, error);
+    if (status != ESP_OK) {
+        model_free(*out);
         *out = NULL;
-        return ESP_FAILED;
     }
-    float *all = m->master ? m->master : w;
-    for (int64_t i = 0; i < m->params.count; i++)
-        first_numbers(&m->params.at[i], config, rng_mix(rng_key(seed), (uint64_t)i),
-                      all + m->params.at[i].offset);
-    set_weights(m, all);
-    mem_big_free(w);
-    return compute_check(m->compute, error);
+    return status;
 }
 
-static void tape_free(layer_tape *t) {
+static void tape_free(model *m, layer_tape *t) {
     workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
                         &t->rstd1, &t->rstd2, &t->q,     &t->lse,      &t->k,       &t->v};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(m, all[i]);
 }
 
 void model_borrow(model *m, const model *of) {
@@ -183,21 +234,20 @@ void model_borrow(model *m, const model *of) {
     m->x_in = MEM_ARRAY(workspace, of->config.layers);
     m->tape = MEM_ARRAY(layer_tape, of->config.layers);
     m->head_rows = (head_tape){0};
-    workspace *all[] = {&m->qkv,    &m->stream, &m->grad_a,   &m->grad_b,   &m->grad_q,
-                        &m->grad_k, &m->grad_v, &m->grad_act, &m->read_list};
+    workspace *all[] = {&m->qkv,    &m->stream, &m->grad_a, &m->grad_b,
+                        &m->grad_q, &m->grad_k, &m->grad_v, &m->grad_act};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = (workspace){0};
     memset(&m->read_spans, 0, sizeof m->read_spans);
     memset(&m->read_segments, 0, sizeof m->read_segments);
     m->has_kept = false;
+    m->kept_pass = NULL;
 }
 
 static void free_weights(model *m) {
     for (int64_t i = 0; i < m->weight_count; i++)
         if (m->weights[i].matrix) m->compute->ops->linear_free(m->compute, m->weights[i].matrix);
-    mem_big_free(m->master);
-    mem_big_free(m->vectors);
-    mem_big_free(m->cosine);
-    mem_big_free(m->sine);
+    float *buffers[] = {m->master, m->vectors, m->cosine, m->sine};
+    for (int i = 0; i < 4; i++) m->compute->ops->buffer_free(m->compute, buffers[i]);
     mem_free(m->layers);
     mem_free(m->weights);
     params_free(&m->params);
@@ -206,17 +256,19 @@ static void free_weights(model *m) {
 void model_free(model *m) {
     if (!m) return;
     for (int l = 0; m->tape && l < m->config.layers; l++) {
-        workspace_free(&m->x_in[l]);
-        tape_free(&m->tape[l]);
+        workspace_free(m, &m->x_in[l]);
+        tape_free(m, &m->tape[l]);
     }
     head_tape *h = &m->head_rows;
-    workspace *all[] = {&h->rows,   &h->rstd,   &h->normed,   &h->row_of,   &h->token_of,
-                        &m->qkv,    &m->stream, &m->grad_a,   &m->grad_b,   &m->grad_q,
-                        &m->grad_k, &m->grad_v, &m->grad_act, &m->read_list};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(all[i]);
+    workspace *all[] = {&h->rows,   &h->rstd,   &h->normed, &h->queries, &m->qkv,    &m->stream,
+                        &m->grad_a, &m->grad_b, &m->grad_q, &m->grad_k,  &m->grad_v, &m->grad_act};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(m, all[i]);
     MEM_LIST_FREE(&m->read_spans);
     MEM_LIST_FREE(&m->read_segments);
-    if (m->has_kept) tree_layout_free(&m->kept);
+    MEM_LIST_FREE(&h->row_of);
+    MEM_LIST_FREE(&h->token_of);
+    MEM_LIST_FREE(&h->reads);
+    model_forget_kept(m);
     mem_free(m->x_in);
     mem_free(m->tape);
     if (!m->replicas.is_replica) free_weights(m);

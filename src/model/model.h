@@ -36,7 +36,7 @@ int64_t model_context(const model *m);
 int64_t model_parameter_count(const model *m); /* floats in the flat array */
 /* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model. */
 const param_set *model_trainable(const model *m);
-float *model_master(model *m);                     /* the flat f32 array; NULL unless trainable */
+float *model_master(model *m); /* the flat f32 array, a buffer of the compute layer; NULL unless trainable */
 esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */
 
 /* Writes config.json and model.safetensors (F32, or BF16 rounded) of a trainable model into an existing

@@ -7,12 +7,11 @@
 #include <string.h>
 
 enum {
-    SMALL_PARAMETERS = 8 << 20, /* 16 MB in bf16: cores share them in their last cache */
-    PART_TOKENS = 384,          /* fewer are not worth a thread */
+    PART_TOKENS = 384, /* fewer are not worth a thread */
 };
 
-bool replicas_pay(int64_t parameters) {
-    return parameters <= SMALL_PARAMETERS;
+bool replicas_pay(const compute *c, int64_t parameters) {
+    return parameters * (int64_t)dtype_size(DTYPE_BF16) <= c->traits.cache_bytes;
 }
 
 int model_replica_limit(const model *m) {
@@ -23,7 +22,7 @@ int model_replica_limit(const model *m) {
 
 static esp_status replica_new(model *of, model **out, esp_error *error) {
     compute *one_thread;
-    ESP_TRY(compute_share(&one_thread, of->compute, 1, error));
+    ESP_TRY(compute_replica_new(&one_thread, of->compute, 1, error));
     model *m = MEM_NEW(model);
     model_borrow(m, of);
     m->compute = one_thread;
@@ -62,7 +61,7 @@ void replicas_free(model *m) {
     MEM_LIST_FREE(&set->last);
     MEM_LIST_FREE(&set->copied);
     MEM_LIST_FREE(&set->place);
-    mem_big_free(set->gradient);
+    m->compute->ops->buffer_free(m->compute, set->gradient);
     compute_free(set->one_thread);
 }
 
@@ -176,7 +175,7 @@ static void backward_part(void *user, int i) {
     tree_part *p = &pass->m->replicas.part[i];
     token_tree tree = token_tree_view(&p->tree);
     float *gradient = i ? w->replicas.gradient : pass->gradient;
-    if (i) memset(gradient, 0, (size_t)w->params.floats * sizeof(float));
+    if (i) w->compute->ops->zero(w->compute, gradient, (size_t)w->params.floats * sizeof(float));
     for (int64_t t = 0; t < p->token_of.count; t++)
         p->numbers.at[t] = p->token_of.at[t] < 0 ? 0 : pass->dlogprob[p->token_of.at[t]];
     pass->status[i] = model_backward_whole(w, &tree, p->numbers.at, gradient, &pass->error[i]);
@@ -210,14 +209,13 @@ esp_status replicas_backward(model *m, const float *dlogprob, float *gradient, e
     parts_pass pass = {.m = m, .dlogprob = dlogprob, .gradient = gradient};
     for (int i = 1; i < m->replicas.parts; i++) {
         model *w = replica_of(m, i);
-        if (!w->replicas.gradient)
-            ESP_TRY(mem_big_alloc((void **)&w->replicas.gradient, (size_t)m->params.floats * 4, "gradients",
-                                  error));
+        void *own = w->replicas.gradient;
+        if (!own)
+            ESP_TRY(compute_buffer_new(w->compute, &own, (size_t)m->params.floats * 4, "gradients", error));
+        w->replicas.gradient = own;
     }
     ESP_TRY(run_parts(&pass, backward_part, error));
-    for (int i = 1; i < m->replicas.parts; i++) {
-        const float *own = replica_of(m, i)->replicas.gradient;
-        for (int64_t k = 0; k < m->params.floats; k++) gradient[k] += own[k];
-    }
-    return ESP_OK;
+    for (int i = 1; i < m->replicas.parts; i++)
+        m->compute->ops->add(m->compute, m->params.floats, replica_of(m, i)->replicas.gradient, gradient);
+    return compute_check(m->compute, error);
 }

@@ -24,7 +24,7 @@ typedef struct {
     model **at;          /* [count], beside the model itself, which is replica 0 */
     int count;
     bool is_replica; /* this model is one: its weights are another's */
-    float *gradient; /* a replica's: its part's */
+    float *gradient; /* a replica's: a buffer for its part's */
     tree_part part[TREE_PARTS];
     int parts;              /* of the last tree; 0: it was not cut */
     MEM_LIST(int32_t) last; /* scratch: the last run below each */
@@ -32,8 +32,9 @@ typedef struct {
     MEM_LIST(int32_t) place;
 } model_replicas;
 
-/* Whether replicas pay for a model with that number of parameters. */
-bool replicas_pay(int64_t parameters);
+/* Whether replicas pay for a model with that number of parameters: its weights in bf16 stay in the cache that
+ * they share. */
+bool replicas_pay(const compute *c, int64_t parameters);
 /* Cuts the tree into parts. False: it is worked on whole. Depends on the tree alone, not on the threads, so
  * that the same numbers result from any number of them. */
 bool replicas_cut(model *m, const token_tree *tree, const uint8_t *wanted);

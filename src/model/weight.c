@@ -1,14 +1,12 @@
 #include "model/weight.h"
 
-#include <string.h>
-
 void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, float *y, bool accumulate) {
     c->ops->linear_forward(c, w->matrix, rows, x, y, DTYPE_F32, accumulate);
 }
 
 void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
                           void *hidden) {
-    c->ops->linear_swiglu(c, w->matrix, rows, x, gate_up, keep, hidden);
+    compute_linear_gate(c, w->matrix, GATE_SILU, rows, w->rows / 2, x, gate_up, keep, hidden);
 }
 
 void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, const void *x, float *dx,
@@ -21,5 +19,5 @@ void weight_set(compute *c, const weight *w, const float *numbers) {
     if (w->matrix)
         c->ops->linear_set(c, w->matrix, numbers);
     else if (w->vector != numbers)
-        memcpy(w->vector, numbers, (size_t)w->rows * sizeof *numbers);
+        c->ops->copy(c, w->vector, numbers, (size_t)w->rows * sizeof *numbers);
 }

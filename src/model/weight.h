@@ -24,7 +24,7 @@ static inline bool weight_is_vector(const param_set *set, const weight *w) {
 
 /* y [rows, out] = x W^T, or y += x W^T. x is of the compute type, y f32. */
 void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, float *y, bool accumulate);
-/* Gate and up: hidden = silu(x gate^T) * (x up^T), as linear_swiglu. */
+/* Gate and up: hidden = silu(x gate^T) * (x up^T), as compute_linear_gate. */
 void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
                           void *hidden);
 /* dx = dy W, and gradient += dy^T x at the weight's place in the flat array. x and dy are of the compute
@@ -32,7 +32,7 @@ void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void 
  */
 void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, const void *x, float *dx,
                      float *gradient);
-/* Takes new numbers, f32 [rows, columns]: rounds and packs a matrix, copies a vector. */
+/* Takes new numbers, a buffer of f32 [rows, columns]: rounds and packs a matrix, copies a vector. */
 void weight_set(compute *c, const weight *w, const float *numbers);
 
 #endif

@@ -106,7 +106,8 @@ bool answer_take(const prompt_words *w, answer_candidate *c, int32_t token, floa
 
 /* ---- Requests ---- */
 
-step_machine answer_machine_at(const prompt_words *w, const step_rules *rules, const search *s, int32_t node) {
+step_machine answer_machine_at(const prompt_words *w, const step_rules *rules, const search *s,
+                               int32_t node) {
     step_machine m;
     step_chain_begin(&m, rules);
     int32_t depth = search_node_at(s, node).depth, *path = MEM_ARRAY(int32_t, depth);

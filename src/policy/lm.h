@@ -1,6 +1,6 @@
 /* The language-model sampler: our own model proposes and judges steps (policy/sampler.h), through the engine:
- * prompts from prompt/, meaning from policy/answer.h, tokens from engine/. What a tree becomes does not depend
- * on what else is in the batch, up to the rounding of matrix products of another height. */
+ * prompts from prompt/, meaning from policy/answer.h, tokens from engine/. What a tree becomes does not
+ * depend on what else is in the batch, up to the rounding of matrix products of another height. */
 #ifndef ESPALIER_POLICY_LM_H
 #define ESPALIER_POLICY_LM_H
 

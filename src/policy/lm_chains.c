@@ -11,7 +11,7 @@ enum { CHAIN_TOKENS = 64 };
 /* The chains of one prompt. */
 typedef struct {
     const prompt_words *words;
-    chain_job *jobs; /* [count] */
+    chain_job *jobs;      /* [count] */
     int64_t count, first; /* first: of the present request */
     step_rules rules;
     answer_candidate *candidates; /* [count] */
@@ -76,8 +76,7 @@ static esp_status finished(void *user, engine *e, sequence_group *group, esp_err
     (void)user, (void)e;
     chain_group *g = group_user(group);
     int64_t end = g->first + group_begun(group);
-    for (int64_t i = g->first; i < end; i++)
-        ESP_TRY(finish_chain(g, &g->candidates[i], &g->jobs[i], error));
+    for (int64_t i = g->first; i < end; i++) ESP_TRY(finish_chain(g, &g->candidates[i], &g->jobs[i], error));
     g->first = end;
     if (end < g->count)
         request(g);
@@ -164,8 +163,8 @@ static esp_status more(void *user, engine *e, bool wait, esp_error *error) {
         chain_group *g = MEM_NEW(chain_group);
         int64_t first = run->next++;
         while (run->next < run->end && same_prompt(&run->jobs[first], &run->jobs[run->next])) run->next++;
-        *g = (chain_group){
-            .words = run->p->base.words, .jobs = run->jobs + first, .count = run->next - first};
+        *g =
+            (chain_group){.words = run->p->base.words, .jobs = run->jobs + first, .count = run->next - first};
         g->group = engine_add_group(e, g);
         MEM_LIST_PUSH(&run->groups, g);
         ESP_TRY(prepare(run->p, engine_model(e), g, first, error));

@@ -209,8 +209,8 @@ static esp_status reply_candidates(engine *e, tree *t, esp_error *error) {
     int32_t n = (int32_t)t->candidates.count;
     search *s = t->job->search;
     search_candidate *list = MEM_ARRAY(search_candidate, n);
-    esp_status status = answer_reply(t->p->base.words, s, t->request.node, t->gold, t->candidates.at, n, list,
-                                     error);
+    esp_status status =
+        answer_reply(t->p->base.words, s, t->request.node, t->gold, t->candidates.at, n, list, error);
     for (int32_t i = 0; i < n; i++) {
         const answer_candidate *c = &t->candidates.at[i];
         if (c->gold)
@@ -279,14 +279,13 @@ static esp_status set_prompts(tree *t, bool judge, esp_error *error) {
     const lm_policy *p = t->p;
     const search_job *job = t->job;
     prompt_pair prompts;
-    esp_status status = prompt_pair_make(p->base.words, job->problem, judge,
-                                         job->gold_known && p->base.example, p->base.context, &prompts, error);
+    esp_status status =
+        prompt_pair_make(p->base.words, job->problem, judge, job->gold_known && p->base.example,
+                         p->base.context, &prompts, error);
     if (status == ESP_OK && prompts.room < 1)
         status = no_room(p->base.words, job->problem, &prompts, p->base.context, error);
-    for (int i = 0; i < PREFIXES; i++)
-        group_set_prompt(t->group, i, prompts.of[i].at, prompts.of[i].count);
-    t->chain_limit =
-        prompts.room < p->set.max_chain_tokens ? (int32_t)prompts.room : p->set.max_chain_tokens;
+    for (int i = 0; i < PREFIXES; i++) group_set_prompt(t->group, i, prompts.of[i].at, prompts.of[i].count);
+    t->chain_limit = prompts.room < p->set.max_chain_tokens ? (int32_t)prompts.room : p->set.max_chain_tokens;
     prompt_pair_free(&prompts);
     return status;
 }
@@ -298,7 +297,8 @@ static esp_status prepare(engine *e, tree *t, esp_error *error) {
     if (judge && (prompt_verdict_id(p->base.words, false) < 0 || prompt_verdict_id(p->base.words, true) < 0))
         return error_fail(error, "turn self-evaluation off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
-                          TASK_VERDICT_INCORRECT, TASK_VERDICT_CORRECT);
+                          task_verdict(prompt_task(p->base.words), false),
+                          task_verdict(prompt_task(p->base.words), true));
     ESP_TRY(set_prompts(t, judge, error));
     t->rules = lm_rules(p);
     t->rules.max_chain_tokens = t->chain_limit;

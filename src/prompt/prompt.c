@@ -33,18 +33,19 @@ static void template_parts(prompt_words *w, text_buffer *close) {
 /* The suffix (docs/method.md 3.1): with a chat template it ends the user's turn and begins the assistant's.
  */
 static esp_status make_suffix(prompt_words *w, const char *close, esp_error *error) {
-    if (w->chat == CHAT_PLAIN) {
-        const char *suffix = task_judge_suffix(w->t);
-        return tokenizer_encode(w->tokens, suffix, strlen(suffix), false, &w->suffix, error);
-    }
     const char *answer = task_judge_answer(w->t);
     text_buffer text = {0};
+    esp_status status;
     text_puts(&text, task_judge_question(w->t));
-    text_span trusted = {text.length, text.length + strlen(close)};
-    text_puts(&text, close);
-    text_puts(&text, answer + (answer[0] == '\n')); /* the turn's own beginning ends the line already */
-    esp_status status =
-        tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, &w->suffix, error);
+    if (w->chat == CHAT_PLAIN) {
+        text_puts(&text, answer);
+        status = tokenizer_encode(w->tokens, text.at, text.length, false, &w->suffix, error);
+    } else {
+        text_span trusted = {text.length, text.length + strlen(close)};
+        text_puts(&text, close);
+        text_puts(&text, answer + (answer[0] == '\n')); /* the turn's own beginning ends the line already */
+        status = tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, &w->suffix, error);
+    }
     text_free(&text);
     return status;
 }
@@ -55,9 +56,8 @@ static esp_status prepare(prompt_words *w, esp_error *error) {
         return error_fail(
             error, "a policy must be able to end its answer: add eos_token to the tokenizer's configuration",
             "the tokenizer has no end-of-sequence token");
-    /* The single letter without a space before it: it follows a bracket. */
-    w->verdict[0] = tokenizer_find(w->tokens, TASK_VERDICT_INCORRECT);
-    w->verdict[1] = tokenizer_find(w->tokens, TASK_VERDICT_CORRECT);
+    for (int correct = 0; correct < 2; correct++)
+        w->verdict[correct] = tokenizer_find(w->tokens, task_verdict(w->t, correct));
     text_buffer close = {0};
     template_parts(w, &close);
     esp_status status = make_suffix(w, close.at ? close.at : "", error);

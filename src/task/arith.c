@@ -1,11 +1,11 @@
 /* Arith: made word problems, the embedded default. Files have GSM8K's form; a source may also be a
- * description of problems to make, key=value joined by commas behind "generate:": count=N      problems
- * (needed) level=NAME   easy, rare or mixed (easy): see arith_story.h split=NAME   train, dev or test
- * (train). A problem belongs to one of them by a hash of its question, so that the three never share one,
+ * description of problems to make, key=value joined by commas after "generate:": count=N      problems
+ * (required) level=NAME   easy, rare or mixed (easy): see arith_story.h split=NAME   train, dev or test
+ * (train). A hash of its question decides which one a problem belongs to, so the three never share a problem,
  * whatever their seeds, levels and counts seed=N       another stream of problems (1) flaws=X      how flawed
- * the worked solutions are (0: right); the gold answer is always right */
+ * the worked solutions are (0: correct); the gold answer is always correct */
 #include "task/arith_story.h"
-#include "task/kind.h"
+#include "task/numeric.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static bool whole_number(const char *text, int64_t low, int64_t high, int64_t *o
     return !*end && *out >= low && *out <= high;
 }
 
-/* The key's place among those that a source may have; -1: there is none such. */
+/* The key's place among those that a source may have; -1: unknown. */
 static int place_of_key(const char *key) {
     static const char *const keys[] = {"count", "seed", "level", "flaws", "split"};
     for (int k = 0; k < (int)(sizeof keys / sizeof *keys); k++)
@@ -59,7 +59,7 @@ static bool set_word(order *o, const char *key, const char *value) {
 static esp_status read_order(const char *words, order *out, esp_error *error) {
     *out = (order){.level = arith_level_find("easy"), .seed = 1};
     char *copy = mem_strdup(words), *rest = copy;
-    unsigned given = 0; /* a bit a key */
+    unsigned given = 0; /* one bit per key */
     esp_status status = ESP_OK;
     for (char *word; status == ESP_OK && (word = strsep(&rest, ","));) {
         char *value = strchr(word, '=');
@@ -79,7 +79,7 @@ static esp_status read_order(const char *words, order *out, esp_error *error) {
     return status;
 }
 
-/* One in sixteen questions is dev's, one in sixteen test's. */
+/* One question in sixteen is for dev, one in sixteen for test. */
 static split split_of(const char *question) {
     rng_key_t hash = rng_key(0x61726974);
     for (const char *c = question; *c; c++) hash = rng_mix(hash, (unsigned char)*c);
@@ -123,26 +123,25 @@ static esp_status generate(const char *words, arena *memory, problem_list *out, 
     return ESP_OK;
 }
 
-/* Few words: the policy is small, and every one costs it a position. */
-#define QUESTION "\nRight so far?"
-#define ANSWER   " ("
+/* Few words: the policy is small, and each word costs it a position. */
 static const judge_words judge_in_short = {
     .task = "Check: (A) wrong (B) right.\n",
     .before_question = "",
-    .example = "Example:\n",
-    .steps = "Steps:\n",
-    .question = QUESTION,
-    .answer = ANSWER,
-    .suffix = QUESTION ANSWER,
+    .before_example = "Example:\n",
+    .before_steps = "Steps:\n",
+    .question = "\nRight so far?",
+    .answer = " (",
+    .verdict = {"A", "B"},
 };
 
 const task task_arith = {
     .name = "arith",
     .instruction = "",
+    .before_question = "",
+    .cue = "\n",
     .markers = worked_markers,
     .judge = &judge_in_short,
+    .answers = &numeric_answers,
     .read_row = worked_read_row,
     .generate = generate,
-    .extract = worked_extract,
-    .grade = worked_grade,
 };

@@ -30,10 +30,6 @@ const arith_level *arith_level_find(const char *name) {
     return NULL;
 }
 
-const char *arith_level_names(void) {
-    return "easy, rare, mixed";
-}
-
 /* The story as it is told: what is true, and what a flawed reader makes of it. */
 typedef struct {
     arith_story *out;

@@ -39,8 +39,6 @@ typedef struct {
 /* Levels by name: "easy" (2 to 5 operations), "rare" (5 to 8, most of them of a kind that is misread when the
  * teacher is flawed), "mixed" (either). NULL for another name. */
 const arith_level *arith_level_find(const char *name);
-/* "easy, rare, mixed". */
-const char *arith_level_names(void);
 
 /* A function of key, level and flaws alone. flaws multiplies the chance that a sentence of each kind is
  * misread (at 1: n times as plus n, 45%; double as plus 2, 31.5%; half as minus 2, 36%; share as minus n,

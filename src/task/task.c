@@ -1,29 +1,32 @@
 #include "task/task.h"
 
-#include "task/answer.h"
-#include "task/kind.h"
+#include "task/task_ops.h"
 
 #include "formats/json.h"
 
 #include <string.h>
 
-static const task *const tasks[] = {&task_gsm8k, &task_arith};
-static const char names[] = "gsm8k, arith";
+/* All tasks, in the order that messages list them: a row for each table. */
+#define TASK_LIST(row) row(task_gsm8k) row(task_arith)
+
+#define DECLARE(table) extern const task table;
+#define ADDRESS(table) &table,
+TASK_LIST(DECLARE)
+static const task *const tasks[] = {TASK_LIST(ADDRESS)};
+enum { TASKS = sizeof tasks / sizeof *tasks };
 
 const task *task_find(const char *name, esp_error *error) {
-    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
-        if (strcmp(tasks[i]->name, name) == 0) return tasks[i];
-    char hint[128] = "tasks: ";
-    error_fail(error, strncat(hint, names, sizeof hint - 8), "unknown task \"%s\"", name);
+    text_buffer hint = {0};
+    for (size_t i = 0; i < TASKS; i++) {
+        if (strcmp(tasks[i]->name, name) == 0) {
+            text_free(&hint);
+            return tasks[i];
+        }
+        text_printf(&hint, "%s%s", i ? ", " : "tasks: ", tasks[i]->name);
+    }
+    error_fail(error, hint.at, "unknown task \"%s\"", name);
+    text_free(&hint);
     return NULL;
-}
-
-const char *task_names(void) {
-    return names;
-}
-
-const char *task_name(const task *t) {
-    return t->name;
 }
 
 /* ---- Problems ---- */
@@ -111,20 +114,14 @@ void problem_set_free(problem_set *set) {
 
 /* ---- Asking ---- */
 
-const char *task_instruction(const task *t) {
-    return t->instruction;
-}
-
 void task_prompt_chat(const task *t, const problem *p, text_buffer *out) {
     if (t->instruction[0]) text_printf(out, "%s\n\n", t->instruction);
     text_puts(out, p->question);
 }
 
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out) {
-    if (t->instruction[0])
-        text_printf(out, "%s\n\nProblem: %s\nSolution:\n", t->instruction, p->question);
-    else
-        text_printf(out, "%s\n", p->question);
+    if (t->instruction[0]) text_printf(out, "%s\n\n", t->instruction);
+    text_printf(out, "%s%s%s", t->before_question, p->question, t->cue);
 }
 
 esp_status task_sft_target(const task *t, const problem *p, text_buffer *out, esp_error *error) {
@@ -142,32 +139,26 @@ const char *const *task_answer_markers(const task *t) {
 /* ---- Self-evaluation ---- */
 
 /* One wording for all tasks that are put to a model in words: a small model is taught it once. The parts that
- * all problems share come first, so that their keys and values are computed once. What is said behind the
- * steps is computed for every step, so it is short: what (A) and (B) are stands before them. The suffix
- * begins with a newline, for a chain that stopped in mid-line. */
-#define QUESTION "\n(A) or (B)?"
-#define ANSWER   "\n("
+ * all problems share come first, so that their keys and values are computed once. What follows the steps is
+ * computed for every step, so it is short: the meaning of (A) and (B) is in the prefix. The question begins
+ * with a newline, for a chain that stopped within a line. */
 const judge_words judge_in_words = {
     .task = "Check the solution of a problem. Answer (A) if it has a mistake so far, (B) if it is correct so "
             "far.\n\n",
     .before_question = "Problem: ",
-    .example = "Example of a correct solution:\n",
-    .steps = "Solution to check:\n",
-    .question = QUESTION,
-    .answer = ANSWER,
-    .suffix = QUESTION ANSWER,
+    .before_example = "Example of a correct solution:\n",
+    .before_steps = "Solution to check:\n",
+    .question = "\n(A) or (B)?",
+    .answer = "\n(",
+    .verdict = {"A", "B"},
 };
 
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out) {
     const judge_words *w = t->judge;
     text_printf(out, "%s%s%s\n", w->task, w->before_question, p->question);
     const char *example = p->example ? p->example : p->rationale;
-    if (with_example && example) text_printf(out, "%s%s\n", w->example, example);
-    text_puts(out, w->steps);
-}
-
-const char *task_judge_suffix(const task *t) {
-    return t->judge->suffix;
+    if (with_example && example) text_printf(out, "%s%s\n", w->before_example, example);
+    text_puts(out, w->before_steps);
 }
 
 const char *task_judge_question(const task *t) {
@@ -178,35 +169,46 @@ const char *task_judge_answer(const task *t) {
     return t->judge->answer;
 }
 
+const char *task_verdict(const task *t, bool correct) {
+    return t->judge->verdict[correct];
+}
+
+/* ---- Answers ---- */
+
+task_answer *task_answer_find(const task *t, const char *text, size_t length) {
+    return t->answers->find(text, length);
+}
+
+bool task_answer_equal(const task *t, const task_answer *a, const task_answer *b) {
+    return t->answers->equal(a, b);
+}
+
+char *task_answer_show(const task *t, const task_answer *a) {
+    return t->answers->show(a);
+}
+
+void task_answer_group(const task *t, const char *const *shown, int64_t n, int64_t *group) {
+    task_answer **found = MEM_ARRAY(task_answer *, n > 0 ? n : 1);
+    for (int64_t i = 0; i < n; i++) {
+        group[i] = shown[i] ? i : -1;
+        if (t && shown[i]) found[i] = t->answers->find(shown[i], strlen(shown[i]));
+        for (int64_t j = 0; shown[i] && j < i; j++) {
+            if (group[j] != j) continue; /* not the first of its group */
+            bool same = strcmp(shown[j], shown[i]) == 0 ||
+                        (found[j] && found[i] && t->answers->equal(found[j], found[i]));
+            if (!same) continue;
+            group[i] = j;
+            break;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) mem_free(found[i]);
+    mem_free(found);
+}
+
 /* ---- Grading ---- */
 
-task_answer task_extract(const task *t, const char *text, size_t length) {
-    return t->extract(text, length);
-}
-
-void task_answer_free(task_answer *a) {
-    mem_free(a->value);
-    *a = (task_answer){0};
-}
-
-const char *grade_reason_text(grade_reason reason) {
-    switch (reason) {
-    case GRADE_EQUAL:
-        return "equal";
-    case GRADE_DIFFERENT:
-        return "different number";
-    case GRADE_NO_ANSWER:
-        return "no answer found";
-    case GRADE_NOT_A_NUMBER:
-        return "not a number";
-    case GRADE_BAD_GOLD:
-        return "gold is not a number";
-    }
-    return "unknown";
-}
-
 task_grade_result task_grade(const task *t, const char *text, size_t length, const char *gold) {
-    return t->grade(text, length, gold);
+    return t->answers->grade(text, length, gold);
 }
 
 void task_grade_free(task_grade_result *g) {
@@ -214,11 +216,15 @@ void task_grade_free(task_grade_result *g) {
     *g = (task_grade_result){0};
 }
 
-/* The text of field "gold", which may be a JSON number; *made is what to free. */
+/* The text of field "gold", which may be a JSON number or boolean; *made is to be freed. */
 static esp_status gold_text(const json_t *row, const char *where, const char **gold, char **made,
                             esp_error *error) {
     const json_t *value = json_object_get(row, "gold");
     *made = NULL;
+    if (json_is_boolean(value)) {
+        *gold = json_is_true(value) ? "true" : "false";
+        return ESP_OK;
+    }
     if (!json_is_number(value)) return json_need_string(row, "gold", where, gold, error);
     *gold = *made = json_is_integer(value) ? mem_printf("%lld", (long long)json_integer_value(value))
                                            : mem_printf("%.15g", json_real_value(value));
@@ -228,23 +234,59 @@ static esp_status gold_text(const json_t *row, const char *where, const char **g
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error) {
     const char *answer, *gold;
-    char *made;
+    char *made = NULL;
     *out = NULL;
     ESP_TRY(json_need_string(row, "answer", where, &answer, error));
     ESP_TRY(gold_text(row, where, &gold, &made, error));
     size_t length = json_string_length(json_object_get(row, "answer"));
     task_grade_result g = task_grade(t, answer, length, gold);
     esp_status status = ESP_OK;
-    if (g.reason == GRADE_BAD_GOLD) {
-        char *shown = answer_excerpt(gold, 0, strlen(gold));
-        status = error_fail(error, "give the right answer as a number, such as \"18\"",
+    if (g.bad_gold) {
+        char *shown = task_excerpt(gold, 0, strlen(gold));
+        status = error_fail(error, "give the answer by itself, or a text that ends in one",
                             "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->name);
         mem_free(shown);
     } else {
-        *out = json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason",
-                         grade_reason_text(g.reason));
+        *out =
+            json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason", g.reason);
     }
     mem_free(made);
     task_grade_free(&g);
     return status;
+}
+
+/* Bytes of the valid UTF-8 sequence at i, or 0. */
+static size_t utf8_length(const unsigned char *s, size_t left) {
+    unsigned char c = s[0];
+    size_t n = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : c >= 0xe0 && c < 0xf0 ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
+    if (n == 0 || n > left) return 0;
+    for (size_t k = 1; k < n; k++)
+        if ((s[k] & 0xc0) != 0x80) return 0;
+    bool bad = (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+               (c == 0xf4 && s[1] > 0x8f);
+    return bad ? 0 : n;
+}
+
+char *task_excerpt(const char *text, size_t start, size_t length) {
+    const unsigned char *s = (const unsigned char *)text + start;
+    text_buffer b = {0};
+    text_puts(&b, "");
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length(s + i, length - i);
+        bool shown = n > 0 && s[i] >= 0x20 && s[i] != 0x7f;
+        if (b.length + (shown ? n : 3) > 100) {
+            text_puts(&b, "...");
+            break;
+        }
+        if (shown)
+            text_append(&b, (const char *)s + i, n);
+        else
+            text_puts(&b, "\xef\xbf\xbd");
+        i += n ? n : 1;
+    }
+    return b.at;
 }

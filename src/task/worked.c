@@ -1,14 +1,14 @@
 /* Problems with a worked solution and a number for an answer, in GSM8K's form: rows are {"question",
- * "answer"}; the answer is the solution, one step a line, perhaps with calculator marks <<expression=value>>,
- * and ends in "#### N". */
-#include "task/answer.h"
-#include "task/kind.h"
+ * "answer"}; the answer is the solution, one step per line, perhaps with calculator marks
+ * <<expression=value>>, and ends in
+ * "#### N". */
+#include "task/numeric.h"
 
 #include "formats/json.h"
 
 #include <string.h>
 
-/* The solution without calculator marks. A "<<" that nothing closes on its line stays. */
+/* The solution without calculator marks. A "<<" that is not closed on its line stays. */
 static void append_line(text_buffer *out, const char *line, size_t length) {
     for (size_t i = 0; i < length;) {
         if (i + 1 < length && line[i] == '<' && line[i + 1] == '<') {
@@ -30,8 +30,8 @@ static void trim_right(text_buffer *b, size_t floor) {
     if (b->at) b->at[b->length] = 0;
 }
 
-/* Steps, a line each, and behind them the answer line in its one spelling. `end` is where the file's own
- * answer line starts. */
+/* The steps, one per line, and after them the answer's line in its one spelling. `end` is where the file's
+ * own answer line starts. */
 static char *clean_rationale(arena *memory, const char *raw, size_t end, const char *gold) {
     text_buffer b = {0};
     for (size_t i = 0; i < end;) {
@@ -66,9 +66,9 @@ esp_status worked_read_row(const json_t *row, const char *where, arena *memory, 
         return error_fail(error, "a worked solution ends in a line such as \"#### 18\"",
                           "%s: field \"answer\" has no line \"#### N\"", where);
     number_token number;
-    char *gold = number_next(mark + 4, strlen(mark + 4), 0, &number) ? answer_text(&number, true) : NULL;
+    char *gold = number_next(mark + 4, strlen(mark + 4), 0, &number) ? numeric_text(&number, true) : NULL;
     if (!gold) {
-        char *shown = answer_excerpt(mark, 4, strlen(mark + 4));
+        char *shown = task_excerpt(mark, 4, strlen(mark + 4));
         error_fail(error, "a worked solution ends in a line such as \"#### 18\"",
                    "%s: field \"answer\": \"####%s\" is not followed by a number", where, shown);
         mem_free(shown);
@@ -80,35 +80,6 @@ esp_status worked_read_row(const json_t *row, const char *where, arena *memory, 
     out->rationale = clean_rationale(memory, raw, (size_t)(mark - raw), gold);
     mem_free(gold);
     return ESP_OK;
-}
-
-task_answer worked_extract(const char *text, size_t length) {
-    number_token number;
-    task_answer a = answer_find(text, length, &number);
-    if (number.end > 0) a.value = answer_text(&number, false);
-    return a;
-}
-
-/* The number of a gold answer: by itself ("1 1/2"), or in a whole solution. */
-static bool gold_number(const char *gold, number_token *out) {
-    return answer_find(gold, strlen(gold), out).source != ANSWER_NONE && out->end > 0;
-}
-
-task_grade_result worked_grade(const char *text, size_t length, const char *gold) {
-    number_token number, wanted;
-    task_answer a = answer_find(text, length, &number);
-    task_grade_result g = {.source = a.source, .reason = GRADE_NO_ANSWER};
-    char *gold_text = gold_number(gold, &wanted) ? answer_text(&wanted, true) : NULL;
-    if (a.source != ANSWER_NONE) {
-        g.extracted = number.end > 0 ? answer_text(&number, false) : NULL;
-        bool fine = g.extracted != NULL;
-        if (fine && gold_text) g.correct = answer_equal(&number, &wanted, &fine);
-        g.reason = !fine ? GRADE_NOT_A_NUMBER : g.correct ? GRADE_EQUAL : GRADE_DIFFERENT;
-        if (!g.extracted) g.extracted = answer_excerpt(text, a.start, a.length);
-    }
-    if (!gold_text) g.reason = GRADE_BAD_GOLD;
-    mem_free(gold_text);
-    return g;
 }
 
 const char *const worked_markers[] = {"####", "The answer is", NULL};

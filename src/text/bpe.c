@@ -32,7 +32,7 @@ static void symbol_push(bpe_scratch *s, int32_t id) {
     MEM_LIST_PUSH(&s->symbols, symbol);
 }
 
-/* A character that is no piece: its bytes, the unknown token, or nothing. */
+/* A character that is not a piece becomes its bytes' pieces, the unknown token, or nothing. */
 static void symbol_push_unknown(const vocabulary *v, bpe_scratch *s, const char *c, size_t n, bool *fusing) {
     bool bytes = v->byte_fallback;
     for (size_t i = 0; bytes && i < n; i++) bytes = v->byte_piece[(unsigned char)c[i]] >= 0;

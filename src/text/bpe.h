@@ -1,6 +1,6 @@
-/* Byte-pair encoding of one word (for SentencePiece models without a pre-tokenizer: of a whole text): the
- * merge of the lowest rank first, the leftmost of equals, through a heap, so that a long word costs n log n.
- */
+/* Byte-pair encoding of one word (or of a whole text, for SentencePiece models without a pre-tokenizer). The
+ * merge of the lowest rank is done first, and the leftmost of equal ones; a heap makes a long word cost n log
+ * n. */
 #ifndef ESPALIER_TEXT_BPE_H
 #define ESPALIER_TEXT_BPE_H
 
@@ -16,7 +16,7 @@ typedef struct {
     int32_t left, right;
 } bpe_candidate;
 
-/* Memory that is used again from word to word; one a thread. Zeroed to begin with. */
+/* Memory that is reused for all words; one per thread. Must be zeroed at first. */
 typedef struct {
     MEM_LIST(bpe_symbol) symbols;
     MEM_LIST(bpe_candidate) heap;

@@ -2,21 +2,6 @@
 
 #include <string.h>
 
-static const char *const kind_names[] = {"plain", "chatml", "llama2", "mistral"};
-
-const char *chat_kind_name(chat_kind kind) {
-    return kind_names[kind];
-}
-
-esp_status chat_kind_parse(const char *name, chat_kind *out, esp_error *error) {
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, kind_names[i]) == 0) {
-            *out = (chat_kind)i;
-            return ESP_OK;
-        }
-    return error_fail(error, "one of: plain, chatml, llama2, mistral", "unknown chat template \"%s\"", name);
-}
-
 esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error) {
     *out = CHAT_PLAIN;
     if (!template || !template[strspn(template, " \t\r\n")]) return ESP_OK;
@@ -28,41 +13,22 @@ esp_status chat_template_detect(const char *template, chat_kind *out, esp_error 
         *out = CHAT_MISTRAL;
     } else {
         return error_fail(error, "set model.chat_template to one of: plain, chatml, llama2, mistral",
-                          "the model's chat template is of no known kind: \"%.60s%s\"", template,
+                          "the model's chat template is of an unknown kind: \"%.60s%s\"", template,
                           strlen(template) > 60 ? "..." : "");
     }
     return ESP_OK;
 }
 
-char *chat_default_system(const char *template) {
-    /* In a string of the template: <|im_start|>system\nYOU ARE ...<|im_end|>; where the line's end may be a
-     * real one. */
-    static const char before[] = "<|im_start|>system";
-    const char *at = template ? strstr(template, before) : NULL;
-    for (; at; at = strstr(at, before)) {
-        at += strlen(before);
-        const char *start = strncmp(at, "\\n", 2) == 0 ? at + 2 : *at == '\n' ? at + 1 : NULL;
-        const char *end = start ? strstr(start, "<|im_end|>") : NULL;
-        if (!end || end == start) continue;
-        size_t length = (size_t)(end - start);
-        bool literal = true;
-        for (size_t i = 0; i < length; i++)
-            if (strchr("'\"{}\\+", start[i])) literal = false;
-        if (literal) return mem_strndup(start, length);
-    }
-    return NULL;
-}
-
-/* A text with the stretches of it that are the template's. */
+/* A text, and the spans of it that come from the template. */
 typedef struct {
     text_buffer text;
-    MEM_LIST(text_span) ours;
+    MEM_LIST(text_span) trusted;
 } prompt;
 
 static void put_ours(prompt *p, const char *words) {
     text_span span = {p->text.length, p->text.length + strlen(words)};
     text_puts(&p->text, words);
-    MEM_LIST_PUSH(&p->ours, span);
+    MEM_LIST_PUSH(&p->trusted, span);
 }
 
 static void put_trimmed(prompt *p, const char *words) {
@@ -128,7 +94,7 @@ static void put_prompt(prompt *p, chat_kind kind, const tokenizer *t, const char
 
 static void prompt_free(prompt *p) {
     text_free(&p->text);
-    MEM_LIST_FREE(&p->ours);
+    MEM_LIST_FREE(&p->trusted);
 }
 
 static bool starts_with_bos(chat_kind kind, const tokenizer *t) {
@@ -140,14 +106,14 @@ esp_status chat_encode(chat_kind kind, const tokenizer *t, const char *system, c
     const char *const needed[] = {"<|im_start|>", "<|im_end|>"};
     for (int i = 0; i < 2 && kind == CHAT_CHATML; i++)
         if (!tokenizer_is_special(t, tokenizer_find(t, needed[i])))
-            return error_fail(error,
-                              "set model.chat_template to the kind that the model was taught, or to plain",
-                              "chat template chatml: the tokenizer has no control token %s", needed[i]);
+            return error_fail(
+                error, "set model.chat_template to the kind that the model was trained with, or to plain",
+                "chat template chatml: the tokenizer has no control token %s", needed[i]);
     if (starts_with_bos(kind, t)) MEM_LIST_PUSH(out, tokenizer_bos(t));
     prompt p = {0};
     put_prompt(&p, kind, t, system, user);
-    esp_status status = tokenizer_encode_trusted(t, p.text.at ? p.text.at : "", p.text.length, p.ours.at,
-                                                 (size_t)p.ours.count, out, error);
+    esp_status status = tokenizer_encode_trusted(t, p.text.at ? p.text.at : "", p.text.length, p.trusted.at,
+                                                 (size_t)p.trusted.count, out, error);
     prompt_free(&p);
     return status;
 }

@@ -1,41 +1,31 @@
-/* Chat templates: how a question is put to a model that was taught a conversation's form. Four forms are
- * known by name; a model's own Jinja template is not run, only recognised as one of them by its markers. */
+/* Chat templates: the form of a prompt for a model that was trained on conversations. Four forms are
+ * supported; a model's Jinja template is not executed, only recognised as one of the four by its markers. */
 #ifndef ESPALIER_TEXT_CHAT_H
 #define ESPALIER_TEXT_CHAT_H
 
 #include "text/tokenizer.h"
 
 typedef enum {
-    CHAT_PLAIN,   /* the text as it is: the model continues it */
+    CHAT_PLAIN,   /* the text unchanged: the model continues it */
     CHAT_CHATML,  /* <|im_start|>user\n...<|im_end|>\n<|im_start|>assistant\n */
     CHAT_LLAMA2,  /* <s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] */
-    CHAT_MISTRAL, /* <s>[INST] ... [/INST]; a system prompt stands before the user's text */
+    CHAT_MISTRAL, /* <s>[INST] ... [/INST]; a system prompt precedes the user's text */
 } chat_kind;
 
-/* "plain", "chatml", "llama2", "mistral". An unknown name is an error that lists them. */
-const char *chat_kind_name(chat_kind kind);
-esp_status chat_kind_parse(const char *name, chat_kind *out, esp_error *error);
-
-/* The kind of a model's template (tokenizer_chat_template); NULL or empty is plain. A template of another
- * kind is an error that names the option to set, model.chat_template. */
+/* The kind of a model's template (tokenizer_chat_template); NULL or empty is plain. Any other template is an
+ * error that names the option to set, model.chat_template. */
 esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error);
 
-/* The system prompt that the model's own template puts where none is given (SmolLM2-Instruct has one); NULL
- * for none or where it cannot be told. Freed by mem_free. It is never used unless it is passed as `system`.
- */
-char *chat_default_system(const char *template);
-
-/* Appends what a model sees before its answer: the beginning-of-sequence token where the kind or the
- * tokenizer asks for it, system prompt (NULL: none), user's text, up to where the answer begins. Only the
- * template's own words can become control tokens: "<|im_start|>" in system or user stays text. Fails where
- * the tokenizer lacks the template's tokens. */
+/* Appends the tokens before the model's answer: beginning-of-sequence if the kind or the tokenizer requires
+ * it, the system prompt (NULL: none), the user's text, and the start of the answer. Only the template's words
+ * can become control tokens:
+ * "<|im_start|>" in system or user stays text. Fails if the tokenizer lacks the template's tokens. */
 esp_status chat_encode(chat_kind kind, const tokenizer *t, const char *system, const char *user,
                        token_list *out, esp_error *error);
 /* The same as text, for people to read. */
 void chat_render(chat_kind kind, const tokenizer *t, const char *system, const char *user, text_buffer *out);
 
-/* The id that ends an answer: <|im_end|> for chatml, otherwise the end-of-sequence token; -1 where there is
- * none. */
+/* The id that ends an answer: <|im_end|> for chatml, otherwise end-of-sequence; -1 if there is none. */
 int32_t chat_end_token(chat_kind kind, const tokenizer *t);
 
 #endif

@@ -36,7 +36,7 @@ static void replace(const normal_step *step, const text_buffer *in, text_buffer 
     text_append(out, in->at + kept, in->length - kept);
 }
 
-/* One of the four Unicode forms over each stretch of valid UTF-8; other bytes pass through. */
+/* Applies one of the four Unicode forms to each span of valid UTF-8; other bytes stay. */
 static void unicode_form(normal_kind kind, const text_buffer *in, text_buffer *out) {
     int options = UTF8PROC_STABLE;
     options |= kind == NORMAL_NFC || kind == NORMAL_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;

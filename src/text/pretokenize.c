@@ -8,7 +8,7 @@
 #include <pcre2.h>
 
 typedef struct {
-    pcre2_code *code; /* NULL: no cutting */
+    pcre2_code *code; /* NULL: no splitting */
     split_behavior behavior;
     bool invert;
     bool prefix_space;
@@ -44,12 +44,12 @@ void word_list_free(word_list *w) {
     w->match = NULL;
 }
 
-/* Unicode's White_Space. PCRE2's own \s also takes U+180E, which left that class in Unicode 6.3. */
+/* Unicode's White_Space. PCRE2's \s also matches U+180E, which left that class in Unicode 6.3. */
 #define WHITE_SPACE                                                                                          \
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{" \
     "3000}"
 
-/* Writes \s and \S out; everything else means the same in both syntaxes. */
+/* Expands \s and \S; everything else means the same in both syntaxes. */
 static void translate(const char *pattern, text_buffer *out) {
     bool in_class = false;
     for (const char *c = pattern; *c; c++) {
@@ -88,10 +88,11 @@ esp_status pretokenizer_add_split(pretokenizer *p, const char *pattern, split_be
     uint32_t empty = 0;
     if (pcre2_pattern_info(s.code, PCRE2_INFO_MATCHEMPTY, &empty) == 0 && empty) {
         pcre2_code_free(s.code);
-        return error_fail(error, "a pattern must match one character at least",
-                          "pre-tokenizer pattern %s can match nothing, which is not supported", pattern);
+        return error_fail(error, "a pattern must match at least one character",
+                          "pre-tokenizer pattern %s can match the empty string, which is not supported",
+                          pattern);
     }
-    pcre2_jit_compile(s.code, PCRE2_JIT_COMPLETE); /* where there is no compiler the interpreter serves */
+    pcre2_jit_compile(s.code, PCRE2_JIT_COMPLETE); /* if it fails, the interpreter is used */
     MEM_LIST_PUSH(&p->stages, s);
     return ESP_OK;
 }
@@ -137,7 +138,7 @@ static bool is_stray_byte(const word_list *w, text_segment word) {
     return utf8_length(w->text.at + word.start, word.end - word.start) == 0;
 }
 
-/* The stages that change the text write it anew, word by word. */
+/* The stages that change the text rewrite it word by word. */
 static void rewrite(const stage *s, word_list *w, bool first) {
     text_clear(&w->other_text);
     for (int64_t i = 0; i < w->words.count; i++) {
@@ -175,7 +176,7 @@ static void add_part(word_list *w, size_t start, size_t end, bool matched) {
     if (end > start) MEM_LIST_PUSH(&w->parts, part);
 }
 
-/* One word's parts, matches and what lies between them, to new words. */
+/* Turns the parts of one word (matches, and the text between them) into new words. */
 static void join_parts(const stage *s, word_list *w) {
     for (int64_t i = 0; i < w->parts.count; i++) {
         const text_part *part = &w->parts.at[i], *before = i > 0 ? part - 1 : NULL;
@@ -234,7 +235,7 @@ static esp_status split_word(const stage *s, word_list *w, text_segment word, es
         bool found;
         ESP_TRY(match_once(s, w, word, from, &hit, &found, error));
         if (!found) break;
-        if (hit.end == hit.start) { /* an empty match cuts nothing */
+        if (hit.end == hit.start) { /* an empty match splits nothing */
             size_t n = hit.end < word.end ? utf8_length(w->text.at + hit.end, word.end - hit.end) : 1;
             from = hit.end + (n ? n : 1);
             continue;
@@ -248,7 +249,8 @@ static esp_status split_word(const stage *s, word_list *w, text_segment word, es
     return ESP_OK;
 }
 
-/* The first words: stretches of valid UTF-8, so that patterns need not check, and each other byte alone. */
+/* The first words: spans of valid UTF-8, so that patterns need not check it, and each other byte as a word.
+ */
 static void cut_valid(word_list *w) {
     w->words.count = 0;
     for (size_t i = 0, n; i < w->text.length;) {

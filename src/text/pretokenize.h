@@ -1,12 +1,12 @@
-/* Pre-tokenizers: cut a text into words before byte-pair encoding. A chain of stages, each of which cuts the
- * pieces of the one before it further: by a pattern (PCRE2, Unicode classes), or at SentencePiece's
- * white-space mark. */
+/* Pre-tokenizers split a text into words before byte-pair encoding. A pre-tokenizer is a chain of stages,
+ * each of which splits the words of the previous stage: by a pattern (PCRE2, Unicode classes) or at
+ * SentencePiece's white-space mark. */
 #ifndef ESPALIER_TEXT_PRETOKENIZE_H
 #define ESPALIER_TEXT_PRETOKENIZE_H
 
 #include "base/memory.h"
 
-/* What becomes of the parts of a text that match a stage's pattern. */
+/* What happens to the parts of a text that match a stage's pattern. */
 typedef enum {
     SPLIT_REMOVED,
     SPLIT_ISOLATED,
@@ -21,16 +21,16 @@ typedef struct pretokenizer pretokenizer;
 pretokenizer *pretokenizer_new(void);
 void pretokenizer_free(pretokenizer *p);
 
-/* Cut by a pattern in the syntax of Hugging Face's library (\s and \S mean Unicode White_Space). invert: cut
- * by what does not match. A pattern that does not compile is an error that quotes it. */
+/* Splits by a pattern in the syntax of Hugging Face's library (\s and \S mean Unicode White_Space). invert:
+ * split by what does not match. A pattern that does not compile is an error that quotes it. */
 esp_status pretokenizer_add_split(pretokenizer *p, const char *pattern, split_behavior behavior, bool invert,
                                   esp_error *error);
-/* GPT-2's words; a space is put before a piece that does not start with one if add_prefix_space. use_regex
- * false: no cutting. */
+/* GPT-2's words. add_prefix_space: a piece that does not start with a space gets one. use_regex false: no
+ * splitting. */
 esp_status pretokenizer_add_byte_level(pretokenizer *p, bool add_prefix_space, bool use_regex,
                                        esp_error *error);
-/* Spaces become `mark`, one is put in front as `prepend` says, and with `split` the text is cut before each.
- */
+/* Replaces spaces by `mark`, adds one at the front according to `prepend`, and with `split` splits before
+ * each mark. */
 esp_status pretokenizer_add_metaspace(pretokenizer *p, const char *mark, metaspace_prepend prepend,
                                       bool split, esp_error *error);
 
@@ -43,7 +43,7 @@ typedef struct {
     bool matched;
 } text_part;
 
-/* The words: segments of `text`. One a thread, used again from call to call. */
+/* The words: segments of `text`. One per thread, reused for all calls. */
 typedef struct {
     text_buffer text, other_text;
     segment_list words, other_words;
@@ -52,8 +52,8 @@ typedef struct {
 } word_list;
 void word_list_free(word_list *w);
 
-/* Cuts w->text, which the caller filled. first: the text stands at the beginning of what is encoded. A byte
- * that is not valid UTF-8 becomes a word of its own. */
+/* Splits w->text, which the caller has filled. first: the text is at the beginning of what is encoded. A byte
+ * that is not valid UTF-8 becomes a separate word. */
 esp_status pretokenize(const pretokenizer *p, word_list *w, bool first, esp_error *error);
 
 #endif

@@ -86,11 +86,6 @@ static int32_t limit(const step_machine *m, bool *of_chain) {
     return *of_chain ? (left > 1 ? left : 1) : r->max_step_tokens;
 }
 
-int32_t step_room(const step_machine *m) {
-    bool of_chain;
-    return limit(m, &of_chain) - m->tokens;
-}
-
 /* A whole line or sentence of `keep` tokens: ends the step, or in a filled one is remembered. */
 static bool is_whole(step_machine *m, int32_t keep, step_line line) {
     if (m->rules->size == STEP_LINE) return true;

@@ -26,7 +26,7 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* A whole file, gunzipped if it is packed. */
+/* Reads a whole file, decompressed if it is gzipped. */
 static esp_status read_unpacked(const char *path, text_buffer *out, esp_error *error) {
     gzFile f = gzopen(path, "rb");
     if (!f) return error_fail(error, "check the path", "%s: cannot be opened", path);
@@ -37,7 +37,7 @@ static esp_status read_unpacked(const char *path, text_buffer *out, esp_error *e
     const char *why = gzerror(f, &code);
     esp_status status = ESP_OK;
     if (n < 0 || code != Z_OK)
-        status = error_fail(error, "get the file anew", "%s: damaged or cut short (%s)", path, why);
+        status = error_fail(error, "download the file again", "%s: damaged or cut off (%s)", path, why);
     gzclose(f);
     return status;
 }
@@ -54,8 +54,8 @@ static esp_status open_json(tokenizer *t, const char *path, esp_error *error) {
     json_error_t at;
     json_t *file = json_loadb(t->json, t->json_length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &at);
     if (!file)
-        return error_fail(error, "the file is damaged or cut short; get it anew", "%s:%d: not JSON: %s", path,
-                          at.line, at.text);
+        return error_fail(error, "the file is damaged or cut off; download it again", "%s:%d: not JSON: %s",
+                          path, at.line, at.text);
     status = tokenizer_fill_from_json(t, file, path, error);
     json_decref(file);
     ESP_TRY(status);
@@ -73,7 +73,7 @@ static esp_status open_gguf(tokenizer *t, const char *path, esp_error *error) {
     t->json = json_dumps(file, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(file);
     if (status == ESP_OK && !t->json)
-        return error_fail(error, "the file is damaged; get it anew", "%s: a piece is not UTF-8", path);
+        return error_fail(error, "the file is damaged; download it again", "%s: a piece is not UTF-8", path);
     t->json_length = t->json ? strlen(t->json) : 0;
     return status;
 }
@@ -103,9 +103,8 @@ esp_status tokenizer_open(tokenizer **out, const char *path, esp_error *error) {
     if (file_is_folder(path)) {
         char *plain = path_join(path, "tokenizer.json"), *packed = path_join(path, "tokenizer.json.gz");
         if (!file_exists(plain) && !file_exists(packed))
-            status =
-                error_fail(error, "a Hugging Face folder with a tokenizer.json is needed, or a GGUF file",
-                           "%s: has no tokenizer.json", path);
+            status = error_fail(error, "give a Hugging Face folder with a tokenizer.json, or a GGUF file",
+                                "%s: the folder has no tokenizer.json", path);
         else
             status = open_json(t, file_exists(plain) ? plain : packed, error);
         mem_free(plain);
@@ -125,7 +124,7 @@ esp_status tokenizer_open(tokenizer **out, const char *path, esp_error *error) {
     return ESP_OK;
 }
 
-/* What one call of encode works with. */
+/* The working memory of one call of encode. */
 typedef struct {
     const tokenizer *t;
     const char *text;
@@ -252,7 +251,7 @@ esp_status tokenizer_decode_more(const tokenizer *t, const int32_t *ids, int64_t
                                  text_buffer *out, esp_error *error) {
     for (int64_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= t->words.size)
-            return error_fail(error, "the ids are of another tokenizer",
+            return error_fail(error, "the ids belong to another tokenizer",
                               "id %d is outside the vocabulary of %d", ids[i], t->words.size);
         if (!keep_special && t->words.kinds[ids[i]] == PIECE_SPECIAL) continue;
         text_append(out, t->words.outputs[ids[i]].at, t->words.outputs[ids[i]].length);

@@ -1,5 +1,5 @@
-/* What stands beside a tokenizer.json (beginning and end of a sequence, chat template), and writing it all.
- */
+/* Reads the files next to a tokenizer.json (beginning and end of sequence, chat template), and writes a
+ * tokenizer. */
 #include "text/tokenizer_inner.h"
 
 #include "base/file.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* A JSON file of the folder; NULL in *out where there is none. */
+/* Reads a JSON file of the folder; *out is NULL if there is none. */
 static esp_status read_optional(const char *folder, const char *name, json_t **out, esp_error *error) {
     char *path = path_join(folder, name);
     esp_status status = ESP_OK;
@@ -58,9 +58,9 @@ static esp_status read_template_file(tokenizer *t, const char *folder, esp_error
     return status;
 }
 
-/* transformers (from 5) builds its LlamaTokenizer from the vocabulary and the merges alone: without an
- * unknown token, so that a character which has neither a piece nor bytes is dropped. What it trained and
- * scored must come out the same. */
+/* transformers (from 5) builds its LlamaTokenizer only from the vocabulary and the merges, without an unknown
+ * token, so it drops a character that has neither a piece nor bytes. An exported policy must tokenize text as
+ * it did in the run. */
 static bool is_rebuilt_without_unknown(const json_t *config) {
     const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
     return name && (strcmp(name, "LlamaTokenizer") == 0 || strcmp(name, "LlamaTokenizerFast") == 0);

@@ -1,4 +1,4 @@
-/* The tokenizer of a GGUF file, written as the tokenizer.json that means the same. */
+/* Converts the tokenizer of a GGUF file to an equivalent tokenizer.json. */
 #include "text/tokenizer_inner.h"
 
 #include "formats/gguf.h"
@@ -19,7 +19,8 @@ typedef struct {
 static const char hint_other[] = "use the model's Hugging Face folder with its tokenizer.json";
 
 /* The pre-tokenizers that tokenizer.ggml.pre names, as llama.cpp (src/llama-vocab.cpp) defines the names:
- * single digits first where it says so, then the patterns one after the other, then GPT-2's words. */
+ * single
+ * digits first if marked, then the patterns in order, then GPT-2's words. */
 typedef struct {
     const char *name;
     bool digits, gpt2_words, whole_words;
@@ -83,7 +84,7 @@ static int64_t type_of(const source *s, int64_t id) {
     return s->types.count ? gguf_integer_at(&s->types, id) : TOKEN_NORMAL;
 }
 
-/* A piece that is not UTF-8 or holds a zero byte cannot stand in a tokenizer.json. */
+/* A piece that is not UTF-8 or contains a zero byte cannot be in a tokenizer.json. */
 static esp_status put_piece(json_t *vocab, const source *s, int64_t id, esp_error *error) {
     size_t length;
     gguf_text_at(&s->tokens, id, &length);
@@ -91,11 +92,11 @@ static esp_status put_piece(json_t *vocab, const source *s, int64_t id, esp_erro
     bool known = json_object_get(vocab, text) != NULL;
     esp_status status = ESP_OK;
     if (known && type_of(s, id) == TOKEN_NORMAL)
-        status = error_fail(error, "the file is damaged; get it anew",
-                            "%s: tokenizer.ggml.tokens: \"%s\" is there twice, the second time as id %d",
+        status = error_fail(error, "the file is damaged; download it again",
+                            "%s: tokenizer.ggml.tokens: \"%s\" occurs twice, the second time as id %d",
                             s->path, text, (int)id);
     else if (strlen(text) != length || (!known && json_object_set_new(vocab, text, json_integer(id)) != 0))
-        status = error_fail(error, "the file is damaged; get it anew",
+        status = error_fail(error, "the file is damaged; download it again",
                             "%s: tokenizer.ggml.tokens: id %d is not a text", s->path, (int)id);
     mem_free(text);
     return status;
@@ -134,8 +135,8 @@ typedef struct {
 } scored_merge;
 typedef MEM_LIST(scored_merge) scored_merges;
 
-/* The order of Hugging Face's converter (transformers, convert_slow_tokenizer.py, generate_merges): the
- * better score first, then the longer left part, then the longer right one, then as they were found. */
+/* The order of Hugging Face's converter (transformers, convert_slow_tokenizer.py, generate_merges): higher
+ * scores first, then longer left parts, then longer right parts, then the order in which they were found. */
 static int by_score(const void *a, const void *b) {
     const scored_merge *x = a, *y = b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
@@ -155,7 +156,7 @@ static int32_t characters(const char *text, size_t length) {
     return n;
 }
 
-/* All ways to make piece id of two pieces. */
+/* All pairs of pieces that join to piece `id`. */
 static void find_splits(const vocabulary *v, int32_t id, double score, scored_merges *out) {
     byte_run p = v->pieces[id];
     int64_t first = out->count;
@@ -210,13 +211,13 @@ static esp_status put_merges(json_t *model, const source *s, esp_error *error) {
         size_t length;
         const char *text = gguf_text_at(&s->merges, i, &length);
         if (json_array_append_new(merges, json_stringn(text, length)) != 0)
-            return error_fail(error, "the file is damaged; get it anew",
+            return error_fail(error, "the file is damaged; download it again",
                               "%s: tokenizer.ggml.merges: %d is not UTF-8", s->path, (int)i);
     }
     return ESP_OK;
 }
 
-/* SentencePiece's white space: every space is the mark, with one in front of a text. */
+/* SentencePiece's white space: every space becomes the mark, and a text starts with one. */
 static void put_sentencepiece(json_t *file, json_t *model, bool prefix) {
     const char *replace = "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\u2581\"}";
     json_t *steps = json_array(), *decoders = json_array();
@@ -264,8 +265,8 @@ static esp_status optional_id(const source *s, const char *key, int32_t *id, esp
     if (!gguf_has(s->g, key)) return ESP_OK;
     ESP_TRY(gguf_need_integer(s->g, key, &value, error));
     if (value < 0 || value >= s->tokens.count)
-        return error_fail(error, "the file is damaged; get it anew", "%s: %s is %lld, outside the vocabulary",
-                          s->path, key, (long long)value);
+        return error_fail(error, "the file is damaged; download it again",
+                          "%s: %s is %lld, outside the vocabulary", s->path, key, (long long)value);
     *id = (int32_t)value;
     return ESP_OK;
 }
@@ -289,13 +290,13 @@ static esp_status open_source(source *s, esp_error *error) {
     if (s->tokens.count < 1 || s->tokens.count > INT32_MAX / 2 ||
         (s->types.count && s->types.count != s->tokens.count) ||
         (s->sentencepiece && s->scores.count != s->tokens.count))
-        return error_fail(error, "the file is damaged; get it anew",
+        return error_fail(error, "the file is damaged; download it again",
                           "%s: %lld tokens, %lld token types and %lld scores", s->path,
                           (long long)s->tokens.count, (long long)s->types.count, (long long)s->scores.count);
     return ESP_OK;
 }
 
-/* The control token before a text, as the template of Hugging Face's library has it. */
+/* The control token before a text, in the form of Hugging Face's TemplateProcessing. */
 static void put_template(json_t *file, const source *s, int32_t bos) {
     char *name = token_text(s, bos);
     json_t *token = json_pack("{s:{s:s, s:[i], s:[s]}}", name, "id", name, "ids", (int)bos, "tokens", name);

@@ -1,11 +1,12 @@
-/* A Hugging Face tokenizer.json to a tokenizer. Every component is either understood or refused by name. */
+/* Builds a tokenizer from a Hugging Face tokenizer.json. A component is either supported or refused by name.
+ */
 #include "text/tokenizer_inner.h"
 
 #include <string.h>
 
 static const char hint_unsupported[] = "supported: BPE models, byte-level or SentencePiece with byte "
                                        "fallback (GPT-2, StarCoder, SmolLM, Llama, Mistral)";
-static const char hint_damaged[] = "the tokenizer file is damaged; get it anew";
+static const char hint_damaged[] = "the tokenizer file is damaged; download it again";
 
 static const char *type_of(const json_t *component) {
     const char *type = json_string_value(json_object_get(component, "type"));
@@ -17,7 +18,7 @@ static bool flag(const json_t *object, const char *key, bool otherwise) {
     return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }
 
-/* The string of a {"String": ...} or {"Regex": ...} pattern; NULL if it has none of the two. */
+/* The string of a {"String": ...} or {"Regex": ...} pattern; NULL if it is neither. */
 static const char *pattern_of(const json_t *component, bool *regex) {
     const json_t *pattern = json_object_get(component, "pattern");
     const char *text = json_string_value(json_object_get(pattern, "Regex"));
@@ -25,7 +26,7 @@ static const char *pattern_of(const json_t *component, bool *regex) {
     return text ? text : json_string_value(json_object_get(pattern, "String"));
 }
 
-/* The parts of a Sequence; an error where they are not a list. */
+/* The parts of a Sequence; an error if they are not a list. */
 static esp_status parts_of(const json_t *sequence, const char *key, const char *where, const json_t **out,
                            esp_error *error) {
     *out = json_object_get(sequence, key);
@@ -131,7 +132,8 @@ static esp_status add_pre_tokenizer(tokenizer *t, const json_t *p, const char *w
     return error_fail(error, hint_unsupported, "%s: pre-tokenizer %s is not supported", where, type);
 }
 
-/* What decoding does to each piece (replacements, in order; bytes of fallback pieces) and to the whole. */
+/* The decoder: replacements in each piece, bytes of fallback pieces, and what is stripped from the whole
+ * text. */
 typedef struct {
     normalizer replace;
     bool bytes;
@@ -226,7 +228,7 @@ static esp_status check_model(const json_t *model, const char *where, esp_error 
     return ESP_OK;
 }
 
-/* How many ids there are: the largest + 1. Wild ids are refused before memory is taken for them. */
+/* The number of ids: the largest + 1. Absurd ids are refused before memory is allocated for them. */
 static esp_status count_ids(const json_t *vocab, const json_t *added, const char *where, int32_t *size,
                             esp_error *error) {
     json_int_t largest = -1,
@@ -273,7 +275,7 @@ static esp_status add_added(tokenizer *t, const json_t *list, const json_t *voca
             return error_fail(error, hint_damaged, "%s: added token \"%s\" has id %d, but %d in model.vocab",
                               where, a.content, a.id, (int)json_integer_value(known));
         if (strlen(a.content) != a.length)
-            return error_fail(error, hint_damaged, "%s: added_tokens[%zu] holds a zero byte", where, i);
+            return error_fail(error, hint_damaged, "%s: added_tokens[%zu] contains a zero byte", where, i);
         if (vocabulary_add(&t->words, a.id, a.content, a.length, a.special ? PIECE_SPECIAL : PIECE_ADDED,
                            known != NULL, error) != ESP_OK)
             return error_prefix(error, "%s: added_tokens[%zu]", where, i);
@@ -379,7 +381,7 @@ static esp_status read_model(tokenizer *t, const json_t *file, const char *where
     return ESP_OK;
 }
 
-/* Of what is put around a text only the beginning matters: whether there is a control token, and which. */
+/* Of the post-processor only the beginning matters: whether it adds a control token, and which. */
 static esp_status read_post_processor(tokenizer *t, const json_t *p, const char *where, esp_error *error) {
     if (!p || json_is_null(p)) return ESP_OK;
     const char *type = type_of(p);

@@ -35,7 +35,7 @@ void vocabulary_free(vocabulary *v) {
     *v = (vocabulary){0};
 }
 
-/* The slot that holds the piece, or the empty one where it would go. */
+/* The slot of the piece, or the empty slot where it belongs. */
 static uint32_t slot_of(const vocabulary *v, const char *bytes, size_t length) {
     uint32_t i = (uint32_t)XXH3_64bits(bytes, length) & v->slot_mask;
     for (; v->slots[i] >= 0; i = (i + 1) & v->slot_mask) {
@@ -55,7 +55,7 @@ static byte_run run_copy(vocabulary *v, const char *bytes, size_t length) {
 
 esp_status vocabulary_add(vocabulary *v, int32_t id, const char *bytes, size_t length, piece_kind kind,
                           bool findable, esp_error *error) {
-    const char *hint = "the tokenizer file is damaged; get it anew";
+    const char *hint = "the tokenizer file is damaged; download it again";
     if (id < 0 || id >= v->size)
         return error_fail(error, hint, "piece \"%.*s\" has id %d, outside 0 to %d", (int)length, bytes, id,
                           v->size - 1);
@@ -66,7 +66,7 @@ esp_status vocabulary_add(vocabulary *v, int32_t id, const char *bytes, size_t l
     if (length && findable) {
         uint32_t slot = slot_of(v, bytes, length);
         if (v->slots[slot] >= 0)
-            return error_fail(error, hint, "piece \"%.*s\" is there twice, as id %d and id %d", (int)length,
+            return error_fail(error, hint, "piece \"%.*s\" occurs twice, as id %d and id %d", (int)length,
                               bytes, v->slots[slot], id);
         v->slots[slot] = id;
     }
@@ -95,7 +95,7 @@ const merge_slot *vocabulary_merge(const vocabulary *v, int32_t left, int32_t ri
 
 esp_status vocabulary_add_merge(vocabulary *v, int32_t rank, const char *left, size_t left_length,
                                 const char *right, size_t right_length, esp_error *error) {
-    const char *hint = "the tokenizer file is damaged; get it anew";
+    const char *hint = "the tokenizer file is damaged; download it again";
     size_t length = left_length + right_length;
     if (length > 65535) return error_fail(error, hint, "merge %d is %zu bytes long", rank, length);
     char *joined = mem_alloc(length + 1);
@@ -113,8 +113,9 @@ esp_status vocabulary_add_merge(vocabulary *v, int32_t rank, const char *left, s
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     merge_slot *m = &v->merges[merge_slot_of(v, pair)];
     if (m->made < 0) v->merge_count++;
-    *m = (merge_slot){pair, rank,
-                      made}; /* a pair that is listed twice has its last rank, as in Hugging Face's library */
+    *m = (merge_slot){
+        pair, rank,
+        made}; /* a pair that is listed twice has its last rank, the same as in Hugging Face's library */
     return ESP_OK;
 }
 

@@ -1,6 +1,5 @@
-/* A tokenizer's vocabulary, whatever file it came from: pieces with their ids, the bytes each id stands for,
- * the merges of byte-pair encoding by rank, and what to do with characters that are no piece. Filled once,
- * then only read. */
+/* A tokenizer's vocabulary: pieces with their ids, the bytes of each id, the merges of byte-pair encoding by
+ * rank, and what to do with characters that are not a piece. Filled once, then only read. */
 #ifndef ESPALIER_TEXT_VOCABULARY_H
 #define ESPALIER_TEXT_VOCABULARY_H
 
@@ -25,16 +24,17 @@ typedef struct {
 } merge_slot;
 
 typedef struct {
-    bool byte_level; /* pieces are raw bytes; otherwise characters, with what follows for the unknown ones */
-    bool byte_fallback;      /* an unknown character becomes its bytes' pieces */
-    bool fuse_unknown;       /* a run of unknown characters is one unknown token */
-    bool whole_words;        /* a word that is a piece is that piece, merges or not ("ignore_merges") */
-    int32_t unknown;         /* id for what cannot be expressed; -1: it is dropped */
-    int32_t byte_piece[256]; /* id for each byte, -1 where there is none */
+    bool byte_level;    /* pieces are raw bytes; otherwise characters, and the members below apply to unknown
+                           ones */
+    bool byte_fallback; /* an unknown character becomes its bytes' pieces */
+    bool fuse_unknown;  /* consecutive unknown characters are one unknown token */
+    bool whole_words;   /* a word that is a piece becomes that piece without merges ("ignore_merges") */
+    int32_t unknown;    /* id for characters that cannot be expressed; -1: they are dropped */
+    int32_t byte_piece[256]; /* id for each byte; -1: none */
 
     int32_t size;      /* ids are 0 .. size-1 */
     byte_run *pieces;  /* [size] as the merges see them */
-    byte_run *outputs; /* [size] the bytes they stand for in text */
+    byte_run *outputs; /* [size] their bytes in text */
     uint8_t *kinds;    /* [size] piece_kind */
 
     arena *memory;
@@ -49,8 +49,8 @@ typedef struct {
 void vocabulary_init(vocabulary *v, int32_t size, int64_t merges);
 void vocabulary_free(vocabulary *v);
 
-/* Puts piece `id` in; findable: vocabulary_find and the merges see it. Its output starts as the same bytes.
- * Fails on an id that is taken or out of range, or a findable piece that is there already under another id.
+/* Adds piece `id`; findable: vocabulary_find and the merges can find it. Its output is the same bytes at
+ * first. Fails on an id that is in use or out of range, and on a findable piece that already has another id.
  * Copies the bytes. */
 esp_status vocabulary_add(vocabulary *v, int32_t id, const char *bytes, size_t length, piece_kind kind,
                           bool findable, esp_error *error);
@@ -59,18 +59,18 @@ void vocabulary_set_output(vocabulary *v, int32_t id, const char *bytes, size_t 
 /* id of a piece (merge form), or -1. */
 int32_t vocabulary_find(const vocabulary *v, const char *bytes, size_t length);
 
-/* Merges of rank `rank`: left and right must be pieces and so must what they make together. */
+/* Adds a merge of rank `rank`: left, right and their concatenation must be pieces. */
 esp_status vocabulary_add_merge(vocabulary *v, int32_t rank, const char *left, size_t left_length,
                                 const char *right, size_t right_length, esp_error *error);
 
 /* The merge of two ids, or NULL. */
 const merge_slot *vocabulary_merge(const vocabulary *v, int32_t left, int32_t right);
 
-/* Length in bytes of the UTF-8 character at text (1 to 4), 0 where the bytes are not valid UTF-8. */
+/* Length in bytes of the UTF-8 character at text (1 to 4); 0 if the bytes are not valid UTF-8. */
 size_t utf8_length(const char *text, size_t length);
 
-/* The GPT-2 alphabet, in which each of the 256 bytes is written as a printable character. Text to bytes fails
- * (false) on a character outside the alphabet. */
+/* The GPT-2 alphabet, which writes each of the 256 bytes as a printable character. Reading fails (false) on a
+ * character outside the alphabet. */
 void byte_alphabet_write(const char *bytes, size_t length, text_buffer *out);
 bool byte_alphabet_read(const char *text, size_t length, text_buffer *out);
 

@@ -1,5 +1,5 @@
-/* The words met so far with their ids: a table of slots that are filled once and never change, so that
- * threads share it without locks. A word whose slot is taken by another is encoded anew each time. */
+/* A cache of words and their ids: a table of slots that are filled once and never change, so that threads
+ * share it without locks. A word whose slot is used by another word is encoded every time. */
 #include "text/tokenizer_inner.h"
 
 #include <string.h>

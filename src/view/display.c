@@ -6,8 +6,8 @@
 
 /* ---- characters ---- */
 
-/* The character at `text` (n bytes left, at least 1) into *code; returns its bytes, 0 for what is no UTF-8.
- */
+/* Stores the character at `text` (n bytes left, at least 1) in *code; returns its length, 0 if it is not
+ * UTF-8. */
 static int read_character(const char *text, size_t n, int32_t *code) {
     utf8proc_int32_t c;
     utf8proc_ssize_t length =
@@ -22,8 +22,8 @@ static bool is_space(int32_t c) {
            utf8proc_category(c) == UTF8PROC_CATEGORY_ZS;
 }
 
-/* Joiners and variation selectors change how neighbours are drawn, and terminals disagree by how much: left
- * out. */
+/* Joiners and variation selectors are left out: terminals disagree on how they change the width of their
+ * neighbours. */
 static bool is_dropped(int32_t c) {
     return c == 0x200c || c == 0x200d || (c >= 0xfe00 && c <= 0xfe0f) || (c >= 0xe0100 && c <= 0xe01ef) ||
            c == 0xad || c == 0x2060 || c == 0xfeff || c == 0x200b;
@@ -32,7 +32,7 @@ static bool is_dropped(int32_t c) {
 static bool is_printable(int32_t c) {
     switch (utf8proc_category(c)) {
     case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF: /* direction marks among them */
+    case UTF8PROC_CATEGORY_CF: /* including direction marks */
     case UTF8PROC_CATEGORY_CS:
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_CN:
@@ -68,7 +68,7 @@ static void put_control(text_buffer *out, bool unicode, int32_t c) {
 static void clean(text_buffer *out, bool unicode, bool keep_lines, const char *text, size_t n) {
     enum { MOST_MARKS = 4 };
     bool space = false;
-    int marks = MOST_MARKS; /* none may stand before the first character */
+    int marks = MOST_MARKS; /* none before the first character */
     size_t began = out->length;
     for (size_t i = 0; i < n;) {
         int32_t c = 0;
@@ -115,7 +115,7 @@ void display_clean_lines(text_buffer *out, bool unicode, const char *text, size_
 
 /* ---- widths ---- */
 
-/* Bytes and columns of the character at a clean text. */
+/* Bytes and columns of the first character of a clean text. */
 static size_t step(const char *text, int *columns) {
     int32_t c = 0;
     int n = read_character(text, strnlen(text, 4), &c);

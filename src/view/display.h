@@ -1,7 +1,7 @@
-/* Any text on a terminal, harmlessly: what a model or a data set wrote may hold escape sequences, control
- * characters, invalid UTF-8, marks that turn the direction of writing, or a megabyte. Here it becomes
- * printable characters with a known width in columns: ESC is shown as a symbol, never sent. Pure: text to
- * text. */
+/* Makes any text safe for a terminal. Text from a model or a data set may contain escape sequences, control
+ * characters, invalid UTF-8, marks that change the direction of writing, or be very long. It becomes
+ * printable characters with a known width in columns; ESC is shown as a symbol and never sent. Pure functions
+ * from text to text. */
 #ifndef ESPALIER_VIEW_DISPLAY_H
 #define ESPALIER_VIEW_DISPLAY_H
 
@@ -9,31 +9,30 @@
 
 #include <stdbool.h>
 
-/* What the terminal can show. */
+/* The terminal's capabilities. */
 typedef struct {
-    bool unicode; /* it reads UTF-8; otherwise all that is not ASCII becomes ? and drawings are made of - | +
-                   */
+    bool unicode; /* it displays UTF-8; otherwise non-ASCII characters become ? and drawings use - | + */
     bool colour;
     int width; /* columns of a line */
 } display;
 
-/* Appends `n` bytes of text in printable form, on one line: white space and line ends within become one
- * space, and are dropped at both ends; a control character becomes its symbol (U+241B for ESC; ^[ without
- * Unicode), what is not UTF-8, unassigned, or a mark of writing direction becomes U+FFFD (?). A character
- * keeps at most four combining marks. */
+/* Appends `n` bytes of text in printable form, on one line. White space and line ends become one space and
+ * are removed at both ends. A control character becomes its symbol (U+241B for ESC; ^[ without Unicode).
+ * Invalid UTF-8, unassigned characters and marks of writing direction become U+FFFD (?). A character keeps at
+ * most four combining marks. */
 void display_clean(text_buffer *out, bool unicode, const char *text, size_t n);
-/* The same with lines kept: for messages of several lines. */
+/* The same, keeping line ends: for messages of several lines. */
 void display_clean_lines(text_buffer *out, bool unicode, const char *text, size_t n);
 
-/* Columns that clean text (display_clean's, or our own drawing without escape sequences) takes. */
+/* The width in columns of clean text (from display_clean, or drawn without escape sequences). */
 int display_columns(const char *text);
-/* Bytes of the longest beginning of clean text that takes at most `width` columns. */
+/* The length in bytes of the longest beginning of clean text that is at most `width` columns wide. */
 size_t display_fit(const char *text, int width);
-/* Appends clean text, cut to `width` columns with an ellipsis where it is longer. */
+/* Appends clean text; if it is wider than `width` columns, it is cut and ends in an ellipsis. */
 void display_cut(text_buffer *out, bool unicode, const char *text, int width);
 
-/* Bytes of the next line of clean text when it is wrapped at `width` columns, at a space where there is one;
- * *skip: bytes of white space to pass over behind it. 0 at the end. At least one character is taken. */
+/* Wraps clean text at `width` columns, at a space if possible: returns the bytes of the next line (at least
+ * one character; 0 at the end). *skip: the bytes of white space to skip after it. */
 size_t display_wrap(const char *text, int width, size_t *skip);
 
 /* 1,234,567. */

@@ -75,7 +75,7 @@ void document_number(document *d, double value) {
 
 /* ---- texts ---- */
 
-/* Length of the UTF-8 character at s, of at most n bytes (RFC 3629); 0 where there is none. */
+/* Length of the UTF-8 character at s, of at most n bytes (RFC 3629); 0 if there is no valid one. */
 static size_t character(const unsigned char *s, size_t n) {
     if (s[0] < 0x80) return 1;
     if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
@@ -112,7 +112,7 @@ static void put_ascii(text_buffer *out, unsigned char c) {
     }
 }
 
-/* The characters of text[0, length), escaped, without quotes. */
+/* Appends the characters of text[0, length), escaped, without quotes. */
 static void put_characters(text_buffer *out, const char *text, size_t length) {
     const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < length;) {
@@ -129,7 +129,7 @@ static void put_characters(text_buffer *out, const char *text, size_t length) {
     }
 }
 
-/* Whether text[0, length) has something that KaTeX would set: \( \[ \name, or $...$ with ^, _ or \ within 200
+/* Whether text[0, length) contains mathematics for KaTeX: \( \[ \name, or $...$ with ^, _ or \ within 200
  * bytes of a line. Sums of money have none of these. */
 static bool has_mathematics(const char *text, size_t length) {
     for (size_t i = 0; i + 1 < length; i++) {

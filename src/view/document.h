@@ -1,6 +1,6 @@
-/* Writes JSON that may stand inside a script element of an HTML page: `<`, `>`, `&`, U+2028 and U+2029 are
- * escaped, so no string can end the element, and any bytes become valid UTF-8 (a byte that is none becomes
- * U+FFFD). Streams into a text_buffer; the caller keeps begins and ends in pairs. */
+/* Writes JSON for a script element of an HTML page: `<`, `>`, `&`, U+2028 and U+2029 are escaped, so no
+ * string can end the element, and any bytes become valid UTF-8 (invalid bytes become U+FFFD). Appends to a
+ * text_buffer; the caller must pair begins and ends. */
 #ifndef ESPALIER_VIEW_DOCUMENT_H
 #define ESPALIER_VIEW_DOCUMENT_H
 
@@ -11,8 +11,8 @@
 
 typedef struct {
     text_buffer text;
-    bool comma;       /* a value stands before what comes next */
-    bool mathematics; /* some text holds TeX: \(, \frac, $x^2$ ... */
+    bool comma;       /* the next value needs a comma before it */
+    bool mathematics; /* some text contains TeX: \(, \frac, $x^2$ ... */
 } document;
 
 void document_free(document *d);
@@ -24,16 +24,15 @@ void document_key(document *d, const char *key);
 void document_null(document *d);
 void document_bool(document *d, bool value);
 void document_integer(document *d, int64_t value);
-/* The shortest digits that give the same double back; null where it is not finite. */
+/* The fewest digits that identify the double; null if it is not finite. */
 void document_number(document *d, double value);
-/* At most `digits` significant digits, for the many numbers of trees; null where it is not finite. */
+/* At most `digits` significant digits, for the many numbers of trees; null if it is not finite. */
 void document_short(document *d, double value, int digits);
 /* The whole text; NULL is null. */
 void document_text(document *d, const char *text);
-/* The same, cut behind `most` bytes at a character's border with " … [N bytes more]" in the place of the
- * rest. */
+/* The same, cut at a character boundary after at most `most` bytes; " … [N bytes more]" replaces the rest. */
 void document_text_cut(document *d, const char *text, size_t most);
-/* JSON that was written elsewhere (another document's text), as one value. */
+/* Appends JSON from elsewhere (another document's text) as one value. */
 void document_raw(document *d, const char *json, size_t length);
 
 /* Key and value in one. */

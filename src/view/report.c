@@ -39,7 +39,7 @@ static void put_recipe(const report_run *r, document *d) {
     bool mathematics = d->mathematics;
     document_key(d, "recipe_yaml");
     document_text_cut(d, r->recipe_text, REPORT_MOST_RECIPE);
-    d->mathematics = mathematics; /* nothing in it is set as mathematics */
+    d->mathematics = mathematics; /* it contains no mathematics */
     document_put_text(d, "task", p ? p->data.task : NULL);
     document_put_text(d, "model", p ? p->model.path : NULL);
     document_key(d, "seed");
@@ -115,7 +115,7 @@ static esp_status put_all(report_run *r, const report_options *o, int64_t page, 
     return ESP_OK;
 }
 
-/* page: bytes that stand around the document. */
+/* page: the bytes of the page around the document. */
 static esp_status make_document(const report_options *o, int64_t page, document *d, report_result *result,
                                 esp_error *error) {
     report_run r;
@@ -154,7 +154,7 @@ char *report_path(const report_options *options) {
     return options->out ? mem_strdup(options->out) : path_join(options->run, "report.html");
 }
 
-/* A short write shows itself when the writer ends. */
+/* file_write_end reports a failed write. */
 static int64_t put_piece(file_writer *w, page_piece_name name) {
     page_piece p = page_piece_of(name);
     fwrite(p.bytes, 1, p.size, w->stream);

@@ -1,4 +1,4 @@
-/* What evaluations say: the paired gain, accuracy against inference compute, and the same problems answered
+/* The evaluations: the paired gain, accuracy against inference compute, and answers to the same problems
  * before and after. */
 #include "view/report_inner.h"
 
@@ -78,8 +78,8 @@ static void put_search(const evaluation *e, document *d) {
     document_end(d, '}');
 }
 
-/* Samples and search may have been asked fewer problems than the greedy chain: of that one, the same first
- * ones. */
+/* Samples and search may have fewer problems than the greedy chain, whose figures are then over the same
+ * first problems. */
 static void keep_first(evaluation *e, int64_t problems) {
     if (problems <= 0 || problems >= e->problems) return;
     for (int64_t i = problems * e->per_problem; i < e->result_count; i++) {
@@ -89,7 +89,8 @@ static void keep_first(evaluation *e, int64_t problems) {
     double part = (double)problems / (double)e->problems;
     e->problems = problems;
     e->result_count = problems * e->per_problem;
-    e->tokens_computed = (int64_t)(part * (double)e->tokens_computed); /* known of all together alone */
+    e->tokens_computed =
+        (int64_t)(part * (double)e->tokens_computed); /* only known for all problems together */
     evaluation_summarize(e);
     e->tokens_sampled = (int64_t)llround(e->mean_tokens * (double)problems);
 }
@@ -151,7 +152,7 @@ static void inference(const report_run *r, document *d) {
 
 /* ---- answers before and after ---- */
 
-/* Questions and gold answers of the set; nothing where its file is gone. */
+/* Questions and gold answers of the set; empty if its file no longer exists. */
 typedef struct {
     session s;
     const problem_set *set;
@@ -209,8 +210,8 @@ static void put_problem(const questions *q, const evaluation_result *before, con
     document_end(d, '}');
 }
 
-/* Up to so many of each change, in the order of the problems; what one change leaves free, the next ones
- * take. */
+/* Shows up to a number of each kind of change, in the order of the problems; a kind with fewer leaves room
+ * for the next. */
 static void put_answers(const report_run *r, const evaluation *a, const evaluation *b, document *d) {
     static const char *const names[CHANGES] = {"gained", "lost", "wrong", "right"};
     static const int64_t shares[CHANGES] = {20, 15, 15, 10};

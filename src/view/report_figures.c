@@ -110,7 +110,7 @@ static void put_update(const store_update *u, document *d) {
     document_end(d, '}');
 }
 
-/* Of many updates some, at even distances, the first and the last among them. */
+/* Of many updates, evenly spaced ones, including the first and the last. */
 void report_updates(const report_run *r, document *d) {
     int64_t n = r->updates.count, shown = n < REPORT_MOST_UPDATES ? n : REPORT_MOST_UPDATES;
     document_put_integer(d, "updates_left_out", n - shown);
@@ -123,7 +123,7 @@ void report_updates(const report_run *r, document *d) {
 
 /* ---- self-evaluation ---- */
 
-/* C against the share that is right, and the AUC of both kinds of node. */
+/* C against the share of correct chains, and the AUC of both kinds of node. */
 static void put_judgement(const judge_quality *finished, const judge_quality *unfinished, document *d) {
     document_key(d, "bins");
     document_begin(d, '[');
@@ -143,7 +143,7 @@ static void put_judgement(const judge_quality *finished, const judge_quality *un
     put_area(d, "auc_unfinished", &unfinished->auc);
 }
 
-/* What evaluations by search say of the judge: nothing gold was shown to it there. */
+/* The judge in evaluations by search, where no gold answer is shown to it. */
 static void put_evaluated_judges(const report_run *r, document *d) {
     document_key(d, "evaluated");
     document_begin(d, '[');
@@ -204,7 +204,7 @@ static bool same_text(const char *a, const char *b) {
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-/* Whether the two were asked the same problems, as far as recipes and counts tell. */
+/* Whether both evaluated the same problems, according to recipes and counts. */
 static bool same_problems(const report_run *a, const report_run *b) {
     const report_iteration *x = report_last_evaluated(a), *y = report_last_evaluated(b);
     if (!x || !y) return true;
@@ -237,12 +237,11 @@ esp_status report_baselines(const report_run *r, const report_options *options, 
         if (status != ESP_OK) return error_prefix(error, "baseline %s", named->label);
         put_baseline(&b, named->label, d);
         if (!report_last_evaluated(&b))
-            note(notes, named->label, "has no evaluation yet: there is no line to draw.");
+            note(notes, named->label, "has no evaluation yet, so it has no line.");
         else if (!same_problems(r, &b))
-            note(
-                notes, named->label,
-                "was evaluated on other problems, or in another way, than this run: the lines cannot be held "
-                "against each other.");
+            note(notes, named->label,
+                 "was evaluated on other problems, or by another method, than this run: do not compare the "
+                 "against each other.");
         report_run_close(&b);
     }
     document_end(d, ']');

@@ -1,4 +1,4 @@
-/* Inside the report: what is read of a run once, and the sections of the document that are made of it. */
+/* Shared by the files of the report: the run's data, read once, and the sections of the document. */
 #ifndef ESPALIER_VIEW_REPORT_INNER_H
 #define ESPALIER_VIEW_REPORT_INNER_H
 
@@ -8,10 +8,10 @@
 #include "view/document.h"
 #include "view/report.h"
 
-/* What an iteration came to. Means over updates are weighted by their rows; a mean of nothing is NAN. */
+/* The results of an iteration. Means over updates are weighted by their rows; a mean of nothing is NAN. */
 typedef struct {
     int64_t iteration;
-    int64_t trees, trees_right; /* committed path right */
+    int64_t trees, trees_right; /* the committed path is correct */
     int64_t nodes, step_tokens; /* nodes below the roots, and tokens in them */
     int64_t ended, chain_tokens,
         finished;                      /* chains that finished or were cut, tokens in them, finished ones */
@@ -23,7 +23,7 @@ typedef struct {
     bool evaluated;                                         /* by report_run.method: `main` */
     store_eval main;
     double mean_tokens, finished_share;            /* of its chains; NAN without */
-    int64_t all_sampled, all_judged, all_computed; /* up to here, computed with what updates computed */
+    int64_t all_sampled, all_judged, all_computed; /* cumulative; all_computed includes the updates */
 } report_iteration;
 
 typedef struct {
@@ -33,48 +33,48 @@ typedef struct {
 typedef struct {
     const char *folder;
     store *store;
-    recipe *recipe;    /* NULL: there is none that this program reads */
-    char *recipe_text; /* NULL: there is none */
+    recipe *recipe;    /* NULL: none that this version can read */
+    char *recipe_text; /* NULL: none */
     store_position position;
-    const char *method, *set; /* of the evaluations that the report is about: "greedy" where there are any */
+    const char *method, *set;     /* of the evaluations that the report shows: "greedy" if there are any */
     report_iteration *iterations; /* ascending */
     int64_t iteration_count;
     store_trees trees;
-    MEM_LIST(report_pair) pairs; /* by tree, then in the order of adding */
+    MEM_LIST(report_pair) pairs; /* ordered by tree, then as added */
     store_evals evals;
     store_updates updates;
     judge_quality finished, unfinished; /* self-evaluation over all trees */
 } report_run;
 
-/* Reads everything but trees' texts. On failure *out holds nothing. */
+/* Reads everything except the trees' texts. On failure there is nothing to free. */
 esp_status report_run_open(report_run *out, const char *folder, esp_error *error);
 void report_run_close(report_run *r);
-report_iteration *report_iteration_of(const report_run *r, int64_t iteration); /* NULL: none such */
-/* Place in r->pairs of the tree's first pair, the others right behind it; -1: it gave none. */
+report_iteration *report_iteration_of(const report_run *r, int64_t iteration); /* NULL: none */
+/* Index in r->pairs of the tree's first pair; its others follow. -1: it has none. */
 int64_t report_first_pair(const report_run *r, int64_t tree);
 /* The first (last) iteration that was evaluated; NULL: none. */
 const report_iteration *report_first_evaluated(const report_run *r);
 const report_iteration *report_last_evaluated(const report_run *r);
 
-/* Sections, each one key and value (or several) of the open object. */
+/* Sections: each adds one or several keys to the open object. */
 void report_iterations(const report_run *r, document *d);
 void report_updates(const report_run *r, document *d);
 void report_judge(const report_run *r, document *d);
-/* *gain is NAN-filled where there are no two evaluations of the same problems. */
+/* known: there are two evaluations of the same problems; otherwise the numbers are NAN. */
 typedef struct {
     bool known;
     int64_t from, to;
     evaluation_difference d;
 } report_gain;
 esp_status report_evaluations(report_run *r, document *d, report_gain *gain, esp_error *error);
-/* The evaluation of an iteration with its results; false where the store has none that is whole. */
+/* The evaluation of an iteration with its results; false if the store has no complete one. */
 bool report_read_evaluation(const report_run *r, int64_t iteration, const char *method, evaluation *out);
-/* notes: sentences on baselines that cannot be held against this run; a JSON document without brackets. */
+/* notes: entries of "watch" about baselines that cannot be compared with this run. */
 esp_status report_baselines(const report_run *r, const report_options *options, document *d, document *notes,
                             esp_error *error);
 /* "summary" and "watch" */
 void report_words(const report_run *r, const report_gain *gain, const document *notes, document *d);
-/* budget: bytes that trees may take. */
+/* budget: the most bytes for trees. */
 esp_status report_trees(const report_run *r, int64_t most, int64_t budget, document *d, report_result *result,
                         esp_error *error);
 

@@ -1,4 +1,4 @@
-/* A run, read once: what each iteration came to. */
+/* Reads a run once, and computes the results of each iteration. */
 #include "view/report_inner.h"
 
 #include "base/file.h"
@@ -55,7 +55,7 @@ const report_iteration *report_last_evaluated(const report_run *r) {
 /* ---- search ---- */
 
 typedef struct {
-    judge_scores own, all; /* of the iteration at hand, of all */
+    judge_scores own, all; /* of the current iteration, of all iterations */
 } scores;
 
 static void add_nodes(report_iteration *it, const store_node *nodes, int64_t n) {
@@ -77,7 +77,7 @@ static void add_nodes(report_iteration *it, const store_node *nodes, int64_t n) 
     mem_free(length);
 }
 
-/* judge_scores_add_stored takes parents for granted; a damaged store may hold any. */
+/* judge_scores_add_stored requires valid parents, which a damaged store may not have. */
 static bool parents_in_order(const store_node *nodes, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (nodes[i].index != i || nodes[i].parent >= i || nodes[i].parent < -1) return false;
@@ -212,8 +212,8 @@ static bool has_evaluation(const report_run *r, const char *method, const char *
     return false;
 }
 
-/* Greedy evaluations of the recipe's set where there are any, else of the other set; then samples, then
- * search. */
+/* Greedy evaluations of the recipe's set if there are any, else of the other set; then samples, then search.
+ */
 static void choose_method(report_run *r) {
     static const char *const methods[] = {"greedy", "sample", "search"};
     bool dev = r->recipe && r->recipe->eval.set == RECIPE_SET_DEV;
@@ -233,7 +233,8 @@ bool report_read_evaluation(const report_run *r, int64_t iteration, const char *
         const store_eval *e = &r->evals.at[i];
         there = e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, r->set) == 0;
     }
-    return there && evaluation_read(out, r->store, iteration, method, r->set, NULL) == ESP_OK;
+    const task *t = r->recipe && r->recipe->data.task ? task_find(r->recipe->data.task, NULL) : NULL;
+    return there && evaluation_read(out, r->store, t, iteration, method, r->set, NULL) == ESP_OK;
 }
 
 static void add_evaluations(report_run *r) {
@@ -280,7 +281,7 @@ static void add_up(report_run *r) {
 
 /* ---- all of it ---- */
 
-/* A recipe that is gone, damaged or of another version is no reason to show nothing. */
+/* If the recipe is missing, damaged or of another version, the rest is shown without it. */
 static void read_recipe(report_run *r) {
     char *path = path_join(r->folder, "recipe.yaml");
     size_t length;

@@ -1,4 +1,4 @@
-/* Trees: which ones go in (view/report.h), and each as compact rows with the replay of its search. */
+/* Trees: which ones are included (view/report.h), and each as compact rows with the replay of its search. */
 #include "recipe/recipe_parts.h"
 #include "view/replay.h"
 #include "view/report_inner.h"
@@ -9,7 +9,7 @@
 
 /* ---- order of preference ---- */
 
-/* Numbers 0 .. n-1 as first, last, then the middles of what lies between, and so on. */
+/* Orders 0 .. n-1: first, last, then the middle of each gap, and so on. */
 static void spread(int64_t *out, int64_t n) {
     int64_t count = 0;
     bool *taken = MEM_ARRAY(bool, n + 1);
@@ -20,7 +20,7 @@ static void spread(int64_t *out, int64_t n) {
             int64_t at = (int64_t)((double)(n - 1) * (double)i / (double)parts + 0.5);
             if (!taken[at]) out[count++] = at, taken[at] = true;
         }
-    for (int64_t at = 0; at < n; at++) /* those that rounding has passed over */
+    for (int64_t at = 0; at < n; at++) /* those that rounding has skipped */
         if (!taken[at]) out[count++] = at;
     mem_free(taken);
 }
@@ -33,11 +33,11 @@ static int worth(const report_run *r, int64_t at) {
 }
 
 typedef struct {
-    int64_t first, end; /* of an iteration, in trees.at */
+    int64_t first, end; /* an iteration's trees, as a range of trees.at */
 } stretch;
 
-/* All trees, best first: one from each iteration in turn, iterations spread, within one by worth and place.
- */
+/* All trees, best first: one from each iteration in turn; within an iteration by rank, then by order of
+ * search. */
 static int64_t *preference(const report_run *r) {
     int64_t n = r->trees.count, turns = 0, count = 0;
     stretch *of = MEM_ARRAY(stretch, n + 1);
@@ -92,7 +92,7 @@ static void put_row(document *d, const int64_t *values, int n) {
     document_end(d, ']');
 }
 
-/* What the trees share. */
+/* Data shared by all trees. */
 typedef struct {
     const report_run *r;
     store_problems problems;
@@ -187,8 +187,8 @@ static esp_status write_tree(work *w, const store_tree *t, document *d, esp_erro
 
 /* ---- all of them ---- */
 
-/* Trees in order of preference until the budget is spent; texts[i] is that of trees.at[i], empty where left
- * out. */
+/* Writes trees in order of preference until the budget is used. texts[i] is that of trees.at[i]; empty if
+ * left out. */
 static esp_status write_trees(work *w, int64_t most, int64_t budget, document *texts, report_result *result,
                               bool *mathematics, esp_error *error) {
     const report_run *r = w->r;

@@ -1,6 +1,5 @@
-/* What happened, in plain sentences made of numbers: the summary, and the watch list of METHOD.md 5.5. A
- * sentence of the watch list is there only where the run has the numbers for it; it warns only where they say
- * so. */
+/* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
+ * list appears only if the run has the numbers for it, and warns only if they call for it. */
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -44,46 +43,46 @@ static written plural(int64_t n) {
 
 static const char *method_words(const report_run *r) {
     return strcmp(r->method, "greedy") == 0   ? "greedy accuracy"
-           : strcmp(r->method, "sample") == 0 ? "accuracy by majority"
-                                              : "accuracy of the searched path";
+           : strcmp(r->method, "sample") == 0 ? "accuracy of the majority answer"
+                                              : "accuracy of the search's committed path";
 }
 
-static void say(document *d, char *text) {
+static void put_sentence(document *d, char *text) {
     document_text(d, text);
     mem_free(text);
 }
 
-static void say_accuracy(const report_run *r, const report_gain *g, document *d) {
+static void put_accuracy(const report_run *r, const report_gain *g, document *d) {
     const report_iteration *first = report_first_evaluated(r), *last = report_last_evaluated(r);
     if (!last) {
-        say(d, mem_printf("No evaluation has been made yet."));
+        put_sentence(d, mem_printf("No evaluation has been made yet."));
     } else if (first == last) {
-        say(d, mem_printf("At iteration %lld %s on %s problem%s was %.1f%% (95%% interval %.1f to %.1f).",
+        put_sentence(
+            d, mem_printf("After iteration %lld, %s on %s problem%s was %.1f%% (95%% interval %.1f to %.1f).",
                           (long long)last->iteration, method_words(r), count_of(last->main.problems).text,
                           plural(last->main.problems).text, 100 * last->main.accuracy, 100 * last->main.low,
                           100 * last->main.high));
     } else if (!g->known) {
-        say(d,
-            mem_printf(
-                "From iteration %lld to %lld %s went from %.1f%% to %.1f%%; the problems were not the same, "
-                "so there is no paired difference.",
-                (long long)first->iteration, (long long)last->iteration, method_words(r),
-                100 * first->main.accuracy, 100 * last->main.accuracy));
+        put_sentence(d, mem_printf("From iteration %lld to %lld, %s went from %.1f%% to %.1f%%. The problems "
+                                   "were not the same, so "
+                                   "there is no paired difference.",
+                                   (long long)first->iteration, (long long)last->iteration, method_words(r),
+                                   100 * first->main.accuracy, 100 * last->main.accuracy));
     } else {
         const char *verb = g->d.interval.low > 0    ? "rose"
                            : g->d.interval.high < 0 ? "fell"
-                                                    : "did not change beyond chance:";
+                                                    : "did not change significantly:";
         int64_t rounds = g->to - g->from;
         char *words = mem_printf("%s %s from %.1f%% to %.1f%% of %s held-out problem%s in %lld iteration%s.",
                                  method_words(r), verb, 100 * first->main.accuracy, 100 * last->main.accuracy,
                                  count_of(g->d.problems).text, plural(g->d.problems).text, (long long)rounds,
                                  plural(rounds).text);
         words[0] = (char)toupper((unsigned char)words[0]);
-        say(d, words);
+        put_sentence(d, words);
     }
 }
 
-static void say_work(const report_run *r, document *d) {
+static void put_work(const report_run *r, document *d) {
     int64_t trees = 0, nodes = 0, pairs = 0, updates = 0, sampled = 0, judged = 0, computed = 0, searched = 0,
             sft = 0;
     for (int64_t i = 0; i < r->iteration_count; i++) {
@@ -95,36 +94,41 @@ static void say_work(const report_run *r, document *d) {
     }
     for (int64_t i = 0; i < r->updates.count; i++) sft += strcmp(r->updates.at[i].phase, "sft") == 0;
     if (sft)
-        say(d, mem_printf("Before the search the model was fine-tuned on worked solutions in %s update%s.",
+        put_sentence(
+            d, mem_printf("Before the search, the model was fine-tuned on worked solutions in %s update%s.",
                           count_of(sft).text, plural(sft).text));
     if (trees)
-        say(d,
-            mem_printf("In %s iteration%s it searched %s tree%s of %.0f steps on average, read %s preference "
-                       "pair%s off them, and learned from its trees in %s update%s.",
-                       count_of(searched).text, plural(searched).text, count_of(trees).text,
-                       plural(trees).text, (double)nodes / (double)trees, count_of(pairs).text,
-                       plural(pairs).text, count_of(updates).text, plural(updates).text));
+        put_sentence(
+            d, mem_printf(
+                   "In %s iteration%s it grew %s search tree%s of %.0f steps on average, took %s preference "
+                   "pair%s from them, and was trained on these in %s update%s.",
+                   count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
+                   (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
+                   count_of(updates).text, plural(updates).text));
     if (sampled)
-        say(d, mem_printf("That took %s tokens sampled, %s judged, and %s computed in all with learning.",
-                          about(sampled).text, about(judged).text, about(computed).text));
+        put_sentence(
+            d,
+            mem_printf("This took %s tokens sampled, %s judged, and %s computed in all, including training.",
+                       about(sampled).text, about(judged).text, about(computed).text));
     else if (computed)
-        say(d, mem_printf("That took %s tokens computed.", about(computed).text));
+        put_sentence(d, mem_printf("This took %s tokens computed.", about(computed).text));
 }
 
-static void say_judge(const report_run *r, document *d) {
+static void put_judge(const report_run *r, document *d) {
     const metrics_auc *a = &r->finished.auc;
     if (isfinite(a->area))
-        say(d,
+        put_sentence(
+            d,
             mem_printf(
-                "Self-evaluation told right chains from wrong ones with an AUC of %.2f (%.2f to %.2f; 0.5 is "
-                "a coin).",
+                "Self-evaluation separated correct from incorrect chains with an AUC of %.2f (%.2f to %.2f; "
+                "chance level is 0.5).",
                 a->area, a->interval.low, a->interval.high));
 }
 
-static void say_position(const report_run *r, document *d) {
+static void put_position(const report_run *r, document *d) {
     if (r->position.phase == STORE_PHASE_DONE) return;
-    say(d, mem_printf("The run is not finished: it stands before %s of iteration %lld.",
-                      store_phase_name(r->position.phase), (long long)r->position.iteration));
+    put_sentence(d, mem_printf("The run is not finished: the next phase is %s of iteration %lld.",
+                               store_phase_name(r->position.phase), (long long)r->position.iteration));
 }
 
 /* ---- watch list ---- */
@@ -138,9 +142,9 @@ static void watch(document *d, bool warn, char *text) {
 }
 
 /* A figure of the learning updates: its mean in the first and in the last third, and the standard error of
- * their difference. */
+ * the difference. */
 typedef struct {
-    int64_t count; /* updates that have it; under LEAST nothing is said */
+    int64_t count; /* updates that have the figure; fewer than LEAST are not reported */
     double first, last, error, error_last;
 } trend;
 enum { LEAST = 9 };
@@ -174,7 +178,7 @@ static bool fell(const trend *t) {
 static const char *logps_words(const trend *w, const trend *l) {
     if (fell(w) && fell(l)) return "The log-probs of chosen and of rejected steps fall together";
     if (fell(w)) return "The log-probs of chosen steps fall";
-    if (fell(l)) return "Rejected steps become less likely, chosen ones do not";
+    if (fell(l)) return "The log-probs of rejected steps fall, those of chosen steps do not";
     return "The log-probs of chosen and rejected steps do not fall together";
 }
 
@@ -182,11 +186,11 @@ static void watch_logps(const report_run *r, document *d) {
     trend w = TREND(r, logp_chosen), l = TREND(r, logp_rejected);
     if (w.count < LEAST || l.count < LEAST) return;
     watch(d, fell(&w),
-          mem_printf("%s: chosen %.2f to %.2f, rejected %.2f to %.2f nats a step (means of the first and the "
-                     "last third "
-                     "of %s updates).%s",
-                     logps_words(&w, &l), w.first, w.last, l.first, l.last, count_of(w.count).text,
-                     fell(&w) ? " learn.nll holds the chosen ones up." : ""));
+          mem_printf(
+              "%s: chosen %.2f to %.2f, rejected %.2f to %.2f nats per step (means of the first and the last "
+              "third of %s updates).%s",
+              logps_words(&w, &l), w.first, w.last, l.first, l.last, count_of(w.count).text,
+              fell(&w) ? " A larger learn.nll keeps those of chosen steps up." : ""));
 }
 
 static void watch_kl(const report_run *r, document *d) {
@@ -194,12 +198,13 @@ static void watch_kl(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
     watch(d, grows,
-          mem_printf("%s: %.3f to %.3f nats a step (first and last third of %s updates).%s",
-                     grows                            ? "The KL to the reference grows"
-                     : t.last > t.first + 2 * t.error ? "The KL to the reference grows, less than twofold"
-                                                      : "The KL to the reference does not grow",
+          mem_printf("%s: %.3f to %.3f nats per step (first and last third of %s updates).%s",
+                     grows ? "The KL to the reference grows"
+                     : t.last > t.first + 2 * t.error
+                         ? "The KL to the reference grows by less than a factor of 2"
+                         : "The KL to the reference does not grow",
                      t.first, t.last, count_of(t.count).text,
-                     grows ? " A larger learn.beta or a smaller learn.lr holds it." : ""));
+                     grows ? " A larger learn.beta or a smaller learn.lr limits it." : ""));
 }
 
 static void watch_margin(const report_run *r, document *d) {
@@ -207,11 +212,12 @@ static void watch_margin(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool flat = t.last < 2 * t.error_last;
     watch(d, flat,
-          mem_printf("%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
-                     flat ? "The reward margin does not rise above zero"
-                          : "The reward margin is above zero: chosen steps gain on rejected ones",
-                     t.first, count_of(t.count).text, t.last, t.error_last,
-                     flat ? " The updates may be too few or too small." : ""));
+          mem_printf(
+              "%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
+              flat ? "The reward margin does not rise above zero"
+                   : "The reward margin is above zero: chosen steps become more likely than rejected ones",
+              t.first, count_of(t.count).text, t.last, t.error_last,
+              flat ? " There may be too few updates, or learn.lr may be too small." : ""));
 }
 
 static void watch_losses(const report_run *r, document *d) {
@@ -224,7 +230,7 @@ static void watch_losses(const report_run *r, document *d) {
                          count_of(bad).text, count_of(r->updates.count).text));
 }
 
-/* Two shares of counted chains, two-proportion z. */
+/* Whether a share of chains fell: a two-proportion z-test. */
 static bool share_fell(double first, int64_t n, double last, int64_t m) {
     if (!isfinite(first) || !isfinite(last) || n < 1 || m < 1) return false;
     double pooled = (first * (double)n + last * (double)m) / (double)(n + m);
@@ -238,10 +244,10 @@ static void watch_finishing(const report_run *r, document *d) {
     bool falls = share_fell(a->finished_share, a->main.problems, b->finished_share, b->main.problems);
     bool few = b->finished_share < 0.5;
     watch(d, falls || few,
-          mem_printf("%s: %.1f%% of evaluated chains at iteration %lld, %.1f%% at iteration %lld.",
+          mem_printf("%s: %.1f%% of evaluated chains after iteration %lld, %.1f%% after iteration %lld.",
                      falls ? "Fewer chains finish"
                      : few ? "Few chains finish"
-                           : "Chains finish as often as before or more often",
+                           : "Chains finish at least as often as before",
                      100 * a->finished_share, (long long)a->iteration, 100 * b->finished_share,
                      (long long)b->iteration));
 }
@@ -251,15 +257,15 @@ static void watch_lengths(const report_run *r, document *d) {
     if (!a || a == b || !(a->mean_tokens > 0) || !isfinite(b->mean_tokens)) return;
     double ratio = b->mean_tokens / a->mean_tokens;
     bool off = ratio > 1.5 || ratio < 0.5;
-    const char *what = ratio > 1.5   ? "Chains grow long"
-                       : ratio < 0.5 ? "Chains shrink"
-                                     : "Chains keep their length";
+    const char *what = ratio > 1.5   ? "Chains become longer"
+                       : ratio < 0.5 ? "Chains become shorter"
+                                     : "The length of chains is stable";
     watch(d, off,
-          mem_printf("%s: %.0f tokens at iteration %lld, %.0f at iteration %lld.", what, a->mean_tokens,
+          mem_printf("%s: %.0f tokens after iteration %lld, %.0f after iteration %lld.", what, a->mean_tokens,
                      (long long)a->iteration, b->mean_tokens, (long long)b->iteration));
 }
 
-/* The last evaluation against the best one before it, on the same problems. */
+/* Compares the last evaluation with the best earlier one, on the same problems. */
 static void watch_best(const report_run *r, document *d) {
     const report_iteration *last = report_last_evaluated(r), *best = NULL;
     for (int64_t i = 0; i < r->iteration_count; i++) {
@@ -275,10 +281,10 @@ static void watch_best(const report_run *r, document *d) {
         if (evaluation_compare(&a, &b, seed, &diff, NULL) == ESP_OK) {
             bool beyond = diff.interval.high < 0;
             watch(d, beyond,
-                  mem_printf("Accuracy %s its best: %.1f%% at iteration %lld, %.1f%% at the end (paired "
+                  mem_printf("Accuracy %s its best: %.1f%% after iteration %lld, %.1f%% at the end (paired "
                              "difference %+.1f "
                              "points, %+.1f to %+.1f).",
-                             beyond ? "fell from" : "ended a little under, within chance of,",
+                             beyond ? "fell from" : "ended slightly, but not significantly, below",
                              100 * best->main.accuracy, (long long)best->iteration, 100 * last->main.accuracy,
                              100 * diff.difference, 100 * diff.interval.low, 100 * diff.interval.high));
         }
@@ -293,17 +299,17 @@ static void watch_judge(const report_run *r, document *d) {
         if (isfinite(r->iterations[i].auc.finished.area)) last = &r->iterations[i];
     if (!last) return;
     const metrics_auc *a = &last->auc.finished;
-    bool coin = a->interval.low <= 0.5;
-    const char *what = a->interval.high < 0.5 ? "Self-evaluation points the wrong way"
-                       : coin                 ? "Self-evaluation is near a coin"
-                                              : "Self-evaluation tells right chains from wrong ones";
-    watch(d, coin,
+    bool at_chance = a->interval.low <= 0.5;
+    const char *what = a->interval.high < 0.5 ? "Self-evaluation rates incorrect chains higher"
+                       : at_chance            ? "Self-evaluation is near chance level"
+                                              : "Self-evaluation separates correct from incorrect chains";
+    watch(d, at_chance,
           mem_printf("%s: AUC %.2f (%.2f to %.2f) on the finished chains of iteration %lld.%s", what, a->area,
                      a->interval.low, a->interval.high, (long long)last->iteration,
-                     coin ? " Teach it by sft.judge_examples, or turn it off." : ""));
+                     at_chance ? " Train it (sft.judge_examples), or turn it off (self_eval.enabled)." : ""));
 }
 
-/* The judge of the last evaluation by search, which saw nothing gold. */
+/* The judge in the last evaluation by search, where no gold answer was shown. */
 static void watch_judge_at_inference(const report_run *r, document *d) {
     for (int64_t i = r->iteration_count - 1; i >= 0; i--) {
         evaluation e;
@@ -313,15 +319,15 @@ static void watch_judge_at_inference(const report_run *r, document *d) {
         if (isfinite(a.area))
             watch(d, a.interval.low <= 0.5,
                   mem_printf("%s: AUC %.2f (%.2f to %.2f) in search at inference after iteration %lld, "
-                             "nothing gold shown.",
-                             a.interval.low <= 0.5 ? "On new problems self-evaluation is near a coin"
-                                                   : "Self-evaluation holds on new problems",
+                             "without gold answers.",
+                             a.interval.low <= 0.5 ? "On new problems, self-evaluation is near chance level"
+                                                   : "Self-evaluation works on new problems",
                              a.area, a.interval.low, a.interval.high, (long long)r->iterations[i].iteration));
         return;
     }
 }
 
-/* The last iteration whose search is over: fewer pairs than one batch. */
+/* Whether the last finished search gave fewer pairs than one batch. */
 static void watch_pairs(const report_run *r, document *d) {
     const report_iteration *last = NULL;
     for (int64_t i = 0; i < r->iteration_count; i++) {
@@ -333,13 +339,13 @@ static void watch_pairs(const report_run *r, document *d) {
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
     double solved = (double)last->trees_right / (double)last->trees;
     bool few = last->pairs < batch, used_up = few && solved >= 0.9;
-    char *why = used_up ? mem_printf(": the committed path is right in %.1f%%.", 100 * solved)
+    char *why = used_up ? mem_printf(": the committed path is correct in %.1f%%.", 100 * solved)
                         : mem_strdup(few ? ", not enough for one batch." : ".");
     watch(d, few && !used_up,
           mem_printf("%s: iteration %lld gave %s pair%s from %s tree%s%s",
-                     used_up ? "Few pairs are left, because few problems are wrong"
+                     used_up ? "Few pairs are left, because most problems are solved"
                      : few   ? "Few pairs"
-                             : "There are pairs enough",
+                             : "There are enough pairs",
                      (long long)last->iteration, count_of(last->pairs).text, plural(last->pairs).text,
                      count_of(last->trees).text, plural(last->trees).text, why));
     mem_free(why);
@@ -348,8 +354,7 @@ static void watch_pairs(const report_run *r, document *d) {
 static void watch_replays(const report_run *r, document *d) {
     if (r->trees.count && !r->recipe)
         watch(d, true,
-              mem_printf(
-                  "The run's recipe.yaml cannot be read by this version, so searches are not replayed."));
+              mem_printf("This version cannot read the run's recipe.yaml, so searches are not replayed."));
 }
 
 void report_words(const report_run *r, const report_gain *gain, const document *notes, document *d) {
@@ -357,10 +362,10 @@ void report_words(const report_run *r, const report_gain *gain, const document *
     document_begin(d, '{');
     document_key(d, "sentences");
     document_begin(d, '[');
-    say_accuracy(r, gain, d);
-    say_position(r, d);
-    say_work(r, d);
-    say_judge(r, d);
+    put_accuracy(r, gain, d);
+    put_position(r, d);
+    put_work(r, d);
+    put_judge(r, d);
     document_end(d, ']');
     document_end(d, '}');
     document_key(d, "watch");

@@ -23,14 +23,14 @@ typedef struct {
     const tree_text_input *input;
     const tree_text_options *options;
     const glyphs *glyphs;
-    int64_t *first;    /* [nodes + 1] where a node's children begin in `children` */
-    int64_t *children; /* in the order they are shown */
+    int64_t *first;    /* [nodes + 1] index of a node's first child in `children` */
+    int64_t *children; /* in the order of drawing */
     uint8_t *marks;    /* [nodes] CHOSEN, REJECTED */
-    bool *last;        /* [levels] whether the branch of that level is its parent's last */
+    bool *last;        /* [levels] whether the branch at that level is its parent's last */
     bool judged;       /* some node has a confidence */
     int visits_width;  /* columns of N */
-    int text_width;    /* columns left of the numbers */
-    bool seen[6];      /* marks that the legend explains */
+    int text_width;    /* columns to the left of the numbers */
+    bool seen[6];      /* marks used, which the legend explains */
 } drawing;
 
 static const store_node *node_at(const drawing *d, int64_t i) {
@@ -47,7 +47,7 @@ static void colour(drawing *d, const char *code) {
     if (d->options->display.colour) text_printf(d->out, "\x1b[%sm", code);
 }
 
-/* From red over yellow to green; Q lies in [-1, 2] with the rewards as they usually are (METHOD.md 2.4). */
+/* From red over yellow to green; Q is in [-1, 2] with the usual rewards (docs/method.md 2.4). */
 static const char *colour_of(const store_node *n) {
     if (n->visits == 0) return "90";
     if (n->q < -0.5) return "31";
@@ -117,7 +117,7 @@ static int put_mark(drawing *d, int which, const char *glyph) {
     return 1;
 }
 
-/* The marks of a node; returns their columns. */
+/* Appends the marks of a node; returns their columns. */
 static int put_marks(drawing *d, const store_node *n) {
     const glyphs *g = d->glyphs;
     int columns = 0;
@@ -133,7 +133,7 @@ static int put_marks(drawing *d, const store_node *n) {
     return columns;
 }
 
-/* The bars of levels 1 to `level`, those on the left left out where they would take more than a third of the
+/* Appends the bars of levels 1 to `level`, without the leftmost if they would be wider than a third of the
  * line; returns their columns. */
 static int put_bars(drawing *d, int64_t level) {
     int64_t room = d->options->display.width / 6, from = level > room ? level - room + 1 : 1;
@@ -156,7 +156,7 @@ static void put_number(drawing *d, double value, const char *format, int width) 
     text_printf(d->out, "%*s", width, text);
 }
 
-/* N, Q, C at the right end of the line. */
+/* Appends N, Q, C at the right end of the line. */
 static void put_numbers(drawing *d, const store_node *n) {
     colour(d, colour_of(n));
     text_printf(d->out, " %*lld", d->visits_width, (long long)n->visits);
@@ -166,7 +166,7 @@ static void put_numbers(drawing *d, const store_node *n) {
     colour(d, "0");
 }
 
-/* Whole on the committed path and in pairs; elsewhere one line tells enough. */
+/* Whole on the committed path and in pairs; elsewhere one line. */
 static int lines_of(const drawing *d, const store_node *n) {
     if (d->options->all) return 1 << 20;
     return is_committed(n) || d->marks[n->index] ? MOST_LINES : 1;
@@ -177,7 +177,7 @@ static void put_text_colour(drawing *d, const store_node *n) {
     if (n->visits == 0 && n->index > 0) colour(d, "90");
 }
 
-/* The text of a node from column `at` on, with the numbers behind its first line. */
+/* Appends the text of a node from column `at`, with the numbers after its first line. */
 static void put_text(drawing *d, const store_node *n, const char *text, int at, int64_t level, bool open) {
     int lines = lines_of(d, n), room = d->text_width - at;
     if (room < 8) room = 8;
@@ -211,7 +211,7 @@ static void put_text(drawing *d, const store_node *n, const char *text, int at, 
     }
 }
 
-/* open: whether children are shown below it. */
+/* open: whether its children are shown. */
 static void put_node(drawing *d, int64_t index, int64_t level, bool open) {
     const store_node *n = node_at(d, index);
     const glyphs *g = d->glyphs;
@@ -237,7 +237,7 @@ static void put_node(drawing *d, int64_t index, int64_t level, bool open) {
     text_free(&text);
 }
 
-/* A line in the place of steps that are left out. */
+/* Appends a line for steps that are left out. */
 static void put_rest(drawing *d, int64_t level, bool last, int64_t count, const char *what) {
     put_bars(d, level - 1);
     colour(d, "90");
@@ -248,9 +248,9 @@ static void put_rest(drawing *d, int64_t level, bool last, int64_t count, const 
 
 /* ---- the whole ---- */
 
-/* How many of a node's children are shown: those never visited stand behind the visited ones and before the
- * committed one, and all but the first of them are left out. The places that are left out are [*hidden_from,
- * *hidden_to) of `children`. */
+/* The number of a node's children that are shown. Unvisited children come after the visited ones and before
+ * the committed one; all but the first of them are left out. The hidden ones are [*hidden_from, *hidden_to)
+ * of `children`. */
 static void shown_children(const drawing *d, int64_t node, int64_t *hidden_from, int64_t *hidden_to) {
     int64_t begin = d->first[node], end = d->first[node + 1];
     *hidden_from = *hidden_to = end;
@@ -263,13 +263,13 @@ static void shown_children(const drawing *d, int64_t node, int64_t *hidden_from,
         int64_t child = d->children[to];
         if (is_committed(node_at(d, child)) || d->marks[child]) break;
     }
-    if (to - from <= 2) return; /* a line for two left out would save one */
+    if (to - from <= 2) return; /* hiding two would save only one line */
     *hidden_from = from + 1;
     *hidden_to = to;
 }
 
 typedef struct {
-    int64_t node, next, hidden_from, hidden_to; /* next: place in `children` */
+    int64_t node, next, hidden_from, hidden_to; /* next: index in `children` */
 } frame;
 
 static int64_t descendants(const drawing *d, int64_t node) {
@@ -322,7 +322,7 @@ static void draw_tree(drawing *d) {
     mem_free(stack);
 }
 
-/* Wrapped text of the head, at most `lines`. */
+/* Appends wrapped text in the heading, at most `lines` lines. */
 static void put_paragraph(drawing *d, const char *label, const char *text, int lines) {
     text_buffer clean = {0};
     int width = d->options->display.width;
@@ -353,8 +353,8 @@ static void put_head(drawing *d) {
     int64_t pairs = d->input->pairs ? d->input->pairs->count : 0;
     const char *outcome = !end || !(end->flags & (STORE_NODE_FINISHED | STORE_NODE_CUT)) ? "unfinished"
                           : end->flags & STORE_NODE_CUT                                  ? "cut unfinished"
-                          : end->outcome > 0                                             ? "right"
-                                                                                         : "wrong";
+                          : end->outcome > 0                                             ? "correct"
+                                                                                         : "incorrect";
     text_buffer line = {0};
     text_printf(&line, "problem %lld%s%s, iteration %lld: the committed path is %s%s", (long long)t->problem,
                 p && p->name ? " " : "", p && p->name ? p->name : "", (long long)t->iteration, outcome,
@@ -380,8 +380,8 @@ static void put_head(drawing *d) {
 static void put_legend(drawing *d) {
     const glyphs *g = d->glyphs;
     const char *glyph[] = {g->committed, g->chosen, g->rejected, g->right, g->wrong, g->cut};
-    static const char *const words[] = {"committed", "chosen", "rejected",
-                                        "right",     "wrong",  "cut unfinished"};
+    static const char *const words[] = {"committed", "chosen",    "rejected",
+                                        "correct",   "incorrect", "cut unfinished"};
     text_buffer line = {0};
     for (int i = 0; i < 6; i++)
         if (d->seen[i]) text_printf(&line, "%s%s %s", line.length ? g->dot : "", glyph[i], words[i]);

@@ -3,49 +3,35 @@
  * not depend on the threads, so the bits do not either. */
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
+#include "compute/host.h"
 
+#include <assert.h>
 #include <omp.h>
 #include <string.h>
 
 enum {
-    UNIT_ROWS = 48,   /* queries times heads of the group in a unit, about */
-    WIDE_ROWS = 96,   /* the same for wide heads' forward pass */
-    AHEAD_KEYS = 192, /* of the block to come that are fetched while this one is worked on, at most */
+    UNIT_ROWS = 48,      /* queries times heads of the group in a unit, about */
+    WIDE_ROWS = 96,      /* the same for wide heads' forward pass */
+    PREFETCH_KEYS = 192, /* of the next block, that are fetched while this one is worked on, at most */
     LINE_BYTES = 64,
     GRADIENT_PARTS = 4, /* private sums of dk and dv */
     PART_QUERIES = 64,  /* fewer parts where they would have fewer queries than this */
 };
 
-/* Queries first .. first + count - 1 of a span. */
-typedef struct {
-    int64_t span;
-    int first, count;
-} query_block;
-
-typedef struct {
-    query_block *at;
-    int64_t count;
-    int rows; /* of the largest */
-} query_blocks;
-
 /* The spans' queries in blocks of at most `rows` rows, of a span as even as can be. */
-static bool cut_queries(compute *c, int group, const attention_span *spans, int64_t span_count, int rows,
-                        query_blocks *blocks) {
-    int size = rows / group > 0 ? rows / group : 1;
+static query_blocks cut_queries(const pass_plan *p, int rows) {
+    int group = p->heads / p->kv_heads, size = rows / group > 0 ? rows / group : 1;
     int64_t most = 0;
-    for (int64_t s = 0; s < span_count; s++) most += (spans[s].queries + size - 1) / size;
-    blocks->count = 0;
-    blocks->rows = size * group;
-    blocks->at = cpu_scratch(c, SCRATCH_UNITS, (size_t)most * sizeof(query_block));
-    if (!blocks->at) return false;
-    for (int64_t s = 0; s < span_count; s++) {
-        int n = spans[s].queries, parts = (n + size - 1) / size;
+    for (int64_t s = 0; s < p->span_count; s++) most += (p->spans[s].queries + size - 1) / size;
+    query_blocks blocks = {.at = MEM_ARRAY(query_block, most), .rows = size * group};
+    for (int64_t s = 0; s < p->span_count; s++) {
+        int n = p->spans[s].queries, parts = (n + size - 1) / size;
         for (int part = 0; part < parts; part++) {
             int first = n * part / parts, end = n * (part + 1) / parts;
-            blocks->at[blocks->count++] = (query_block){.span = s, .first = first, .count = end - first};
+            blocks.at[blocks.count++] = (query_block){.span = s, .first = first, .count = end - first};
         }
     }
-    return true;
+    return blocks;
 }
 
 /* A block's work for one key/value head; `all` holds what is the same for every unit. */
@@ -63,9 +49,9 @@ static attention_unit block_unit(const attention_unit *all, const query_block *b
 
 /* A decoding step reads keys once each, in pieces too short for the processor to see a stream in: they are
  * asked for while the block before is worked on. */
-static void fetch_ahead(const compute *c, const attention_span *span, const attention_segment *segments,
-                        int64_t row_width, const void *k, const void *v) {
-    int64_t row = row_width * (int64_t)dtype_size(c->act), left = AHEAD_KEYS;
+static void prefetch_keys(const compute *c, const attention_span *span, const attention_segment *segments,
+                          int64_t row_width, const void *k, const void *v) {
+    int64_t row = row_width * (int64_t)dtype_size(c->act), left = PREFETCH_KEYS;
     for (int32_t i = 0; i < span->segments && left > 0; i++) {
         const attention_segment *piece = &segments[span->first_segment + i];
         int64_t keys = piece->count < left ? piece->count : left;
@@ -77,117 +63,70 @@ static void fetch_ahead(const compute *c, const attention_span *span, const atte
     }
 }
 
-/* A thread's part of some units of work: those from `next` on, taken by it in their order, and by others that
- * have come to the end of theirs. */
-typedef struct {
-    _Alignas(LINE_BYTES) int64_t next;
-    int64_t end;
-} unit_stretch;
+static bool is_wide(const pass_plan *p) {
+    return p->head_width % WIDE_HEAD == 0;
+}
 
 /* The units of a forward pass. First the large ones, so that threads end together: a block of many queries is
  * a unit for each head of keys and values, and one head's blocks come one after another, as neighbours often
  * read the same keys; the last queries of a span before its first, which see fewer keys. Then blocks of one
- * query, with all heads, whose keys lie side by side, or a unit for each head where there would be few. */
-typedef struct {
-    query_blocks blocks;    /* those of many queries first */
-    int64_t many;           /* of them */
-    int kv_heads, together; /* heads of a unit behind those */
-    unit_stretch *stretch;  /* [large, small][threads] */
-} attention_queue;
+ * query, with all heads, whose keys are side by side, or a unit for each head where there would be few. */
+static void order_units(compute *c, compute_pass *pass) {
+    enum { UNITS_PER_THREAD = 4 }; /* fewer would not come out even */
+    const pass_plan *p = &pass->plan;
+    query_blocks cut = cut_queries(p, is_wide(p) ? WIDE_ROWS : UNIT_ROWS);
+    pass->blocks = cut;
+    pass->blocks.at = MEM_ARRAY(query_block, cut.count);
+    for (int64_t b = 0; b < cut.count; b++) pass->many += cut.at[b].count > 1;
+    int64_t to_many = pass->many, to_one = pass->many;
+    for (int64_t b = 0; b < cut.count; b++)
+        pass->blocks.at[cut.at[b].count > 1 ? --to_many : to_one++] = cut.at[b];
+    pass->together = cut.count - pass->many >= UNITS_PER_THREAD * c->threads ? p->kv_heads : 1;
+    mem_free(cut.at);
+}
+
+/* The threads' shares of the pass's units: [large, small][threads]. */
+static unit_stretch *deal_units(compute *c, const compute_pass *pass) {
+    unit_stretch *stretch = cpu_scratch(c, SCRATCH_QUEUE, 2 * (size_t)c->threads * sizeof(unit_stretch));
+    if (!stretch) return NULL;
+    int64_t large = pass->many * pass->plan.kv_heads;
+    int64_t small = (pass->blocks.count - pass->many) * (pass->plan.kv_heads / pass->together);
+    for (int thread = 0; thread < c->threads; thread++) {
+        unit_stretch *first = &stretch[thread], *then = first + c->threads;
+        cpu_part(large, 1, thread, c->threads, &first->next, &first->end);
+        cpu_part(small, 1, thread, c->threads, &then->next, &then->end);
+        then->next += large;
+        then->end += large;
+    }
+    return stretch;
+}
 
 typedef struct {
     const query_block *block;
     int kv_head, kv_heads;
 } queued_unit;
 
-static bool queue_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                            int64_t span_count, attention_queue *q) {
-    enum { UNITS_A_THREAD = 4 }; /* fewer would not come out even */
-    bool wide = head_width % WIDE_HEAD == 0;
-    query_blocks cut;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, wide ? WIDE_ROWS : UNIT_ROWS, &cut))
-        return false;
-    size_t stretches = 2 * (size_t)c->threads * sizeof(unit_stretch);
-    char *room = cpu_scratch(c, SCRATCH_QUEUE, stretches + (size_t)cut.count * sizeof *cut.at);
-    if (!room) return false;
-    *q = (attention_queue){.blocks = cut, .kv_heads = kv_heads, .stretch = (unit_stretch *)(void *)room};
-    q->blocks.at = (query_block *)(void *)(room + stretches);
-    for (int64_t b = 0; b < cut.count; b++) q->many += cut.at[b].count > 1;
-    int64_t to_many = q->many, to_one = q->many;
-    for (int64_t b = 0; b < cut.count; b++)
-        q->blocks.at[cut.at[b].count > 1 ? --to_many : to_one++] = cut.at[b];
-    int64_t ones = cut.count - q->many;
-    q->together = ones >= UNITS_A_THREAD * c->threads ? kv_heads : 1;
-    int64_t large = q->many * kv_heads, small = ones * (kv_heads / q->together);
-    for (int thread = 0; thread < c->threads; thread++) {
-        unit_stretch *first = &q->stretch[thread], *then = first + c->threads;
-        cpu_part(large, 1, thread, c->threads, &first->next, &first->end);
-        cpu_part(small, 1, thread, c->threads, &then->next, &then->end);
-        then->next += large;
-        then->end += large;
-    }
-    return true;
+static queued_unit unit_at(const compute_pass *pass, int64_t u) {
+    int64_t large = pass->many * pass->plan.kv_heads, parts = pass->plan.kv_heads / pass->together;
+    if (u < large) return (queued_unit){&pass->blocks.at[u % pass->many], (int)(u / pass->many), 1};
+    return (queued_unit){&pass->blocks.at[pass->many + (u - large) / parts], (int)((u - large) % parts),
+                         pass->together};
 }
 
-static queued_unit unit_at(const attention_queue *q, int64_t u) {
-    int64_t behind = u - q->many * q->kv_heads, parts = q->kv_heads / q->together;
-    if (q->many > 0 && behind < 0) return (queued_unit){&q->blocks.at[u % q->many], (int)(u / q->many), 1};
-    return (queued_unit){&q->blocks.at[q->many + behind / parts], (int)(behind % parts), q->together};
-}
-
-/* A unit for the thread, and the one that it will most likely be given next (block NULL: none); false where
- * all are taken. */
-static bool take_unit(attention_queue *q, int thread, int threads, queued_unit *now, queued_unit *then) {
+/* A unit for the thread, and the one that it will most likely take next (block NULL: none); false where all
+ * are taken. */
+static bool take_unit(const compute_pass *pass, unit_stretch *stretch, int thread, int threads,
+                      queued_unit *now, queued_unit *then) {
     for (int i = 0; i < 2 * threads; i++) {
-        unit_stretch *s = &q->stretch[i / threads * threads + (thread + i) % threads];
+        unit_stretch *s = &stretch[i / threads * threads + (thread + i) % threads];
         if (__atomic_load_n(&s->next, __ATOMIC_RELAXED) >= s->end) continue;
         int64_t u = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED);
         if (u >= s->end) continue;
-        *now = unit_at(q, u);
-        *then = u + 1 < s->end ? unit_at(q, u + 1) : (queued_unit){.block = NULL};
+        *now = unit_at(pass, u);
+        *then = u + 1 < s->end ? unit_at(pass, u + 1) : (queued_unit){.block = NULL};
         return true;
     }
     return false;
-}
-
-void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                   int64_t span_count, const attention_segment *segments, const float *q, const void *k,
-                   const void *v, void *out, float *lse) {
-    const cpu_kernels *kernels = state_of(c)->kernels;
-    const attention_unit all = {.act = c->act,
-                                .heads = heads,
-                                .kv_heads = kv_heads,
-                                .head_width = head_width,
-                                .segments = segments,
-                                .q = q,
-                                .k = k,
-                                .v = v};
-    bool wide = head_width % WIDE_HEAD == 0;
-    attention_queue queue;
-    state_of(c)->fetch = NULL;
-    if (!queue_attention(c, heads, kv_heads, head_width, spans, span_count, &queue)) return;
-    size_t each = kernels->attention_scratch(queue.blocks.rows, kv_heads, head_width, false) + 64;
-    float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
-    if (!scratch) return;
-#pragma omp parallel num_threads(c->threads)
-    {
-        int thread = omp_get_thread_num();
-        queued_unit now, then;
-        while (take_unit(&queue, thread, c->threads, &now, &then)) {
-            attention_unit unit =
-                block_unit(&all, now.block, spans, now.kv_head, scratch + each * (size_t)thread);
-            if (wide) {
-                unit.kv_head_count = now.kv_heads;
-                if (then.block) unit.then = &spans[then.block->span];
-                kernels->attention(&unit, out, lse);
-                continue;
-            }
-            if (then.block && now.kv_heads == kv_heads)
-                fetch_ahead(c, &spans[then.block->span], segments, (int64_t)kv_heads * head_width, k, v);
-            for (; unit.kv_head < now.kv_head + now.kv_heads; unit.kv_head++)
-                kernels->attention(&unit, out, lse);
-        }
-    }
 }
 
 /* How many leading segments two spans have in common. */
@@ -218,42 +157,137 @@ static int64_t fetch_span(panel_fetch *f, const attention_span *span, const atte
     return sum;
 }
 
-void cpu_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
-                         int64_t span_count, const attention_segment *segments, const void *k,
-                         const void *v) {
+/* The layer whose keys are pool k; -1: not known. */
+static int layer_of(const pass_plan *p, const void *k) {
+    for (int l = 0; p->k && l < p->layers; l++)
+        if (p->k[l] == k) return l;
+    return -1;
+}
+
+/* After a layer's attention, that of the next one comes. */
+static void plan_prefetch(compute *c, const compute_pass *pass, const void *k) {
     cpu_state *s = state_of(c);
+    int layer = layer_of(&pass->plan, k);
+    if (layer < 0) return;
+    s->fetch_pass = pass;
+    s->fetch_layer = layer + 1 < pass->plan.layers ? layer + 1 : -1;
+}
+
+void cpu_prefetch(compute *c) {
+    cpu_state *s = state_of(c);
+    int layer = s->fetch_layer;
+    s->fetch_layer = -1;
     s->fetch = NULL;
-    if (!s->panels) return;
-    int64_t pieces = 0, row = (int64_t)kv_heads * head_width * (int64_t)dtype_size(c->act), begin, end;
-    for (int64_t i = 0; i < span_count; i++) pieces += 2 * spans[i].segments;
+    if (layer < 0 || !s->panels) return;
+    const pass_plan *p = &s->fetch_pass->plan;
+    int64_t row = (int64_t)p->kv_heads * p->head_width * (int64_t)dtype_size(c->act), begin, end;
     size_t lists = (size_t)c->threads * sizeof(panel_fetch);
-    panel_fetch *fetch = cpu_scratch(c, SCRATCH_FETCH, lists + (size_t)pieces * sizeof(panel_piece));
+    panel_fetch *fetch =
+        cpu_scratch(c, SCRATCH_FETCH, lists + (size_t)s->fetch_pass->pieces * sizeof(panel_piece));
     if (!fetch) return;
     panel_piece *piece = (panel_piece *)(void *)((char *)fetch + lists);
     for (int thread = 0; thread < c->threads; thread++) {
         int64_t room = s->fetch_most / c->threads;
         fetch[thread] = (panel_fetch){.pieces = piece};
-        cpu_part(span_count, 1, thread, c->threads, &begin, &end);
+        cpu_part(p->span_count, 1, thread, c->threads, &begin, &end);
         for (int64_t i = begin; i < end; i++)
-            room -= fetch_span(&fetch[thread], &spans[i], i > begin ? &spans[i - 1] : NULL, segments, row,
-                               room, k, v);
+            room -= fetch_span(&fetch[thread], &p->spans[i], i > begin ? &p->spans[i - 1] : NULL, p->segments,
+                               row, room, p->k[layer], p->v[layer]);
         piece += fetch[thread].count;
     }
     s->fetch = fetch;
 }
 
-/* The pool's rows that the spans touch: [*first, *last). */
-static void touched_rows(const attention_span *spans, int64_t span_count, const attention_segment *segments,
-                         int64_t *first, int64_t *last) {
-    *first = INT64_MAX;
-    *last = 0;
-    for (int64_t s = 0; s < span_count; s++)
-        for (int32_t i = 0; i < spans[s].segments; i++) {
-            const attention_segment *g = &segments[spans[s].first_segment + i];
-            if (g->slot < *first) *first = g->slot;
-            if (g->slot + g->count > *last) *last = g->slot + g->count;
+/* What is the same for every unit. */
+static attention_unit units_of(compute *c, const pass_plan *p, const float *q, const void *k, const void *v) {
+    return (attention_unit){.act = c->act,
+                            .heads = p->heads,
+                            .kv_heads = p->kv_heads,
+                            .head_width = p->head_width,
+                            .segments = p->segments,
+                            .q = q,
+                            .k = k,
+                            .v = v};
+}
+
+void cpu_attention(compute *c, const compute_pass *pass, const float *q, const void *k, const void *v,
+                   void *out, float *lse) {
+    const cpu_kernels *kernels = state_of(c)->kernels;
+    const pass_plan *p = &pass->plan;
+    const attention_unit all = units_of(c, p, q, k, v);
+    bool wide = is_wide(p);
+    state_of(c)->fetch = NULL;
+    plan_prefetch(c, pass, k);
+    unit_stretch *stretch = deal_units(c, pass);
+    size_t each = kernels->attention_scratch(pass->blocks.rows, p->kv_heads, p->head_width, false) + 64;
+    float *scratch = cpu_scratch(c, SCRATCH_THREADS, each * (size_t)c->threads * sizeof(float));
+    if (!stretch || !scratch) return;
+#pragma omp parallel num_threads(c->threads)
+    {
+        int thread = omp_get_thread_num();
+        queued_unit now, then;
+        while (take_unit(pass, stretch, thread, c->threads, &now, &then)) {
+            attention_unit unit =
+                block_unit(&all, now.block, p->spans, now.kv_head, scratch + each * (size_t)thread);
+            if (wide) {
+                unit.kv_head_count = now.kv_heads;
+                if (then.block) unit.then = &p->spans[then.block->span];
+                kernels->attention(&unit, out, lse);
+                continue;
+            }
+            if (then.block && now.kv_heads == p->kv_heads)
+                prefetch_keys(c, &p->spans[then.block->span], p->segments,
+                              (int64_t)p->kv_heads * p->head_width, k, v);
+            for (; unit.kv_head < now.kv_head + now.kv_heads; unit.kv_head++)
+                kernels->attention(&unit, out, lse);
         }
-    if (*first > *last) *first = *last = 0;
+    }
+}
+
+/* The pool's rows that the spans touch, and how many queries they have. */
+static void measure_spans(compute_pass *pass) {
+    const pass_plan *p = &pass->plan;
+    int64_t first = INT64_MAX, last = 0;
+    for (int64_t s = 0; s < p->span_count; s++) {
+        pass->queries += p->spans[s].queries;
+        pass->pieces += 2 * p->spans[s].segments;
+        for (int32_t i = 0; i < p->spans[s].segments; i++) {
+            const attention_segment *g = &p->segments[p->spans[s].first_segment + i];
+            if (g->slot < first) first = g->slot;
+            if (g->slot + g->count > last) last = g->slot + g->count;
+        }
+    }
+    pass->first_row = first < last ? first : 0;
+    pass->last_row = first < last ? last : 0;
+}
+
+compute_pass *cpu_pass_new(compute *c, const pass_plan *plan) {
+    cpu_state *s = state_of(c);
+    pass_plan copy;
+    compute_pass *pass = host_plan_copy(plan, sizeof *pass, &copy);
+    pass->plan = copy;
+    measure_spans(pass);
+    order_units(c, pass);
+    if (plan->backward) pass->back = cut_queries(&pass->plan, UNIT_ROWS);
+    if (plan->k && plan->layers > 0) {
+        s->fetch_pass = pass;
+        s->fetch_layer = 0;
+        cpu_prefetch(c);
+    }
+    return pass;
+}
+
+void cpu_pass_free(compute *c, compute_pass *pass) {
+    cpu_state *s = state_of(c);
+    if (!pass) return;
+    if (s->fetch_pass == pass) {
+        s->fetch_pass = NULL;
+        s->fetch = NULL;
+        s->fetch_layer = -1;
+    }
+    mem_free(pass->blocks.at);
+    mem_free(pass->back.at);
+    mem_free(pass);
 }
 
 /* Adds the parts' sums [part][kv head][k, v][row][E] to dk and dv, in order of parts. */
@@ -272,25 +306,18 @@ static void add_parts(compute *c, int parts, int kv_heads, int head_width, int64
             }
 }
 
-void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                            int64_t span_count, const attention_segment *segments, const float *q,
-                            const void *k, const void *v, const void *out, const float *lse,
-                            const float *dout, float *dq, float *dk, float *dv) {
+void cpu_attention_backward(compute *c, const compute_pass *pass, const float *q, const void *k,
+                            const void *v, const void *out, const float *lse, const float *dout, float *dq,
+                            float *dk, float *dv) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    const attention_unit all = {.act = c->act,
-                                .heads = heads,
-                                .kv_heads = kv_heads,
-                                .head_width = head_width,
-                                .segments = segments,
-                                .q = q,
-                                .k = k,
-                                .v = v};
-    query_blocks blocks;
-    if (!cut_queries(c, heads / kv_heads, spans, span_count, UNIT_ROWS, &blocks) || blocks.count == 0) return;
-    int64_t first, last, queries = 0;
-    touched_rows(spans, span_count, segments, &first, &last);
-    for (int64_t s = 0; s < span_count; s++) queries += spans[s].queries;
-    int parts = (int)(queries / PART_QUERIES);
+    const pass_plan *p = &pass->plan;
+    const attention_unit all = units_of(c, p, q, k, v);
+    const query_blocks blocks = pass->back;
+    int64_t first = pass->first_row, last = pass->last_row;
+    int kv_heads = p->kv_heads, head_width = p->head_width;
+    assert(p->backward);
+    if (blocks.count == 0) return;
+    int parts = (int)(pass->queries / PART_QUERIES);
     if (parts > GRADIENT_PARTS) parts = GRADIENT_PARTS;
     if (parts < 1) parts = 1;
     int64_t plane = (last - first) * head_width;
@@ -312,7 +339,7 @@ void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width,
                                  .stride = head_width};
         for (int64_t n = i / kv_heads; n < blocks.count;
              n += parts) { /* every parts-th block: even in work */
-            attention_unit unit = block_unit(&all, &blocks.at[n], spans, i % kv_heads,
+            attention_unit unit = block_unit(&all, &blocks.at[n], p->spans, i % kv_heads,
                                              scratch + each * (size_t)omp_get_thread_num());
             kernels->attention_backward(&unit, &d);
         }

@@ -11,8 +11,7 @@ enum cpu_scratch_use {
     SCRATCH_WIDE_X, /* inputs of a product widened to f32, where there are no bf16 products */
     SCRATCH_WIDE_Y,
     SCRATCH_WEIGHT,  /* weights on their way into packed form */
-    SCRATCH_UNITS,   /* a list of units of work */
-    SCRATCH_QUEUE,   /* and the same in the order in which they are taken */
+    SCRATCH_QUEUE,   /* the units of work that threads have not taken yet */
     SCRATCH_THREADS, /* a piece for each thread */
     SCRATCH_GRADIENT,
     SCRATCH_ROWS, /* gathered rows of hidden states */
@@ -31,8 +30,39 @@ typedef struct {
     void *scratch[SCRATCH_USES];
     size_t scratch_bytes[SCRATCH_USES];
     int64_t fetch_most; /* bytes of keys and values that the last cache holds beside the weights */
-    panel_fetch *fetch; /* [threads], in scratch: keys and values of the attention to come; NULL: none */
+    panel_fetch *fetch; /* [threads], in scratch: keys and values that products prefetch; NULL: none */
+    const compute_pass *fetch_pass; /* whose keys and values are prefetched, now or after the next gate */
+    int fetch_layer;                /* after the next gate: those of this layer; -1: none */
 } cpu_state;
+
+/* Queries first .. first + count - 1 of a span. */
+typedef struct {
+    int64_t span;
+    int first, count;
+} query_block;
+
+typedef struct {
+    query_block *at;
+    int64_t count;
+    int rows; /* of the largest */
+} query_blocks;
+
+/* A thread's work queue, units [next, end) of a list; idle threads take from it too. */
+typedef struct {
+    _Alignas(64) int64_t next;
+    int64_t end;
+} unit_stretch;
+
+/* A pass: copies of the plan's arrays, and attention cut into units of work (attention.c). */
+struct compute_pass {
+    pass_plan plan;
+    query_blocks blocks;                  /* forward; those of many queries first */
+    int64_t many;                         /* of them */
+    int together;                         /* heads of a unit after those */
+    query_blocks back;                    /* backward; none unless the plan says so */
+    int64_t first_row, last_row, queries; /* the pool's rows that spans touch, [first, last); all queries */
+    int64_t pieces;                       /* of a prefetch */
+};
 
 /* A matrix is packed in blocks of columns, one for most and several for a vocabulary, so that a block of
  * logits stays in the cache of the core that reads it. */
@@ -63,33 +93,15 @@ void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const 
                              float *to);
 
 linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags);
-void cpu_linear_set(compute *c, linear *l, const float *w);
 void cpu_linear_free(compute *c, linear *l);
-void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
-                        bool accumulate);
-void cpu_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
-                       void *h);
-void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h);
-void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx);
-void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,
-                                float *dw);
-void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x);
-void cpu_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
-                       float *dw);
+compute_pass *cpu_pass_new(compute *c, const pass_plan *plan);
+void cpu_pass_free(compute *c, compute_pass *pass);
+/* Lets the products from now on prefetch the keys and values of the next attention, where they are known: the
+ * first layer's when a pass begins, the others' after the gate of the layer before. Earlier is of no use:
+ * other memory then takes their place in the cache before attention reads them. */
+void cpu_prefetch(compute *c);
 
-void cpu_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
-                         int64_t span_count, const attention_segment *segments, const void *k, const void *v);
-void cpu_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                   int64_t span_count, const attention_segment *segments, const float *q, const void *k,
-                   const void *v, void *out, float *lse);
-void cpu_attention_backward(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                            int64_t span_count, const attention_segment *segments, const float *q,
-                            const void *k, const void *v, const void *out, const float *lse,
-                            const float *dout, float *dq, float *dk, float *dv);
-
-void cpu_head_read(compute *c, const linear *head, int64_t rows, const void *x, head_read_request *reads,
-                   int64_t count);
-void cpu_head_backward(compute *c, const linear *head, int64_t rows, const void *x, const int32_t *targets,
-                       const float *dlogprob, float *dx, float *dw);
+#define OPERATION(name, group, list) void cpu_##name(compute *c OPERATION_PARAMETERS(list));
+#include "compute/operations.inc"
 
 #endif

@@ -54,9 +54,10 @@ typedef struct {
                              const float *rstd, float *dx, float *dgain);
     void (*rotate)(int64_t half, const float *x, const float *cosine, const float *sine, float sign,
                    float *y);
-    void (*swiglu)(dtype act, int64_t rows, int64_t width, const void *gate_up, void *h);
-    void (*swiglu_backward)(dtype act, int64_t rows, int64_t width, const float *dh, const void *gate_up,
-                            void *dgate_up);
+    /* By gate_kind. */
+    void (*gate[2])(dtype act, int64_t rows, int64_t width, const void *gate_up, void *h);
+    void (*gate_backward[2])(dtype act, int64_t rows, int64_t width, const float *dh, const void *gate_up,
+                             void *dgate_up);
     /* For units of `rows` rows of `kv_heads` heads, in floats. */
     size_t (*attention_scratch)(int rows, int kv_heads, int head_width, bool backward);
     void (*attention)(const attention_unit *u, void *out, float *lse);

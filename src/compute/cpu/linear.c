@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -169,16 +170,18 @@ void cpu_linear_forward(compute *c, const linear *l, int64_t m, const void *x, v
     }
 }
 
-void cpu_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
-                       void *h) {
+void cpu_linear_gate(compute *c, const linear *l, gate_kind kind, int64_t m, const void *x, void *gate_up,
+                     bool keep, void *h) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
     if (l->panels && l->panels->gated) {
+        assert(kind == GATE_SILU);
         s->panels->multiply_gated(l->panels, m, x, keep ? gate_up : NULL, h, s->fetch, c->threads);
+        cpu_prefetch(c);
         return;
     }
     cpu_linear_forward(c, l, m, x, gate_up, c->act, false);
-    if (c->failure.code == ESP_OK) cpu_swiglu(c, m, l->out / 2, gate_up, h);
+    if (c->failure.code == ESP_OK) cpu_gate(c, kind, m, l->out / 2, gate_up, h);
 }
 
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
@@ -211,19 +214,21 @@ void cpu_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, 
     cpu_multiply_transposed(c, m, out, in, dy, x, dw);
 }
 
-void cpu_embed_gather(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x) {
+void cpu_embed_gather(compute *c, const linear *table, const compute_pass *pass, float *x) {
     cpu_state *s = state_of(c);
     if (c->failure.code != ESP_OK) return;
     size_t row = (size_t)table->in * dtype_size(c->act);
+    const int32_t *ids = pass->plan.ids;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int64_t t = 0; t < tokens; t++)
+    for (int64_t t = 0; t < pass->plan.tokens; t++)
         s->kernels->widen(c->act, table->in, (const char *)table->rows + (size_t)ids[t] * row,
                           x + t * table->in);
 }
 
 /* A thread takes the ids that fall to it, in order of t: the sums do not depend on the number of threads. */
-void cpu_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
-                       float *dw) {
+void cpu_embed_scatter(compute *c, const compute_pass *pass, int64_t width, const float *dx, float *dw) {
+    const int32_t *ids = pass->plan.ids;
+    int64_t tokens = pass->plan.tokens;
     cpu_state *s = state_of(c);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int part = 0; part < c->threads; part++)

@@ -173,7 +173,7 @@ esp_status gemm_new(gemm **out, dtype act, int threads, esp_error *error) {
     return ESP_OK;
 }
 
-esp_status gemm_share(gemm **out, gemm *of, int threads, esp_error *error) {
+esp_status gemm_replica(gemm **out, gemm *of, int threads, esp_error *error) {
     gemm *g = MEM_NEW(gemm);
     *out = NULL;
     g->threads = threads;

@@ -20,7 +20,7 @@ typedef struct gemm_plan gemm_plan;     /* a product ready to run on one thread 
 esp_status gemm_new(gemm **out, dtype act, int threads, esp_error *error);
 /* Another with plans and scratch of its own, for use by another thread at the same time; it takes the
  * matrices of `of`, which must outlive it. */
-esp_status gemm_share(gemm **out, gemm *of, int threads, esp_error *error);
+esp_status gemm_replica(gemm **out, gemm *of, int threads, esp_error *error);
 void gemm_free(gemm *g);
 /* The type of the matrices that go into products: that of the instance, or f32 in its place. */
 dtype gemm_input(const gemm *g);

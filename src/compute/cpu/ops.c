@@ -1,6 +1,7 @@
 /* The cpu backend: its state, the choice of kernels, and the operations that work row by row. */
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
+#include "compute/host.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ enum {
     WIDEST_HEAD = 1024,
     GRADIENT_PARTS =
         16,          /* private sums of a gain's gradient; fixed, so that sums are the same for any threads */
-    CACHE_SHARE = 4, /* one in so many bytes of the last cache may be fetched into ahead */
+    CACHE_SHARE = 4, /* a prefetch may take one in this many bytes of the last cache */
     SQUARES_BLOCK = 1 << 16, /* numbers in a block of a sum of squares */
 };
 
@@ -37,8 +38,8 @@ void cpu_part(int64_t n, int64_t grain, int64_t part, int64_t parts, int64_t *be
     if (*end > n) *end = n;
 }
 
-static void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
-                        void *y, float *rstd) {
+void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
+                 void *y, float *rstd) {
     const cpu_kernels *k = state_of(c)->kernels;
     size_t row = (size_t)width * dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (rows * width > 16384)
@@ -47,8 +48,8 @@ static void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x,
                    rstd ? rstd + r : NULL);
 }
 
-static void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
-                                 const float *gain, const float *rstd, float *dx, float *dgain) {
+void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
+                          const float *gain, const float *rstd, float *dx, float *dgain) {
     const cpu_kernels *k = state_of(c)->kernels;
     float *sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)(GRADIENT_PARTS * width) * sizeof(float));
     if (!sums) return;
@@ -81,11 +82,12 @@ static const float *with_bias(const cpu_kernels *kernels, int64_t n, const float
 }
 
 /* One token's row of qkv to its row of q and to its rows of the pools. */
-static void split_token(compute *c, const qkv_spec *spec, const float *from, const float *cs, const float *sn,
-                        float *q, void *k, void *v) {
+static void split_token(compute *c, const pass_plan *p, const qkv_spec *spec, int32_t position,
+                        const float *from, float *q, void *k, void *v) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = spec->head_width, half = E / 2, size = (int64_t)dtype_size(c->act);
-    int heads = spec->heads, kv_heads = spec->kv_heads;
+    int64_t E = p->head_width, half = E / 2, size = (int64_t)dtype_size(c->act);
+    const float *cs = spec->cosine + position * half, *sn = spec->sine + position * half;
+    int heads = p->heads, kv_heads = p->kv_heads;
     float sum[WIDEST_HEAD], turned[WIDEST_HEAD];
     for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
         const float *head = with_bias(kernels, E, from + h * E, spec->bias ? spec->bias + h * E : NULL, sum);
@@ -100,90 +102,84 @@ static void split_token(compute *c, const qkv_spec *spec, const float *from, con
     }
 }
 
-static void cpu_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, const float *qkv,
-                           const int32_t *positions, const int64_t *slots, const float *cosine,
-                           const float *sine, float *q, void *k, void *v) {
-    if (!head_fits(c, spec->head_width)) return;
-    int64_t E = spec->head_width, row = (spec->heads + 2 * spec->kv_heads) * E;
-    int64_t pool_row = spec->kv_heads * E * (int64_t)dtype_size(c->act);
+void cpu_rope_split(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *qkv, float *q,
+                    void *k, void *v) {
+    const pass_plan *p = &pass->plan;
+    if (!head_fits(c, p->head_width)) return;
+    int64_t E = p->head_width, row = (p->heads + 2 * p->kv_heads) * E;
+    int64_t pool_row = p->kv_heads * E * (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int64_t t = 0; t < tokens; t++) {
-        int64_t angles = positions[t] * (E / 2), at = slots[t] * pool_row;
-        split_token(c, spec, qkv + t * row, cosine + angles, sine + angles, q + t * spec->heads * E,
-                    (char *)k + at, (char *)v + at);
+    for (int64_t t = 0; t < p->tokens; t++) {
+        int64_t at = p->slots[t] * pool_row;
+        split_token(c, p, spec, p->positions[t], qkv + t * row, q + t * p->heads * E, (char *)k + at,
+                    (char *)v + at);
     }
+}
+
+/* Head h of token t in the gradients of queries, keys and values; those of queries and keys turned back into
+ * `turned`. */
+static const float *head_gradient(const cpu_kernels *kernels, const pass_plan *p, const qkv_spec *spec,
+                                  const float *dq, const float *dk, const float *dv, int64_t t, int64_t h,
+                                  float *turned) {
+    int64_t E = p->head_width, half = E / 2, pool_row = p->slots[t] * p->kv_heads;
+    if (h >= p->heads + p->kv_heads) return dv + (pool_row + h - p->heads - p->kv_heads) * E;
+    const float *from = h < p->heads ? dq + (t * p->heads + h) * E : dk + (pool_row + h - p->heads) * E;
+    int64_t angles = p->positions[t] * half;
+    kernels->rotate(half, from, spec->cosine + angles, spec->sine + angles, -1, turned);
+    return turned;
 }
 
 /* dbias += the columns' sums. A thread takes whole heads, and rows in their order: the sums do not depend on
  * the number of threads. */
-static void bias_gradient(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq, const float *dk,
-                          const float *dv, const int32_t *positions, const int64_t *slots,
-                          const float *cosine, const float *sine, float *dbias) {
+static void bias_gradient(compute *c, const pass_plan *p, const qkv_spec *spec, const float *dq,
+                          const float *dk, const float *dv, float *dbias) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = spec->head_width, half = E / 2;
-    int heads = spec->heads, kv_heads = spec->kv_heads;
+    int64_t E = p->head_width;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int h = 0; h < heads + 2 * kv_heads; h++)
-        for (int64_t t = 0; t < tokens; t++) {
+    for (int h = 0; h < p->heads + 2 * p->kv_heads; h++)
+        for (int64_t t = 0; t < p->tokens; t++) {
             float turned[WIDEST_HEAD];
-            const float *from = h < heads ? dq + (t * heads + h) * E
-                                : h < heads + kv_heads
-                                    ? dk + (slots[t] * kv_heads + h - heads) * E
-                                    : dv + (slots[t] * kv_heads + h - heads - kv_heads) * E;
-            if (h < heads + kv_heads) {
-                int64_t angles = positions[t] * half;
-                kernels->rotate(half, from, cosine + angles, sine + angles, -1, turned);
-                from = turned;
-            }
-            kernels->add(E, from, dbias + h * E);
+            kernels->add(E, head_gradient(kernels, p, spec, dq, dk, dv, t, h, turned), dbias + h * E);
         }
 }
 
-static void cpu_rope_split_backward(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq,
-                                    const float *dk, const float *dv, const int32_t *positions,
-                                    const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
-                                    float *dbias) {
-    if (!head_fits(c, spec->head_width)) return;
+void cpu_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *dq,
+                             const float *dk, const float *dv, void *dqkv, float *dbias) {
+    const pass_plan *p = &pass->plan;
+    if (!head_fits(c, p->head_width)) return;
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int heads = spec->heads, kv_heads = spec->kv_heads;
-    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E,
-            size = (int64_t)dtype_size(c->act);
+    int64_t E = p->head_width, heads = p->heads + 2 * p->kv_heads, size = (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int64_t t = 0; t < tokens; t++) {
-        const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
-        const float *dkt = dk + slots[t] * kv_heads * E, *dvt = dv + slots[t] * kv_heads * E;
-        char *to = (char *)dqkv + t * row * size;
-        for (int64_t h = 0; h < heads + kv_heads; h++) {
+    for (int64_t t = 0; t < p->tokens; t++)
+        for (int64_t h = 0; h < heads; h++) {
             float turned[WIDEST_HEAD];
-            const float *from = h < heads ? dq + (t * heads + h) * E : dkt + (h - heads) * E;
-            kernels->rotate(half, from, cs, sn, -1, turned);
-            kernels->to_act(c->act, E, turned, to + h * E * size);
+            kernels->to_act(c->act, E, head_gradient(kernels, p, spec, dq, dk, dv, t, h, turned),
+                            (char *)dqkv + (t * heads + h) * E * size);
         }
-        kernels->to_act(c->act, kv_heads * E, dvt, to + (heads + kv_heads) * E * size);
-    }
-    if (dbias) bias_gradient(c, tokens, spec, dq, dk, dv, positions, slots, cosine, sine, dbias);
+    if (dbias) bias_gradient(c, p, spec, dq, dk, dv, dbias);
 }
 
-void cpu_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {
+void cpu_gate(compute *c, gate_kind kind, int64_t rows, int64_t width, const void *gate_up, void *h) {
     const cpu_kernels *k = state_of(c)->kernels;
     int64_t size = (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int64_t r = 0; r < rows; r++)
-        k->swiglu(c->act, 1, width, (const char *)gate_up + 2 * r * width * size,
-                  (char *)h + r * width * size);
+        k->gate[kind](c->act, 1, width, (const char *)gate_up + 2 * r * width * size,
+                      (char *)h + r * width * size);
+    cpu_prefetch(c);
 }
 
-static void cpu_swiglu_backward(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,
-                                void *dgate_up) {
+void cpu_gate_backward(compute *c, gate_kind kind, int64_t rows, int64_t width, const float *dh,
+                       const void *gate_up, void *dgate_up) {
     const cpu_kernels *k = state_of(c)->kernels;
     int64_t size = (int64_t)dtype_size(c->act);
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int64_t r = 0; r < rows; r++)
-        k->swiglu_backward(c->act, 1, width, dh + r * width, (const char *)gate_up + 2 * r * width * size,
-                           (char *)dgate_up + 2 * r * width * size);
+        k->gate_backward[kind](c->act, 1, width, dh + r * width, (const char *)gate_up + 2 * r * width * size,
+                               (char *)dgate_up + 2 * r * width * size);
 }
 
-static void cpu_to_act(compute *c, int64_t n, const float *x, void *y) {
+void cpu_to_act(compute *c, int64_t n, const float *x, void *y) {
     const cpu_kernels *k = state_of(c)->kernels;
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
     for (int part = 0; part < c->threads; part++) {
@@ -193,8 +189,8 @@ static void cpu_to_act(compute *c, int64_t n, const float *x, void *y) {
     }
 }
 
-static void cpu_adamw(compute *c, int64_t n, float *w, const float *g, float *m, float *v,
-                      const adamw_settings *settings) {
+void cpu_adamw(compute *c, int64_t n, float *w, const float *g, float *m, float *v,
+               const adamw_settings *settings) {
     const cpu_kernels *k = state_of(c)->kernels;
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
     for (int part = 0; part < c->threads; part++) {
@@ -204,18 +200,67 @@ static void cpu_adamw(compute *c, int64_t n, float *w, const float *g, float *m,
     }
 }
 
-static double cpu_sum_squares(compute *c, int64_t n, const float *x) {
+void cpu_sum_squares(compute *c, int64_t n, const float *x, double *sum) {
     const cpu_kernels *k = state_of(c)->kernels;
     int64_t blocks = (n + SQUARES_BLOCK - 1) / SQUARES_BLOCK;
-    double *sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)blocks * sizeof(double)), sum = 0;
-    if (!sums) return 0;
+    double *sums = cpu_scratch(c, SCRATCH_SUMS, (size_t)blocks * sizeof(double));
+    *sum = 0;
+    if (!sums) return;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
         int64_t begin = b * SQUARES_BLOCK, left = n - begin;
         sums[b] = k->sum_squares(left < SQUARES_BLOCK ? left : SQUARES_BLOCK, x + begin);
     }
-    for (int64_t b = 0; b < blocks; b++) sum += sums[b];
-    return sum;
+    for (int64_t b = 0; b < blocks; b++) *sum += sums[b];
+}
+
+void cpu_add(compute *c, int64_t n, const float *x, float *y) {
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+void cpu_average(compute *c, int64_t n, float rate, const float *x, float *mean) {
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
+}
+
+void cpu_swap(compute *c, int64_t n, float *x, float *y) {
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int64_t i = 0; i < n; i++) {
+        float kept = x[i];
+        x[i] = y[i];
+        y[i] = kept;
+    }
+}
+
+void cpu_put(compute *c, void *to, const void *from, size_t bytes) {
+    cpu_copy(c, to, from, bytes);
+}
+
+void cpu_get(compute *c, void *to, const void *from, size_t bytes) {
+    cpu_copy(c, to, from, bytes);
+}
+
+void cpu_copy(compute *c, void *to, const void *from, size_t bytes) {
+    (void)c;
+    if (bytes) memcpy(to, from, bytes);
+}
+
+void cpu_zero(compute *c, void *at, size_t bytes) {
+    (void)c;
+    if (bytes) memset(at, 0, bytes);
+}
+
+void cpu_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
+               row_bytes);
+}
+
+void cpu_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    for (int64_t i = 0; i < n; i++) k->add(width, from + i * width, to + rows[i] * width);
 }
 
 static void cpu_destroy(compute *c) {
@@ -225,46 +270,43 @@ static void cpu_destroy(compute *c) {
     mem_free(s);
 }
 
-static esp_status cpu_share(compute *c, esp_error *error) {
-    gemm *g;
-    ESP_TRY(gemm_share(&g, state_of(c->of)->gemm, c->threads, error));
+static cpu_state *state_new(gemm *g, const cpu_kernels *kernels, const panel_products *panels) {
     cpu_state *s = MEM_NEW(cpu_state);
     s->gemm = g;
-    s->kernels = state_of(c->of)->kernels;
-    s->panels = state_of(c->of)->panels;
-    s->fetch_most = state_of(c->of)->fetch_most;
-    c->state = s;
+    s->kernels = kernels;
+    s->panels = panels;
+    s->fetch_layer = -1;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    s->fetch_most = sysconf(_SC_LEVEL3_CACHE_SIZE) / CACHE_SHARE; /* not known: 0 */
+#endif
+    return s;
+}
+
+static esp_status cpu_replica(compute *c, esp_error *error) {
+    gemm *g;
+    ESP_TRY(gemm_replica(&g, state_of(c->of)->gemm, c->threads, error));
+    c->state = state_new(g, state_of(c->of)->kernels, state_of(c->of)->panels);
     c->ops = c->of->ops;
     return ESP_OK;
+}
+
+static void cpu_wait(compute *c) {
+    (void)c; /* operations have run when they return */
 }
 
 static const compute_ops cpu_ops = {
     .name = "cpu",
     .destroy = cpu_destroy,
-    .share = cpu_share,
+    .replica = cpu_replica,
+    .wait = cpu_wait,
+    .buffer_new = host_buffer_new,
+    .buffer_free = host_buffer_free,
     .linear_new = cpu_linear_new,
-    .linear_set = cpu_linear_set,
     .linear_free = cpu_linear_free,
-    .linear_forward = cpu_linear_forward,
-    .linear_swiglu = cpu_linear_swiglu,
-    .linear_backward_input = cpu_linear_backward_input,
-    .linear_backward_weight = cpu_linear_backward_weight,
-    .embed_gather = cpu_embed_gather,
-    .embed_scatter = cpu_embed_scatter,
-    .rmsnorm = cpu_rmsnorm,
-    .rmsnorm_backward = cpu_rmsnorm_backward,
-    .rope_split = cpu_rope_split,
-    .rope_split_backward = cpu_rope_split_backward,
-    .attention = cpu_attention,
-    .attention_backward = cpu_attention_backward,
-    .attention_ahead = cpu_attention_ahead,
-    .swiglu = cpu_swiglu,
-    .swiglu_backward = cpu_swiglu_backward,
-    .to_act = cpu_to_act,
-    .head_read = cpu_head_read,
-    .head_backward = cpu_head_backward,
-    .adamw = cpu_adamw,
-    .sum_squares = cpu_sum_squares,
+    .pass_new = cpu_pass_new,
+    .pass_free = cpu_pass_free,
+#define OPERATION(name, group, list) .name = cpu_##name,
+#include "compute/operations.inc"
 };
 
 /* The widest kernels the processor runs, or those that ESPALIER_ISA names. */
@@ -310,15 +352,10 @@ esp_status compute_cpu_init(compute *c, esp_error *error) {
     ESP_TRY(choose_kernels(&kernels, error));
     gemm *g;
     ESP_TRY(gemm_new(&g, c->act, c->threads, error));
-    cpu_state *s = MEM_NEW(cpu_state);
-    s->gemm = g;
-    s->kernels = kernels;
-    s->panels = choose_panels(kernels, g);
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-    s->fetch_most = sysconf(_SC_LEVEL3_CACHE_SIZE) / CACHE_SHARE; /* not known: 0 */
-#endif
+    cpu_state *s = state_new(g, kernels, choose_panels(kernels, g));
     c->state = s;
     c->ops = &cpu_ops;
+    c->traits = host_traits(c->threads);
     char products[64];
     gemm_describe(g, products, sizeof products);
     snprintf(c->description, sizeof c->description, "cpu %s, %d thread%s, kernels %s, products %s%s%s",

@@ -36,10 +36,12 @@ static double query_scores(compute *c, int head_width, int64_t stride, int64_t k
     return best + log(sum);
 }
 
-void ref_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                   int64_t span_count, const attention_segment *segments, const float *q, const void *k,
-                   const void *v, void *out, float *lse) {
-    int64_t E = head_width, stride = kv_heads * E;
+void ref_attention(compute *c, const compute_pass *pass, const float *q, const void *k, const void *v,
+                   void *out, float *lse) {
+    const attention_span *spans = pass->plan.spans;
+    const attention_segment *segments = pass->plan.segments;
+    int heads = pass->plan.heads, kv_heads = pass->plan.kv_heads, head_width = pass->plan.head_width;
+    int64_t E = head_width, stride = kv_heads * E, span_count = pass->plan.span_count;
     for (int64_t s = 0; s < span_count; s++) {
         int64_t *slots = span_slots(&spans[s], segments);
         double *score = MEM_ARRAY(double, spans[s].context);
@@ -65,11 +67,13 @@ void ref_attention(compute *c, int heads, int kv_heads, int head_width, const at
     }
 }
 
-void ref_attention_backward(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                            int64_t span_count, const attention_segment *segments, const float *q,
-                            const void *k, const void *v, const void *out, const float *lse,
-                            const float *dout, float *dq, float *dk, float *dv) {
-    int64_t E = head_width, stride = kv_heads * E;
+void ref_attention_backward(compute *c, const compute_pass *pass, const float *q, const void *k,
+                            const void *v, const void *out, const float *lse, const float *dout, float *dq,
+                            float *dk, float *dv) {
+    const attention_span *spans = pass->plan.spans;
+    const attention_segment *segments = pass->plan.segments;
+    int heads = pass->plan.heads, kv_heads = pass->plan.kv_heads, head_width = pass->plan.head_width;
+    int64_t E = head_width, stride = kv_heads * E, span_count = pass->plan.span_count;
     double scale = 1 / sqrt((double)head_width);
     for (int64_t s = 0; s < span_count; s++) {
         int64_t *slots = span_slots(&spans[s], segments);

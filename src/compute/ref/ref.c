@@ -4,9 +4,56 @@
 #include "compute/ref/ref.h"
 
 #include "base/memory.h"
+#include "compute/host.h"
 
 #include <math.h>
 #include <string.h>
+
+void ref_put(compute *c, void *to, const void *from, size_t bytes) {
+    (void)c;
+    if (bytes) memcpy(to, from, bytes);
+}
+
+void ref_get(compute *c, void *to, const void *from, size_t bytes) {
+    (void)c;
+    if (bytes) memcpy(to, from, bytes);
+}
+
+void ref_copy(compute *c, void *to, const void *from, size_t bytes) {
+    (void)c;
+    if (bytes) memcpy(to, from, bytes);
+}
+
+void ref_zero(compute *c, void *at, size_t bytes) {
+    (void)c;
+    if (bytes) memset(at, 0, bytes);
+}
+
+void ref_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
+               row_bytes);
+}
+
+void ref_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < width; j++) to[rows[i] * width + j] += from[i * width + j];
+}
+
+static compute_pass *ref_pass_new(compute *c, const pass_plan *plan) {
+    (void)c;
+    pass_plan copy;
+    compute_pass *pass = host_plan_copy(plan, sizeof *pass, &copy);
+    pass->plan = copy;
+    return pass;
+}
+
+static void ref_pass_free(compute *c, compute_pass *pass) {
+    (void)c;
+    mem_free(pass);
+}
 
 static linear *ref_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     (void)flags;
@@ -19,7 +66,7 @@ static linear *ref_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     return l;
 }
 
-static void ref_linear_set(compute *c, linear *l, const float *w) {
+void ref_linear_set(compute *c, linear *l, const float *w) {
     for (int64_t i = 0; i < l->out * l->in; i++) act_set(c, l->w, i, w[i]);
 }
 
@@ -30,8 +77,8 @@ static void ref_linear_free(compute *c, linear *l) {
     mem_free(l);
 }
 
-static void ref_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
-                               bool accumulate) {
+void ref_linear_forward(compute *c, const linear *l, int64_t m, const void *x, void *y, dtype y_type,
+                        bool accumulate) {
     for (int64_t r = 0; r < m; r++)
         for (int64_t o = 0; o < l->out; o++) {
             double sum = 0;
@@ -45,7 +92,7 @@ static void ref_linear_forward(compute *c, const linear *l, int64_t m, const voi
         }
 }
 
-static void ref_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
+void ref_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < l->in; i++) {
             double sum = 0;
@@ -55,8 +102,8 @@ static void ref_linear_backward_input(compute *c, const linear *l, int64_t m, co
         }
 }
 
-static void ref_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy,
-                                       const void *x, float *dw) {
+void ref_linear_backward_weight(compute *c, int64_t m, int64_t out, int64_t in, const void *dy, const void *x,
+                                float *dw) {
     for (int64_t o = 0; o < out; o++)
         for (int64_t i = 0; i < in; i++) {
             double sum = 0;
@@ -66,21 +113,20 @@ static void ref_linear_backward_weight(compute *c, int64_t m, int64_t out, int64
         }
 }
 
-static void ref_embed_gather(compute *c, const linear *table, int64_t tokens, const int32_t *ids, float *x) {
-    for (int64_t t = 0; t < tokens; t++)
+void ref_embed_gather(compute *c, const linear *table, const compute_pass *pass, float *x) {
+    for (int64_t t = 0; t < pass->plan.tokens; t++)
         for (int64_t i = 0; i < table->in; i++)
-            x[t * table->in + i] = act_get(c, table->w, ids[t] * table->in + i);
+            x[t * table->in + i] = act_get(c, table->w, pass->plan.ids[t] * table->in + i);
 }
 
-static void ref_embed_scatter(compute *c, int64_t tokens, int64_t width, const int32_t *ids, const float *dx,
-                              float *dw) {
+void ref_embed_scatter(compute *c, const compute_pass *pass, int64_t width, const float *dx, float *dw) {
     (void)c;
-    for (int64_t t = 0; t < tokens; t++)
-        for (int64_t i = 0; i < width; i++) dw[ids[t] * width + i] += dx[t * width + i];
+    for (int64_t t = 0; t < pass->plan.tokens; t++)
+        for (int64_t i = 0; i < width; i++) dw[pass->plan.ids[t] * width + i] += dx[t * width + i];
 }
 
-static void ref_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
-                        void *y, float *rstd) {
+void ref_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
+                 void *y, float *rstd) {
     for (int64_t r = 0; r < rows; r++) {
         double squares = 0;
         for (int64_t i = 0; i < width; i++) squares += (double)x[r * width + i] * (double)x[r * width + i];
@@ -90,8 +136,8 @@ static void ref_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x,
     }
 }
 
-static void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
-                                 const float *gain, const float *rstd, float *dx, float *dgain) {
+void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
+                          const float *gain, const float *rstd, float *dx, float *dgain) {
     (void)c;
     for (int64_t r = 0; r < rows; r++) {
         const float *dyr = dy + r * width, *xr = x + r * width;
@@ -112,13 +158,13 @@ static void rotate(float *a, float *b, float cosine, float sine) {
     *b = y * cosine + x * sine;
 }
 
-static void ref_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, const float *qkv,
-                           const int32_t *positions, const int64_t *slots, const float *cosine,
-                           const float *sine, float *q, void *k, void *v) {
-    int heads = spec->heads, kv_heads = spec->kv_heads;
-    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
-    for (int64_t t = 0; t < tokens; t++) {
-        const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
+void ref_rope_split(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *qkv, float *q,
+                    void *k, void *v) {
+    const pass_plan *p = &pass->plan;
+    int heads = p->heads, kv_heads = p->kv_heads;
+    int64_t E = p->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
+    for (int64_t t = 0; t < p->tokens; t++) {
+        const float *cs = spec->cosine + p->positions[t] * half, *sn = spec->sine + p->positions[t] * half;
         for (int64_t h = 0; h < heads + 2 * kv_heads; h++)
             for (int64_t i = 0; i < half; i++) {
                 float a = qkv[t * row + h * E + i], b = qkv[t * row + h * E + i + half];
@@ -129,7 +175,7 @@ static void ref_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, con
                     q[(t * heads + h) * E + i + half] = b;
                 } else {
                     void *pool = h < heads + kv_heads ? k : v;
-                    int64_t at = (slots[t] * kv_heads + (h - heads) % kv_heads) * E + i;
+                    int64_t at = (p->slots[t] * kv_heads + (h - heads) % kv_heads) * E + i;
                     act_set(c, pool, at, a);
                     act_set(c, pool, at + half, b);
                 }
@@ -137,19 +183,18 @@ static void ref_rope_split(compute *c, int64_t tokens, const qkv_spec *spec, con
     }
 }
 
-static void ref_rope_split_backward(compute *c, int64_t tokens, const qkv_spec *spec, const float *dq,
-                                    const float *dk, const float *dv, const int32_t *positions,
-                                    const int64_t *slots, const float *cosine, const float *sine, void *dqkv,
-                                    float *dbias) {
-    int heads = spec->heads, kv_heads = spec->kv_heads;
-    int64_t E = spec->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
-    for (int64_t t = 0; t < tokens; t++) {
-        const float *cs = cosine + positions[t] * half, *sn = sine + positions[t] * half;
+void ref_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *dq,
+                             const float *dk, const float *dv, void *dqkv, float *dbias) {
+    const pass_plan *p = &pass->plan;
+    int heads = p->heads, kv_heads = p->kv_heads;
+    int64_t E = p->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
+    for (int64_t t = 0; t < p->tokens; t++) {
+        const float *cs = spec->cosine + p->positions[t] * half, *sn = spec->sine + p->positions[t] * half;
         for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
             const float *from = h < heads ? dq + (t * heads + h) * E
                                 : h < heads + kv_heads
-                                    ? dk + (slots[t] * kv_heads + h - heads) * E
-                                    : dv + (slots[t] * kv_heads + h - heads - kv_heads) * E;
+                                    ? dk + (p->slots[t] * kv_heads + h - heads) * E
+                                    : dv + (p->slots[t] * kv_heads + h - heads - kv_heads) * E;
             for (int64_t i = 0; i < half; i++) {
                 float a = from[i], b = from[i + half];
                 if (h < heads + kv_heads) rotate(&a, &b, cs[i], -sn[i]);
@@ -165,40 +210,42 @@ static double sigmoid(double x) {
     return 1.0 / (1.0 + exp(-x));
 }
 
-static void ref_swiglu(compute *c, int64_t rows, int64_t width, const void *gate_up, void *h) {
+/* f(x) of a gate, and its derivative. Both kinds are x sigmoid(u(x)): tanh(y) = 2 sigmoid(2 y) - 1. */
+static double gate_value(gate_kind kind, double x, double *derivative) {
+    const double twice_root = 2 * sqrt(2 / acos(-1)), cubic = 0.044715;
+    double u = kind == GATE_SILU ? x : twice_root * (x + cubic * x * x * x);
+    double du = kind == GATE_SILU ? 1 : twice_root * (1 + 3 * cubic * x * x);
+    double s = sigmoid(u);
+    *derivative = s * (1 + x * (1 - s) * du);
+    return x * s;
+}
+
+void ref_gate(compute *c, gate_kind kind, int64_t rows, int64_t width, const void *gate_up, void *h) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < width; i++) {
-            double gate = (double)act_get(c, gate_up, r * 2 * width + i);
+            double gate = (double)act_get(c, gate_up, r * 2 * width + i), derivative;
             double up = (double)act_get(c, gate_up, r * 2 * width + width + i);
-            act_set(c, h, r * width + i, (float)(gate * sigmoid(gate) * up));
+            act_set(c, h, r * width + i, (float)(gate_value(kind, gate, &derivative) * up));
         }
 }
 
-static void ref_linear_swiglu(compute *c, const linear *l, int64_t m, const void *x, void *gate_up, bool keep,
-                              void *h) {
-    (void)keep;
-    ref_linear_forward(c, l, m, x, gate_up, c->act, false);
-    ref_swiglu(c, m, l->out / 2, gate_up, h);
-}
-
-static void ref_swiglu_backward(compute *c, int64_t rows, int64_t width, const float *dh, const void *gate_up,
-                                void *dgate_up) {
+void ref_gate_backward(compute *c, gate_kind kind, int64_t rows, int64_t width, const float *dh,
+                       const void *gate_up, void *dgate_up) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < width; i++) {
-            double gate = (double)act_get(c, gate_up, r * 2 * width + i);
+            double gate = (double)act_get(c, gate_up, r * 2 * width + i), derivative;
             double up = (double)act_get(c, gate_up, r * 2 * width + width + i);
-            double d = (double)dh[r * width + i], s = sigmoid(gate);
-            act_set(c, dgate_up, r * 2 * width + i, (float)(d * up * s * (1 + gate * (1 - s))));
-            act_set(c, dgate_up, r * 2 * width + width + i, (float)(d * gate * s));
+            double d = (double)dh[r * width + i], value = gate_value(kind, gate, &derivative);
+            act_set(c, dgate_up, r * 2 * width + i, (float)(d * up * derivative));
+            act_set(c, dgate_up, r * 2 * width + width + i, (float)(d * value));
         }
 }
 
-static void ref_to_act(compute *c, int64_t n, const float *x, void *y) {
+void ref_to_act(compute *c, int64_t n, const float *x, void *y) {
     for (int64_t i = 0; i < n; i++) act_set(c, y, i, x[i]);
 }
 
-static void ref_adamw(compute *c, int64_t n, float *w, const float *g, float *m, float *v,
-                      const adamw_settings *s) {
+void ref_adamw(compute *c, int64_t n, float *w, const float *g, float *m, float *v, const adamw_settings *s) {
     (void)c;
     double bias1 = 1 - pow((double)s->beta1, (double)s->step),
            bias2 = 1 - pow((double)s->beta2, (double)s->step);
@@ -211,61 +258,64 @@ static void ref_adamw(compute *c, int64_t n, float *w, const float *g, float *m,
     }
 }
 
-static double ref_sum_squares(compute *c, int64_t n, const float *x) {
+void ref_sum_squares(compute *c, int64_t n, const float *x, double *sum) {
     (void)c;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
-    return sum;
+    *sum = 0;
+    for (int64_t i = 0; i < n; i++) *sum += (double)x[i] * (double)x[i];
+}
+
+void ref_add(compute *c, int64_t n, const float *x, float *y) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+void ref_average(compute *c, int64_t n, float rate, const float *x, float *mean) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
+}
+
+void ref_swap(compute *c, int64_t n, float *x, float *y) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) {
+        float kept = x[i];
+        x[i] = y[i];
+        y[i] = kept;
+    }
 }
 
 static void ref_destroy(compute *c) {
     (void)c;
 }
 
-static esp_status ref_share(compute *c, esp_error *error) {
+static esp_status ref_replica(compute *c, esp_error *error) {
     (void)error;
     c->ops = c->of->ops;
     return ESP_OK;
 }
 
-static void ref_attention_ahead(compute *c, int kv_heads, int head_width, const attention_span *spans,
-                                int64_t span_count, const attention_segment *segments, const void *k,
-                                const void *v) {
-    (void)c, (void)kv_heads, (void)head_width, (void)spans, (void)span_count, (void)segments;
-    (void)k, (void)v;
+static void ref_wait(compute *c) {
+    (void)c;
 }
 
 static const compute_ops ref_ops = {
     .name = "ref",
     .destroy = ref_destroy,
-    .share = ref_share,
+    .replica = ref_replica,
+    .wait = ref_wait,
+    .buffer_new = host_buffer_new,
+    .buffer_free = host_buffer_free,
     .linear_new = ref_linear_new,
-    .linear_set = ref_linear_set,
     .linear_free = ref_linear_free,
-    .linear_forward = ref_linear_forward,
-    .linear_swiglu = ref_linear_swiglu,
-    .linear_backward_input = ref_linear_backward_input,
-    .linear_backward_weight = ref_linear_backward_weight,
-    .embed_gather = ref_embed_gather,
-    .embed_scatter = ref_embed_scatter,
-    .rmsnorm = ref_rmsnorm,
-    .rmsnorm_backward = ref_rmsnorm_backward,
-    .rope_split = ref_rope_split,
-    .rope_split_backward = ref_rope_split_backward,
-    .attention = ref_attention,
-    .attention_backward = ref_attention_backward,
-    .attention_ahead = ref_attention_ahead,
-    .swiglu = ref_swiglu,
-    .swiglu_backward = ref_swiglu_backward,
-    .to_act = ref_to_act,
-    .head_read = ref_head_read,
-    .head_backward = ref_head_backward,
-    .adamw = ref_adamw,
-    .sum_squares = ref_sum_squares,
+    .pass_new = ref_pass_new,
+    .pass_free = ref_pass_free,
+#define OPERATION(name, group, list) .name = ref_##name,
+#define OPTIONAL(name, group, list)  /* none */
+#include "compute/operations.inc"
 };
 
 esp_status compute_ref_init(compute *c, esp_error *error) {
     (void)error;
     c->ops = &ref_ops;
+    c->traits = host_traits(c->threads);
     return ESP_OK;
 }

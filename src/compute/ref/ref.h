@@ -22,16 +22,12 @@ static inline void act_set(const compute *c, void *x, int64_t i, float value) {
         ((uint16_t *)x)[i] = bf16_from_f32(value);
 }
 
-void ref_attention(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                   int64_t span_count, const attention_segment *segments, const float *q, const void *k,
-                   const void *v, void *out, float *lse);
-void ref_attention_backward(compute *c, int heads, int kv_heads, int head_width, const attention_span *spans,
-                            int64_t span_count, const attention_segment *segments, const float *q,
-                            const void *k, const void *v, const void *out, const float *lse,
-                            const float *dout, float *dq, float *dk, float *dv);
-void ref_head_read(compute *c, const linear *head, int64_t rows, const void *x, head_read_request *reads,
-                   int64_t count);
-void ref_head_backward(compute *c, const linear *head, int64_t rows, const void *x, const int32_t *targets,
-                       const float *dlogprob, float *dx, float *dw);
+struct compute_pass {
+    pass_plan plan; /* its arrays belong to the pass */
+};
+
+#define OPERATION(name, group, list) void ref_##name(compute *c OPERATION_PARAMETERS(list));
+#define OPTIONAL(name, group, list)  /* none */
+#include "compute/operations.inc"
 
 #endif

@@ -1,6 +1,6 @@
 "use strict";
-/* What the rest of the page stands on: elements, text that came from a model or a data set, numbers in words.
-   Strings of the data reach the page as text nodes only; nothing here or elsewhere sets innerHTML. */
+/* Used by the rest of the page: elements, texts from a model or a data set, numbers as words. Strings of the data enter the
+   page only as text nodes; nothing sets innerHTML. */
 
 /* el("p", {class: "note"}, "words", otherElement, null): an element. A null attribute or child is left out. */
 function el(tag, attributes, ...children) {
@@ -35,8 +35,8 @@ const HIDDEN = new RegExp("[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad
                           "\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]|" +
                           "[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?:[^\\ud800-\\udbff]|^)[\\udc00-\\udfff]", "g");
 
-/* A string as it may be shown: characters that have no look of their own, or that turn others around, become visible
-   (U+0007 to ␇, U+202E to ‹U+202E›), half surrogates become U+FFFD. New lines and tabs stay. */
+/* A string in a form that is safe to show: invisible characters and those that change the direction of writing become
+   visible (U+0007 becomes ␇, U+202E becomes ‹U+202E›), and half surrogates become U+FFFD. Line ends and tabs stay. */
 function visible(text) {
     return String(text).replace(/\r\n/g, "\n").replace(HIDDEN, (match) => {
         const code = match.charCodeAt(match.length - 1);
@@ -47,7 +47,7 @@ function visible(text) {
     });
 }
 
-/* At most `limit` characters of it, on one line. The whole of a megabyte is never looked at. */
+/* At most `limit` characters of a text, on one line. Never reads all of a very long text. */
 function excerpt(text, limit) {
     const raw = String(text === null || text === undefined ? "" : text);
     const line = visible(raw.slice(0, 4 * limit + 64)).replace(/\s+/g, " ").trim();
@@ -55,11 +55,11 @@ function excerpt(text, limit) {
     return letters.length > limit || raw.length > 4 * limit + 64 ? letters.slice(0, limit - 1).join("") + "\u2026" : line;
 }
 
-/* Where mathematics stands in a text: \( \), \[ \], $$ $$, and $ $ around something with \, ^ or _ on one line (a
+/* Mathematics in a text: \( \), \[ \], $$ $$, and $ $ around something with \, ^ or _ on one line (a
    lone $ is a currency). */
 const MATHS = /\\\(([\s\S]+?)\\\)|\\\[([\s\S]+?)\\\]|\$\$([\s\S]+?)\$\$|\$(?=[^$\n]*[\\^_])([^$\n]+)\$/g;
 
-/* The text as nodes: mathematics set by KaTeX where this page carries it, all else as it is. */
+/* The text as nodes: mathematics set by KaTeX if the page contains KaTeX, the rest unchanged. */
 function withMaths(text) {
     if (typeof katex === "undefined") return [visible(text)];
     const nodes = [];
@@ -71,7 +71,7 @@ function withMaths(text) {
             katex.render(source, set, {displayMode: Boolean(match[2] || match[3]), throwOnError: true, trust: false,
                                        strict: "ignore", maxSize: 20, maxExpand: 200});
         } catch (error) {
-            continue; /* not mathematics after all: it stays text */
+            continue; /* not valid mathematics: keep it as text */
         }
         nodes.push(visible(text.slice(end, match.index)), set);
         end = match.index + match[0].length;
@@ -80,14 +80,14 @@ function withMaths(text) {
     return nodes;
 }
 
-/* A sentence that the program made: numbers with a true minus. */
+/* A sentence made by the program: numbers get a true minus sign. */
 function sentence(text) {
     return visible(text).replace(/(^|[\s(])-(?=[\d.])/g, "$1\u2212");
 }
 
 const SHOWN_AT_FIRST = 1200;
 
-/* A text of the data as a block of its own direction. A long one is cut, with a button for the rest. */
+/* A text of the data as a block with its own direction of writing. A long one is cut, with a button for the rest. */
 function quoted(text, attributes) {
     const whole = String(text === null || text === undefined ? "" : text).replace(/\n+$/, "");
     const block = el("div", {dir: "auto", ...attributes, class: ("quoted " + ((attributes && attributes.class) || "")).trim()});
@@ -98,7 +98,7 @@ function quoted(text, attributes) {
     return clear(block, visible(whole.slice(0, SHOWN_AT_FIRST)) + "\u2026 ", more);
 }
 
-/* The same within a line of our own words. */
+/* The same within a line. */
 function named(text, limit) {
     return el("bdi", {class: "named"}, excerpt(text, limit || 80));
 }
@@ -122,7 +122,7 @@ function percent(value) {
 function count(value) {
     return finite(value) === null ? "\u2013" : minus(d3.format(",")(Math.round(value)));
 }
-/* 1234567 as 1.23 M: counts of tokens. */
+/* Counts of tokens: 1234567 as 1.23 M. */
 function short(value) {
     const n = finite(value);
     if (n === null) return "\u2013";
@@ -166,13 +166,13 @@ function startTheme(button) {
     try {
         const kept = localStorage.getItem("espalier-theme");
         if (kept === "dark" || kept === "light") document.documentElement.setAttribute("data-theme", kept);
-    } catch (error) { /* a page from disk may be refused a store */ }
+    } catch (error) { /* a page opened from disk may have no storage */ }
     button.addEventListener("click", () => {
         const next = themeIsDark() ? "light" : "dark";
         document.documentElement.setAttribute("data-theme", next);
         try {
             localStorage.setItem("espalier-theme", next);
-        } catch (error) { /* then it holds for this visit */ }
+        } catch (error) { /* then the choice lasts for this visit */ }
         tell();
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);

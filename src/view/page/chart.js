@@ -1,5 +1,5 @@
-/* Charts: lines and points with intervals over a linear or logarithmic axis, drawn with d3's scales, axes and shapes.
-   Every chart is a figure with a sentence as its name, a legend by colour, dash and mark, and a table of its numbers. */
+/* Charts: lines and points with intervals over a linear or logarithmic axis, drawn with d3. Every chart is a figure with a
+   title, a legend (colour, dash and mark) and a table of its numbers. */
 
 const MARKS = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolCross, d3.symbolStar];
 const DASHES = [null, "6 3", "2 3", "8 3 2 3", "4 2", "1 3"];
@@ -22,7 +22,7 @@ function legendOf(all) {
     }));
 }
 
-/* The numbers behind a chart. */
+/* The table of a chart's numbers. */
 function tableOf(o) {
     const withInterval = o.series.some((series) => series.points.some((p) => finite(p.low) !== null));
     const rows = o.series.flatMap((series) => series.points.map((p) => el("tr", null,
@@ -70,7 +70,7 @@ function xTicks(o, x, width) {
 
 function drawAxes(root, o, x, y, width, height, margin) {
     const bottom = d3.axisBottom(x), format = o.x.tick || o.x.format;
-    if (o.x.log) bottom.ticks(Math.floor(width / 70), format); /* the scale leaves out what is too dense */
+    if (o.x.log) bottom.ticks(Math.floor(width / 70), format); /* the scale leaves out ticks that are too close */
     else bottom.tickValues(xTicks(o, x, width)).tickFormat(format);
     root.append("g").attr("class", "grid").attr("transform", `translate(${margin.left},0)`)
         .call(d3.axisLeft(y).ticks(o.small ? 3 : 5).tickSize(-(width - margin.left - margin.right)).tickFormat(o.y.tick || (o.y.format === percent ? tickPercent : (v) => minus(y.tickFormat(5)(v)))))

@@ -1,12 +1,12 @@
 /* The section of the trees: the list of problems, the picture, the replay, the details of a step. */
 
-const TREE_STATES = [["all", "All"], ["right", "Ended right"], ["wrong", "Ended wrong"], ["open", "No end"]];
+const TREE_STATES = [["all", "All"], ["right", "Correct"], ["wrong", "Incorrect"], ["open", "Unfinished"]];
 
 function treeState(stored) {
     return stored.outcome > 0 ? "right" : stored.outcome < 0 ? "wrong" : "open";
 }
 const STATE_MARK = {right: "\u2713", wrong: "\u2715", open: "\u25cb"};
-const STATE_WORDS = {right: "ended right", wrong: "ended wrong", open: "came to no end"};
+const STATE_WORDS = {right: "correct", wrong: "incorrect", open: "unfinished"};
 
 /* A list with a search field: one stop for the tab key, arrows inside. choose(index) is called with an index of trees. */
 function treeList(trees, choose) {
@@ -63,7 +63,7 @@ function fact(name, value, title) {
     return [el("dt", title ? {title} : null, name), el("dd", null, value)];
 }
 
-/* Everything about one step: its text, the way to it, its numbers, its siblings. */
+/* The details of one step: its text, the path to it, its numbers, its siblings. */
 function detailsOf(node, view, stored, moment, go, close) {
     const N = (other) => (moment ? moment.N[other.id] : other.N), Q = (other) => (moment ? moment.Q[other.id] : other.Q);
     const chip = (other) => el("span", {class: "chip", style: "--q:" + qScale(view.most, themeIsDark())(Q(other) || 0)}, "Q " + fixed(Q(other), 2));
@@ -73,21 +73,21 @@ function detailsOf(node, view, stored, moment, go, close) {
     return [
         el("div", {class: "side-top"}, el("h3", {tabindex: "-1"}, node.parent ? "Step " + node.depth : "The problem"),
             el("button", {type: "button", class: "close", "aria-label": "Close the details", title: "Close", onclick: close}, "\u2715")),
-        node.parent ? el("p", {class: "fate"}, nodeWords(node).replace(/^[^,]*(, )?/, "").replace(/^./, (c) => c.toUpperCase()) || "Open: the chain goes on") : null,
+        node.parent ? el("p", {class: "fate"}, nodeWords(node).replace(/^[^,]*(, )?/, "").replace(/^./, (c) => c.toUpperCase()) || "Open: the chain continues") : null,
         quoted(node.parent ? node.text : stored.question, {class: "body"}),
-        node.parent ? null : el("p", {class: "muted"}, "Right answer: ", named(stored.gold === null || stored.gold === undefined ? "not known" : stored.gold, 80)),
+        node.parent ? null : el("p", {class: "muted"}, "Gold answer: ", named(stored.gold === null || stored.gold === undefined ? "not known" : stored.gold, 80)),
         node.parent ? el("dl", {class: "facts"},
             fact("N, visits", count(N(node))), fact("Q, value of taking this step", fixed(Q(node), 3)),
             fact("V, value of what follows", moment ? "\u2013" : fixed(node.V, 3)), fact("R = O + C", fixed(node.R, 3)),
             fact("O, outcome", fixed(node.O, 2)), fact("C, self-evaluation", node.C === null ? "not judged" : fixed(node.C, 3)),
             fact("p, prior", significant(node.prior)), fact("log-prob of the step", fixed(node.logprob, 2))) : null,
-        way.length > 1 ? el("details", {open: way.length < 9}, el("summary", null, "The way here"), el("ol", {class: "way"}, way.map((other) => el("li", null, link(other))))) : null,
-        siblings.length ? el("details", null, el("summary", null, "Tried instead: " + plural(siblings.length, "step")),
+        way.length > 1 ? el("details", {open: way.length < 9}, el("summary", null, "The path to this step"), el("ol", {class: "way"}, way.map((other) => el("li", null, link(other))))) : null,
+        siblings.length ? el("details", null, el("summary", null, "Alternatives: " + plural(siblings.length, "step")),
             el("ul", {class: "way"}, siblings.map((other) => el("li", null, link(other), el("span", {class: "muted"}, "N " + count(N(other))))))) : null,
     ];
 }
 
-/* The tree as nested lists, for those who read rather than look. Made when it is opened. */
+/* The tree as nested lists, for screen readers. Made when it is opened. */
 function treeAsList(nodes) {
     const make = (node) => el("li", null, el("span", null, nodeWords(node) + ": ", named(node.parent ? node.text : node.question, 300)),
         node.parent ? el("span", {class: "muted"}, ` N ${count(node.N)}, Q ${fixed(node.Q, 2)}, O ${fixed(node.O, 0)}, C ${node.C === null ? "none" : fixed(node.C, 2)}`) : null,
@@ -95,7 +95,7 @@ function treeAsList(nodes) {
     return el("ul", {class: "outline"}, make(nodes[0]));
 }
 
-/* The replay: buttons, a slider, a sentence. moved(moment or null) is called with each step. */
+/* The replay: buttons, a slider, a sentence. moved(moment or null) is called at each step. */
 class Replay {
     constructor(moved, words) {
         this.moved = moved;
@@ -103,7 +103,7 @@ class Replay {
         const button = (label, mark, act) => el("button", {type: "button", "aria-label": label, title: label, onclick: act}, mark);
         this.play = button("Play the search", "\u25b6", () => (this.timer ? this.stop() : this.start()));
         this.back = button("One simulation back", "\u2039", () => { this.stop(); this.to(this.at - 1); });
-        this.forth = button("One simulation on", "\u203a", () => { this.stop(); this.to(this.at + 1); });
+        this.forth = button("One simulation forward", "\u203a", () => { this.stop(); this.to(this.at + 1); });
         this.slider = el("input", {type: "range", min: 0, value: 0, "aria-label": "Simulation", oninput: () => { this.stop(); this.to(Number(this.slider.value)); }});
         this.text = el("p", {class: "moment", role: "status"});
         this.node = el("div", {class: "replay"}, el("div", {class: "buttons"}, this.play, this.back, this.slider, this.forth), this.text);
@@ -125,7 +125,7 @@ class Replay {
         this.slider.value = this.at;
         this.slider.setAttribute("aria-valuetext", `${this.at} of ${last}`);
         if (last === 0) {
-            this.text.textContent = "This run kept no record of the order of its simulations: the tree is shown as it ended.";
+            this.text.textContent = "The order of the simulations is not known, so only the finished tree is shown.";
             return this.moved(null);
         }
         if (this.at === last) {
@@ -134,7 +134,7 @@ class Replay {
         }
         const moment = replayTo(this.nodes, this.replay, this.at, this.run);
         moment.path = new Set();
-        moment.stood = new Set([0].concat(this.replay.slice(0, this.at + 1).map((sim) => sim[0])));
+        moment.roots = new Set([0].concat(this.replay.slice(0, this.at + 1).map((sim) => sim[0])));
         moment.root = this.replay[this.at][0];
         if (this.at > 0) {
             const [root, leaf] = this.replay[this.at - 1];
@@ -148,12 +148,12 @@ class Replay {
     }
 
     sentence() {
-        if (this.at === 0) return "Before the first simulation: only the problem is there.";
+        if (this.at === 0) return "Before the first simulation: only the problem.";
         const [root, leaf, , fresh] = this.replay[this.at - 1], next = this.replay[this.at];
         const steps = this.nodes[leaf].depth - this.nodes[root].depth, end = fate(this.nodes[leaf]);
-        const parts = [`Simulation ${this.at} of ${this.replay.length} walks ${plural(steps, "step")} down` + (fresh ? ` and tries ${plural(fresh, "new step")}` : "")];
+        const parts = [`Simulation ${this.at} of ${this.replay.length} goes down ${plural(steps, "step")}` + (fresh ? ` and adds ${plural(fresh, "new step")}` : "")];
         parts.push(end.words ? "; the chain is " + end.words : "");
-        const committed = next && next[0] !== root ? ` Then the search commits to step ${this.nodes[next[0]].depth} and goes on from there.` : "";
+        const committed = next && next[0] !== root ? ` Then the search commits to step ${this.nodes[next[0]].depth} and continues from it.` : "";
         return parts.join("") + "." + committed;
     }
 
@@ -190,12 +190,12 @@ function treeLegend(most) {
         key(line, "visits"),
         key(el("span", {class: "sample trunk"}), "committed path"),
         key([el("span", {class: "sample tag chosen"}, "\u25b2 chosen"), el("span", {class: "sample tag rejected"}, "\u25bd rejected")], "a preference pair"),
-        key(el("span", {class: "state right"}, "\u2713"), "right"),
-        key(el("span", {class: "state wrong"}, "\u2715"), "wrong"),
-        key(el("span", {class: "state"}, "\u2702"), "cut"));
+        key(el("span", {class: "state right"}, "\u2713"), "correct"),
+        key(el("span", {class: "state wrong"}, "\u2715"), "incorrect"),
+        key(el("span", {class: "state"}, "\u2702"), "cut (too long)"));
 }
 
-/* The largest |Q| among visited steps of all trees, so that colours mean the same in each of them. */
+/* The largest |Q| among visited steps of all trees, so that colours mean the same in every tree. */
 function mostQ(trees, columns) {
     const names = columns || COLUMNS, q = names.indexOf("Q"), n = names.indexOf("N");
     let most = 1;
@@ -204,7 +204,7 @@ function mostQ(trees, columns) {
     return Math.min(4, Math.ceil(most * 2) / 2);
 }
 
-/* A tree to begin with: of a late iteration, right in the end, with pairs and of a size that fits the eye. */
+/* The tree to show first: a solved one with pairs and about 28 nodes. */
 function firstTree(trees) {
     const worth = (tree) => (tree.outcome > 0 ? 4 : 0) + Math.min(3, pairsOf(tree).length) -
         Math.abs((tree.nodes || []).length - 28) / 20;
@@ -213,7 +213,7 @@ function firstTree(trees) {
 
 function treeSection(data) {
     const trees = Array.isArray(data.trees) ? data.trees.filter((tree) => tree && Array.isArray(tree.nodes) && tree.nodes.length) : [];
-    if (!trees.length) return [el("p", {class: "empty"}, "No tree to show: this run searched none, or it was evaluated only.")];
+    if (!trees.length) return [el("p", {class: "empty"}, "There are no trees: this run has not searched yet, or only evaluates.")];
     const most = mostQ(trees, data.tree_columns), run = data.run || {};
     const stage = el("div", {class: "stage"}), side = el("section", {class: "side", hidden: true, "aria-label": "Details of the selected step"});
     const again = el("p", {class: "again"}), about = el("div", {class: "about"}), listHolder = el("div");
@@ -246,7 +246,7 @@ function treeSection(data) {
         cover();
         const kind = treeState(stored), known = stored.gold !== null && stored.gold !== undefined;
         clear(about, quoted(stored.question || stored.name || "Problem " + stored.problem, {class: "asked"}),
-            el("p", {class: "muted"}, known ? ["Right answer ", named(stored.gold, 60), ". "] : null, "The committed path ",
+            el("p", {class: "muted"}, known ? ["Gold answer: ", named(stored.gold, 60), ". "] : null, "The committed path is ",
                 el("span", {class: "state " + kind}, STATE_MARK[kind] + " " + STATE_WORDS[kind]), "."));
         nodes = unpackTree(stored, data.tree_columns);
         view.show(nodes, stored);
@@ -278,11 +278,11 @@ function treeSection(data) {
     setTimeout(() => finder.take(firstTree(trees)), 0);
     stage.append(tools);
     return [
-        el("div", {class: "grove"}, fold, el("div", {class: "picture"}, about, again, treeLegend(most), el("div", {class: "ground"}, stage, side), replay.node,
-            el("p", {class: "hint"}, "Drag to move; click a step for its numbers; once the tree has the focus the wheel zooms and the arrow keys walk to parent, child and sibling. Enter goes to the details, Escape closes them."),
+        el("div", {class: "explorer"}, fold, el("div", {class: "picture"}, about, again, treeLegend(most), el("div", {class: "ground"}, stage, side), replay.node,
+            el("p", {class: "hint"}, "Drag to move. Click a step to see its numbers; then the wheel zooms, and the arrow keys go to the parent, a child or a sibling. Enter goes to the details, Escape closes them."),
             outline)),
         data.trees_left_out ? el("p", {class: "muted"}, typeof data.trees_left_out === "number"
-            ? `${plural(data.trees_left_out, "more tree")} of this run ${data.trees_left_out === 1 ? "is" : "are"} left out to keep the page small; espalier show has them all.`
+            ? `${plural(data.trees_left_out, "more tree")} of this run ${data.trees_left_out === 1 ? "is" : "are"} left out to keep the page small; espalier show has all of them.`
             : visible(data.trees_left_out)) : null,
     ];
 }

@@ -1,12 +1,12 @@
-/* Puts the page together. A part that fails says so in its place, and the others stand. */
+/* Builds the page. A section that fails shows its error; the others are not affected. */
 
 const SECTIONS = [
     ["result", "Result", headline, null],
-    ["tree", "The tree", treeSection, "For each problem the model grows a tree of reasoning steps, follows what looks good, and learns from what the search found out. Walk in one:"],
+    ["tree", "The tree", treeSection, "For each problem, the search grows a tree of reasoning steps: it visits promising steps more often, and the model learns from the differences between them. Explore a tree:"],
     ["compute", "Compute", computeSection, null],
-    ["watch", "Watch list", watchSection, "What goes wrong first when preference learning goes wrong."],
-    ["judge", "Self-evaluation", judgeSection, "The model judges its own steps: C is the probability that it gives to \u201ccorrect\u201d."],
-    ["answers", "Before and after", answersSection, "Greedy answers to held-out problems. Words that only one of the two has are marked."],
+    ["watch", "Watch list", watchSection, "Early signs of trouble in preference learning."],
+    ["judge", "Self-evaluation", judgeSection, "The model judges its own steps: C is the probability that it assigns to \u201ccorrect\u201d."],
+    ["answers", "Before and after", answersSection, "Greedy answers to held-out problems. Words that occur in only one of the two are marked."],
     ["recipe", "Recipe", recipeSection, null],
 ];
 
@@ -17,7 +17,7 @@ function start() {
     try {
         data = JSON.parse(document.getElementById("data").textContent);
     } catch (error) {
-        page.append(el("p", {class: "empty", role: "alert"}, "The data of this page is damaged (" + error.message + "). Make it again with: espalier report RUN"));
+        page.append(el("p", {class: "empty", role: "alert"}, "The data of this page is damaged (" + error.message + "). To write it again: espalier report RUN"));
         return;
     }
     const name = excerpt((data.run && data.run.name) || "a run", 80);
@@ -28,7 +28,7 @@ function start() {
         try {
             section.append(...[build(data)].flat(Infinity).filter(Boolean));
         } catch (error) {
-            section.append(emptyWords("This part could not be drawn: " + error.message));
+            section.append(emptyWords("This section could not be drawn: " + error.message));
             console.error(id, error);
         }
         page.append(section);

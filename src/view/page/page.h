@@ -1,9 +1,9 @@
-/* The report page as the program carries it: the HTML, CSS and JavaScript of src/view/page with d3 inlined,
- * and KaTeX with its fonts for pages that hold mathematics. tools/embed-page makes the bytes when the program
- * is built, so a page needs neither a network nor a file beside it.
+/* The report page, embedded in the program: the HTML, CSS and JavaScript of src/view/page with d3, and KaTeX
+ * with its fonts for pages that contain mathematics. tools/embed-page makes the bytes when the program is
+ * built, so a page needs neither a network nor other files.
  *
- * A page is written as its pieces in order, with the data where it belongs:
- *     PAGE_HEAD, PAGE_KATEX (only if the data holds mathematics), PAGE_BODY, the data as one JSON object,
+ * A page is written as its pieces in order, with the data in its place:
+ *     PAGE_HEAD, PAGE_KATEX (only if the data contains mathematics), PAGE_BODY, the data as one JSON object,
  * PAGE_TAIL */
 #ifndef VIEW_PAGE_PAGE_H
 #define VIEW_PAGE_PAGE_H
@@ -19,11 +19,12 @@ typedef enum {
 
 typedef struct {
     const char *bytes; /* UTF-8, static, not to be freed */
-    size_t size;       /* bytes, without the terminating null that also stands there */
+    size_t size;       /* in bytes, without the terminating null */
 } page_piece;
 
-/* A piece of the page. The data that stands between PAGE_BODY and PAGE_TAIL has to have `<`, `>`, `&`, U+2028
- * and U+2029 escaped (\u003c ...), so that no string in it can end its script element. */
+/* A piece of the page. In the data between PAGE_BODY and PAGE_TAIL, `<`, `>`, `&`, U+2028 and U+2029 must be
+ * escaped
+ * (\u003c ...), so that no string can end the script element. */
 page_piece page_piece_of(page_piece_name name);
 
 #endif

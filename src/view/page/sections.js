@@ -1,4 +1,4 @@
-/* The other sections, in the order of the page. Each takes the data and gives elements; what is not there is said. */
+/* The other sections, in the order of the page. Each takes the data and returns elements; if data is missing, it says so. */
 
 function emptyWords(words) {
     return el("p", {class: "empty"}, words);
@@ -14,10 +14,10 @@ const METHOD_WORDS = {
     search: "Held-out problems answered by search; the band is the 95% interval.",
 };
 
-/* Accuracy series of this run and of the baselines; `x` names what stands on the axis. */
+/* Accuracy series of this run and of the baselines; `x` is the key of the horizontal axis. */
 function accuracySeries(data, x) {
     const point = (row, greedy) => ({x: finite(row[x]) === null ? NaN : row[x], y: greedy.accuracy, low: greedy.low, high: greedy.high,
-        note: greedy.problems ? `${count(greedy.right)} of ${count(greedy.problems)} right` : null, name: x === "iteration" ? null : `Iteration ${row.iteration}, ${short(row[x])} tokens`});
+        note: greedy.problems ? `${count(greedy.right)} of ${count(greedy.problems)} correct` : null, name: x === "iteration" ? null : `Iteration ${row.iteration}, ${short(row[x])} tokens`});
     const own = {name: "This run", slot: 0, points: roundsOf(data).filter((i) => i.best).map((i) => point(i, i.best))};
     const others = (Array.isArray(data.baselines) ? data.baselines : []).map((line, index) => ({name: line.label || "Baseline " + (index + 1), slot: index + 1,
         quiet: true, points: (line.iterations || []).map((row) => point(row, row)).filter((p) => finite(p.y) !== null)}));
@@ -43,13 +43,13 @@ function headline(data) {
             el("span", {class: "muted"}, interval(g.low, g.high, percent))));
         big.push(el("dl", {class: "before-after"}, row(first.iteration === 0 ? "Before" : "Iteration " + first.iteration, first.best), row("After iteration " + last.iteration, last.best)));
         if (gain && finite(gain.only_after) !== null)
-            big.push(el("p", {class: "muted"}, `${plural(gain.only_after, "problem")} solved only after, ${count(gain.only_before)} only before.`));
+            big.push(el("p", {class: "muted"}, `${plural(gain.only_after, "problem")} solved only after training, ${count(gain.only_before)} only before.`));
     }
     const series = accuracySeries(data, "iteration");
     const curve = series.length ? chart({title: "Accuracy over iterations", caption: METHOD_WORDS[(data.run || {}).method] || METHOD_WORDS.greedy,
         series, height: 330, lines: series[0].points.length > 1 && first ? [{y: first.best.accuracy, text: "before"}] : [],
         x: {label: "Iteration", format: (v) => fixed(v, 0), values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: PERCENT_AXIS})
-        : emptyWords("No accuracy to show yet: this run has not been evaluated.");
+        : emptyWords("There is no accuracy yet: this run has not been evaluated.");
     return [sentences.length ? el("p", {class: "lead", dir: "auto"}, sentence(sentences[0])) : null,
         el("div", {class: "headline"}, el("div", {class: "big"}, big.length ? big : emptyWords("No evaluation is recorded yet."),
             sentences.slice(1).map((s) => el("p", {dir: "auto"}, sentence(s)))), curve)];
@@ -58,7 +58,7 @@ function headline(data) {
 function computeSection(data) {
     const train = accuracySeries(data, "cumulative_tokens_computed").map((s) => ({...s, points: s.points.filter((p) => finite(p.x) !== null)})).filter((s) => s.points.length);
     const parts = [];
-    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "All tokens that the model computed for it: warm-up, search, self-evaluation, learning. What texts have in common is computed once.",
+    parts.push(train.some((s) => s.points.length > 1) ? chart({title: "Training compute: accuracy against tokens", caption: "All tokens that the model computed: warm-up, search, self-evaluation, training. A beginning that texts have in common is computed once.",
         series: train, x: {label: "Tokens computed", format: short}, y: PERCENT_AXIS}) : emptyWords("Accuracy against training compute needs at least two evaluations."));
     const rows = (Array.isArray(data.inference) ? data.inference : []).filter(Boolean);
     const series = [];
@@ -75,17 +75,17 @@ function computeSection(data) {
         if (found.length) series.push({name: "search, " + when, slot: index === rows.length - 1 ? 2 : 5, pointsOnly: true, points: found});
     });
     const known = series.filter((s) => s.points.length);
-    parts.push(known.length ? chart({title: "Inference compute: what more tokens a problem buy", caption: "pass@k: any of k samples is right; maj@k: the most frequent answer is; search: a tree without gold answers.",
-        series: known, x: {label: "Tokens sampled a problem", format: short, log: true}, y: PERCENT_AXIS})
-        : emptyWords("Sampling k answers or searching at inference was not evaluated in this run."));
+    parts.push(known.length ? chart({title: "Inference compute: accuracy against tokens per problem", caption: "pass@k: at least one of k samples is correct; maj@k: the most frequent answer is correct; search: a tree without gold answers.",
+        series: known, x: {label: "Tokens sampled per problem", format: short, log: true}, y: PERCENT_AXIS})
+        : emptyWords("This run did not evaluate k samples or search at inference."));
     return [el("div", {class: "pair"}, parts), methodsTable(rows)];
 }
 
-/* Ways to answer, from one chain to a tree, with what they cost; `rows` of data.inference. */
+/* The ways to answer, from one chain to a tree, with their cost; `rows`: data.inference. */
 const WAYS = [
     ["Greedy, one chain", (row) => row.greedy && {y: row.greedy.accuracy, ...row.greedy}],
-    ["Majority of the samples", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.majority, low: s.majority_low, high: s.majority_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
-    ["Any of the samples (told which is right)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
+    ["Majority of k samples", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.majority, low: s.majority_low, high: s.majority_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
+    ["Any of k samples (pass@k)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
     ["Search with self-evaluation", (row) => row.search && {y: row.search.committed, ...row.search}],
     ["Search without self-evaluation", (row) => row.search_unjudged && {y: row.search_unjudged.committed, ...row.search_unjudged}],
 ];
@@ -93,18 +93,18 @@ function methodsTable(rows) {
     const ways = WAYS.flatMap(([name, of]) => rows.map((row) => ({name, when: row.label || "iteration " + row.iteration, at: of(row)}))).filter((w) => w.at && finite(w.at.y) !== null);
     if (ways.length < 2) return null;
     const asked = new Set(ways.map((w) => w.at.problems).filter((n) => n > 0));
-    return [asked.size === 1 ? el("p", {class: "muted of-ways"}, `All on the same ${plural([...asked][0], "problem")}, the first ones of the evaluation.`) : null,
+    return [asked.size === 1 ? el("p", {class: "muted of-ways"}, `All on the same ${plural([...asked][0], "problem")}, the first of the evaluation.`) : null,
         el("div", {class: "scroll ways", tabindex: "0", role: "region", "aria-label": "Table: ways to answer"}, el("table", null,
-        el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled a problem", "Tokens judged a problem"].map((name) => el("th", {scope: "col"}, name)))),
+        el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled per problem", "Tokens judged per problem"].map((name) => el("th", {scope: "col"}, name)))),
         el("tbody", null, ways.map((w) => el("tr", null, el("th", {scope: "row"}, w.name + (w.at.k ? ", k = " + w.at.k : "")), el("td", null, w.when), el("td", null, percent(w.at.y)),
             el("td", null, interval(w.at.low, w.at.high, percent)), el("td", null, short(w.at.tokens)), el("td", null, finite(w.at.judged) === null || !w.at.judged ? "\u2013" : short(w.at.judged)))))))];
 }
 
 const WATCHED = [
-    ["Log-prob of steps in pairs", [["logp_chosen", "chosen"], ["logp_rejected", "rejected"]], "sum over a step's tokens", significant],
+    ["Log-prob of steps in pairs", [["logp_chosen", "chosen"], ["logp_rejected", "rejected"]], "sum over a step's tokens, in nats", significant],
     ["Margin", [["margin", "margin"]], "implicit reward, chosen minus rejected", significant],
     ["KL to the reference", [["kl", "KL"]], "on sampled steps", significant],
-    ["Pairs told apart", [["pair_accuracy", "accuracy"], ["accuracy", "accuracy"]], "share with a positive margin", percent],
+    ["Accuracy on pairs", [["pair_accuracy", "accuracy"], ["accuracy", "accuracy"]], "share of pairs with a positive margin", percent],
     ["Loss", [["loss", "loss"]], "mean over a batch", significant],
     ["Gradient norm", [["grad_norm", "norm"]], "before clipping", significant],
     ["Step length", [["step_tokens", "tokens"]], "tokens, sampled steps", significant],
@@ -114,7 +114,7 @@ const WATCHED = [
 
 const MOST_POINTS = 120;
 
-/* The updates, or where there are many the means of so many at a time; `at` is the place of an update among all. */
+/* The updates, or the means of groups of `together` updates; `at` is an update's position among all. */
 function meansOf(updates, together, keys) {
     return d3.range(0, updates.length, together).map((from) => {
         const group = updates.slice(from, from + together), row = {...group[0], at: from + (group.length + 1) / 2};
@@ -123,7 +123,7 @@ function meansOf(updates, together, keys) {
     });
 }
 
-/* The small charts: by update where updates are recorded, else by iteration. */
+/* The small charts: by update if updates are recorded, otherwise by iteration. */
 function watchCharts(data) {
     const updates = (Array.isArray(data.updates) ? data.updates : []).filter((u) => u && u.phase !== "sft");
     const rounds = roundsOf(data);
@@ -149,8 +149,8 @@ function watchSection(data) {
     const order = said.filter((w) => w.level === "warn").concat(said.filter((w) => w.level !== "warn"));
     const charts = watchCharts(data);
     return [order.length ? el("ul", {class: "watch"}, order.map((w) => el("li", {class: w.level === "warn" ? "warn" : "ok"},
-        el("span", {class: "verdict"}, w.level === "warn" ? "\u26a0\ufe0e Look" : "\u2713 Fine"), el("span", {dir: "auto"}, sentence(w.text))))) : emptyWords("Nothing was watched: this run has made no updates yet."),
-        charts.length ? el("div", {class: "smalls"}, charts) : emptyWords("No update is recorded, so there are no curves."),
+        el("span", {class: "verdict"}, w.level === "warn" ? "\u26a0\ufe0e Check" : "\u2713 Fine"), el("span", {dir: "auto"}, sentence(w.text))))) : emptyWords("Nothing to report: this run has made no updates yet."),
+        charts.length ? el("div", {class: "smalls"}, charts) : emptyWords("There are no curves: no update is recorded."),
     ];
 }
 
@@ -167,20 +167,20 @@ function judgeSection(data) {
         const z2 = 3.8415, p = right / n, mid = (p + z2 / (2 * n)) / (1 + z2 / n), half = Math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n);
         return {low: Math.max(0, mid - half), high: Math.min(1, mid + half)};
     };
-    if (!bins.length) parts.push(emptyWords("Self-evaluation was off in this run, or nothing that it judged was graded."));
-    else parts.push(chart({title: "Is the model right when it is confident?", caption: "Finished chains by their self-evaluation C: the share that is right. On the diagonal, C could be read as a probability. Marks grow with the number of chains.",
+    if (!bins.length) parts.push(emptyWords("Self-evaluation was off in this run, or no judged chain was graded."));
+    else parts.push(chart({title: "Calibration of self-evaluation", caption: "Finished chains by their self-evaluation C: the share that is correct. On the diagonal, C equals the probability of being correct. Larger marks: more chains.",
         series: [{name: "Finished chains", slot: 0, pointsOnly: true, points: bins.map((b) => ({x: (b.low + b.high) / 2, y: b.right / b.count, ...wilson(b.right, b.count), weight: b.count,
             name: `C from ${fixed(b.low, 1)} to ${fixed(b.high, 1)}`, note: plural(b.count, "chain")}))}], diagonal: true,
-        x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is right", format: percent, tick: tickPercent, domain: [0, 1]}}));
+        x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is correct", format: percent, tick: tickPercent, domain: [0, 1]}}));
     const rounds = roundsOf(data), area = (auc) => (auc && typeof auc === "object" ? auc : {area: auc});
     const series = [["auc_finished", "Finished chains"], ["auc_unfinished", "Unfinished steps"]].map(([key, name], slot) => ({name, slot,
         points: rounds.map((r) => ({x: r.iteration, y: finite(area(r[key]).area), low: area(r[key]).low, high: area(r[key]).high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
     const facts = [["Finished chains", areaWords(judge && judge.auc_finished)], ["Unfinished steps", areaWords(judge && judge.auc_unfinished)]].filter(([, words]) => words);
     const right = [];
-    if (facts.length) right.push(el("p", null, "AUC: how often a right chain has a larger C than a wrong one. 0.5 is a coin."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
-    if (series.some((s) => s.points.length > 1)) right.push(chart({title: "AUC over iterations", series, height: 230, lines: [{y: 0.5, text: "a coin"}],
+    if (facts.length) right.push(el("p", null, "AUC: how often a correct chain has a larger C than an incorrect one. Chance level is 0.5."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
+    if (series.some((s) => s.points.length > 1)) right.push(chart({title: "AUC over iterations", series, height: 230, lines: [{y: 0.5, text: "chance level"}],
         x: {label: "Iteration", format: count, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: {label: "AUC", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0.45, 0.55]}}));
-    if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) was not measured: that needs right and wrong chains."));
+    if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) is unknown: that needs correct and incorrect chains."));
     return el("div", {class: "pair"}, parts, right.length ? el("div", null, right) : null);
 }
 
@@ -199,7 +199,7 @@ function joined(spans) {
     });
 }
 
-/* The words of two texts, those that only one of them has marked: longest common subsequence. */
+/* The words of two texts; those that only one of them has are marked (longest common subsequence). */
 function differences(before, after) {
     const [a, b] = [before, after].map((text) => text.match(/\s+|[\w.]+|[^\w\s]/gu) || []);
     if (a.length > 600 || b.length > 600) return null;
@@ -233,20 +233,20 @@ function answerText(side, spans, tag) {
 
 function answerCard(row) {
     const side = (name, s, spans, tag) => el("div", {class: "answer"}, el("h4", null, name, " ", s ? el("span", {class: "state " + (s.right ? "right" : "wrong")},
-        (s.right ? "\u2713 right" : "\u2715 wrong")) : null), answerText(s, spans, tag),
+        (s.right ? "\u2713 correct" : "\u2715 incorrect")) : null), answerText(s, spans, tag),
         s ? el("p", {class: "muted"}, "Answer: ", s.answer === null || s.answer === undefined || s.answer === "" ? "none found" : named(s.answer, 80)) : null);
     const texts = [row.before, row.after].map((s) => String((s && s.text) || ""));
     const spans = row.before && row.after && texts[0].length + texts[1].length < 8000 ? differences(texts[0], texts[1]) : null;
     return el("article", {class: "compare"}, quoted(row.question || row.name || "Problem " + row.problem, {class: "asked"}),
-        el("p", {class: "muted"}, row.gold === null || row.gold === undefined ? "Right answer: not known" : ["Right answer: ", named(row.gold, 80)]),
+        el("p", {class: "muted"}, row.gold === null || row.gold === undefined ? "Gold answer: not known" : ["Gold answer: ", named(row.gold, 80)]),
         el("div", {class: "two"}, side("Before", row.before, spans && spans.left, "del"), side("After", row.after, spans && spans.right, "ins")));
 }
 
 function answersSection(data) {
     const rows = (Array.isArray(data.answers) ? data.answers : []).filter((row) => row && (row.before || row.after));
-    if (!rows.length) return emptyWords("No answers to compare: that needs an evaluation before and one after.");
+    if (!rows.length) return emptyWords("There are no answers to compare: that needs an evaluation before and one after training.");
     const kind = (row) => ({gained: "gained", lost: "lost", wrong: "neither", right: "both"})[row.change] || (row.before && row.before.right ? (row.after && row.after.right ? "both" : "lost") : row.after && row.after.right ? "gained" : "neither");
-    const names = {gained: "Learned", lost: "Lost", both: "Right both times", neither: "Wrong both times"};
+    const names = {gained: "Learned", lost: "Lost", both: "Correct both times", neither: "Incorrect both times"};
     const groups = d3.nest().key(kind).object(rows), kinds = Object.keys(names).filter((name) => groups[name]);
     const totals = {gained: data.gain && data.gain.only_after, lost: data.gain && data.gain.only_before};
     const shownOf = (name) => count(groups[name].length) + (totals[name] > groups[name].length ? " of " + count(totals[name]) : "");
@@ -272,6 +272,6 @@ function recipeSection(data) {
         ["Tokens computed in all", short((roundsOf(data).slice(-1)[0] || {}).cumulative_tokens_computed)]];
     return [el("dl", {class: "provenance"}, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, named(String(value), 120)))),
             facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value)))),
-        run.recipe_yaml ? el("details", null, el("summary", null, "The recipe, every key"), el("pre", {class: "recipe", tabindex: "0"}, visible(run.recipe_yaml))) : emptyWords("The recipe of this run was not found beside it."),
+        run.recipe_yaml ? el("details", null, el("summary", null, "The complete recipe"), el("pre", {class: "recipe", tabindex: "0"}, visible(run.recipe_yaml))) : emptyWords("The run's folder has no recipe.yaml."),
         el("p", {class: "muted"}, "Every number comes from the run's run.db. The same recipe on the same machine gives the same bits. Drawn with d3 (ISC licence)", typeof katex === "undefined" ? "" : ", mathematics set with KaTeX (MIT licence)", ".")];
 }

@@ -1,9 +1,9 @@
-/* A search tree as data: unpacking the stored columns, the replay's arithmetic, the words for a node. No drawing. */
+/* A search tree as data: unpacks the stored columns, computes the replay, describes a node. No drawing. */
 
 const FINISHED = 1, CUT = 2, COMMITTED = 4, GOLD = 8;
 const COLUMNS = ["parent", "text", "N", "Q", "V", "R", "logprob", "prior", "C", "O", "flags"];
 
-/* The stored tree as nodes with children; a node whose parent does not come before it is left out. */
+/* The stored tree as nodes with children; a node that precedes its parent is left out. */
 function unpackTree(stored, columns) {
     const at = Object.fromEntries((columns || COLUMNS).map((name, index) => [name, index]));
     const nodes = [];
@@ -23,7 +23,7 @@ function unpackTree(stored, columns) {
     return nodes;
 }
 
-/* The preferences read off a tree: [state, chosen, rejected] each. */
+/* The preference pairs of a tree: [state, chosen, rejected] each. */
 function pairsOf(stored) {
     if (Array.isArray(stored.pairs)) return stored.pairs.filter((pair) => pair[1] > 0 && pair[2] > 0);
     return (stored.commits || []).map(([, state, , chosen, rejected]) => [state, chosen, rejected]).filter((pair) => pair[1] > 0);
@@ -35,8 +35,8 @@ function pathTo(node) {
     return path;
 }
 
-/* N and Q of every node after each of the first `count` simulations, by METHOD.md (2.5) and (2.6):
-   {N: [], Q: [], made: nodes there by then}. Rewards are stored, so nothing has to be guessed. */
+/* N and Q of every node after the first `count` simulations, by docs/method.md 2.5 and 2.6: {N: [], Q: [], made: the number
+   of nodes at that moment}. The rewards are stored. */
 function replayTo(nodes, replay, count, run) {
     const gamma = finite(run.gamma) === null ? 1 : run.gamma, habits = run.search || run;
     const N = new Float64Array(nodes.length), V = new Float64Array(nodes.length);
@@ -61,11 +61,11 @@ function replayTo(nodes, replay, count, run) {
     return {N, Q, made};
 }
 
-/* What became of the chain at this node, with the letter that its shape stands for. */
+/* How the chain ended at this node, and the mark for it. */
 function fate(node) {
     if (node.flags & FINISHED) {
-        if (node.O > 0) return {kind: "right", mark: "\u2713", words: "finished, right"};
-        if (node.O < 0) return {kind: "wrong", mark: "\u2715", words: "finished, wrong"};
+        if (node.O > 0) return {kind: "right", mark: "\u2713", words: "finished, correct"};
+        if (node.O < 0) return {kind: "wrong", mark: "\u2715", words: "finished, incorrect"};
         return {kind: "finished", mark: "\u25a0", words: "finished, not graded"};
     }
     if (node.flags & CUT) return {kind: "cut", mark: "\u2702", words: "cut: too long"};
@@ -83,7 +83,7 @@ function nodeWords(node) {
     return said.join(", ");
 }
 
-/* Colour of Q: rust below zero, teal above, the page's grey at zero. Told apart with any colour vision. */
+/* Colour of Q: rust below zero, teal above, grey at zero. Distinguishable with any colour vision. */
 function qScale(most, dark) {
     const ends = dark ? ["#e08a4b", "#4a524e", "#4fc3b0"] : ["#b4581a", "#d9d6cc", "#0c7466"];
     return d3.scaleLinear().domain([-most, 0, most]).range(ends).interpolate(d3.interpolateLab).clamp(true);

@@ -33,7 +33,7 @@ function wrap(text, width, most) {
     return lines;
 }
 
-/* How a card looks: lines of text and height. A step that no simulation walked is a single quiet line. */
+/* The layout of a card: lines of text and height. A step that was never visited is a single small line. */
 function cardOf(node, wide) {
     const quiet = node.parent && node.N === 0 && !node.chosen && !node.rejected;
     const text = node.parent ? excerpt(node.text, 160) || "(empty step)" : "Problem: " + excerpt(node.question, 110);
@@ -42,7 +42,7 @@ function cardOf(node, wide) {
     return {quiet, lines, height: quiet ? 22 : Math.max(34, 14 + LINE * lines.length), above: tags ? 9 : 0};
 }
 
-/* Draws into `holder`, tells `heard.select(node)`, `heard.open(node)`. */
+/* Draws into `holder`; calls `heard.select(node)` and `heard.open(node)`. */
 class TreeView {
     constructor(holder, heard, most) {
         this.holder = holder;
@@ -50,7 +50,7 @@ class TreeView {
         this.most = most;
         this.id = "tree-" + Math.random().toString(36).slice(2, 8);
         this.root = d3.select(holder).append("svg").attr("class", "tree").attr("role", "tree").attr("tabindex", 0)
-            .attr("aria-label", "Search tree. Arrow keys walk to parent, child and sibling; Enter opens the details.");
+            .attr("aria-label", "Search tree. Arrow keys go to the parent, a child or a sibling; Enter opens the details.");
         this.scene = this.root.append("g").attr("role", "presentation");
         this.trunks = this.scene.append("g").attr("role", "presentation");
         this.links = this.scene.append("g").attr("role", "presentation");
@@ -62,7 +62,7 @@ class TreeView {
         this.root.on("keydown", () => this.key(d3.event));
     }
 
-    /* The wheel turns the page until the tree has been clicked or entered by key. */
+    /* The wheel scrolls the page until the tree has the focus. */
     awake() {
         return this.root.node().contains(document.activeElement);
     }
@@ -149,7 +149,7 @@ class TreeView {
         }
     }
 
-    /* Colours and widths, by what is stored or by a moment of the replay: {N, Q, made, root, path: Set}. */
+    /* Sets colours and widths from the stored values or from a moment of the replay: {N, Q, made, root, path: Set}. */
     paint(moment) {
         this.moment = moment;
         const colour = qScale(this.most, themeIsDark());
@@ -159,10 +159,10 @@ class TreeView {
         const fill = (node) => (node.parent && finite(Q(node)) !== null ? colour(Q(node)) : "var(--zero)");
         this.link.attr("stroke", fill).attr("stroke-width", width).classed("walked", (node) => N(node) > 0)
             .classed("unborn", (node) => !there(node)).classed("now", (node) => moment !== null && moment.path.has(node.id) && node.id !== moment.root);
-        this.trunks.selectAll("path").attr("stroke-width", (node) => width(node) + 7).classed("unborn", (node) => moment !== null && !moment.stood.has(node.id));
+        this.trunks.selectAll("path").attr("stroke-width", (node) => width(node) + 7).classed("unborn", (node) => moment !== null && !moment.roots.has(node.id));
         this.card.classed("unborn", (node) => !there(node)).attr("aria-hidden", (node) => (there(node) ? null : "true"))
-            .classed("now", (node) => moment !== null && moment.path.has(node.id)).classed("stand", (node) => moment !== null && node.id === moment.root)
-            .classed("undecided", (node) => moment !== null && !moment.stood.has(node.id))
+            .classed("now", (node) => moment !== null && moment.path.has(node.id)).classed("current-root", (node) => moment !== null && node.id === moment.root)
+            .classed("undecided", (node) => moment !== null && !moment.roots.has(node.id))
             .attr("aria-label", (node) => this.spoken(node, N(node), Q(node)));
         this.card.select(".spine").attr("fill", fill);
         this.card.select(".wash").attr("fill", fill);
@@ -208,7 +208,7 @@ class TreeView {
         event.preventDefault();
     }
 
-    /* What is free of the stage; the details may lie on its right side. */
+    /* The free part of the stage; the details may cover its right side. */
     size() {
         return [(this.holder.clientWidth || 600) - (this.covered || 0), this.holder.clientHeight || 400];
     }
@@ -232,7 +232,7 @@ class TreeView {
         this.go(d3.zoomIdentity.translate(width / 2 - k * (b.x0 + b.x1) / 2, height / 2 - k * (b.y0 + b.y1) / 2).scale(k), true);
     }
 
-    /* The root and what follows it: large enough to read, unless the first steps would then lie out of sight. */
+    /* The root and the first steps: large enough to read, unless the first steps would then be out of view. */
     home() {
         this.kept = "home";
         const [width, height] = this.size(), b = this.bounds();
@@ -246,7 +246,7 @@ class TreeView {
         this.go(d3.zoomIdentity.translate(16, y).scale(k), false);
     }
 
-    /* The stage has another size now. */
+    /* Called when the size of the stage has changed. */
     resized() {
         if (this.kept) this[this.kept]();
         else this.reveal(this.selected);
@@ -257,7 +257,7 @@ class TreeView {
         this.zoom.scaleBy(this.root, factor);
     }
 
-    /* Brings a card into view, by the shortest way. */
+    /* Moves a card into view, by the shortest distance. */
     reveal(node) {
         this.kept = null;
         const t = d3.zoomTransform(this.root.node()), [width, height] = this.size();

@@ -25,7 +25,7 @@ typedef struct {
     int64_t order[POOL_PAGES];
 } layout;
 
-/* Pages for `keys` tokens behind those the span has. */
+/* Pages for `keys` tokens after those the span has. */
 static void add_keys(layout *l, attention_span *s, int keys) {
     for (; keys > 0; keys -= PAGE) {
         assert_true(l->page < POOL_PAGES && l->segment < SEGMENTS);
@@ -115,6 +115,21 @@ static compute *made(const char *kind, const char *isa, dtype act, int threads) 
     return compute_new(&c, kind, act, threads, &error) == ESP_OK ? c : NULL;
 }
 
+/* Attention over `count` of the layout's spans as a pass of its own. */
+static void attend(compute *c, shape s, const layout *l, const attention_span *spans, int64_t count,
+                   const float *q, const void *k, const void *v, void *out, float *lse) {
+    const pass_plan plan = {.heads = s.heads,
+                            .kv_heads = s.kv_heads,
+                            .head_width = s.width,
+                            .tokens = l->tokens,
+                            .spans = spans,
+                            .span_count = count,
+                            .segments = l->segments};
+    compute_pass *pass = c->ops->pass_new(c, &plan);
+    c->ops->attention(c, pass, q, k, v, out, lse);
+    c->ops->pass_free(c, pass);
+}
+
 static void check_shape(shape s, dtype act) {
     layout *l = MEM_NEW(layout);
     lay_out(l);
@@ -128,8 +143,7 @@ static void check_shape(shape s, dtype act) {
     char *out = mem_alloc(size), *one = mem_alloc(size), *two = mem_alloc(size), *alone = mem_alloc(size);
     compute *ref = made("ref", NULL, act, 1);
     assert_non_null(ref);
-    ref->ops->attention(ref, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, out,
-                        lse);
+    attend(ref, s, l, l->spans, l->count, q, k, v, out, lse);
     const char *isas[] = {"base", "avx2", "avx512", "avx512bf16"};
     for (int i = 0; i < 4; i++) {
         compute *c = made("cpu", isas[i], act, 1), *d = made("cpu", isas[i], act, 2);
@@ -138,17 +152,15 @@ static void check_shape(shape s, dtype act) {
             print_message("no %s on this processor: skipped\n", isas[i]);
             continue;
         }
-        c->ops->attention(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, one,
-                          lse1);
-        d->ops->attention(d, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v, two,
-                          lse2);
+        attend(c, s, l, l->spans, l->count, q, k, v, one, lse1);
+        attend(d, s, l, l->spans, l->count, q, k, v, two, lse2);
         close_to("attention", s, act, out, one, rows, s.width, act == DTYPE_F32 ? 1e-5 : 0x1p-7);
         close_to("its log-sum-exp", s, DTYPE_F32, lse, lse1, rows, 1, 1e-5);
         assert_memory_equal(one, two, size);
         assert_memory_equal(lse1, lse2, (size_t)rows * sizeof(float));
         for (int j = 0; j < l->count; j++) {
             const attention_span *span = &l->spans[j];
-            c->ops->attention(c, s.heads, s.kv_heads, s.width, span, 1, l->segments, q, k, v, alone, NULL);
+            attend(c, s, l, span, 1, q, k, v, alone, NULL);
             size_t at = (size_t)span->first_query * token;
             assert_memory_equal(alone + at, one + at, (size_t)span->queries * token);
         }
@@ -170,40 +182,61 @@ static void test_shapes(void **state) {
     }
 }
 
-/* What attention_ahead says changes neither the products that follow nor the attention. */
-static void test_ahead(void **state) {
+/* A pass that knows its layers' pools lets products prefetch from them: before the first attention, and
+ * between the gate and the next one. It changes neither the products nor the attention. */
+static void test_prefetch(void **state) {
     (void)state;
-    enum { ROWS = 80, IN = 512, OUT = 704 };
+    enum { ROWS = 80, IN = 512, OUT = 704, LAYERS = 2 };
     const shape s = {9, 3, 64};
     layout *l = MEM_NEW(layout);
     lay_out(l);
     int64_t nq = l->tokens * s.heads * s.width, nk = (int64_t)POOL_PAGES * PAGE * s.kv_heads * s.width;
-    float *q = normal(nq, 1), *w = normal(OUT * IN, 4);
-    void *k = act_of(DTYPE_BF16, normal(nk, 2), nk), *v = act_of(DTYPE_BF16, normal(nk, 3), nk),
-         *x = act_of(DTYPE_BF16, normal(ROWS * IN, 5), ROWS * IN);
-    uint16_t *out[2] = {MEM_ARRAY(uint16_t, nq), MEM_ARRAY(uint16_t, nq)};
-    float *y[2] = {MEM_ARRAY(float, ROWS *OUT), MEM_ARRAY(float, ROWS *OUT)};
+    float *q = normal(nq, 1), *w = normal(OUT * IN, 4), *gate_up = normal(ROWS * OUT, 6);
+    void *k[LAYERS], *v[LAYERS], *x = act_of(DTYPE_BF16, normal(ROWS * IN, 5), ROWS * IN),
+                                 *hidden = MEM_ARRAY(float, ROWS *OUT);
+    for (int i = 0; i < LAYERS; i++) {
+        k[i] = act_of(DTYPE_BF16, normal(nk, 2 + 10 * i), nk);
+        v[i] = act_of(DTYPE_BF16, normal(nk, 3 + 10 * i), nk);
+    }
+    float *y[2] = {MEM_ARRAY(float, LAYERS *ROWS *OUT), MEM_ARRAY(float, LAYERS *ROWS *OUT)};
+    uint16_t *out[2] = {MEM_ARRAY(uint16_t, LAYERS * nq), MEM_ARRAY(uint16_t, LAYERS * nq)};
     compute *c = made("cpu", NULL, DTYPE_BF16, 2);
     assert_non_null(c);
     linear *matrix = c->ops->linear_new(c, OUT, IN, 0);
     c->ops->linear_set(c, matrix, w);
-    for (int ahead = 0; ahead < 2; ahead++) {
-        if (ahead) c->ops->attention_ahead(c, s.kv_heads, s.width, l->spans, l->count, l->segments, k, v);
-        for (int64_t rows = 1; rows <= ROWS; rows += rows == 1 ? 39 : 40)
-            c->ops->linear_forward(c, matrix, rows, x, y[ahead], DTYPE_F32, false);
-        c->ops->attention(c, s.heads, s.kv_heads, s.width, l->spans, l->count, l->segments, q, k, v,
-                          out[ahead], NULL);
+    for (int known = 0; known < 2; known++) {
+        const pass_plan plan = {.heads = s.heads,
+                                .kv_heads = s.kv_heads,
+                                .head_width = s.width,
+                                .tokens = l->tokens,
+                                .spans = l->spans,
+                                .span_count = l->count,
+                                .segments = l->segments,
+                                .layers = known ? LAYERS : 0,
+                                .k = known ? k : NULL,
+                                .v = known ? v : NULL};
+        compute_pass *pass = c->ops->pass_new(c, &plan);
+        for (int i = 0; i < LAYERS; i++) {
+            for (int64_t rows = 1; rows <= ROWS; rows += rows == 1 ? 39 : 40)
+                c->ops->linear_forward(c, matrix, rows, x, y[known] + (int64_t)i * ROWS * OUT, DTYPE_F32,
+                                       false);
+            c->ops->attention(c, pass, q, k[i], v[i], out[known] + i * nq, NULL);
+            c->ops->gate(c, GATE_SILU, ROWS, OUT / 2, gate_up, hidden);
+        }
+        c->ops->linear_forward(c, matrix, ROWS, x, y[known], DTYPE_F32, false);
+        c->ops->pass_free(c, pass);
+        c->ops->linear_forward(c, matrix, ROWS, x, y[known], DTYPE_F32, false);
     }
     assert_int_equal(compute_check(c, NULL), ESP_OK);
-    assert_memory_equal(y[0], y[1], ROWS * OUT * sizeof(float));
-    assert_memory_equal(out[0], out[1], (size_t)nq * sizeof(uint16_t));
+    assert_memory_equal(y[0], y[1], LAYERS * ROWS * OUT * sizeof(float));
+    assert_memory_equal(out[0], out[1], (size_t)(LAYERS * nq) * sizeof(uint16_t));
     c->ops->linear_free(c, matrix);
     compute_free(c);
-    void *all[] = {l, q, w, k, v, x, out[0], out[1], y[0], y[1]};
+    void *all[] = {l, q, w, gate_up, hidden, k[0], k[1], v[0], v[1], x, out[0], out[1], y[0], y[1]};
     for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_ahead)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_prefetch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The stopwatch over the operations: counts what runs while it runs, shares too, and changes no number. */
+/* The stopwatch over the operations: counts what runs while it runs, replicas too, and changes no number. */
 #include "compute/clock.h"
 
 #include "support.h"
@@ -19,20 +19,22 @@ static double work(compute *c, float *y) {
     for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)(i % 17) - 8;
     for (int i = 0; i < WIDTH; i++) gain[i] = 1 + (float)i;
     c->ops->rmsnorm(c, ROWS, WIDTH, x, gain, 1e-5f, y, rstd);
-    return c->ops->sum_squares(c, ROWS * WIDTH, y);
+    double sum;
+    c->ops->sum_squares(c, ROWS * WIDTH, y, &sum);
+    return sum;
 }
 
 static void check(const char *kind) {
     static float with[ROWS * WIDTH], without[ROWS * WIDTH];
     esp_error error = {0};
-    compute *plain, *c, *share;
+    compute *plain, *c, *replica;
     assert_int_equal(compute_new(&plain, kind, DTYPE_F32, 2, &error), ESP_OK);
     assert_int_equal(compute_new(&c, kind, DTYPE_F32, 2, &error), ESP_OK);
     compute_clock *k = compute_clock_new(c);
-    assert_int_equal(compute_share(&share, c, 1, &error), ESP_OK);
+    assert_int_equal(compute_replica_new(&replica, c, 1, &error), ESP_OK);
     double wanted = work(plain, without);
 
-    assert_true(work(c, with) == wanted); /* it stands */
+    assert_true(work(c, with) == wanted); /* it does not run yet */
     assert_int_equal(compute_clock_read(k).operations, 0);
     compute_clock_start(k);
     for (int i = 0; i < 3; i++) assert_true(work(c, with) == wanted);
@@ -44,14 +46,14 @@ static void check(const char *kind) {
     assert_true(t.seconds[COMPUTE_OTHER] > 0 && t.seconds[COMPUTE_PRODUCTS] == 0);
     assert_true(fabs(t.core_seconds[COMPUTE_OTHER] - 2 * t.seconds[COMPUTE_OTHER]) < 1e-12);
 
-    compute_clock_start(k); /* from zero; a share counts on its one thread */
-    work(share, with);
+    compute_clock_start(k); /* from zero; a replica counts on its one thread */
+    work(replica, with);
     compute_clock_stop(k);
     work(c, with);
     t = compute_clock_read(k);
     assert_int_equal(find(&t, "rmsnorm")->calls, 1);
     assert_true(fabs(t.core_seconds[COMPUTE_OTHER] - t.seconds[COMPUTE_OTHER]) < 1e-12);
-    compute_free(share);
+    compute_free(replica);
     compute_free(c);
     compute_free(plain);
     compute_clock_free(k);

@@ -85,10 +85,37 @@ static void test_linear(void **state) {
 
 static const int32_t ids[T] = {3, 1, 12, 3, 0, 3, 7};
 
+/* A prompt of 3 tokens, below it runs of 3 and of 1. */
+static const attention_span spans[] = {
+    {.first_query = 0, .queries = 3, .context = 3, .first_segment = 0, .segments = 1},
+    {.first_query = 3, .queries = 3, .context = 6, .first_segment = 1, .segments = 2},
+    {.first_query = 6, .queries = 1, .context = 4, .first_segment = 3, .segments = 2},
+};
+static const attention_segment segments[] = {{2, 3}, {2, 3}, {7, 3}, {2, 3}, {11, 1}};
+static const int32_t positions[T] = {0, 1, 2, 3, 4, 5, 3};
+static const int64_t slots[T] = {2, 3, 4, 7, 8, 9, 11};
+
+static compute_pass *token_pass(compute *c) {
+    const pass_plan plan = {.heads = H,
+                            .kv_heads = G,
+                            .head_width = E,
+                            .tokens = T,
+                            .ids = ids,
+                            .positions = positions,
+                            .slots = slots,
+                            .spans = spans,
+                            .span_count = 3,
+                            .segments = segments,
+                            .backward = true};
+    return c->ops->pass_new(c, &plan);
+}
+
 static void embed_run(bench *b) {
     linear *l = b->c->ops->linear_new(b->c, V, D, LINEAR_ROWS);
     b->c->ops->linear_set(b->c, l, b->w);
-    b->c->ops->embed_gather(b->c, l, T, ids, b->out);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->embed_gather(b->c, l, pass, b->out);
+    b->c->ops->pass_free(b->c, pass);
     b->c->ops->linear_free(b->c, l);
     b->outputs = T * D;
 }
@@ -97,7 +124,9 @@ static void test_embedding(void **state) {
     (void)state;
     bench *b = begin();
     float dw[V * D] = {0};
-    b->c->ops->embed_scatter(b->c, T, D, ids, b->weight, dw);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->embed_scatter(b->c, pass, D, b->weight, dw);
+    b->c->ops->pass_free(b->c, pass);
     check("embed_scatter", b, embed_run, b->w, V * D, dw);
     end(b);
 }
@@ -118,32 +147,48 @@ static void test_norm(void **state) {
     end(b);
 }
 
-static void swiglu_run(bench *b) {
-    b->c->ops->swiglu(b->c, T, F, b->x, b->out);
+static void silu_run(bench *b) {
+    b->c->ops->gate(b->c, GATE_SILU, T, F, b->x, b->out);
     b->outputs = T * F;
 }
 
-static void test_swiglu(void **state) {
+static void gelu_run(bench *b) {
+    b->c->ops->gate(b->c, GATE_GELU_TANH, T, F, b->x, b->out);
+    b->outputs = T * F;
+}
+
+static void test_gate(void **state) {
     (void)state;
     bench *b = begin();
     float dx[T * 2 * F];
-    b->c->ops->swiglu_backward(b->c, T, F, b->weight, b->x, dx);
-    check("swiglu_backward", b, swiglu_run, b->x, T * 2 * F, dx);
+    b->c->ops->gate_backward(b->c, GATE_SILU, T, F, b->weight, b->x, dx);
+    check("gate_backward, silu", b, silu_run, b->x, T * 2 * F, dx);
+    b->c->ops->gate_backward(b->c, GATE_GELU_TANH, T, F, b->weight, b->x, dx);
+    check("gate_backward, gelu", b, gelu_run, b->x, T * 2 * F, dx);
     end(b);
 }
 
-/* A prompt of 3 tokens, below it runs of 3 and of 1. */
-static const attention_span spans[] = {
-    {.first_query = 0, .queries = 3, .context = 3, .first_segment = 0, .segments = 1},
-    {.first_query = 3, .queries = 3, .context = 6, .first_segment = 1, .segments = 2},
-    {.first_query = 6, .queries = 1, .context = 4, .first_segment = 3, .segments = 2},
-};
-static const attention_segment segments[] = {{2, 3}, {2, 3}, {7, 3}, {2, 3}, {11, 1}};
-static const int32_t positions[T] = {0, 1, 2, 3, 4, 5, 3};
-static const int64_t slots[T] = {2, 3, 4, 7, 8, 9, 11};
+/* f(x), by the formulas that compute.h gives. */
+static void test_gate_values(void **state) {
+    (void)state;
+    bench *b = begin();
+    const double x[] = {-3, -0.5, 0, 1, 2.5};
+    for (int i = 0; i < 5; i++) b->x[i] = (float)x[i], b->x[5 + i] = 1;
+    for (int kind = 0; kind < 2; kind++) {
+        b->c->ops->gate(b->c, (gate_kind)kind, 1, 5, b->x, b->out);
+        for (int i = 0; i < 5; i++) {
+            double inner = sqrt(2 / acos(-1)) * (x[i] + 0.044715 * pow(x[i], 3));
+            double right = kind == GATE_SILU ? x[i] / (1 + exp(-x[i])) : x[i] / 2 * (1 + tanh(inner));
+            assert_true(fabs((double)b->out[i] - right) < 1e-6);
+        }
+    }
+    end(b);
+}
 
 static void attention_run(bench *b) {
-    b->c->ops->attention(b->c, H, G, E, spans, 3, segments, b->x, b->k, b->v, b->out, b->lse);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->attention(b->c, pass, b->x, b->k, b->v, b->out, b->lse);
+    b->c->ops->pass_free(b->c, pass);
     b->outputs = T * H * E;
 }
 
@@ -152,21 +197,24 @@ static void test_attention(void **state) {
     bench *b = begin();
     float dq[T * H * E], dk[POOL * G * E] = {0}, dv[POOL * G * E] = {0};
     attention_run(b);
-    b->c->ops->attention_backward(b->c, H, G, E, spans, 3, segments, b->x, b->k, b->v, b->out, b->lse,
-                                  b->weight, dq, dk, dv);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->attention_backward(b->c, pass, b->x, b->k, b->v, b->out, b->lse, b->weight, dq, dk, dv);
+    b->c->ops->pass_free(b->c, pass);
     check("attention_backward's dq", b, attention_run, b->x, T * H * E, dq);
     check("attention_backward's dk", b, attention_run, b->k, POOL * G * E, dk);
     check("attention_backward's dv", b, attention_run, b->v, POOL * G * E, dv);
     end(b);
 }
 
-/* q, then the pools of k and v, behind each other in out. */
+/* q, then the pools of k and v, one after another in out. */
 static void rope_run(bench *b) {
     float cosine[6 * E / 2], sine[6 * E / 2];
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     float *k = b->out + T * H * E, *v = k + POOL * G * E;
-    const qkv_spec spec = {H, G, E, b->w};
-    b->c->ops->rope_split(b->c, T, &spec, b->x, positions, slots, cosine, sine, b->out, k, v);
+    const qkv_spec spec = {cosine, sine, b->w};
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->rope_split(b->c, pass, &spec, b->x, b->out, k, v);
+    b->c->ops->pass_free(b->c, pass);
     b->outputs = T * H * E + 2 * POOL * G * E;
 }
 
@@ -174,11 +222,12 @@ static void test_rope(void **state) {
     (void)state;
     bench *b = begin();
     float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E], dbias[(H + 2 * G) * E] = {0};
-    const qkv_spec spec = {H, G, E, b->w};
+    const qkv_spec spec = {cosine, sine, b->w};
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     const float *dk = b->weight + T * H * E, *dv = dk + POOL * G * E;
-    b->c->ops->rope_split_backward(b->c, T, &spec, b->weight, dk, dv, positions, slots, cosine, sine, dqkv,
-                                   dbias);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->rope_split_backward(b->c, pass, &spec, b->weight, dk, dv, dqkv, dbias);
+    b->c->ops->pass_free(b->c, pass);
     check("rope_split_backward", b, rope_run, b->x, T * (H + 2 * G) * E, dqkv);
     check("rope_split_backward's dbias", b, rope_run, b->w, (H + 2 * G) * E, dbias);
     end(b);
@@ -242,8 +291,8 @@ static void test_exponential(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear), cmocka_unit_test(test_embedding),   cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_swiglu), cmocka_unit_test(test_attention),   cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_head),   cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_gate),   cmocka_unit_test(test_gate_values), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_rope),   cmocka_unit_test(test_head),        cmocka_unit_test(test_exponential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,7 @@ static void test_record(void **state) {
     OK(store_open(&s, folder, STORE_CREATE, &error));
     evaluation e = made_samples(), back;
     OK(evaluation_store(&e, 2, "test", s, &error));
-    OK(evaluation_read(&back, s, 2, "sample", "test", &error));
+    OK(evaluation_read(&back, s, NULL, 2, "sample", "test", &error));
     assert_int_equal(back.right, e.right);
     assert_int_equal(back.k, 4);
     assert_int_equal(back.point_count, 3);
@@ -182,7 +182,7 @@ static void test_record(void **state) {
     json_decref(one);
     json_decref(other);
     evaluation_free(&back);
-    assert_int_equal(evaluation_read(&back, s, 3, "sample", "test", &error), ESP_FAILED);
+    assert_int_equal(evaluation_read(&back, s, NULL, 3, "sample", "test", &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "no evaluation of iteration 3 by sample on test"));
     evaluation_free(&e);
     store_close(s);
@@ -539,12 +539,12 @@ static void test_besides(void **state) {
     OK(store_open(&s, folder, STORE_CREATE, &error));
     OK(evaluation_store(&e, 1, "test", s, &error));
     OK(evaluation_store(&judged, 1, "test", s, &error));
-    OK(evaluation_read(&back, s, 1, "search-unjudged", "test", &error));
+    OK(evaluation_read(&back, s, NULL, 1, "search-unjudged", "test", &error));
     assert_true(back.unjudged && back.method == RECIPE_SEARCH &&
                 back.search.vote_right == e.search.vote_right);
     assert_int_equal(back.search.finished_judged.calibration.nodes, 0);
     evaluation_free(&back);
-    OK(evaluation_read(&back, s, 1, "search", "test", &error));
+    OK(evaluation_read(&back, s, NULL, 1, "search", "test", &error));
     assert_false(back.unjudged);
     assert_int_equal(back.tokens_judged, judged.tokens_judged);
     json_t *one = judge_quality_json(&judged.search.finished_judged),

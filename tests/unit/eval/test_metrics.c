@@ -29,10 +29,11 @@ static void test_pass_at_k(void **state) {
 
 static void test_majority(void **state) {
     (void)state;
-    static const char *const answers[] = {"7", NULL, "18", "5", "18", NULL, "7", "5", NULL};
+    /* 7, none, 18, 5, 18, none, 7, 5, none */
+    static const int64_t answers[] = {0, -1, 2, 3, 2, -1, 0, 3, -1};
     assert_int_equal(metrics_majority(answers, NULL, 9), 0); /* 7, 18 and 5 twice each: 7 came first */
     assert_int_equal(metrics_majority(answers, NULL, 5), 2);
-    assert_int_equal(metrics_majority(answers + 1, NULL, 8), 1); /* "18" at place 1 of these */
+    assert_int_equal(metrics_majority(answers + 1, NULL, 8), 1); /* 18 at place 1 of these */
     assert_int_equal(metrics_majority(answers + 1, NULL, 1), -1);
     assert_int_equal(metrics_majority(answers, NULL, 0), -1);
     const double weights[] = {0.2, 9, 0.1, 0.9, 0.3, 9, 0.2, 0, 9};

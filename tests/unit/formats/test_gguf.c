@@ -214,7 +214,7 @@ static void damaged_files_fail(void **state) {
     put_head(&b, 3, 0, 1), put_list(&b, "k", F64, UINT64_MAX / 8 + 2), put_u64(&b, 0), assert_fails(&b, "k");
     put_head(&b, 3, 0, 1), put_list(&b, "k", LIST, 1), put_u64(&b, 0), assert_fails(&b, "\"k\" is a list of");
     put_head(&b, 3, 0, 2), put_key(&b, "k", U32), put_u32(&b, 1), put_key(&b, "k", U32), put_u32(&b, 1);
-    assert_fails(&b, "\"k\" is there twice");
+    assert_fails(&b, "\"k\" occurs twice");
     put_head(&b, 3, 0, 1), put_key(&b, "general.alignment", U32), put_u32(&b, 0),
         assert_fails(&b, "power of two");
     put_head(&b, 3, 0, 1), put_key(&b, "general.alignment", U32), put_u32(&b, 48),
@@ -236,7 +236,7 @@ static void damaged_files_fail(void **state) {
         assert_fails(&b, "cut off");
     put_head(&b, 3, 2, 0), put_tensor(&b, "t", TYPE_F32, 4, 0, 0), put_tensor(&b, "t", TYPE_F32, 4, 0, 32),
         pad(&b, 4096);
-    assert_fails(&b, "\"t\" is there twice");
+    assert_fails(&b, "\"t\" occurs twice");
     put_head(&b, 3, 2, 0), put_tensor(&b, "t", TYPE_F32, 40, 0, 0), put_tensor(&b, "u", TYPE_F32, 4, 0, 32),
         pad(&b, 4096);
     assert_fails(&b, "overlap");

@@ -74,7 +74,7 @@ static void a_cut_packed_file_fails(void **state) {
     esp_status status;
     while ((status = jsonl_next(r, &row, &e)) == ESP_OK && row) {
     }
-    ASSERT_FAILED(status, &e, "cut.jsonl.gz", "cannot unpack");
+    ASSERT_FAILED(status, &e, "cut.jsonl.gz", "cannot decompress");
     jsonl_close(r);
 }
 

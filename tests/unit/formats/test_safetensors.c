@@ -187,7 +187,7 @@ static void damaged_headers_fail(void **state) {
     assert_header_fails("{\"a\":" T("F32", "[2]", "[4,12]") "}", 12, "without gaps");
     assert_header_fails("{\"a\":" T("F32", "[2]", "[0,8]") ",\"b\":" T("F32", "[2]", "[4,12]") "}", 12,
                         "without gaps");
-    assert_header_fails("{\"a\":" T("F32", "[2]", "[0,8]") "}", 9, "behind the last tensor");
+    assert_header_fails("{\"a\":" T("F32", "[2]", "[0,8]") "}", 9, "after the last tensor");
     assert_header_fails("{\"a\":" T("F32", "[2]", "[0,8]") "}", 5, "8 bytes expected, 5 found");
 
     uint64_t huge = UINT64_MAX;

@@ -281,9 +281,11 @@ static void make_some_right(own_fixture *f, int64_t each) {
         token_list prompt = {0};
         sample_chains(f, p, each, jobs, &prompt);
         for (int64_t j = 0; j < each; j++) {
-            task_answer a = task_extract(f->s.task, jobs[j].text.at, jobs[j].text.length);
-            if (jobs[j].finished && a.value) snprintf(f->gold[p], sizeof f->gold[p], "%s", a.value);
-            task_answer_free(&a);
+            task_answer *a = task_answer_find(f->s.task, jobs[j].text.at, jobs[j].text.length);
+            char *shown = a ? task_answer_show(f->s.task, a) : NULL;
+            if (jobs[j].finished && a) snprintf(f->gold[p], sizeof f->gold[p], "%s", shown);
+            mem_free(shown);
+            mem_free(a);
             chain_job_free(&jobs[j]);
         }
         if (f->gold[p][0]) f->at[p].gold = f->gold[p];

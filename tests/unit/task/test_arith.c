@@ -336,13 +336,13 @@ static void test_words_are_tokens(void **state) {
             assert_pieces_are_tokens(vocabulary, b.at, but);
             text_clear(&b);
             task_judge_prefix(arith(), &set.at[i], true, &b);
-            text_puts(&b, task_judge_suffix(arith()));
+            text_printf(&b, "%s%s", task_judge_question(arith()), task_judge_answer(arith()));
             assert_pieces_are_tokens(vocabulary, b.at, "");
         }
         problem_set_free(&set);
     }
-    assert_pieces_are_tokens(vocabulary, TASK_VERDICT_INCORRECT, "");
-    assert_pieces_are_tokens(vocabulary, TASK_VERDICT_CORRECT, "");
+    assert_pieces_are_tokens(vocabulary, task_verdict(arith(), false), "");
+    assert_pieces_are_tokens(vocabulary, task_verdict(arith(), true), "");
     text_free(&b);
     json_decref(file);
 }

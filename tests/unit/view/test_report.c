@@ -233,7 +233,7 @@ static void a_run_that_has_only_begun(void **state) {
     assert_true(json_is_null(at(at(d, "run"), "gamma")));
     assert_string_equal(json_string_value(at(at(d, "run"), "recipe_yaml")), "serach: {]\n");
     assert_null(json_object_get(json_array_get(at(d, "trees"), 0), "replay"));
-    assert_true(watched(d, "warn", "recipe.yaml cannot be read"));
+    assert_true(watched(d, "warn", "cannot read the run's recipe.yaml"));
     json_decref(d);
     unlink(path);
     d = document_of(&f, -1, NULL);
@@ -395,12 +395,12 @@ static void figures_and_gain(void **state) {
     assert_true(replayed > 60);
     /* 20 gained are asked for; lost and right ones are few, so wrong and gained fill up */
     assert_int_equal(json_array_size(at(d, "answers")), 20 + 30 + 10);
-    assert_true(
-        watched(d, "ok",
-                "Few pairs are left, because few problems are wrong: iteration 2 gave 3 pairs from 5 trees"));
-    assert_true(watched(d, "ok", "Rejected steps become less likely, chosen ones do not"));
+    assert_true(watched(
+        d, "ok",
+        "Few pairs are left, because most problems are solved: iteration 2 gave 3 pairs from 5 trees"));
+    assert_true(watched(d, "ok", "The log-probs of rejected steps fall, those of chosen steps do not"));
     assert_true(watched(d, "ok", "margin is above zero"));
-    assert_true(watched(d, "ok", "Chains finish as often"));
+    assert_true(watched(d, "ok", "Chains finish at least as often"));
     json_decref(d);
     fixture_free(&f);
 }
@@ -417,10 +417,12 @@ static void each_warning_where_the_numbers_say_so(void **state) {
     assert_true(watched(d, "warn", "fall together: chosen -14.50 to -34.50, rejected -16.50 to -36.50"));
     assert_true(watched(d, "warn", "KL to the reference grows"));
     assert_true(watched(d, "warn", "margin does not rise"));
-    assert_true(watched(
-        d, "warn", "Fewer chains finish: 95.0% of evaluated chains at iteration 0, 50.0% at iteration 2"));
-    assert_true(watched(d, "warn", "Chains grow long: 20 tokens at iteration 0, 40 at iteration 2"));
-    assert_true(watched(d, "warn", "Accuracy fell from its best: 60.0% at iteration 1, 35.0% at the end"));
+    assert_true(
+        watched(d, "warn",
+                "Fewer chains finish: 95.0% of evaluated chains after iteration 0, 50.0% after iteration 2"));
+    assert_true(
+        watched(d, "warn", "Chains become longer: 20 tokens after iteration 0, 40 after iteration 2"));
+    assert_true(watched(d, "warn", "Accuracy fell from its best: 60.0% after iteration 1, 35.0% at the end"));
     assert_false(watched(d, "warn", "Self-evaluation"));
     json_decref(d);
     fixture_free(&f);

@@ -9,8 +9,8 @@
 
 enum { NODES = 10 };
 
-/* The problem; 1 rejected and wrong, 2 never visited, 3 committed and chosen; below it 4 to 7 (three never
- * visited), 8 committed and right; 9 below 1. */
+/* The problem; 1 rejected and incorrect, 2 never visited, 3 committed and chosen; below it 4 to 7 (three
+ * never visited), 8 committed and correct; 9 below 1. */
 static store_node nodes[NODES];
 static store_pair pairs[] = {{.chosen = 3, .rejected = 1, .state = 0},
                              {.chosen = 8, .rejected = 4, .state = 3}};
@@ -64,7 +64,7 @@ static void a_small_tree(void **state) {
     (void)state;
     char *text = draw((tree_text_options){.display = {.unicode = true, .width = 60}});
     assert_string_equal(text, "problem 17 train:18, iteration 2: the committed path is\n"
-                              "right · 10 nodes · 12 simulations · 2 pairs\n"
+                              "correct · 10 nodes · 12 simulations · 2 pairs\n"
                               "How many eggs are left?\n"
                               "gold answer: 18\n"
                               "\n"
@@ -80,8 +80,9 @@ static void a_small_tree(void **state) {
                               "  ├─ … 2 more, not visited\n"
                               "  ┕━●▲✓ #### 13                               7  +1.00  0.50\n"
                               "\n"
-                              "● committed · ▲ chosen · ▼ rejected · ✓ right · ✗ wrong · ✂\n"
-                              "cut unfinished · N visits · Q value · C self-evaluation\n");
+                              "● committed · ▲ chosen · ▼ rejected · ✓ correct · ✗\n"
+                              "incorrect · ✂ cut unfinished · N visits · Q value · C\n"
+                              "self-evaluation\n");
     mem_free(text);
 }
 

@@ -1,4 +1,4 @@
-#include "task/answer.h"
+#include "task/numeric.h"
 
 #include "base/memory.h"
 
@@ -60,15 +60,15 @@ static bool stated_number(const char *text, size_t start, size_t end, number_tok
     return true;
 }
 
-static task_answer found(answer_source source, size_t start, size_t length) {
-    return (task_answer){.source = source, .start = start, .length = length};
+static numeric_span found(numeric_source source, size_t start, size_t length) {
+    return (numeric_span){.source = source, .start = start, .length = length};
 }
 
-static task_answer found_number(answer_source source, const number_token *n) {
+static numeric_span found_number(numeric_source source, const number_token *n) {
     return found(source, n->start, n->end - n->start);
 }
 
-static task_answer trimmed(answer_source source, const char *text, size_t start, size_t end) {
+static numeric_span trimmed(numeric_source source, const char *text, size_t start, size_t end) {
     while (start < end && is_blank(text[start])) start++;
     while (end > start && is_blank(text[end - 1])) end--;
     return found(source, start, end - start);
@@ -87,7 +87,7 @@ static bool starts_line(const char *text, size_t i) {
 
 /* Rule 1. Goes backwards; what one mark has looked at is not looked at again (`limit`). Sets *decided when
  * the marks decide, be it for no answer. */
-static task_answer find_mark(const char *text, size_t length, number_token *number, bool *decided) {
+static numeric_span find_mark(const char *text, size_t length, number_token *number, bool *decided) {
     size_t limit = length;
     *decided = true;
     for (size_t i = length; i-- > 0;) {
@@ -95,16 +95,16 @@ static task_answer find_mark(const char *text, size_t length, number_token *numb
         size_t start = i + 4, end = line_end(text, start < limit ? start : limit, limit);
         bool last = limit == length && all_blank(text, end, length);
         bool has = start < end && stated_number(text, start, end, number);
-        if (has && (last || !words_before(text, start, number))) return found_number(ANSWER_MARK, number);
+        if (has && (last || !words_before(text, start, number))) return found_number(NUMERIC_MARK, number);
         number->end = 0;
         if (last && start < end && !all_blank(text, start, end))
-            return trimmed(ANSWER_MARK, text, start, end);
+            return trimmed(NUMERIC_MARK, text, start, end);
         while (i > 0 && text[i - 1] == '#') i--;
-        if (last && starts_line(text, i)) return found(ANSWER_NONE, 0, 0);
+        if (last && starts_line(text, i)) return found(NUMERIC_NONE, 0, 0);
         limit = i;
     }
     *decided = false;
-    return found(ANSWER_NONE, 0, 0);
+    return found(NUMERIC_NONE, 0, 0);
 }
 
 static size_t skip_any(const char *text, size_t i, size_t limit, const char *set) {
@@ -143,7 +143,7 @@ static size_t closing_brace(const char *text, size_t i, size_t limit) {
 }
 
 /* Rule 2, backwards as well. */
-static task_answer find_phrase(const char *text, size_t length, number_token *number) {
+static numeric_span find_phrase(const char *text, size_t length, number_token *number) {
     size_t limit = length;
     for (size_t i = length; i-- > 0;) {
         if ((text[i] | 0x20) != 'a' && text[i] != '\\') continue;
@@ -155,36 +155,36 @@ static task_answer find_phrase(const char *text, size_t length, number_token *nu
         if (body > line_end(text, start, limit)) direct = true;
         if (start < end && stated_number(text, start, end, number) &&
             !(direct && words_before(text, start, number)))
-            return found_number(box ? ANSWER_BOX : ANSWER_PHRASE, number);
+            return found_number(box ? NUMERIC_BOX : NUMERIC_PHRASE, number);
         limit = i;
     }
     number->end = 0;
-    return found(ANSWER_NONE, 0, 0);
+    return found(NUMERIC_NONE, 0, 0);
 }
 
 /* Rule 3. */
-static task_answer find_last(const char *text, size_t length, number_token *number) {
+static numeric_span find_last(const char *text, size_t length, number_token *number) {
     number_token next;
     bool any = false;
     for (size_t from = 0; number_next(text, length, from, &next); from = next.end) {
         *number = next;
         any = true;
     }
-    if (any) return found_number(ANSWER_LAST_NUMBER, number);
+    if (any) return found_number(NUMERIC_LAST_NUMBER, number);
     number->end = 0;
-    return found(ANSWER_NONE, 0, 0);
+    return found(NUMERIC_NONE, 0, 0);
 }
 
-task_answer answer_find(const char *text, size_t length, number_token *number) {
+numeric_span numeric_find_span(const char *text, size_t length, number_token *number) {
     bool decided;
     *number = (number_token){0};
-    task_answer a = find_mark(text, length, number, &decided);
+    numeric_span a = find_mark(text, length, number, &decided);
     if (decided) return a;
     a = find_phrase(text, length, number);
-    return a.source != ANSWER_NONE ? a : find_last(text, length, number);
+    return a.source != NUMERIC_NONE ? a : find_last(text, length, number);
 }
 
-char *answer_text(const number_token *number, bool keep_percent) {
+char *numeric_text(const number_token *number, bool keep_percent) {
     fmpq_t value;
     fmpq_init(value);
     char *text = NULL;
@@ -197,7 +197,9 @@ char *answer_text(const number_token *number, bool keep_percent) {
     return text;
 }
 
-bool answer_equal(const number_token *a, const number_token *b, bool *fine) {
+/* The comparison of grading: equal values, or a percent sign on one side alone that may be read either way.
+ * *fine is false when either has no value (then the result is false). */
+static bool graded_equal(const number_token *a, const number_token *b, bool *fine) {
     fmpq_t x, y, hundred;
     fmpq_init(x);
     fmpq_init(y);
@@ -215,38 +217,50 @@ bool answer_equal(const number_token *a, const number_token *b, bool *fine) {
     return equal;
 }
 
-/* Bytes of the valid UTF-8 sequence at i, or 0. */
-static size_t utf8_length(const unsigned char *s, size_t left) {
-    unsigned char c = s[0];
-    size_t n = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : c >= 0xe0 && c < 0xf0 ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
-    if (n == 0 || n > left) return 0;
-    for (size_t k = 1; k < n; k++)
-        if ((s[k] & 0xc0) != 0x80) return 0;
-    bool bad = (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
-               (c == 0xf4 && s[1] > 0x8f);
-    return bad ? 0 : n;
+/* ---- The kind of answer ---- */
+
+/* The answer is its number's one spelling without a percent sign, so equal numbers are equal texts. */
+static const char *spelling(const task_answer *a) {
+    return (const char *)a;
 }
 
-char *answer_excerpt(const char *text, size_t start, size_t length) {
-    const unsigned char *s = (const unsigned char *)text + start;
-    text_buffer b = {0};
-    text_puts(&b, "");
-    for (size_t i = 0; i < length;) {
-        size_t n = utf8_length(s + i, length - i);
-        bool shown = n > 0 && s[i] >= 0x20 && s[i] != 0x7f;
-        if (b.length + (shown ? n : 3) > 100) {
-            text_puts(&b, "...");
-            break;
-        }
-        if (shown)
-            text_append(&b, (const char *)s + i, n);
-        else
-            text_puts(&b, "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
-    return b.at;
+static task_answer *find(const char *text, size_t length) {
+    number_token number;
+    numeric_find_span(text, length, &number);
+    return number.end > 0 ? (task_answer *)numeric_text(&number, false) : NULL;
 }
+
+static bool equal(const task_answer *a, const task_answer *b) {
+    return strcmp(spelling(a), spelling(b)) == 0;
+}
+
+static char *show(const task_answer *a) {
+    return mem_strdup(spelling(a));
+}
+
+/* The number of a gold answer: by itself ("1 1/2"), or in a whole solution. */
+static bool gold_number(const char *gold, number_token *out) {
+    return numeric_find_span(gold, strlen(gold), out).source != NUMERIC_NONE && out->end > 0;
+}
+
+static task_grade_result grade(const char *text, size_t length, const char *gold) {
+    number_token number, wanted;
+    numeric_span a = numeric_find_span(text, length, &number);
+    task_grade_result g = {.reason = "no answer found"};
+    char *gold_text = gold_number(gold, &wanted) ? numeric_text(&wanted, true) : NULL;
+    if (a.source != NUMERIC_NONE) {
+        g.extracted = number.end > 0 ? numeric_text(&number, false) : NULL;
+        bool fine = g.extracted != NULL;
+        if (fine && gold_text) g.correct = graded_equal(&number, &wanted, &fine);
+        g.reason = !fine ? "not a number" : g.correct ? "equal" : "different number";
+        if (!g.extracted) g.extracted = task_excerpt(text, a.start, a.length);
+    }
+    if (!gold_text) {
+        g.bad_gold = true;
+        g.reason = "gold is not a number";
+    }
+    mem_free(gold_text);
+    return g;
+}
+
+const answer_kind numeric_answers = {.find = find, .equal = equal, .show = show, .grade = grade};
