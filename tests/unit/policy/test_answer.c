@@ -83,7 +83,7 @@ static void an_answer_ends_in_one_form(void **state) {
 static const problem sum = {.id = "p0",
                             .question = "Tom has 3 cats and 2 dogs. How many pets?",
                             .gold = "5",
-                            .rationale = "Tom has 3 cats.\n3 + 2 = 5\n#### 5"};
+                            .rationale = "Tom has 3 cats.\nWith the dogs it is 5.\nThe answer is 5"};
 
 static search *fresh_search(void) {
     search_config config = search_preset_named("default")->config;
