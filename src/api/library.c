@@ -1,7 +1,7 @@
 /* The public interface, include/espalier.h, over the rooms below: models, text, log-probs, generation,
  * grading and the loss. The loop is in library_run.c. */
 #include "base/random.h"
-#include "learn/loss.h"
+#include "learn/objective.h"
 #include "model/model.h"
 #include "prompt/prompt.h"
 #include "task/task.h"
@@ -232,11 +232,10 @@ esp_status esp_grade(const char *task_name, const char *answer, const char *gold
 }
 
 esp_dpo_result esp_dpo(esp_pair_logps logps, double beta, double alpha) {
-    loss_result r = loss_dpo((loss_logps){.chosen = logps.chosen,
-                                          .rejected = logps.rejected,
-                                          .ref_chosen = logps.ref_chosen,
-                                          .ref_rejected = logps.ref_rejected},
-                             beta, alpha);
-    return (esp_dpo_result){
-        .loss = r.loss, .margin = r.margin, .dchosen = r.dchosen, .drejected = r.drejected};
+    const dpo_options options = {.beta = beta};
+    const path_score scores[] = {{.logp = logps.chosen, .reference = logps.ref_chosen},
+                                 {.logp = logps.rejected, .reference = logps.ref_rejected}};
+    double slopes[2], metrics[OBJECTIVE_METRICS];
+    double loss = objective_dpo.value(&options, &(example){.alpha = alpha}, scores, slopes, metrics);
+    return (esp_dpo_result){.loss = loss, .margin = metrics[0], .dchosen = slopes[0], .drejected = slopes[1]};
 }

@@ -1,7 +1,6 @@
-/* The training steps of `espalier bench`. */
+/* The updates of `espalier bench`. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
-#include "learn/trainer.h"
 #include "learn/pairs.h"
 #include "recipe/recipe.h"
 #include "text/chat.h"
@@ -13,10 +12,10 @@
 enum {
     PROBLEMS = 4,
     DEPTH = 4,
-    PAIRS_A_DEPTH = 2,
+    PAIRS_PER_DEPTH = 2,
     PROMPT = 144, /* tokens, as in a search over GSM8K: what dpo-32-pairs of the peers has */
     STEP = 24,
-    PAIRS = PROBLEMS * DEPTH * PAIRS_A_DEPTH,
+    PAIRS = PROBLEMS * DEPTH * PAIRS_PER_DEPTH,
     LONGEST = PROMPT + DEPTH * STEP,
 };
 
@@ -24,29 +23,27 @@ static int32_t random_id(uint64_t a, uint64_t b, uint64_t i, int64_t vocab) {
     return (int32_t)rng_below(rng_mix(rng_key(a + 1), b), i, (uint64_t)vocab);
 }
 
-/* The pairs of PROBLEMS trees. A depth has PAIRS_A_DEPTH pairs of steps behind the committed path; the path
- * goes on through the first pair's chosen step. ids: [PROBLEMS][LONGEST] paths, then the steps. */
-static preference_row *made_up_pairs(int32_t *paths, int32_t *steps, int64_t vocab) {
-    preference_row *rows = MEM_ARRAY(preference_row, PAIRS);
+/* The pairs of PROBLEMS trees. Each depth has PAIRS_PER_DEPTH pairs of steps after the committed path; the
+ * path continues through the first pair's chosen step. paths: [PROBLEMS][LONGEST]; steps: two for each pair.
+ */
+static example *made_up_pairs(int32_t *paths, int32_t *steps, int64_t vocab, const objective_term *term) {
+    example *rows = MEM_ARRAY(example, PAIRS);
     int64_t n = 0;
     for (int64_t p = 0; p < PROBLEMS; p++) {
         int32_t *path = paths + p * LONGEST;
         for (int64_t i = 0; i < PROMPT; i++) path[i] = random_id((uint64_t)p, 0, (uint64_t)i, vocab);
         for (int64_t depth = 0; depth < DEPTH; depth++) {
             int64_t prefix = PROMPT + depth * STEP;
-            for (int64_t k = 0; k < PAIRS_A_DEPTH; k++, n++) {
+            for (int64_t k = 0; k < PAIRS_PER_DEPTH; k++, n++) {
                 int32_t *chosen = steps + 2 * n * STEP, *rejected = chosen + STEP;
                 for (int64_t i = 0; i < (int64_t)2 * STEP; i++)
                     chosen[i] = random_id((uint64_t)p, (uint64_t)n + 1, (uint64_t)i, vocab);
                 for (int64_t i = 0; k == 0 && i < STEP; i++) path[prefix + i] = chosen[i];
-                rows[n] = (preference_row){.prefix = path,
-                                           .chosen = chosen,
-                                           .rejected = rejected,
-                                           .prefix_count = prefix,
-                                           .chosen_count = STEP,
-                                           .rejected_count = STEP,
-                                           .ref_chosen = NAN,
-                                           .ref_rejected = NAN};
+                rows[n] = (example){
+                    .path = {{path, chosen, prefix, STEP, NAN}, {path, rejected, prefix, STEP, NAN}},
+                    .term = term,
+                    .scale = 1.0 / PAIRS,
+                    .group = p};
             }
         }
     }
@@ -64,21 +61,11 @@ static esp_status default_microbatch(int64_t *tokens, esp_error *error) {
     return ESP_OK;
 }
 
-typedef struct {
-    const preference_row *pairs;
-    const supervised_row *chains;
-    int64_t count;
-} step_rows;
-
 /* Gradients and the update together. */
-static esp_status take_step(trainer *t, const step_rows *rows, batch_report *report, double *took,
+static esp_status take_step(trainer *t, const example *rows, int64_t n, learn_report *report, double *took,
                             esp_error *error) {
-    loss_options loss = loss_defaults();
     double began = clock_seconds();
-    if (rows->pairs)
-        ESP_TRY(trainer_add_preferences(t, rows->pairs, rows->count, &loss, report, error));
-    else
-        ESP_TRY(trainer_add_supervised(t, rows->chains, rows->count, report, error));
+    ESP_TRY(trainer_add(t, rows, n, report, error));
     ESP_TRY(trainer_update(t, 1e-6, NULL, error));
     *took = clock_seconds() - began;
     return ESP_OK;
@@ -86,7 +73,7 @@ static esp_status take_step(trainer *t, const step_rows *rows, batch_report *rep
 
 /* A step of N parameters and `tokens` is 6 N tokens operations (forward 2, backward 4), of the tokens in the
  * rows. */
-static json_t *step_json(const bench_place *b, const batch_report *r, const bench_laps *laps, double wall,
+static json_t *step_json(const bench_place *b, const learn_report *r, const bench_laps *laps, double wall,
                          double cpu) {
     json_t *out = json_pack("{sI sI sI sb}", "rows", (json_int_t)r->rows, "tokens", (json_int_t)r->tokens,
                             "tokens_computed", (json_int_t)r->tokens_computed, "recompute", b->recompute);
@@ -99,19 +86,19 @@ static json_t *step_json(const bench_place *b, const batch_report *r, const benc
 }
 
 /* A warm-up, the laps, and one with the clock on. */
-static esp_status time_steps(bench_place *b, const step_rows *rows, json_t **out, esp_error *error) {
+static esp_status time_steps(bench_place *b, const example *rows, int64_t n, json_t **out, esp_error *error) {
     trainer *t;
     trainer_settings settings = trainer_defaults();
     ESP_TRY(default_microbatch(&settings.microbatch_tokens, error));
     bench_laps laps = {.count = 0};
-    batch_report report = {0};
+    learn_report report = {0};
     double took = 0, cpu = 0;
     ESP_TRY(trainer_new(&t, b->model, &settings, error));
     esp_status status = ESP_OK;
     for (int i = 0; i < b->repeats + 2 && status == ESP_OK; i++) {
         if (i > b->repeats) compute_clock_start(b->clock);
         cpu = bench_cpu_seconds();
-        status = take_step(t, rows, &report, &took, error);
+        status = take_step(t, rows, n, &report, &took, error);
         cpu = bench_cpu_seconds() - cpu;
         if (i > 0 && i <= b->repeats) bench_lap(&laps, took);
     }
@@ -123,33 +110,31 @@ static esp_status time_steps(bench_place *b, const step_rows *rows, json_t **out
 
 /* ---- DPO ---- */
 
-/* Reference log-probs by one tree pass, timed: what a step costs more where nobody knows them. */
-static esp_status score_references(bench_place *b, preference_row *rows, int64_t count, bench_laps *laps,
+static const dpo_options dpo_of_bench = {.beta = 0.1};
+static const objective_term dpo_term = {.of = &objective_dpo, .options = &dpo_of_bench, .weight = 1};
+
+/* Reference log-probs by one tree pass, timed: what a step costs more where they are not known. */
+static esp_status score_references(bench_place *b, example *rows, int64_t count, bench_laps *laps,
                                    esp_error *error) {
     int64_t microbatch;
     ESP_TRY(default_microbatch(&microbatch, error));
-    double *chosen = MEM_ARRAY(double, count), *rejected = MEM_ARRAY(double, count);
+    double(*logp)[EXAMPLE_PATHS] = mem_alloc((size_t)count * sizeof *logp);
     esp_status status = ESP_OK;
     for (int i = 0; i < b->repeats + 1 && status == ESP_OK; i++) {
         double began = clock_seconds();
-        status = score_preferences(b->model, rows, count, microbatch, chosen, rejected, error);
+        status = score_paths(b->model, rows, count, microbatch, logp, NULL, NULL, error);
         if (i > 0) bench_lap(laps, clock_seconds() - began);
     }
-    for (int64_t i = 0; i < count && status == ESP_OK; i++) {
-        rows[i].ref_chosen = chosen[i];
-        rows[i].ref_rejected = rejected[i];
-    }
-    mem_free(chosen);
-    mem_free(rejected);
+    for (int64_t i = 0; i < count && status == ESP_OK; i++)
+        for (int k = 0; k < 2; k++) rows[i].path[k].reference = logp[i][k];
+    mem_free(logp);
     return status;
 }
 
-static esp_status time_pairs(bench_place *b, preference_row *rows, int64_t count, json_t **out,
-                             esp_error *error) {
+static esp_status time_pairs(bench_place *b, example *rows, int64_t count, json_t **out, esp_error *error) {
     bench_laps reference = {.count = 0};
-    step_rows step = {.pairs = rows, .count = count};
     ESP_TRY(score_references(b, rows, count, &reference, error));
-    ESP_TRY(time_steps(b, &step, out, error));
+    ESP_TRY(time_steps(b, rows, count, out, error));
     json_t *scored = json_object();
     bench_put_seconds(scored, &reference);
     json_object_set_new(*out, "reference", scored);
@@ -166,9 +151,11 @@ static esp_status time_pairs_of_file(bench_place *b, json_t **out, esp_error *er
                                   .vocab = b->config.vocab,
                                   .append_end = end >= 0,
                                   .end = end,
-                                  .max_length = model_context(b->model)};
+                                  .context = model_context(b->model),
+                                  .term = &dpo_term};
     ESP_TRY(pairs_read(&file, b->pairs, &options, error));
-    esp_status status = time_pairs(b, file.rows, file.count, out, error);
+    for (int64_t i = 0; i < file.count; i++) file.at[i].scale = 1 / (double)file.count;
+    esp_status status = time_pairs(b, file.at, file.count, out, error);
     pairs_file_free(&file);
     return status;
 }
@@ -180,7 +167,7 @@ esp_status bench_dpo(bench_place *b, json_t **out, esp_error *error) {
     } else {
         int32_t *paths = MEM_ARRAY(int32_t, PROBLEMS * LONGEST),
                 *steps = MEM_ARRAY(int32_t, 2 * PAIRS * STEP);
-        preference_row *rows = made_up_pairs(paths, steps, b->config.vocab);
+        example *rows = made_up_pairs(paths, steps, b->config.vocab, &dpo_term);
         status = time_pairs(b, rows, PAIRS, out, error);
         mem_free(rows);
         mem_free(steps);
@@ -198,18 +185,17 @@ enum { SFT_ROWS = 16, SFT_PROMPT = 128, SFT_ANSWER = 96 };
 esp_status bench_sft(bench_place *b, json_t **out, esp_error *error) {
     int64_t n = SFT_PROMPT + SFT_ANSWER;
     int32_t *ids = MEM_ARRAY(int32_t, SFT_ROWS * n);
-    supervised_row rows[SFT_ROWS];
+    const objective_term term = {.of = &objective_nll, .weight = 1};
+    example rows[SFT_ROWS];
     for (int64_t r = 0; r < SFT_ROWS; r++) {
         for (int64_t i = 0; i < n; i++)
             ids[r * n + i] = random_id(100, (uint64_t)r, (uint64_t)i, b->config.vocab);
-        rows[r] = (supervised_row){.prompt = ids + r * n,
-                                   .completion = ids + r * n + SFT_PROMPT,
-                                   .prompt_count = SFT_PROMPT,
-                                   .completion_count = SFT_ANSWER,
-                                   .weight = 1};
+        rows[r] = (example){.path = {{ids + r * n, ids + r * n + SFT_PROMPT, SFT_PROMPT, SFT_ANSWER, 0}},
+                            .term = &term,
+                            .scale = 1.0 / (SFT_ROWS * SFT_ANSWER),
+                            .group = -1};
     }
-    step_rows step = {.chains = rows, .count = SFT_ROWS};
-    esp_status status = time_steps(b, &step, out, error);
+    esp_status status = time_steps(b, rows, SFT_ROWS, out, error);
     mem_free(ids);
     return status;
 }

@@ -1,13 +1,14 @@
-/* espalier train: DPO (and its kin) on preferences from a file. */
+/* espalier train: preference learning from a file. */
 #include "app/out_folder.h"
-#include "base/clock.h"
 #include "app/output.h"
 #include "app/policy.h"
 #include "app/progress.h"
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
+#include "formats/json.h"
 #include "learn/pairs.h"
+#include "learn/update_loop.h"
 #include "recipe/recipe_parts.h"
 #include "text/chat.h"
 
@@ -40,12 +41,12 @@ static const option train_options[] = {
     {.flag = "--shuffle",
      .type = OPTION_BOOL,
      .offset = offsetof(train_flags, shuffle),
-     .help = "rows in a seeded order, another each epoch; otherwise as they stand in the file"},
+     .help = "rows in a seeded order, another each epoch; otherwise as in the file"},
     {.flag = "--eos",
      .type = OPTION_BOOL,
      .initial = "true",
      .offset = offsetof(train_flags, eos),
-     .help = "the end-of-sequence token behind chosen and rejected texts"},
+     .help = "the end-of-sequence token after chosen and rejected texts"},
     {.flag = "--smoothing-cap", .key = "search.smoothing_cap"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -57,12 +58,12 @@ typedef struct {
     const train_flags *flags;
     policy policy;
     pairs_file pairs;
+    recipe_terms terms;
+    example_list examples;
+    batches *batches;
     trainer *trainer;
-    loss_options loss;
     schedule schedule;
-    int64_t steps;
-    int64_t *order; /* of the rows in this epoch */
-    preference_row *batch;
+    int64_t updates;
     progress *progress;
 } training;
 
@@ -83,84 +84,66 @@ static esp_status check_recipe(const recipe *r, esp_error *error) {
     if (!r->model.path[0])
         return error_set(error, ESP_USAGE, "give --model, or set model.path in the recipe",
                          "espalier train: no model is named");
-    if (r->learn.loss == RECIPE_RFT)
-        return error_set(error, ESP_USAGE, "choose dpo, ipo or dpop; espalier run does rft",
-                         "espalier train: the loss rft learns from chains, not from pairs");
+    if (recipe_objective(r)->paths != 2)
+        return error_set(
+            error, ESP_USAGE, "choose a loss on pairs, such as dpo; espalier run does the others",
+            "espalier train: the loss %s learns from chains, not from pairs", recipe_objective(r)->name);
     return ESP_OK;
 }
 
 /* ---- references ---- */
 
+static esp_status scored(void *context, int64_t done, esp_error *error) {
+    training *t = context;
+    progress_set(t->progress, done);
+    return stop_check(error);
+}
+
 /* Rows whose references are not in the file are scored under the starting weights. */
 static esp_status score_references(training *t, esp_error *error) {
-    MEM_LIST(preference_row) unknown = {0};
-    for (int64_t i = 0; i < t->pairs.count; i++)
-        if (isnan(t->pairs.rows[i].ref_chosen)) MEM_LIST_PUSH(&unknown, t->pairs.rows[i]);
-    if (unknown.count == 0) return ESP_OK;
-    enum { AT_ONCE = 64 };
-    double *chosen = MEM_ARRAY(double, unknown.count), *rejected = MEM_ARRAY(double, unknown.count);
-    progress *bar = progress_begin("reference log-probs", unknown.count, "pairs");
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < unknown.count && status == ESP_OK; i += AT_ONCE) {
-        int64_t n = unknown.count - i < AT_ONCE ? unknown.count - i : AT_ONCE;
-        status = stop_check(error);
-        if (status == ESP_OK)
-            status =
-                score_preferences(t->policy.model, unknown.at + i, n, t->recipe->learn.tokens_per_microbatch,
-                                  chosen + i, rejected + i, error);
-        progress_step(bar, n);
-    }
-    progress_end(bar);
-    for (int64_t i = 0, k = 0; i < t->pairs.count && status == ESP_OK; i++) {
-        preference_row *row = &t->pairs.rows[i];
-        if (!isnan(row->ref_chosen)) continue;
-        row->ref_chosen = chosen[k];
-        row->ref_rejected = rejected[k++];
-    }
-    mem_free(chosen);
-    mem_free(rejected);
-    MEM_LIST_FREE(&unknown);
+    int64_t unknown = examples_without_reference(t->pairs.at, t->pairs.count);
+    if (unknown == 0) return ESP_OK;
+    t->progress = progress_begin("reference log-probs", unknown, "pairs");
+    esp_status status = examples_set_references(t->policy.model, t->pairs.at, t->pairs.count,
+                                                t->recipe->learn.tokens_per_microbatch, scored, t, error);
+    progress_end(t->progress);
+    t->progress = NULL;
     return status;
 }
 
 /* ---- updates ---- */
 
-static int64_t batches_an_epoch(const training *t) {
-    return (t->pairs.count + t->recipe->learn.batch - 1) / t->recipe->learn.batch;
+static double rate_of(const void *context, int64_t update) {
+    const training *t = context;
+    return schedule_rate(&t->schedule, update);
 }
 
-/* The rows of update `step` into t->batch; returns how many. An epoch's last batch may be short. */
-static int64_t take_batch(training *t, int64_t step) {
-    int64_t n = t->pairs.count, per = batches_an_epoch(t), batch = t->recipe->learn.batch;
-    if (step % per == 0) {
-        for (int64_t i = 0; i < n; i++) t->order[i] = i;
-        if (t->flags->shuffle)
-            rng_shuffle(rng_mix(rng_key((uint64_t)t->recipe->run.seed), (uint64_t)(step / per)), t->order, n);
-    }
-    int64_t first = step % per * batch, count = n - first < batch ? n - first : batch;
-    for (int64_t i = 0; i < count; i++) t->batch[i] = t->pairs.rows[t->order[first + i]];
-    return count;
-}
-
-static esp_status print_step(const training *t, int64_t step, const batch_report *b, double grad_norm,
-                             double seconds, double lr, esp_error *error) {
-    (void)t;
-    json_t *line = json_pack("{sI sI sf sf sI sI sf sf sf sf sf sf sf}", "step", (json_int_t)(step + 1),
-                             "pairs", (json_int_t)b->rows, "loss", b->loss, "grad_norm", grad_norm, "tokens",
-                             (json_int_t)b->tokens, "tokens_computed", (json_int_t)b->tokens_computed,
-                             "seconds", seconds, "margin", b->margin, "accuracy", b->accuracy, "logp_chosen",
-                             b->logp_chosen, "logp_rejected", b->logp_rejected, "kl", b->kl, "lr", lr);
+static esp_status print_update(const update_report *u, esp_error *error) {
+    const learn_report *b = &u->batch;
+    json_t *line =
+        json_pack("{sI sI sf sf sI sI sf}", "step", (json_int_t)u->update, "pairs", (json_int_t)b->rows,
+                  "loss", b->loss, "grad_norm", u->grad_norm, "tokens", (json_int_t)b->tokens,
+                  "tokens_computed", (json_int_t)b->tokens_computed, "seconds", u->seconds);
+    for (int i = 0; i < b->metric_count; i++)
+        json_object_set_new(line, b->metrics[i].name, json_real_or_null(b->metrics[i].value));
+    json_object_set_new(line, "lr", json_real(u->rate));
     ESP_TRY(output_json(line, 12, error));
     return output_flush(error); /* each line as its update is done: others may follow the stream */
 }
 
-/* METHOD.md 5.5: both log-probs falling together is said in words. */
-static void note_falling(training *t, int64_t count, const batch_report *b) {
-    double chosen = b->logp_chosen, rejected = b->logp_rejected;
-    for (int64_t i = 0; i < count; i++) {
-        chosen -= t->batch[i].ref_chosen / (double)count;
-        rejected -= t->batch[i].ref_rejected / (double)count;
+/* docs/method.md 5.5: when both log-probs fall together, it is said in words. */
+static void note_falling(training *t, const update_report *u) {
+    int64_t n, pairs = 0;
+    const example *batch = batches_take(t->batches, u->update - 1, &n);
+    double chosen = 0, rejected = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (batch[i].same_row) continue;
+        chosen += batch[i].path[0].reference;
+        rejected += batch[i].path[1].reference;
+        pairs++;
     }
+    chosen = learn_report_metric(&u->batch, "logp_chosen") - chosen / (double)pairs;
+    rejected = learn_report_metric(&u->batch, "logp_rejected") - rejected / (double)pairs;
     if (chosen < -0.5 && rejected < -0.5)
         progress_note(
             t->progress,
@@ -169,19 +152,13 @@ static void note_falling(training *t, int64_t count, const batch_report *b) {
             chosen, rejected);
 }
 
-static esp_status take_steps(training *t, esp_error *error) {
-    for (int64_t step = 0; step < t->steps; step++) {
-        ESP_TRY(stop_check(error));
-        double began = clock_seconds(), grad_norm, lr = schedule_rate(&t->schedule, step);
-        int64_t count = take_batch(t, step);
-        batch_report report;
-        ESP_TRY(trainer_add_preferences(t->trainer, t->batch, count, &t->loss, &report, error));
-        ESP_TRY(trainer_update(t->trainer, lr, &grad_norm, error));
-        ESP_TRY(print_step(t, step, &report, grad_norm, clock_seconds() - began, lr, error));
-        progress_step(t->progress, 1);
-        progress_status(t->progress, "loss %.4f", report.loss);
-        if (step + 1 == t->steps) note_falling(t, count, &report);
-    }
+static esp_status updated(void *context, const update_report *u, esp_error *error) {
+    training *t = context;
+    ESP_TRY(print_update(u, error));
+    progress_step(t->progress, 1);
+    progress_status(t->progress, "loss %.4f", u->batch.loss);
+    if (u->update < t->updates) return stop_check(error);
+    note_falling(t, u);
     return ESP_OK;
 }
 
@@ -208,42 +185,45 @@ static esp_status read_pairs(training *t, esp_error *error) {
     int32_t end = tokens ? chat_end_token(chat, tokens) : -1;
     pairs_read_options options = {.tokenizer = tokens,
                                   .vocab = model_configuration(t->policy.model)->vocab,
-                                  .smoothing_cap = r->search.smoothing_cap,
+                                  .smoothing_cap = r->search.harvest.smoothing_cap,
                                   .append_end = t->flags->eos && end >= 0,
                                   .end = end,
-                                  .max_length = model_context(t->policy.model)};
+                                  .context = model_context(t->policy.model),
+                                  .max_length = r->learn.max_length,
+                                  .term = &t->terms.loss};
     ESP_TRY(pairs_read(&t->pairs, t->flags->pairs, &options, error));
-    int64_t kept = 0;
-    for (int64_t i = 0; i < t->pairs.count; i++) {
-        const preference_row *row = &t->pairs.rows[i];
-        int64_t tail = row->chosen_count > row->rejected_count ? row->chosen_count : row->rejected_count;
-        if (row->prefix_count + tail <= r->learn.max_length) t->pairs.rows[kept++] = *row;
-    }
-    int64_t left_out = t->pairs.count - kept;
-    t->pairs.count = kept;
-    if (kept == 0)
-        return error_fail(error, "raise --max-length", "%s: all %lld pairs are longer than %lld tokens",
-                          t->flags->pairs, (long long)left_out, (long long)r->learn.max_length);
-    if (left_out)
-        progress_note(NULL, "%lld pairs longer than %lld tokens are left out", (long long)left_out,
+    if (t->pairs.too_long)
+        progress_note(NULL, "%lld pairs longer than %lld tokens are left out", (long long)t->pairs.too_long,
                       (long long)r->learn.max_length);
     return ESP_OK;
 }
 
+static void make_batches(training *t) {
+    const recipe *r = t->recipe;
+    const objective_term *likelihood = t->terms.likelihood.weight > 0 ? &t->terms.likelihood : NULL;
+    for (int64_t i = 0; i < t->pairs.count; i++)
+        example_list_add_pair(&t->examples, &t->pairs.at[i], likelihood);
+    t->batches = batches_new(t->examples.at, t->examples.count,
+                             &(batches_options){.batch = r->learn.batch,
+                                                .shuffle = t->flags->shuffle,
+                                                .key = rng_key((uint64_t)r->run.seed)});
+    t->updates = r->learn.steps ? r->learn.steps : r->learn.epochs * batches_per_epoch(t->batches);
+}
+
 static esp_status train_all(training *t, esp_error *error) {
     const recipe *r = t->recipe;
+    recipe_terms_read(r, false, &t->terms);
     ESP_TRY(read_pairs(t, error));
     ESP_TRY(score_references(t, error));
-    t->steps = r->learn.steps ? r->learn.steps : r->learn.epochs * batches_an_epoch(t);
-    t->schedule = recipe_learn_schedule(r, t->steps);
+    make_batches(t);
+    t->schedule = recipe_learn_schedule(r, t->updates);
     ESP_TRY(schedule_check(&t->schedule, error));
     trainer_settings settings = recipe_learn_settings(r);
     ESP_TRY(trainer_new(&t->trainer, t->policy.model, &settings, error));
-    t->loss = recipe_loss_options(r);
-    t->order = MEM_ARRAY(int64_t, t->pairs.count);
-    t->batch = MEM_ARRAY(preference_row, r->learn.batch < t->pairs.count ? r->learn.batch : t->pairs.count);
-    if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->steps, "updates");
-    esp_status status = take_steps(t, error);
+    if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->updates, "updates");
+    updates_plan plan = {
+        .batches = t->batches, .count = t->updates, .rate = rate_of, .done = updated, .context = t};
+    esp_status status = updates_make(t->trainer, &plan, error);
     if (t->progress) progress_end(t->progress);
     return status == ESP_OK ? trainer_show_average(t->trainer, error) : status;
 }
@@ -272,23 +252,16 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     return stop_check(error);
 }
 
-/* Without a recipe this is plain DPO (METHOD.md 5.2), the table's initial values: what the default preset
- * puts in their place comes from trees, which a file of pairs has not. Flags and --set stand above. */
+/* Without a recipe the preset plain-dpo: what the default learns from, trees, a file of pairs has not. */
 static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_error *error) {
+    if (arguments->positional_count > 0)
+        return recipe_load(out, arguments->positionals[0], arguments->overrides, arguments->override_count,
+                           error);
     MEM_LIST(recipe_override) all = {0};
-    const recipe_preset_value *preset = recipe_learn_preset(RECIPE_DEFAULT);
-    bool file = arguments->positional_count > 0;
-    arena *memory = arena_new();
-    option_table table = recipe_options(memory);
-    for (; !file && preset->key; preset++) {
-        const option *o = option_by_key(table, preset->key);
-        MEM_LIST_PUSH(&all, ((recipe_override){o->key, o->initial, "train"}));
-    }
+    MEM_LIST_PUSH(&all, ((recipe_override){"learn.preset", "plain-dpo", "train"}));
     for (int i = 0; i < arguments->override_count; i++) MEM_LIST_PUSH(&all, arguments->overrides[i]);
-    esp_status status =
-        recipe_load(out, file ? arguments->positionals[0] : NULL, all.at, (int)all.count, error);
+    esp_status status = recipe_load(out, NULL, all.at, (int)all.count, error);
     MEM_LIST_FREE(&all);
-    arena_free(memory);
     return status;
 }
 
@@ -309,29 +282,30 @@ static esp_status train_run(const cli_arguments *arguments, void *own, esp_error
     trainer_free(t.trainer);
     if (t.pairs.memory) pairs_file_free(&t.pairs);
     policy_close(&t.policy);
-    mem_free(t.order);
-    mem_free(t.batch);
+    batches_free(t.batches);
+    MEM_LIST_FREE(&t.examples);
     recipe_free(r);
     return status;
 }
 
 const app_verb verb_train = {
-    .cli = {.name = "train",
-            .summary = "DPO on preferences from a file",
-            .positionals = "[RECIPE.yaml]",
-            .most = 1,
-            .options = {train_options, sizeof train_options / sizeof *train_options},
-            .recipe_groups = "learn model",
-            .about =
-                "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
-                "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
-                "(else\n"
-                "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
-                "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
-                "JSON\n"
-                "line an update. --steps N takes N updates, going round the rows as often as needed; without "
-                "it\n"
-                "there are --set learn.epochs passes."},
+    .cli =
+        {.name = "train",
+         .summary = "DPO on preferences from a file",
+         .positionals = "[RECIPE.yaml]",
+         .most = 1,
+         .options = {train_options, sizeof train_options / sizeof *train_options},
+         .recipe_groups = "learn model",
+         .about =
+             "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
+             "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
+             "(else\n"
+             "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
+             "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
+             "JSON\n"
+             "line per update. --steps N takes N updates, going round the rows as often as needed; without "
+             "it\n"
+             "there are --set learn.epochs passes."},
     .own_size = sizeof(train_flags),
     .run = train_run,
 };

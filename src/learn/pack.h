@@ -1,6 +1,6 @@
 /* Packing: token paths (prompts with their completions, prefixes with their chosen and rejected steps) into
- * one token tree in which whatever paths have in common at their beginning stands once. Forward and backward
- * then compute it once; the log-probs and gradients are those of the separate paths
+ * one token tree in which common beginnings occur once. Forward and backward then compute them once; the
+ * log-probs and gradients are those of the separate paths
  * (tests/unit/learn/test_trainer.c). */
 #ifndef ESPALIER_LEARN_PACK_H
 #define ESPALIER_LEARN_PACK_H

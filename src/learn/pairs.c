@@ -1,6 +1,7 @@
 #include "learn/pairs.h"
 
 #include "formats/json.h"
+#include "search/harvest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -55,7 +56,7 @@ static json_t *text_json(const char *text, size_t length) {
     return value;
 }
 
-/* The text from ids[from], as it stands behind ids[0, from). */
+/* more: the text follows other text. */
 static esp_status decode(const tokenizer *t, const int32_t *ids, int64_t n, bool more, json_t **out,
                          esp_error *error) {
     text_buffer text = {0};
@@ -176,7 +177,7 @@ static esp_status encode(const reading *r, const char *key, const char *text, si
     return ESP_OK;
 }
 
-/* The ids of `text` as it goes on behind the prompt: those behind the prompt's own in the ids of both
+/* The ids of `text` as it continues the prompt: those after the prompt's own in the ids of both
  * together, or its own where a token would span the two. */
 static esp_status encode_completion(const reading *r, const char *key, const json_t *prompt,
                                     const token_list *before, const json_t *text, token_list *out,
@@ -186,10 +187,10 @@ static esp_status encode_completion(const reading *r, const char *key, const jso
     text_append(&both, json_string_value(prompt), json_string_length(prompt));
     text_append(&both, json_string_value(text), json_string_length(text));
     esp_status status = encode(r, key, both.at ? both.at : "", both.length, &ids, error);
-    bool behind =
+    bool continues =
         ids.count >= before->count &&
         (before->count == 0 || memcmp(ids.at, before->at, (size_t)before->count * sizeof *ids.at) == 0);
-    if (status == ESP_OK && behind)
+    if (status == ESP_OK && continues)
         for (int64_t i = before->count; i < ids.count; i++) MEM_LIST_PUSH(out, ids.at[i]);
     else if (status == ESP_OK)
         status = encode(r, key, json_string_value(text), json_string_length(text), out, error);
@@ -207,7 +208,27 @@ static const int32_t *keep_ids(const reading *r, const token_list *ids, int64_t 
                       (size_t)ids->count * sizeof *ids->at);
 }
 
-static esp_status read_texts(const reading *r, const json_t *row, preference_row *out, esp_error *error) {
+/* The paths of an example: prefixes and tails. */
+static void set_paths(example *out, const int32_t *const ids[3], const int64_t count[3]) {
+    for (int k = 0; k < 2; k++)
+        out->path[k] = (learn_path){.prefix = ids[0],
+                                    .tail = ids[1 + k],
+                                    .prefix_count = count[0],
+                                    .tail_count = count[1 + k],
+                                    .reference = NAN};
+}
+
+static esp_status read_id_lists(const reading *r, const json_t *row, example *out, esp_error *error) {
+    const int32_t *ids[3];
+    int64_t count[3];
+    ESP_TRY(read_ids(r, row, "prompt_ids", &ids[0], &count[0], error));
+    ESP_TRY(read_ids(r, row, "chosen_ids", &ids[1], &count[1], error));
+    ESP_TRY(read_ids(r, row, "rejected_ids", &ids[2], &count[2], error));
+    set_paths(out, ids, count);
+    return ESP_OK;
+}
+
+static esp_status read_texts(const reading *r, const json_t *row, example *out, esp_error *error) {
     const json_t *prompt, *chosen, *rejected;
     ESP_TRY(need_text(r, row, "prompt", &prompt, error));
     ESP_TRY(need_text(r, row, "chosen", &chosen, error));
@@ -224,11 +245,10 @@ static esp_status read_texts(const reading *r, const json_t *row, preference_row
     if (status == ESP_OK) status = encode_completion(r, "chosen", prompt, &ids[0], chosen, &ids[1], error);
     if (status == ESP_OK)
         status = encode_completion(r, "rejected", prompt, &ids[0], rejected, &ids[2], error);
-    if (status == ESP_OK) {
-        out->prefix = keep_ids(r, &ids[0], &out->prefix_count);
-        out->chosen = keep_ids(r, &ids[1], &out->chosen_count);
-        out->rejected = keep_ids(r, &ids[2], &out->rejected_count);
-    }
+    const int32_t *kept[3];
+    int64_t count[3];
+    for (int i = 0; i < 3; i++) kept[i] = keep_ids(r, &ids[i], &count[i]);
+    if (status == ESP_OK) set_paths(out, kept, count);
     for (int i = 0; i < 3; i++) MEM_LIST_FREE(&ids[i]);
     return status;
 }
@@ -246,6 +266,10 @@ static esp_status read_number(const reading *r, const json_t *row, const char *k
     return ESP_OK;
 }
 
+double pairs_smoothing(double visits_chosen, double visits_rejected, double cap) {
+    return fmin(harvest_doubt_by_visits(visits_chosen, visits_rejected), cap);
+}
+
 /* Alpha as given, else from the visits (4.2), else 0. */
 static esp_status read_alpha(const reading *r, const json_t *row, double *out, esp_error *error) {
     double alpha = NAN, chosen = NAN, rejected = NAN;
@@ -256,72 +280,73 @@ static esp_status read_alpha(const reading *r, const json_t *row, double *out, e
         return error_fail(error, "give both or neither", "%s: field \"%s\" is missing beside \"%s\"",
                           r->where, isnan(chosen) ? "n_chosen" : "n_rejected",
                           isnan(chosen) ? "n_rejected" : "n_chosen");
-    if (isnan(alpha)) alpha = isnan(chosen) ? 0 : loss_smoothing(chosen, rejected, r->options->smoothing_cap);
+    if (isnan(alpha))
+        alpha = isnan(chosen) ? 0 : pairs_smoothing(chosen, rejected, r->options->smoothing_cap);
     *out = alpha;
     return ESP_OK;
 }
 
-static esp_status read_references(const reading *r, const json_t *row, preference_row *out,
-                                  esp_error *error) {
-    out->ref_chosen = out->ref_rejected = NAN;
-    ESP_TRY(read_number(r, row, "ref_logp_chosen", -1e9, 0, &out->ref_chosen, error));
-    ESP_TRY(read_number(r, row, "ref_logp_rejected", -1e9, 0, &out->ref_rejected, error));
-    bool has_chosen = !isnan(out->ref_chosen), has_rejected = !isnan(out->ref_rejected);
+static esp_status read_references(const reading *r, const json_t *row, example *out, esp_error *error) {
+    double *chosen = &out->path[0].reference, *rejected = &out->path[1].reference;
+    ESP_TRY(read_number(r, row, "ref_logp_chosen", -1e9, 0, chosen, error));
+    ESP_TRY(read_number(r, row, "ref_logp_rejected", -1e9, 0, rejected, error));
+    bool has_chosen = !isnan(*chosen), has_rejected = !isnan(*rejected);
     if (has_chosen == has_rejected) return ESP_OK;
     return error_fail(error, "give both or neither", "%s: field \"%s\" is missing beside \"%s\"", r->where,
                       has_chosen ? "ref_logp_rejected" : "ref_logp_chosen",
                       has_chosen ? "ref_logp_chosen" : "ref_logp_rejected");
 }
 
-static esp_status check_lengths(const reading *r, const preference_row *row, bool ids, esp_error *error) {
+/* Tokens of the longer path. */
+static int64_t length_of(const example *e) {
+    int64_t a = e->path[0].tail_count, b = e->path[1].tail_count;
+    return e->path[0].prefix_count + (a > b ? a : b);
+}
+
+static esp_status check_lengths(const reading *r, const example *e, bool ids, esp_error *error) {
     struct {
         const char *key, *text;
         int64_t count;
-    } parts[] = {{"prompt_ids", "prompt", row->prefix_count},
-                 {"chosen_ids", "chosen", row->chosen_count},
-                 {"rejected_ids", "rejected", row->rejected_count}};
+    } parts[] = {{"prompt_ids", "prompt", e->path[0].prefix_count},
+                 {"chosen_ids", "chosen", e->path[0].tail_count},
+                 {"rejected_ids", "rejected", e->path[1].tail_count}};
     for (int i = 0; i < 3; i++)
         if (parts[i].count == 0)
             return error_fail(error, "each part of a pair needs at least one token",
                               "%s: field \"%s\" is empty", r->where, ids ? parts[i].key : parts[i].text);
-    int64_t longer = row->chosen_count > row->rejected_count ? row->chosen_count : row->rejected_count;
-    if (r->options->max_length > 0 && row->prefix_count + longer > r->options->max_length)
+    if (r->options->context > 0 && length_of(e) > r->options->context)
         return error_fail(error, "leave the row out, or use a model with a longer context",
                           "%s: the pair is %lld tokens long, more than the context of %lld", r->where,
-                          (long long)(row->prefix_count + longer), (long long)r->options->max_length);
+                          (long long)length_of(e), (long long)r->options->context);
     return ESP_OK;
 }
 
-static esp_status read_row(const reading *r, const json_t *row, preference_row *out, esp_error *error) {
-    *out = (preference_row){0};
+static esp_status read_row(const reading *r, const json_t *row, example *out, esp_error *error) {
+    *out = (example){.term = r->options->term};
     if (!json_is_object(row)) return error_fail(error, form_hint, "%s: the row is no JSON object", r->where);
     bool ids = json_object_get(row, "prompt_ids") || json_object_get(row, "chosen_ids") ||
                json_object_get(row, "rejected_ids");
-    if (ids) {
-        ESP_TRY(read_ids(r, row, "prompt_ids", &out->prefix, &out->prefix_count, error));
-        ESP_TRY(read_ids(r, row, "chosen_ids", &out->chosen, &out->chosen_count, error));
-        ESP_TRY(read_ids(r, row, "rejected_ids", &out->rejected, &out->rejected_count, error));
-    } else {
-        ESP_TRY(read_texts(r, row, out, error));
-    }
+    ESP_TRY(ids ? read_id_lists(r, row, out, error) : read_texts(r, row, out, error));
     ESP_TRY(check_lengths(r, out, ids, error));
     ESP_TRY(read_alpha(r, row, &out->alpha, error));
     return read_references(r, row, out, error);
 }
 
-typedef MEM_LIST(preference_row) row_list;
-
 static esp_status read_all(jsonl_reader *file, const pairs_read_options *options, pairs_file *out,
-                           row_list *rows, esp_error *error) {
+                           example_list *rows, esp_error *error) {
     for (;;) {
         json_t *json;
-        preference_row row;
+        example row;
         ESP_TRY(jsonl_next(file, &json, error));
         if (!json) return ESP_OK;
         reading r = {.options = options, .where = jsonl_where(file), .memory = out->memory};
         ESP_TRY(read_row(&r, json, &row, error));
+        if (options->max_length > 0 && length_of(&row) > options->max_length) {
+            out->too_long++;
+            continue;
+        }
+        row.group = rows->count;
         MEM_LIST_PUSH(rows, row);
-        out->with_reference += !isnan(row.ref_chosen);
     }
 }
 
@@ -331,19 +356,22 @@ esp_status pairs_read(pairs_file *out, const char *path, const pairs_read_option
     jsonl_reader *file;
     ESP_TRY(jsonl_open(&file, path, error));
     out->memory = arena_new();
-    row_list rows = {0};
+    example_list rows = {0};
     esp_status status = read_all(file, options, out, &rows, error);
     jsonl_close(file);
-    out->rows = rows.at;
+    out->at = rows.at;
     out->count = rows.count;
-    if (status == ESP_OK && out->count == 0)
+    if (status == ESP_OK && out->count == 0 && out->too_long > 0)
+        status = error_fail(error, "allow longer pairs", "%s: all %lld pairs are longer than %lld tokens",
+                            path, (long long)out->too_long, (long long)options->max_length);
+    else if (status == ESP_OK && out->count == 0)
         status = error_fail(error, form_hint, "%s: holds no pairs", path);
     if (status != ESP_OK) pairs_file_free(out);
     return status;
 }
 
 void pairs_file_free(pairs_file *pairs) {
-    mem_free(pairs->rows);
+    mem_free(pairs->at);
     arena_free(pairs->memory);
     *pairs = (pairs_file){0};
 }

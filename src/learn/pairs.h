@@ -2,14 +2,13 @@
  *
  * native: {"problem", "iteration", "prompt_ids", "chosen_ids", "rejected_ids", "q_chosen", "q_rejected",
  * "n_chosen", "n_rejected", "alpha", "ref_logp_chosen", "ref_logp_rejected"}: the ids that were sampled,
- * nothing tokenized again (METHOD.md 4.3). Reading asks for the three lists of ids; the rest may be absent.
- * trl: {"prompt", "chosen", "rejected"}: text with control tokens by name. chosen and
- * rejected are tokenized as what follows the prompt. Reading may have the native form's
- * numbers beside. */
+ * nothing tokenized again (docs/method.md 4.3). Reading needs the three lists of ids; the rest may be absent.
+ * trl: {"prompt", "chosen", "rejected"}: text with control tokens by name. chosen and rejected are tokenized
+ * as what follows the prompt. A row that is read may have the native form's numbers too. */
 #ifndef ESPALIER_LEARN_PAIRS_H
 #define ESPALIER_LEARN_PAIRS_H
 
-#include "learn/trainer.h"
+#include "learn/batches.h"
 #include "store/store.h"
 #include "text/tokenizer.h"
 
@@ -29,20 +28,27 @@ esp_status pairs_write(store *s, int64_t iteration, pairs_format format, const t
                        const char *name, int64_t *written, esp_error *error);
 
 typedef struct {
-    preference_row *rows; /* their ids lie in `memory`; ref_* are NAN where the file has none */
-    int64_t count, with_reference;
+    example *at; /* chosen, rejected; their ids are in `memory`; references are NAN where the file has none */
+    int64_t count;
+    int64_t too_long; /* left out */
     arena *memory;
 } pairs_file;
 
 typedef struct {
     const tokenizer *tokenizer; /* for rows of text; NULL: they are an error */
-    int64_t vocab;              /* ids must lie in [0, vocab) */
+    int64_t vocab;              /* ids are in [0, vocab) */
     double smoothing_cap; /* (4.2), for alpha from n_chosen and n_rejected; a row without them has alpha 0 */
     bool append_end; /* rows of text: chosen and rejected get an end-of-sequence token where they have none,
                         as TRL does; for whole answers, not for steps */
     int32_t end;     /* that token */
-    int64_t max_length; /* an error for a longer path (prompt and longer step); 0: no limit */
+    int64_t context; /* a longer path (prompt and longer step) is an error; 0: no limit */
+    int64_t max_length;         /* a longer path is left out and counted; 0: no limit */
+    const objective_term *term; /* of every example */
 } pairs_read_options;
+
+/* docs/method.md 4.2: the share of label smoothing from visit counts, N_l / (max(1, N_w) + N_l), at most cap.
+ * Counts are >= 0. */
+double pairs_smoothing(double visits_chosen, double visits_rejected, double cap);
 
 /* Reads a JSONL file of either form ("-": standard input, .gz). A row that is no pair is an error that names
  * file:line and field. */

@@ -33,7 +33,6 @@ esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings
     t->m = m;
     t->settings = *settings;
     t->size = model_parameter_count(m);
-    t->paths = pack_new();
     esp_status status = array_new(t, &t->gradient, "gradients", error);
     if (status == ESP_OK) status = array_new(t, &t->moment1, "optimizer state", error);
     if (status == ESP_OK) status = array_new(t, &t->moment2, "optimizer state", error);
@@ -53,15 +52,14 @@ void trainer_free(trainer *t) {
     compute *c = model_operations(t->m);
     float *arrays[] = {t->gradient, t->moment1, t->moment2, t->aside};
     for (int i = 0; i < 4; i++) c->ops->buffer_free(c, arrays[i]);
-    pack_free(t->paths);
     mem_free(t);
 }
 
 model *trainer_model(const trainer *t) {
     return t->m;
 }
-int64_t trainer_steps(const trainer *t) {
-    return t->steps;
+int64_t trainer_updates(const trainer *t) {
+    return t->updates;
 }
 const float *trainer_gradient(const trainer *t) {
     return t->gradient;
@@ -71,8 +69,7 @@ void trainer_zero(trainer *t) {
     c->ops->zero(c, t->gradient, array_bytes(t));
 }
 
-/* --- The average
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the average ---- */
 
 void trainer_restart(trainer *t) {
     if (!t->aside) return;
@@ -81,8 +78,8 @@ void trainer_restart(trainer *t) {
     t->shows_average = true;
 }
 
-/* What is in the model goes aside, and the other way about: no number changes. */
-static esp_status change_over(trainer *t, esp_error *error) {
+/* Exchanges the weights in the model with those aside: no number changes. */
+static esp_status exchange(trainer *t, esp_error *error) {
     compute *c = model_operations(t->m);
     c->ops->swap(c, t->size, model_master(t->m), t->aside);
     t->shows_average = !t->shows_average;
@@ -90,11 +87,11 @@ static esp_status change_over(trainer *t, esp_error *error) {
 }
 
 esp_status trainer_show_raw(trainer *t, esp_error *error) {
-    return t->aside && t->shows_average ? change_over(t, error) : ESP_OK;
+    return t->aside && t->shows_average ? exchange(t, error) : ESP_OK;
 }
 
 esp_status trainer_show_average(trainer *t, esp_error *error) {
-    return t->aside && !t->shows_average ? change_over(t, error) : ESP_OK;
+    return t->aside && !t->shows_average ? exchange(t, error) : ESP_OK;
 }
 
 /* average <- d average + (1 - d) weights, as average + (1 - d) (weights - average). */
@@ -103,8 +100,7 @@ static void update_average(trainer *t) {
     c->ops->average(c, t->size, (float)(1 - t->settings.average), model_master(t->m), t->aside);
 }
 
-/* --- Updates and state
- * --------------------------------------------------------------------------------------------- */
+/* ---- updates and state ---- */
 
 esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *error) {
     ESP_TRY(trainer_show_raw(t, error));
@@ -116,9 +112,9 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
     if (!isfinite(norm)) {
         trainer_zero(t);
         return error_fail(error, "lower the learning rate", "the gradient is not finite at update %lld",
-                          (long long)t->steps + 1);
+                          (long long)t->updates + 1);
     }
-    t->steps++;
+    t->updates++;
     double scale = t->settings.clip > 0 && norm > t->settings.clip
                        ? t->settings.clip / (norm + 1e-6)
                        : 1; /* 1e-6 as in torch's clip_grad_norm_ */
@@ -127,7 +123,7 @@ esp_status trainer_update(trainer *t, double lr, double *grad_norm, esp_error *e
                         .beta2 = (float)t->settings.beta2,
                         .eps = (float)t->settings.eps,
                         .grad_scale = (float)scale,
-                        .step = t->steps};
+                        .step = t->updates};
     const param_set *params = model_trainable(t->m);
     float *w = model_master(t->m);
     for (const param *p = params->at; p < params->at + params->count; p++) {
@@ -159,11 +155,11 @@ static esp_status write_array(const trainer *t, safetensors_writer *w, int64_t i
 }
 
 esp_status trainer_save(const trainer *t, const char *folder, esp_error *error) {
-    /* The number of steps as three floats of 20 bits each: safetensors writes floats, and 2^60 steps are
+    /* The number of updates as three floats of 20 bits each: the writer writes floats, and 2^60 updates are
      * enough. */
     float steps[3];
-    for (int i = 0; i < 3; i++) steps[i] = (float)((t->steps >> (20 * i)) & 0xfffff);
-    assert(!t->aside || t->shows_average); /* the weights that are saved beside are the average */
+    for (int i = 0; i < 3; i++) steps[i] = (float)((t->updates >> (20 * i)) & 0xfffff);
+    assert(!t->aside || t->shows_average); /* the average is what model_save wrote */
     float *arrays[] = {t->moment1, t->moment2, t->aside};
     safetensors_spec specs[] = {{.name = "moment1", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
                                 {.name = "moment2", .type = TENSOR_F32, .rank = 1, .shape = {t->size}},
@@ -212,7 +208,7 @@ static esp_status read_steps(trainer *t, const tensor_source *source, const char
     float steps[3];
     ESP_TRY(find_state(source, file, "steps", 3, &e, error));
     ESP_TRY(tensor_read_f32(e, 0, 3, steps, error));
-    t->steps = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
+    t->updates = (int64_t)steps[0] | (int64_t)steps[1] << 20 | (int64_t)steps[2] << 40;
     return ESP_OK;
 }
 

@@ -1,133 +1,176 @@
-/* Batches: rows become paths, paths become packed trees, and a loss puts one dloss/dlogprob on each token. */
+/* Batches: paths are packed into token trees, and objectives put one dloss/dlogprob on each token. */
 #include "base/memory.h"
 #include "learn/trainer_inner.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-/* --- Micro-batches
- * ------------------------------------------------------------------------------------------------- */
+/* ---- micro-batches ---- */
 
-/* A path through the packed tree: a prefix that is given and a tail whose tokens are scored. */
+/* One forward, and perhaps backward, over the paths of some examples. */
 typedef struct {
-    const int32_t *prefix, *tail;
-    int64_t prefix_count, tail_count;
-} scored_path;
-
-/* One forward (and perhaps backward) over some paths. */
-typedef struct {
+    pack *paths;
     token_tree tree;
     float *logprob, *dlogprob;
     uint8_t *wanted;
-    MEM_LIST(int32_t) ids; /* the path at hand, whole */
-    MEM_LIST(int32_t) at;  /* where its tokens stand */
+    MEM_LIST(int32_t) ids, whole; /* of one path: its tokens, and where the tree has them */
+    MEM_LIST(int32_t) tails;      /* where the tree has the tails' tokens, path after path */
 } microbatch;
 
+static microbatch microbatch_new(void) {
+    return (microbatch){.paths = pack_new()};
+}
+
 static void microbatch_free(microbatch *b) {
+    pack_free(b->paths);
     mem_free(b->logprob);
     mem_free(b->dlogprob);
     mem_free(b->wanted);
     MEM_LIST_FREE(&b->ids);
-    MEM_LIST_FREE(&b->at);
+    MEM_LIST_FREE(&b->whole);
+    MEM_LIST_FREE(&b->tails);
 }
 
-static void join(microbatch *b, const scored_path *p) {
+/* The path's tokens into b->ids. */
+static void join(microbatch *b, const learn_path *p) {
     b->ids.count = 0;
     for (int64_t i = 0; i < p->prefix_count; i++) MEM_LIST_PUSH(&b->ids, p->prefix[i]);
     for (int64_t i = 0; i < p->tail_count; i++) MEM_LIST_PUSH(&b->ids, p->tail[i]);
 }
 
-/* Where the tail's tokens stand in the tree; valid until the next call. */
-static const int32_t *locate_tail(microbatch *b, const pack *paths, const scored_path *p) {
+static void add_path(microbatch *b, const learn_path *p) {
     join(b, p);
-    MEM_LIST_RESERVE(&b->at, b->ids.count);
-    pack_locate(paths, b->ids.at, b->ids.count, b->at.at);
-    return b->at.at + p->prefix_count;
+    pack_add(b->paths, b->ids.at, b->ids.count);
 }
 
-static double tail_logprob(microbatch *b, const pack *paths, const scored_path *p) {
-    const int32_t *at = locate_tail(b, paths, p);
-    double sum = 0;
-    for (int64_t i = 0; i < p->tail_count; i++) sum += (double)b->logprob[at[i]];
-    return sum;
-}
-
-static void add_to_tail(microbatch *b, const pack *paths, const scored_path *p, double d) {
-    const int32_t *at = locate_tail(b, paths, p);
-    for (int64_t i = 0; i < p->tail_count; i++) b->dlogprob[at[i]] += (float)d;
-}
-
-/* Packs paths[0 .. count-1], marks their tails as wanted and runs the forward pass. */
-static esp_status microbatch_forward(microbatch *b, model *m, pack *paths, const scored_path *p,
-                                     int64_t count, bool keep, esp_error *error) {
-    pack_clear(paths);
-    for (int64_t i = 0; i < count; i++) {
-        join(b, &p[i]);
-        pack_add(paths, b->ids.at, b->ids.count);
+/* Appends the places of the tail's tokens to b->tails, and marks them as wanted. */
+static void locate_tail(microbatch *b, const learn_path *p) {
+    join(b, p);
+    MEM_LIST_RESERVE(&b->whole, b->ids.count);
+    pack_locate(b->paths, b->ids.at, b->ids.count, b->whole.at);
+    for (int64_t i = p->prefix_count; i < b->ids.count; i++) {
+        MEM_LIST_PUSH(&b->tails, b->whole.at[i]);
+        b->wanted[b->whole.at[i]] = 1;
     }
-    b->tree = pack_tree(paths);
-    int64_t T = b->tree.start[b->tree.runs];
-    b->logprob = mem_realloc(b->logprob, (size_t)T * 4);
-    b->dlogprob = mem_realloc(b->dlogprob, (size_t)T * 4);
-    b->wanted = mem_realloc(b->wanted, (size_t)T);
-    memset(b->dlogprob, 0, (size_t)T * 4);
-    memset(b->wanted, 0, (size_t)T);
-    for (int64_t i = 0; i < count; i++) {
-        const int32_t *at = locate_tail(b, paths, &p[i]);
-        for (int64_t j = 0; j < p[i].tail_count; j++) b->wanted[at[j]] = 1;
-    }
+}
+
+/* Packs the examples' paths and runs the forward pass. */
+static esp_status microbatch_forward(microbatch *b, model *m, const example *e, int64_t n, bool keep,
+                                     esp_error *error) {
+    pack_clear(b->paths);
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < e[i].term->of->paths; k++) add_path(b, &e[i].path[k]);
+    b->tree = pack_tree(b->paths);
+    int64_t tokens = b->tree.start[b->tree.runs];
+    b->logprob = mem_realloc(b->logprob, (size_t)tokens * 4);
+    b->dlogprob = mem_realloc(b->dlogprob, (size_t)tokens * 4);
+    b->wanted = mem_realloc(b->wanted, (size_t)tokens);
+    memset(b->dlogprob, 0, (size_t)tokens * 4);
+    memset(b->wanted, 0, (size_t)tokens);
+    b->tails.count = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < e[i].term->of->paths; k++) locate_tail(b, &e[i].path[k]);
     return model_forward(m, &b->tree, b->wanted, keep, b->logprob, error);
 }
 
-/* Rows and their paths: row i has paths at[first[i]] .. at[first[i + 1] - 1]. */
-typedef struct {
-    scored_path *at;
-    int64_t *first, count;
-    bool trees; /* neighbours hang on one tree, as a search's pairs do; false: in any order */
-} row_paths;
-
-static row_paths paths_new(int64_t rows, bool trees) {
-    return (row_paths){
-        .at = MEM_ARRAY(scored_path, 2 * rows), .first = MEM_ARRAY(int64_t, rows + 1), .trees = trees};
+/* at: the tail's places in the tree. */
+static double tail_logprob(const microbatch *b, const int32_t *at, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)b->logprob[at[i]];
+    return sum;
 }
 
-static void paths_free(row_paths *p) {
-    mem_free(p->at);
-    mem_free(p->first);
+static void add_to_tail(microbatch *b, const int32_t *at, int64_t n, double d) {
+    for (int64_t i = 0; i < n; i++) b->dlogprob[at[i]] += (float)d;
 }
 
-/* A row of one path, or of two. */
-static void paths_add(row_paths *p, const scored_path *path, int64_t n) {
-    int64_t at = p->first[p->count];
-    for (int64_t i = 0; i < n; i++) p->at[at + i] = path[i];
-    p->first[++p->count] = at + n;
-}
-
-/* How many rows from `first` fit in one micro-batch: at least one. Rows that hang on one tree stay together
- * where that leaves others: what they share is then computed once. */
-static int64_t microbatch_extent(microbatch *b, pack *paths, const row_paths *p, int64_t first,
-                                 int64_t limit) {
-    pack_clear(paths);
-    int64_t row = first, tree = first; /* tree: the last row that shared less than half of its path */
-    for (; row < p->count; row++) {
-        int64_t before = pack_tokens(paths);
-        for (int64_t i = p->first[row]; i < p->first[row + 1]; i++) {
-            join(b, &p->at[i]);
-            pack_add(paths, b->ids.at, b->ids.count);
-            if (p->trees && i == p->first[row] && 2 * (pack_tokens(paths) - before) > b->ids.count)
-                tree = row;
+/* How many of e[0 .. n-1] fit in one micro-batch: at least one row. Rows of one group stay together where
+ * that leaves others, so that what they share is computed once. A row that shares less than half of its path
+ * with the rows before it may begin a micro-batch all the same. */
+static int64_t microbatch_extent(microbatch *b, const example *e, int64_t n, int64_t limit) {
+    int64_t row = 0, cut = 0; /* the row that is being added; the last place that is good to cut at */
+    pack_clear(b->paths);
+    for (int64_t i = 0; i < n; i++) {
+        if (!e[i].same_row) row = i;
+        for (int k = 0; k < e[i].term->of->paths; k++) {
+            int64_t before = pack_tokens(b->paths);
+            add_path(b, &e[i].path[k]);
+            bool apart = e[i].group < 0 || 2 * (pack_tokens(b->paths) - before) > b->ids.count;
+            if (k == 0 && !e[i].same_row && apart) cut = i;
         }
-        if (row > first && pack_tokens(paths) > limit) return (tree > first ? tree : row) - first;
+        if (row > 0 && pack_tokens(b->paths) > limit) return cut > 0 ? cut : row;
     }
-    return row - first;
+    return n;
 }
 
-/* The next rows from `first` that fit, forward. Returns how many by *n. */
-static esp_status next_microbatch(microbatch *b, model *m, pack *packed, const row_paths *p, int64_t first,
-                                  int64_t limit, bool keep, int64_t *n, esp_error *error) {
-    *n = microbatch_extent(b, packed, p, first, limit);
-    return microbatch_forward(b, m, packed, p->at + p->first[first], p->first[first + *n] - p->first[first],
-                              keep, error);
+/* ---- scoring ---- */
+
+esp_status score_paths(model *m, const example *e, int64_t n, int64_t microbatch_tokens,
+                       double (*logp)[EXAMPLE_PATHS], score_progress *progress, void *context,
+                       esp_error *error) {
+    microbatch b = microbatch_new();
+    esp_status status = ESP_OK;
+    for (int64_t first = 0, count; first < n && status == ESP_OK; first += count) {
+        count = microbatch_extent(&b, e + first, n - first, microbatch_tokens);
+        status = microbatch_forward(&b, m, e + first, count, false, error);
+        const int32_t *at = b.tails.at;
+        for (int64_t i = first; i < first + count && status == ESP_OK; i++)
+            for (int k = 0; k < e[i].term->of->paths; k++) {
+                logp[i][k] = tail_logprob(&b, at, e[i].path[k].tail_count);
+                at += e[i].path[k].tail_count;
+            }
+        if (status == ESP_OK && progress) status = progress(context, first + count, error);
+    }
+    microbatch_free(&b);
+    return status;
+}
+
+/* ---- gradients ---- */
+
+/* A weight of exactly 0 leaves its term out, also where the term is infinite. */
+static double weighted(double weight, double value) {
+    return weight == 0 ? 0 : weight * value;
+}
+
+static void add_metric(learn_report *r, const char *name, double value) {
+    int i = 0;
+    while (i < r->metric_count && strcmp(r->metrics[i].name, name) != 0) i++;
+    assert(i < LEARN_METRICS);
+    if (i == r->metric_count) r->metrics[r->metric_count++] = (learn_metric){.name = name};
+    r->metrics[i].value += value;
+}
+
+double learn_report_metric(const learn_report *r, const char *name) {
+    for (int i = 0; i < r->metric_count; i++)
+        if (strcmp(r->metrics[i].name, name) == 0) return r->metrics[i].value;
+    return NAN;
+}
+
+/* Into the report's sums, and the derivatives onto the tails' tokens. Returns the value with its weight. */
+static double add_example(microbatch *b, const example *e, const int32_t *at, learn_report *report) {
+    const objective *of = e->term->of;
+    path_score scores[EXAMPLE_PATHS];
+    double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
+    const int32_t *tail = at;
+    for (int k = 0; k < of->paths; tail += e->path[k++].tail_count)
+        scores[k] = (path_score){tail_logprob(b, tail, e->path[k].tail_count), e->path[k].reference,
+                                 e->path[k].tail_count};
+    double value = weighted(e->term->weight, of->value(e->term->options, e, scores, dlogp, metrics));
+    tail = at;
+    for (int k = 0; k < of->paths; tail += e->path[k++].tail_count)
+        add_to_tail(b, tail, e->path[k].tail_count, weighted(e->term->weight, dlogp[k]) * e->scale);
+    report->loss += value * e->scale;
+    report->unscaled += value;
+    for (int k = 0; of->metrics[k]; k++) add_metric(report, of->metrics[k], metrics[k] * e->scale);
+    return value;
+}
+
+static void count_row(const example *e, learn_report *report) {
+    if (e->same_row) return;
+    report->rows++;
+    for (int k = 0; k < e->term->of->paths; k++)
+        report->tokens += e->path[k].prefix_count + e->path[k].tail_count;
 }
 
 static esp_status not_finite(esp_error *error) {
@@ -135,184 +178,30 @@ static esp_status not_finite(esp_error *error) {
                       "the loss is not finite");
 }
 
-/* --- Supervised
- * ---------------------------------------------------------------------------------------------------- */
-
-static scored_path path_of_chain(const supervised_row *row) {
-    return (scored_path){row->prompt, row->completion, row->prompt_count, row->completion_count};
+/* The gradient of one micro-batch, whose forward pass was done. */
+static esp_status microbatch_backward(microbatch *b, trainer *t, const example *e, int64_t n,
+                                      learn_report *report, esp_error *error) {
+    const int32_t *at = b->tails.at;
+    report->tokens_computed += pack_tokens(b->paths);
+    for (int64_t i = 0; i < n; i++) {
+        count_row(&e[i], report);
+        if (!isfinite(add_example(b, &e[i], at, report))) return not_finite(error);
+        for (int k = 0; k < e[i].term->of->paths; k++) at += e[i].path[k].tail_count;
+    }
+    return model_backward(t->m, &b->tree, b->dlogprob, t->gradient, error);
 }
 
-esp_status trainer_add_supervised(trainer *t, const supervised_row *rows, int64_t count, batch_report *report,
-                                  esp_error *error) {
-    *report = (batch_report){.rows = count};
+esp_status trainer_add(trainer *t, const example *e, int64_t n, learn_report *report, esp_error *error) {
+    *report = (learn_report){0};
     ESP_TRY(trainer_show_raw(t, error));
-    row_paths paths = paths_new(count, false);
-    double weight = 0, loss = 0;
-    for (int64_t i = 0; i < count; i++) {
-        scored_path path = path_of_chain(&rows[i]);
-        paths_add(&paths, &path, 1);
-        weight += rows[i].weight * (double)rows[i].completion_count;
-        report->tokens += rows[i].prompt_count + rows[i].completion_count;
-    }
-    microbatch b = {0};
+    microbatch b = microbatch_new();
     esp_status status = ESP_OK;
-    for (int64_t first = 0, n; first < count && status == ESP_OK; first += n) {
-        status = next_microbatch(&b, t->m, t->paths, &paths, first, t->settings.microbatch_tokens, true, &n,
-                                 error);
-        if (status != ESP_OK) break;
-        report->tokens_computed += pack_tokens(t->paths);
-        for (int64_t i = first; i < first + n; i++) {
-            loss -= rows[i].weight * tail_logprob(&b, t->paths, &paths.at[i]);
-            add_to_tail(&b, t->paths, &paths.at[i], -rows[i].weight / weight);
-        }
-        status = isfinite(loss) ? model_backward(t->m, &b.tree, b.dlogprob, t->gradient, error)
-                                : not_finite(error);
+    for (int64_t first = 0, count; first < n && status == ESP_OK; first += count) {
+        count = microbatch_extent(&b, e + first, n - first, t->settings.microbatch_tokens);
+        status = microbatch_forward(&b, t->m, e + first, count, true, error);
+        if (status == ESP_OK) status = microbatch_backward(&b, t, e + first, count, report, error);
     }
-    report->loss = loss / weight;
     microbatch_free(&b);
-    paths_free(&paths);
     if (status != ESP_OK) trainer_zero(t);
-    return status;
-}
-
-/* --- Preferences
- * --------------------------------------------------------------------------------------------------- */
-
-/* Chosen, then rejected. */
-static void paths_add_pair(row_paths *paths, const preference_row *row) {
-    scored_path pair[] = {{row->prefix, row->chosen, row->prefix_count, row->chosen_count},
-                          {row->prefix, row->rejected, row->prefix_count, row->rejected_count}};
-    paths_add(paths, pair, 2);
-}
-
-/* Loss of one pair: into the report's sums, and its derivatives (of the batch's mean) onto the tokens.
- * likelihood: with the term on the chosen step. */
-static double pair_loss(microbatch *b, const pack *packed, const scored_path *path, const preference_row *row,
-                        const loss_options *options, bool likelihood, double share, batch_report *report) {
-    loss_logps logps = {.chosen = tail_logprob(b, packed, &path[0]),
-                        .rejected = tail_logprob(b, packed, &path[1]),
-                        .ref_chosen = row->ref_chosen,
-                        .ref_rejected = row->ref_rejected};
-    loss_result r = likelihood ? loss_pair(options, logps, row->alpha, row->chosen_count)
-                               : loss_preference(options, logps, row->alpha);
-    add_to_tail(b, packed, &path[0], r.dchosen * share);
-    add_to_tail(b, packed, &path[1], r.drejected * share);
-    report->loss += r.loss * share;
-    report->margin += r.margin * share;
-    report->accuracy += (r.margin > 0) * share;
-    report->logp_chosen += logps.chosen * share;
-    report->logp_rejected += logps.rejected * share;
-    report->kl += (logps.ref_chosen - logps.chosen + logps.ref_rejected - logps.rejected) / 2 * share;
-    return r.loss;
-}
-
-/* A chain's part of the NLL; scale is what its sum of log-probs counts. */
-static double chain_loss(microbatch *b, const pack *packed, const scored_path *path, double scale,
-                         batch_report *report) {
-    double loss = scale == 0 ? 0 : -scale * tail_logprob(b, packed, path);
-    add_to_tail(b, packed, path, -scale);
-    report->loss += loss;
-    return loss;
-}
-
-/* What a mixed batch's rows count. */
-typedef struct {
-    double pair;  /* a pair's share of the mean */
-    double chain; /* of a chain's sum of log-probs, times the chain's own weight */
-} mixed_shares;
-
-static mixed_shares shares_of(const mixed_item *items, int64_t count, const loss_options *options) {
-    double pairs = 0, chains = 0, tokens = 0;
-    for (int64_t i = 0; i < count; i++) {
-        if (items[i].pair) {
-            pairs++;
-            continue;
-        }
-        chains += items[i].chain->weight;
-        tokens += items[i].chain->weight * (double)items[i].chain->completion_count;
-    }
-    double over = options->nll_per_token ? tokens : chains;
-    return (mixed_shares){.pair = pairs > 0 ? 1 / pairs : 0,
-                          .chain = over > 0 ? options->nll_weight / over : 0};
-}
-
-static row_paths mixed_paths(const mixed_item *items, int64_t count, batch_report *report) {
-    row_paths paths = paths_new(count, true);
-    for (int64_t i = 0; i < count; i++) {
-        if (items[i].pair) {
-            const preference_row *row = items[i].pair;
-            paths_add_pair(&paths, row);
-            report->tokens += 2 * row->prefix_count + row->chosen_count + row->rejected_count;
-        } else {
-            scored_path path = path_of_chain(items[i].chain);
-            paths_add(&paths, &path, 1);
-            report->tokens += path.prefix_count + path.tail_count;
-        }
-    }
-    return paths;
-}
-
-static esp_status add_items(trainer *t, const mixed_item *items, int64_t count, const loss_options *options,
-                            bool likelihood, batch_report *report, esp_error *error) {
-    *report = (batch_report){.rows = count};
-    ESP_TRY(trainer_show_raw(t, error));
-    row_paths paths = mixed_paths(items, count, report);
-    mixed_shares share = shares_of(items, count, options);
-    microbatch b = {0};
-    esp_status status = ESP_OK;
-    for (int64_t first = 0, n; first < count && status == ESP_OK; first += n) {
-        status = next_microbatch(&b, t->m, t->paths, &paths, first, t->settings.microbatch_tokens, true, &n,
-                                 error);
-        if (status != ESP_OK) break;
-        report->tokens_computed += pack_tokens(t->paths);
-        for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
-            const scored_path *path = &paths.at[paths.first[i]];
-            double loss =
-                items[i].pair
-                    ? pair_loss(&b, t->paths, path, items[i].pair, options, likelihood, share.pair, report)
-                    : chain_loss(&b, t->paths, path, share.chain * items[i].chain->weight, report);
-            if (!isfinite(loss)) status = not_finite(error);
-        }
-        if (status == ESP_OK) status = model_backward(t->m, &b.tree, b.dlogprob, t->gradient, error);
-    }
-    if (share.pair == 0)
-        report->margin = report->accuracy = report->logp_chosen = report->logp_rejected = report->kl = NAN;
-    microbatch_free(&b);
-    paths_free(&paths);
-    if (status != ESP_OK) trainer_zero(t);
-    return status;
-}
-
-esp_status trainer_add_mixed(trainer *t, const mixed_item *items, int64_t count, const loss_options *options,
-                             batch_report *report, esp_error *error) {
-    return add_items(t, items, count, options, false, report, error);
-}
-
-esp_status trainer_add_preferences(trainer *t, const preference_row *rows, int64_t count,
-                                   const loss_options *options, batch_report *report, esp_error *error) {
-    mixed_item *items = MEM_ARRAY(mixed_item, count);
-    for (int64_t i = 0; i < count; i++) items[i].pair = &rows[i];
-    esp_status status = add_items(t, items, count, options, true, report, error);
-    mem_free(items);
-    return status;
-}
-
-esp_status score_preferences(model *m, const preference_row *rows, int64_t count, int64_t microbatch_tokens,
-                             double *chosen, double *rejected, esp_error *error) {
-    row_paths paths = paths_new(count, true);
-    for (int64_t i = 0; i < count; i++) paths_add_pair(&paths, &rows[i]);
-    pack *packed = pack_new();
-    microbatch b = {0};
-    esp_status status = ESP_OK;
-    for (int64_t first = 0, n; first < count && status == ESP_OK; first += n) {
-        status = next_microbatch(&b, m, packed, &paths, first, microbatch_tokens, false, &n, error);
-        for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
-            chosen[i] = tail_logprob(&b, packed, &paths.at[2 * i]);
-            rejected[i] = tail_logprob(&b, packed, &paths.at[2 * i + 1]);
-        }
-    }
-    microbatch_free(&b);
-    pack_free(packed);
-    paths_free(&paths);
     return status;
 }

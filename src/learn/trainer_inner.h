@@ -11,8 +11,7 @@ struct trainer {
     float *gradient, *moment1, *moment2; /* these and the next: buffers of one number per parameter */
     float *aside; /* with an average: the weights that are not in the model, raw or averaged; else NULL */
     bool shows_average; /* the model holds the average, `aside` the raw weights */
-    int64_t steps, size;
-    pack *paths;
+    int64_t updates, size;
 };
 
 /* The model holds the raw weights from here on: what gradients and updates are of. */

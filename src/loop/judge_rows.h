@@ -1,30 +1,28 @@
-/* Rows that teach a policy self-evaluation (METHOD.md 3.1): a solution so far and the verdict as the one
- * token to learn. The solution is the gold rationale, right or with a mistake put into its last step, which
- * teaches the form; or the policy's own, with what became of it, which teaches it to know its own mistakes.
+/* Rows that teach a policy self-evaluation (docs/method.md 3.1): a solution so far and the verdict as the one
+ * token to learn. The solution is the gold rationale, correct or with a mistake in it, which teaches the
+ * form; or the policy's own, labelled by its outcome, which teaches the policy to know its own mistakes.
  * Everything is a function of the problem, the key and, for own solutions, the policy. */
 #ifndef ESPALIER_LOOP_JUDGE_ROWS_H
 #define ESPALIER_LOOP_JUDGE_ROWS_H
 
-#include "learn/trainer.h"
 #include "policy/lm.h"
 #include "recipe/recipe.h"
 #include "recipe/session.h"
 
 /* The steps to be judged, as text. */
 typedef struct {
-    char *text;      /* whole lines, the last one without newline only where it is the rationale's last */
-    int64_t steps;   /* lines, at least 1 */
-    bool right;      /* false: the last line has a mistake */
-    int64_t changed; /* where it begins in text; -1 for right steps */
+    char *text;      /* whole steps, each with its newline where it has one */
+    int64_t steps;   /* at least 1 */
+    bool right;      /* false: the last step shows a mistake */
+    int64_t changed; /* where the mistake begins in text; -1 for correct steps */
 } judge_steps;
 
-/* Draws a depth, a label (right or wrong, one half each) and the mistake from the gold rationale. The
- * mistake is in what a line came to: the first number behind its last "=", else its last number, becomes
- * another (off by a little, another number of the problem, a digit changed, another operation's result),
- * there and where it stands again in the steps behind. The line is the last one, or, in a third of the rows
- * where its number stands in the last line again, the one before. A depth whose line has no number to change
- * gives way to the next; the answer's line has one. Fails for a problem without rationale. */
-esp_status judge_steps_draw(const problem *p, rng_key_t key, judge_steps *out, esp_error *error);
+/* Draws a depth, a label (correct or not, one half each) and the task's mistake (task_make_mistake) from the
+ * gold rationale. The mistake is in the last step, or, in a third of the rows, in the step before where the
+ * last step shows it again. Where the task can put no mistake at a depth, the next depth is tried. Fails for
+ * a problem without rationale and for a task without mistakes. */
+esp_status judge_steps_draw(const task *t, const problem *p, rng_key_t key, judge_steps *out,
+                            esp_error *error);
 void judge_steps_free(judge_steps *steps);
 
 /* A row of ids: judge prefix, steps, suffix; the completion is the verdict. */
@@ -42,8 +40,6 @@ esp_status judge_row_make(const prompt_words *words, const problem *p, recipe_ex
 esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool with_example,
                             const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error);
 void judge_row_free(judge_row *row);
-/* Borrows from the row. */
-supervised_row judge_row_view(const judge_row *row, double weight);
 
 /* How many rows problem number `ordinal` of a pass gets when there are `rate` of them a rationale: whole ones
  * and, spread evenly, the rest (rate 0.5: every second problem). */

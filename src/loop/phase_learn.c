@@ -1,4 +1,4 @@
-/* Learning: one iteration's preferences, its right chains (RFT), or both into the policy. */
+/* Learning: updates of the policy from one iteration's preferences, its right chains (RFT), or both. */
 #include "eval/calibration.h"
 #include "loop/phases.h"
 #include "loop/updates.h"
@@ -9,186 +9,120 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is learned from: pairs, right chains, or both, a tree's side by side. `order` is the pass at hand. */
+/* What an iteration learns from: pairs, right chains, or both, those of a tree side by side. */
 typedef struct {
     run_state *run;
-    int64_t iteration, per_epoch, epoch;
-    preference_row *pairs;
-    int64_t *pair_tree, pair_count;
+    int64_t iteration;
+    recipe_terms terms;
+    store_pairs pairs;
     right_chains chains;
-    mixed_item *items;
-    int64_t *item_tree, *order, count; /* of items */
-    loss_options loss;
-    arena *memory; /* of the pairs */
-    int64_t pairs_too_long;
-    double step_tokens;
+    example_list examples;
+    int64_t pair_count, pairs_too_long; /* pairs that are learned from, and that are left out */
+    double step_tokens;                 /* of the pairs' steps, a mean over both, summed */
 } learn_work;
 
-/* A seeded pass: trees in a shuffled order, what belongs to one tree stays together and shares its prefix
- * when it is packed. */
-static void order_pass(learn_work *w, int64_t epoch) {
-    const recipe *r = w->run->session.recipe;
-    rng_key_t key =
-        rng_mix(rng_mix(rng_mix(rng_key((uint64_t)r->run.seed), 0x6c6561726e), (uint64_t)w->iteration),
-                (uint64_t)epoch);
-    int64_t groups = 0, *first = MEM_ARRAY(int64_t, w->count + 1);
-    for (int64_t i = 0; i < w->count; i++)
-        if (i == 0 || w->item_tree[i] != w->item_tree[i - 1]) first[groups++] = i;
-    first[groups] = w->count;
-    int64_t *shuffled = MEM_ARRAY(int64_t, groups), n = 0;
-    rng_shuffle(key, shuffled, groups);
-    for (int64_t g = 0; g < groups; g++)
-        for (int64_t i = first[shuffled[g]]; i < first[shuffled[g] + 1]; i++) w->order[n++] = i;
-    mem_free(first);
-    mem_free(shuffled);
+/* ---- examples ---- */
+
+static example pair_example(const learn_work *w, const store_pair *p) {
+    return (example){
+        .path = {{p->prefix_ids, p->chosen_ids, p->prefix_count, p->chosen_count, p->ref_logp_chosen},
+                 {p->prefix_ids, p->rejected_ids, p->prefix_count, p->rejected_count, p->ref_logp_rejected}},
+        .term = &w->terms.loss,
+        .alpha = p->alpha,
+        .group = p->tree};
 }
 
-/* The items of update k of an epoch: learn.batch of them; of pairs and chains together an equal share. */
-static int64_t share_of(const learn_work *w, int64_t k, int64_t *first) {
-    int64_t batch = w->run->session.recipe->learn.batch;
-    if (w->pair_count > 0 && w->chains.count > 0) {
-        *first = k * w->count / w->per_epoch;
-        return (k + 1) * w->count / w->per_epoch - *first;
-    }
-    *first = k * batch;
-    return w->count - *first < batch ? w->count - *first : batch;
-}
-
-static esp_status add_batch(void *context, trainer *t, int64_t update, batch_report *report,
-                            esp_error *error) {
-    learn_work *w = context;
-    int64_t epoch = update / w->per_epoch, first, n = share_of(w, update % w->per_epoch, &first);
-    if (epoch != w->epoch) order_pass(w, epoch);
-    w->epoch = epoch;
-    mixed_item *items = MEM_ARRAY(mixed_item, n);
-    for (int64_t i = 0; i < n; i++) items[i] = w->items[w->order[first + i]];
-    esp_status status;
-    if (w->run->session.recipe->learn.loss == RECIPE_RFT) {
-        supervised_row *rows = MEM_ARRAY(supervised_row, n);
-        for (int64_t i = 0; i < n; i++) rows[i] = *items[i].chain;
-        status = trainer_add_supervised(t, rows, n, report, error);
-        mem_free(rows);
-    } else if (recipe_learns_from_chains(w->run->session.recipe)) {
-        status = trainer_add_mixed(t, items, n, &w->loss, report, error);
-    } else {
-        preference_row *rows = MEM_ARRAY(preference_row, n);
-        for (int64_t i = 0; i < n; i++) rows[i] = *items[i].pair;
-        status = trainer_add_preferences(t, rows, n, &w->loss, report, error);
-        mem_free(rows);
-    }
-    mem_free(items);
-    return status;
-}
-
-/* --- References
- * ---------------------------------------------------------------------------------------------------- */
-
-/* Scores under theta_0 what has no reference yet, and keeps it: one pass over the iteration's trees. */
-static esp_status score_references(run_state *run, store_pairs *pairs, esp_error *error) {
+/* Scores under the reference policy the pairs that have no reference yet, and stores the numbers: one pass
+ * over the iteration's trees. `previous` is the policy that is loaded; `sft` is theta_0. */
+static esp_status score_references(learn_work *w, example *examples, esp_error *error) {
+    run_state *run = w->run;
     const recipe *r = run->session.recipe;
-    int64_t n = 0;
-    preference_row *rows = MEM_ARRAY(preference_row, pairs->count);
-    int64_t *index = MEM_ARRAY(int64_t, pairs->count);
-    for (int64_t i = 0; i < pairs->count; i++) {
-        const store_pair *p = &pairs->at[i];
-        if (p->ref_logp_chosen == p->ref_logp_chosen && p->ref_logp_rejected == p->ref_logp_rejected)
-            continue;
-        rows[n] = (preference_row){p->prefix_ids,
-                                   p->chosen_ids,
-                                   p->rejected_ids,
-                                   p->prefix_count,
-                                   p->chosen_count,
-                                   p->rejected_count,
-                                   0,
-                                   0,
-                                   0};
-        index[n++] = i;
-    }
-    double *chosen = MEM_ARRAY(double, n), *rejected = MEM_ARRAY(double, n);
     model *reference = NULL;
-    esp_status status = ESP_OK;
-    if (n > 0) {
-        /* `previous` is the policy that is loaded; `sft` is theta_0. */
-        bool sft = r->learn.reference == RECIPE_SFT;
+    if (examples_without_reference(examples, w->pairs.count) == 0) return ESP_OK;
+    if (r->learn.reference == RECIPE_SFT) {
         char *path = run_theta_0(run);
-        if (sft) status = session_open_model(&run->session, path, false, &reference, error);
-        if (status == ESP_OK)
-            status = score_preferences(reference ? reference : run->model, rows, n,
-                                       r->learn.tokens_per_microbatch, chosen, rejected, error);
+        esp_status opened = session_open_model(&run->session, path, false, &reference, error);
         mem_free(path);
+        ESP_TRY(opened);
     }
-    if (status == ESP_OK && n > 0) status = store_begin(run->store, error);
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        store_pair *p = &pairs->at[index[i]];
-        p->ref_logp_chosen = chosen[i];
-        p->ref_logp_rejected = rejected[i];
-        status = store_set_reference(run->store, p->pair, chosen[i], rejected[i], error);
-    }
-    if (status == ESP_OK && n > 0)
-        status = store_commit(run->store, error);
-    else if (n > 0)
-        store_rollback(run->store);
+    esp_status status = examples_set_references(reference ? reference : run->model, examples, w->pairs.count,
+                                                r->learn.tokens_per_microbatch, NULL, NULL, error);
     model_free(reference);
-    mem_free(rows);
-    mem_free(index);
-    mem_free(chosen);
-    mem_free(rejected);
+    ESP_TRY(status);
+    ESP_TRY(store_begin(run->store, error));
+    for (int64_t i = 0; i < w->pairs.count && status == ESP_OK; i++) {
+        store_pair *p = &w->pairs.at[i];
+        if (!isnan(p->ref_logp_chosen) && !isnan(p->ref_logp_rejected)) continue;
+        p->ref_logp_chosen = examples[i].path[0].reference;
+        p->ref_logp_rejected = examples[i].path[1].reference;
+        status = store_set_reference(run->store, p->pair, p->ref_logp_chosen, p->ref_logp_rejected, error);
+    }
+    if (status == ESP_OK) return store_commit(run->store, error);
+    store_rollback(run->store);
     return status;
 }
 
-static esp_status gather_pairs(learn_work *w, esp_error *error) {
+static esp_status read_pairs(learn_work *w, esp_error *error) {
+    ESP_TRY(store_read_pairs(w->run->store, w->iteration, &w->pairs, error));
+    example *examples = MEM_ARRAY(example, w->pairs.count + 1);
+    for (int64_t i = 0; i < w->pairs.count; i++) examples[i] = pair_example(w, &w->pairs.at[i]);
+    esp_status status = score_references(w, examples, error);
+    mem_free(examples);
+    return status;
+}
+
+/* A pair, and in the same row the likelihood of its chosen step where that is asked for. */
+static void add_pair(learn_work *w, const store_pair *p) {
     const recipe *r = w->run->session.recipe;
-    store_pairs pairs;
-    ESP_TRY(store_read_pairs(w->run->store, w->iteration, &pairs, error));
-    esp_status status = score_references(w->run, &pairs, error);
-    w->memory = pairs.memory; /* the rows point into it */
-    w->pairs = arena_alloc(w->memory, sizeof *w->pairs * (size_t)pairs.count);
-    w->pair_tree = arena_alloc(w->memory, 8 * (size_t)pairs.count);
-    for (int64_t i = 0; i < pairs.count; i++) {
-        const store_pair *p = &pairs.at[i];
-        int64_t longer = p->chosen_count > p->rejected_count ? p->chosen_count : p->rejected_count;
-        if (p->prefix_count + longer > r->learn.max_length) {
-            w->pairs_too_long++;
-            continue;
-        }
-        w->pair_tree[w->pair_count] = p->tree;
-        w->step_tokens += (double)(p->chosen_count + p->rejected_count) / 2;
-        w->pairs[w->pair_count++] = (preference_row){.prefix = p->prefix_ids,
-                                                     .chosen = p->chosen_ids,
-                                                     .rejected = p->rejected_ids,
-                                                     .prefix_count = p->prefix_count,
-                                                     .chosen_count = p->chosen_count,
-                                                     .rejected_count = p->rejected_count,
-                                                     .ref_chosen = p->ref_logp_chosen,
-                                                     .ref_rejected = p->ref_logp_rejected,
-                                                     .alpha = p->alpha};
+    int64_t longer = p->chosen_count > p->rejected_count ? p->chosen_count : p->rejected_count;
+    if (p->prefix_count + longer > r->learn.max_length) {
+        w->pairs_too_long++;
+        return;
     }
-    return status;
+    w->pair_count++;
+    w->step_tokens += (double)(p->chosen_count + p->rejected_count) / 2;
+    example pair = pair_example(w, p);
+    bool likelihood = w->terms.likelihood.weight > 0 && r->learn.nll_on == RECIPE_NLL_CHOSEN;
+    example_list_add_pair(&w->examples, &pair, likelihood ? &w->terms.likelihood : NULL);
 }
 
-/* Pairs and chains into one list, a tree's side by side: pairs first. Both lists stand in the order of trees.
- */
-static void join_items(learn_work *w) {
-    int64_t p = 0, c = 0, n = w->pair_count + w->chains.count;
-    w->items = MEM_ARRAY(mixed_item, n);
-    w->item_tree = MEM_ARRAY(int64_t, n);
-    w->order = MEM_ARRAY(int64_t, n);
-    while (w->count < n) {
-        bool pair = c == w->chains.count || (p < w->pair_count && w->pair_tree[p] <= w->chains.tree[c]);
-        w->item_tree[w->count] = pair ? w->pair_tree[p] : w->chains.tree[c];
-        w->items[w->count++] =
-            pair ? (mixed_item){.pair = &w->pairs[p++]} : (mixed_item){.chain = &w->chains.at[c++]};
-    }
+static void add_chain(learn_work *w, int64_t i) {
+    bool alone = w->terms.loss.of->paths == 1;
+    example chain = {.path = {w->chains.at[i]},
+                     .term = alone ? &w->terms.loss : &w->terms.likelihood,
+                     .group = w->chains.tree[i]};
+    MEM_LIST_PUSH(&w->examples, chain);
 }
 
+/* All examples, by tree: pairs first, then right chains. Both lists are in the order of trees. */
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
-    if (recipe_learns_from_pairs(r)) ESP_TRY(gather_pairs(w, error));
+    if (recipe_learns_from_pairs(r)) ESP_TRY(read_pairs(w, error));
     if (recipe_learns_from_chains(r))
         ESP_TRY(right_chains_gather(w->run->store, w->iteration, r->learn.max_chains, r->learn.max_length,
                                     &w->chains, error));
-    join_items(w);
+    for (int64_t p = 0, c = 0; p < w->pairs.count || c < w->chains.count;) {
+        if (c == w->chains.count || (p < w->pairs.count && w->pairs.at[p].tree <= w->chains.tree[c]))
+            add_pair(w, &w->pairs.at[p++]);
+        else
+            add_chain(w, c++);
+    }
     return ESP_OK;
+}
+
+/* By learn.batch; of pairs and chains together as many updates as the longer of the two lists fills, with an
+ * equal share of both for each. */
+static batches *make_batches(const learn_work *w) {
+    const recipe *r = w->run->session.recipe;
+    int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
+    bool both = w->pair_count > 0 && w->chains.count > 0;
+    rng_key_t key = rng_mix(rng_key((uint64_t)r->run.seed), 0x6c6561726e);
+    return batches_new(
+        w->examples.at, w->examples.count,
+        &(batches_options){.batch = r->learn.batch,
+                           .per_epoch = both ? (longer + r->learn.batch - 1) / r->learn.batch : 0,
+                           .shuffle = true,
+                           .key = rng_mix(key, (uint64_t)w->iteration)});
 }
 
 static void note_left_out(const learn_work *w) {
@@ -207,8 +141,7 @@ static void note_left_out(const learn_work *w) {
                       (long long)w->iteration, (long long)w->chains.same, (long long)w->chains.surplus);
 }
 
-/* --- The watch list (METHOD.md 5.5)
- * -------------------------------------------------------------------------------- */
+/* ---- the watch list (docs/method.md 5.5) ---- */
 
 static void note_trees(run_state *run, int64_t iteration, const store_trees *trees) {
     int64_t finished = 0, right = 0, sampled = 0, committed_right = 0;
@@ -319,60 +252,58 @@ static esp_status watch(run_state *run, const learn_work *w, esp_error *error) {
     return ESP_OK;
 }
 
-/* --- The phase
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the phase ---- */
 
 /* Parts of the schedule an iteration has: fine enough for any number of updates, which is not known
  * beforehand. */
 enum { SCHEDULE_PARTS = 10000 };
 
-static esp_status take_updates(run_state *run, const store_position *position, learn_work *w,
+/* Nothing to learn from: the checkpoint is the policy as it was. */
+static esp_status keep_policy(run_state *run, const learn_work *w, const char *checkpoint, esp_error *error) {
+    observer_note(&run->session.observer, "iteration %lld: nothing to learn from", (long long)w->iteration);
+    ESP_TRY(trainer_show_average(run->trainer, error));
+    ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, run->trainer, error));
+    run_holds(run, checkpoint);
+    return ESP_OK;
+}
+
+static esp_status make_updates(run_state *run, const store_position *position, const learn_work *w,
                                const char *checkpoint, esp_error *error) {
     const recipe *r = run->session.recipe;
-    /* As many updates as the longer of the two lists fills; the shorter one is spread over them. */
-    int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
-    w->per_epoch = (longer + r->learn.batch - 1) / r->learn.batch;
-    int64_t updates = w->per_epoch * r->learn.epochs;
-    if (r->learn.steps > 0 && updates > r->learn.steps) updates = r->learn.steps;
     if (position->update == 0) note_left_out(w);
-    if (updates == 0) {
-        observer_note(&run->session.observer, "iteration %lld: nothing to learn from",
-                      (long long)w->iteration);
-        ESP_TRY(trainer_show_average(run->trainer, error));
-        ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, run->trainer, error));
-        run_holds(run, checkpoint);
-        return ESP_OK;
-    }
+    batches *b = make_batches(w);
+    int64_t updates = w->examples.count > 0 ? batches_per_epoch(b) * r->learn.epochs : 0;
+    if (r->learn.steps > 0 && updates > r->learn.steps) updates = r->learn.steps;
     double iterations = (double)r->run.iterations;
     update_plan plan = {.phase = "learn",
+                        .batches = b,
                         .updates = updates,
                         .schedule = recipe_learn_schedule(r, r->run.iterations * SCHEDULE_PARTS),
                         .progress_first = (double)(w->iteration - 1) / iterations,
-                        .progress_last = (double)w->iteration / iterations,
-                        .add = add_batch,
-                        .context = w};
-    return run_updates(run, position, &plan, checkpoint, error);
+                        .progress_last = (double)w->iteration / iterations};
+    esp_status status = updates > 0 ? run_updates(run, position, &plan, checkpoint, error)
+                                    : keep_policy(run, w, checkpoint, error);
+    batches_free(b);
+    return status;
 }
 
 esp_status phase_learn(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
     trainer_settings settings = recipe_learn_settings(r);
     ESP_TRY(run_load_policy(run, position->checkpoint, &settings, error));
-    learn_work w = {
-        .run = run, .iteration = position->iteration, .epoch = -1, .loss = recipe_loss_options(r)};
+    learn_work w = {.run = run, .iteration = position->iteration};
+    recipe_terms_read(r, r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS, &w.terms);
     char checkpoint[64];
     snprintf(checkpoint, sizeof checkpoint, "iteration-%lld", (long long)position->iteration);
     esp_status status = gather(&w, error);
-    if (status == ESP_OK) status = take_updates(run, position, &w, checkpoint, error);
+    if (status == ESP_OK) status = make_updates(run, position, &w, checkpoint, error);
     if (status == ESP_OK) status = watch(run, &w, error);
     if (status == ESP_OK) {
         store_position next = phase_after(run->session.recipe, run->phases, position, checkpoint);
         status = store_position_set(run->store, &next, error);
     }
-    mem_free(w.items);
-    mem_free(w.item_tree);
-    mem_free(w.order);
+    MEM_LIST_FREE(&w.examples);
     right_chains_free(&w.chains);
-    if (w.memory) arena_free(w.memory);
+    if (w.pairs.memory) STORE_LIST_FREE(&w.pairs);
     return status;
 }

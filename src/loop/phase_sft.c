@@ -13,12 +13,10 @@ static void push_row(sft_rows *out, const token_list *prompt, const token_list *
         out->too_long++;
         return;
     }
-    supervised_row row = {.prompt = arena_copy(out->memory, prompt->at, (size_t)prompt->count * 4),
-                          .completion =
-                              arena_copy(out->memory, completion->at, (size_t)completion->count * 4),
-                          .prompt_count = prompt->count,
-                          .completion_count = completion->count,
-                          .weight = 1};
+    learn_path row = {.prefix = arena_copy(out->memory, prompt->at, (size_t)prompt->count * 4),
+                      .tail = arena_copy(out->memory, completion->at, (size_t)completion->count * 4),
+                      .prefix_count = prompt->count,
+                      .tail_count = completion->count};
     MEM_LIST_PUSH(out, row);
 }
 
@@ -55,7 +53,8 @@ static esp_status add_corrupted_rows(const session *s, int64_t n, sft_rows *out,
     return ESP_OK;
 }
 
-/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those behind.
+/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those after
+ * them.
  */
 static esp_status own_problems(const session *s, int64_t rationales, int64_t *first, int64_t *count,
                                esp_error *error) {
@@ -131,28 +130,6 @@ void sft_rows_free(sft_rows *rows) {
     *rows = (sft_rows){0};
 }
 
-typedef struct {
-    const session *session;
-    const sft_rows *rows;
-    int64_t per_epoch, epoch; /* updates an epoch; the epoch that `order` is of, -1 for none */
-    int64_t *order;
-    supervised_row *batch;
-} sft_work;
-
-static esp_status add_batch(void *context, trainer *t, int64_t update, batch_report *report,
-                            esp_error *error) {
-    sft_work *w = context;
-    const recipe *r = w->session->recipe;
-    int64_t epoch = update / w->per_epoch, first = update % w->per_epoch * r->sft.batch, n = 0;
-    if (epoch != w->epoch)
-        rng_shuffle(rng_mix(rng_mix(rng_key((uint64_t)r->run.seed), 0x736674), (uint64_t)epoch), w->order,
-                    w->rows->count);
-    w->epoch = epoch;
-    for (int64_t i = first; i < w->rows->count && n < r->sft.batch; i++)
-        w->batch[n++] = w->rows->at[w->order[i]];
-    return trainer_add_supervised(t, w->batch, n, report, error);
-}
-
 /* Own chains are sampled from the policy as it was given. */
 static esp_status build_rows(run_state *run, sft_rows *rows, esp_error *error) {
     const recipe *r = run->session.recipe;
@@ -172,25 +149,26 @@ static esp_status learn_rows(run_state *run, const store_position *position, con
     const recipe *r = run->session.recipe;
     trainer_settings settings = recipe_sft_settings(r);
     ESP_TRY(run_load_policy(run, position->checkpoint, &settings, error));
-    sft_work work = {.session = &run->session,
-                     .rows = rows,
-                     .per_epoch = (rows->count + r->sft.batch - 1) / r->sft.batch,
-                     .epoch = -1};
-    work.order = MEM_ARRAY(int64_t, rows->count);
-    work.batch = MEM_ARRAY(supervised_row, r->sft.batch);
-    int64_t updates = work.per_epoch * r->sft.epochs;
+    const objective_term term = {.of = &objective_nll, .weight = 1, .mean = MEAN_OVER_TOKENS};
+    example *examples = MEM_ARRAY(example, rows->count);
+    for (int64_t i = 0; i < rows->count; i++)
+        examples[i] = (example){.path = {rows->at[i]}, .term = &term, .group = -1};
+    batches *b = batches_new(examples, rows->count,
+                             &(batches_options){.batch = r->sft.batch,
+                                                .shuffle = true,
+                                                .key = rng_mix(rng_key((uint64_t)r->run.seed), 0x736674)});
+    int64_t updates = batches_per_epoch(b) * r->sft.epochs;
     update_plan plan = {.phase = "sft",
+                        .batches = b,
                         .updates = updates,
                         .schedule = recipe_sft_schedule(r, updates),
                         .progress_last = 1,
-                        .optimizer_ends = true, /* preferences start with a fresh one */
-                        .add = add_batch,
-                        .context = &work};
+                        .optimizer_ends = true}; /* preferences have an optimizer of their own */
     esp_status status = run_updates(run, position, &plan, "sft", error);
     trainer_free(run->trainer);
     run->trainer = NULL;
-    mem_free(work.order);
-    mem_free(work.batch);
+    batches_free(b);
+    mem_free(examples);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #ifndef ESPALIER_LOOP_PHASES_H
 #define ESPALIER_LOOP_PHASES_H
 
+#include "learn/objective.h"
 #include "loop/phase_order.h"
 #include "loop/run_state.h"
 
@@ -13,7 +14,7 @@ esp_status phase_evaluate(run_state *run, const store_position *position, esp_er
 
 /* Rows that SFT learns from, in the order of the problems. Freed by sft_rows_free. */
 typedef struct {
-    supervised_row *at;
+    learn_path *at;
     int64_t count, capacity, rationales, judge, too_long;
     arena *memory;
 } sft_rows;

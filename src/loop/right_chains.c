@@ -8,7 +8,7 @@
 
 /* A chain before it is known whether it stays. */
 typedef struct {
-    supervised_row row;
+    learn_path path;
     int64_t tree, problem, number; /* number: of the chain, in the order of reading */
     uint64_t text_key;
     bool out;
@@ -47,7 +47,7 @@ static void read_tree(const store_tree *tree, const store_nodes *nodes, arena *m
         int64_t n = chain_ids(nodes, i, NULL);
         int32_t *ids = arena_alloc(memory, 4 * (size_t)n);
         chain_ids(nodes, i, ids);
-        found_chain chain = {.row = {tree->prompt_ids, ids, tree->prompt_count, n, 1},
+        found_chain chain = {.path = {tree->prompt_ids, ids, tree->prompt_count, n, 0},
                              .tree = tree->tree,
                              .problem = tree->problem,
                              .number = found->count,
@@ -84,7 +84,7 @@ static void choose(found_chains *found, int64_t most, int64_t max_length, right_
         found_chain *c = order[i];
         if (i == 0 || c->problem != order[i - 1]->problem) taken = 0;
         if (c->out) continue;
-        if (c->row.prompt_count + c->row.completion_count > max_length)
+        if (c->path.prefix_count + c->path.tail_count > max_length)
             c->out = true, out->too_long++;
         else if (most > 0 && taken == most)
             c->out = true, out->surplus++;
@@ -115,7 +115,7 @@ esp_status right_chains_gather(store *s, int64_t iteration, int64_t most, int64_
     for (int64_t i = 0; i < found.count; i++) {
         if (found.at[i].out) continue;
         out->tree[out->count] = found.at[i].tree;
-        out->at[out->count++] = found.at[i].row;
+        out->at[out->count++] = found.at[i].path;
     }
     MEM_LIST_FREE(&found);
     if (status != ESP_OK) right_chains_free(out);

@@ -4,12 +4,12 @@
 #ifndef ESPALIER_LOOP_RIGHT_CHAINS_H
 #define ESPALIER_LOOP_RIGHT_CHAINS_H
 
-#include "learn/trainer.h"
+#include "learn/objective.h"
 #include "store/store.h"
 
 typedef struct {
-    supervised_row *at; /* [count], by tree, then by node; weight 1 */
-    int64_t *tree;      /* [count] */
+    learn_path *at; /* [count], by tree, then by node: the prompt and the chain */
+    int64_t *tree;  /* [count] */
     int64_t count;
     int64_t too_long; /* distinct ones left out for their length */
     int64_t same;     /* left out because their text had been seen */

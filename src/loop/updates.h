@@ -1,20 +1,18 @@
-/* Optimizer updates one after another, as SFT and preference learning need them. */
+/* The optimizer updates of a phase: done, recorded, kept in checkpoints, stopped on request. */
 #ifndef ESPALIER_LOOP_UPDATES_H
 #define ESPALIER_LOOP_UPDATES_H
 
+#include "learn/batches.h"
 #include "learn/schedule.h"
 #include "loop/run_state.h"
 
-/* What a learning phase does in each update, and how many there are. */
 typedef struct {
     const char *phase; /* "sft" or "learn" */
-    int64_t updates;   /* in all */
+    batches *batches;
+    int64_t updates; /* in all */
     schedule schedule;
     double progress_first, progress_last; /* place of this phase's updates in the schedule, as shares of it */
-    bool
-        optimizer_ends; /* its state stays out of the phase's last checkpoint: the next phase starts afresh */
-    esp_status (*add)(void *context, trainer *t, int64_t update, batch_report *report, esp_error *error);
-    void *context;
+    bool optimizer_ends; /* the phase's last checkpoint has no optimizer state: the next phase has its own */
 } update_plan;
 /* Does the updates from position->update on. Writes a checkpoint every run.checkpoint_every updates and when
  * stopped (ESP_INTERRUPTED). On ESP_OK all are done and `checkpoint` (a name) holds the result; the store's

@@ -2,6 +2,7 @@
 #ifndef ESPALIER_MODEL_ARCH_H
 #define ESPALIER_MODEL_ARCH_H
 
+#include "model/config_io.h"
 #include "model/params.h"
 
 struct arch {
@@ -10,12 +11,20 @@ struct arch {
     const char *gguf;       /* general.architecture of a GGUF file; NULL: not of its own */
     const param_spec *params;
     int param_count;
+    /* What this architecture has besides config_io.c's common numbers: reads it, refuses what is not
+     * computed. */
+    esp_status (*read)(model_config *config, const config_source *source, esp_error *error);
+    void (*write)(const model_config *config, const config_sink *sink);
 };
 
 extern const arch arch_llama, arch_mistral;
 
-/* The architecture of that name in config.json; in a GGUF file. NULL where there is none. */
+/* The architecture of that name: in config.json, as its model_type, in a GGUF file. NULL where there is none.
+ */
 const arch *arch_by_hf(const char *name);
+const arch *arch_by_model_type(const char *name);
 const arch *arch_by_gguf(const char *name);
+/* The error that names an architecture we do not have, and those we have. */
+esp_status arch_unknown(const char *where, const char *name, esp_error *error);
 
 #endif

@@ -5,16 +5,22 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_file.h"
+#include "model/arch.h"
+#include "model/config_files.h"
 #include "model/internal.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* source NULL: a folder, whose weights are not looked at. */
 static esp_status read_config(model_config *out, const char *path, const tensor_source *source,
                               esp_error *error) {
-    if (source && tensor_source_gguf(source)) return config_from_gguf(out, tensor_source_gguf(source), error);
+    if (source && tensor_source_gguf(source)) {
+        config_source metadata = config_source_gguf(tensor_source_gguf(source));
+        return config_read(out, &metadata, error);
+    }
     const char *slash = strrchr(path, '/');
     char *folder = file_is_folder(path) ? mem_strdup(path)
                    : slash              ? mem_strndup(path, (size_t)(slash - path))
@@ -22,7 +28,10 @@ static esp_status read_config(model_config *out, const char *path, const tensor_
     char *file = path_join(folder, "config.json");
     json_t *object = NULL;
     esp_status status = json_read_file(file, &object, error);
-    if (status == ESP_OK) status = config_from_json(out, object, file, error);
+    if (status == ESP_OK) {
+        config_source from = config_source_json(object, file);
+        status = config_read(out, &from, error);
+    }
     json_decref(object);
     mem_free(folder);
     mem_free(file);
@@ -82,6 +91,46 @@ static esp_status check_shape(const tensor_entry *t, const param *p, esp_error *
                       (long long)(matrix ? p->columns : 0));
 }
 
+static int by_text(const void *a, const void *b) {
+    return strcmp(((const param_name *)a)->text, ((const param_name *)b)->text);
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Tensors that repeat what is known without them: a tied head under its own name, and the frequencies of the
+ * rotation, which old checkpoints store. */
+static bool is_repeated(const checkpoint *c, const char *name) {
+    if (tensor_source_gguf(c->source)) return false;
+    return (c->config->tied && strcmp(name, "lm_head.weight") == 0) ||
+           ends_with(name, ".self_attn.rotary_emb.inv_freq");
+}
+
+/* Every tensor of the checkpoint must be a parameter: one that is not understood would change the model. */
+static esp_status check_all_known(const checkpoint *c, const param_set *params, esp_error *error) {
+    param_name *names = MEM_ARRAY(param_name, params->count);
+    for (int64_t i = 0; i < params->count; i++)
+        names[i] =
+            tensor_source_gguf(c->source) ? param_gguf_name(&params->at[i]) : param_hf_name(&params->at[i]);
+    qsort(names, (size_t)params->count, sizeof *names, by_text);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < tensor_source_count(c->source) && status == ESP_OK; i++) {
+        const tensor_entry *t = tensor_source_at(c->source, i);
+        param_name name;
+        snprintf(name.text, sizeof name.text, "%s", t->name);
+        bool known = strlen(t->name) < sizeof name.text &&
+                     bsearch(&name, names, (size_t)params->count, sizeof *names, by_text);
+        if (!known && !is_repeated(c, t->name))
+            status = error_fail(error, "use a model of a supported architecture, as it was published",
+                                "%s: tensor %s is no part of a %s with this configuration", t->file, t->name,
+                                c->config->arch->hf);
+    }
+    mem_free(names);
+    return status;
+}
+
 /* One parameter as floats, in Hugging Face row order, out [rows, columns]. */
 static esp_status read_param(void *user, const param *p, float *out, esp_error *error) {
     const checkpoint *c = user;
@@ -102,6 +151,7 @@ static esp_status read_param(void *user, const param *p, float *out, esp_error *
 
 static esp_status load_weights(model *m, const tensor_source *source, esp_error *error) {
     checkpoint c = {source, &m->config};
+    ESP_TRY(check_all_known(&c, &m->params, error));
     return model_fill(m, read_param, &c, error);
 }
 
@@ -173,7 +223,9 @@ static esp_status read_master(void *user, const param *p, float *out, esp_error 
 
 static esp_status write_config(const model_config *config, const char *folder, dtype type, esp_error *error) {
     char *file = path_join(folder, "config.json");
-    json_t *object = config_to_json(config);
+    json_t *object = json_object();
+    config_sink sink = config_sink_json(object);
+    config_write(config, &sink);
     json_object_set_new(object, "torch_dtype", json_string(type == DTYPE_F32 ? "float32" : "bfloat16"));
     esp_status status = json_write_file(file, object, true, error);
     json_decref(object);
@@ -192,76 +244,11 @@ esp_status model_convert(const char *path, const char *folder, dtype type, esp_e
     model_config config;
     ESP_TRY(open_source(&source, &config, path, error));
     param_set params = params_of(&config);
-    esp_status status = write_config(&config, folder, type, error);
-    if (status == ESP_OK)
-        status = write_params(&params, read_param, &(checkpoint){source, &config}, folder, type, error);
+    checkpoint from = {source, &config};
+    esp_status status = check_all_known(&from, &params, error);
+    if (status == ESP_OK) status = write_config(&config, folder, type, error);
+    if (status == ESP_OK) status = write_params(&params, read_param, &from, folder, type, error);
     params_free(&params);
     tensor_source_close(source);
     return status;
-}
-
-double memory_available(void) {
-    double available = 0, kb;
-    FILE *f = fopen("/proc/meminfo", "re");
-    char line[256];
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %lf kB", &kb) == 1) available = kb * 1024;
-    if (f) fclose(f);
-    double limit = 0, used = 0;
-    FILE *max = fopen("/sys/fs/cgroup/memory.max", "re"), *now = fopen("/sys/fs/cgroup/memory.current", "re");
-    if (max && now && fscanf(max, "%lf", &limit) == 1 && fscanf(now, "%lf", &used) == 1 &&
-        limit - used < available)
-        available = limit - used;
-    if (max) fclose(max);
-    if (now) fclose(now);
-    return available;
-}
-
-esp_status memory_check(double needed, const char *what, esp_error *error) {
-    double available = memory_available();
-    if (available <= 0 || needed <= available) return ESP_OK;
-    return error_fail(
-        error,
-        "use a smaller model or a smaller batch, close other programs, or take a machine with more memory",
-        "%s: needs %.2f GB of memory, %.2f GB are free", what, needed / 1e9, available / 1e9);
-}
-
-/* Matrices but the embedding and the head, vectors, and all floats of a model. */
-typedef struct {
-    double matrices, vectors, all;
-} model_size;
-
-static model_size size_of(const model_config *config) {
-    model_size size = {0};
-    param_set params = params_of(config);
-    for (const param *p = params.at; p < params.at + params.count; p++)
-        if (param_rank(p) == 1)
-            size.vectors += (double)param_floats(p);
-        else if (p->layer >= 0)
-            size.matrices += (double)param_floats(p);
-    size.all = (double)params.floats;
-    params_free(&params);
-    return size;
-}
-
-model_memory model_memory_plan(const model_config *c, dtype act, const model_options *options,
-                               int64_t tape_tokens, int64_t kv_tokens) {
-    bool trainable = options->trainable;
-    double D = (double)c->width, F = (double)c->feed_forward, V = (double)c->vocab, L = c->layers,
-           A = (double)dtype_size(act);
-    double HE = (double)c->heads * c->head_width, GE = (double)c->kv_heads * c->head_width;
-    model_size n = size_of(c);
-    /* Bytes per token and layer: inside the layer, and its input. */
-    double inside = 4 * (D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE), input = 4 * D;
-    double shared = 4 * (2 * D + (HE + 2 * GE) + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
-    model_memory out = {0};
-    /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
-     * runs. */
-    out.weights = A * (n.matrices * (trainable ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * n.vectors;
-    out.masters = trainable ? 4 * n.all : 0;
-    out.optimizer = trainable ? 3 * 4 * n.all : 0; /* gradient and two moments */
-    double tapes = trainable && !options->recompute ? L : 1;
-    out.workspace = (double)tape_tokens * (inside * tapes + (trainable ? input * L : 0) + shared);
-    out.kv = (double)kv_tokens * 2 * GE * A * L;
-    return out;
 }

@@ -1,13 +1,8 @@
-/* The shape of a Llama-family model: read from a Hugging Face config.json or from GGUF metadata, written back
- * as config.json. What the family knows and we do not compute (biases, other activations, mixtures of
- * experts) is refused by name, never ignored. */
+/* The shape of a model, in numbers. How it is read and written: model/config_io.h. */
 #ifndef ESPALIER_MODEL_CONFIG_H
 #define ESPALIER_MODEL_CONFIG_H
 
 #include "base/error.h"
-#include "formats/gguf.h"
-
-#include <jansson.h>
 
 /* RoPE scaling ("rope_scaling" in config.json). Sources: linear, Chen et al. 2023 (arXiv 2306.15595); llama3,
  * the Llama 3.1 release; yarn, Peng et al. 2023 (arXiv 2309.00071). `dynamic` equals none up to the original
@@ -34,9 +29,6 @@ typedef struct {
     int32_t bos, eos; /* -1: none */
 } model_config;
 
-esp_status config_from_json(model_config *out, const json_t *object, const char *where, esp_error *error);
-esp_status config_from_gguf(model_config *out, const gguf_file *file, esp_error *error);
-json_t *config_to_json(const model_config *config);
 /* Every number in range and consistent with the others; `where` is named in the error. */
 esp_status config_check(const model_config *config, const char *where, esp_error *error);
 /* cosine and sine of positions 0 .. count-1: [count, head_width / 2] each. */

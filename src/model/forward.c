@@ -2,6 +2,8 @@
  * wanted. */
 #include "model/internal.h"
 
+#include <stdlib.h>
+
 esp_status workspace_need(model *m, workspace *w, size_t bytes, const char *what, esp_error *error) {
     if (w->bytes >= bytes) return ESP_OK;
     workspace_free(m, w);

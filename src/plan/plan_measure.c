@@ -179,14 +179,12 @@ static esp_status measure_decode(const gauge *g, plan_rates *out, esp_error *err
 /* Forward, backward and an update of a row, of which the second half is learned. */
 static esp_status train_row(gauge *g, trainer *t, double *gradient, double *update, esp_error *error) {
     int64_t half = g->tokens / 2;
-    supervised_row row = {.prompt = g->ids,
-                          .completion = g->ids + half,
-                          .prompt_count = half,
-                          .completion_count = g->tokens - half,
-                          .weight = 1};
-    batch_report report;
+    const nll_options options = {.per_token = true};
+    const objective_term term = {.of = &objective_nll, .options = &options, .weight = 1};
+    example row = {.path = {{g->ids, g->ids + half, half, g->tokens - half, 0}}, .term = &term, .scale = 1};
+    learn_report report;
     double started = clock_seconds();
-    ESP_TRY(trainer_add_supervised(t, &row, 1, &report, error));
+    ESP_TRY(trainer_add(t, &row, 1, &report, error));
     double middle = clock_seconds();
     ESP_TRY(trainer_update(t, 1e-6, NULL, error));
     *gradient = middle - started;

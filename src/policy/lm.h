@@ -10,11 +10,10 @@
 #include <signal.h>
 
 typedef struct {
-    float temperature;          /* T of the candidates (docs/method.md 2.3), > 0 */
-    search_step_mode step_mode; /* docs/method.md 2.0 */
-    bool prose;                 /* the end of a sentence ends a step too */
-    int32_t max_step_tokens;    /* at least 1 */
-    int32_t max_chain_tokens;   /* all steps of a chain together; at least max_step_tokens */
+    float temperature;        /* T of the candidates (docs/method.md 2.3), > 0 */
+    step_size step_size;      /* docs/method.md 2.0 */
+    int32_t max_step_tokens;  /* at least 1 */
+    int32_t max_chain_tokens; /* all steps of a chain together; at least max_step_tokens */
     bool example;             /* the judge sees the gold rationale where gold is known (docs/method.md 3.1) */
     int64_t kv_tokens;        /* as engine_settings */
     int32_t max_batch_tokens; /* as engine_settings */

@@ -154,7 +154,7 @@ static esp_status ask_candidates(tree *t, esp_error *error) {
     const search_request *r = &t->request;
     const search *s = t->job->search;
     t->rules.max_step_tokens = r->to_end ? INT32_MAX : t->step_limit;
-    t->rules.size = r->to_end ? STEP_LINE : lm_rules(t->p).size;
+    t->rules.size = r->to_end ? STEP_LINE : t->p->set.step_size;
     step_machine machine = answer_machine_at(t->p->base.words, &t->rules, s, r->node);
     int64_t most = t->chain_limit - search_path_ids(s, r->node, NULL);
     if (!r->to_end && most > t->step_limit) most = t->step_limit;
@@ -293,7 +293,7 @@ static esp_status set_prompts(tree *t, bool judge, esp_error *error) {
 static esp_status prepare(engine *e, tree *t, esp_error *error) {
     const lm_policy *p = t->p;
     const search_job *job = t->job;
-    bool judge = search_config_of(job->search)->judge;
+    bool judge = search_config_of(job->search)->rewards.judge;
     if (judge && (prompt_verdict_id(p->base.words, false) < 0 || prompt_verdict_id(p->base.words, true) < 0))
         return error_fail(error, "turn self-evaluation off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",

@@ -2,18 +2,26 @@
 #ifndef ESPALIER_RECIPE_RECIPE_PARTS_H
 #define ESPALIER_RECIPE_RECIPE_PARTS_H
 
-#include "learn/loss.h"
+#include "learn/objective.h"
+#include "learn/schedule.h"
 #include "learn/trainer.h"
 #include "recipe/recipe.h"
 
-/* search.* and self_eval.enabled. Step lengths, the step mode and the temperature belong to whoever samples.
- */
-search_config recipe_search_config(const recipe *r);
-/* For inference: the same, with nothing gold in it (METHOD.md 3.2). */
+/* The search's configuration for inference: search.config with nothing gold in it (docs/method.md 3.2). */
 search_config recipe_inference_config(const recipe *r);
 
-/* learn.loss and its numbers; kind is LOSS_DPO for rft, which has no pairs. */
-loss_options recipe_loss_options(const recipe *r);
+/* The objective that learn.loss names, and its options, NULL where it has none. */
+const objective *recipe_objective(const recipe *r);
+const void *recipe_objective_options(const recipe *r);
+
+/* What an update of the learning phase minimises. Examples point to these terms: keep it in its place. */
+typedef struct {
+    objective_term loss;       /* learn.loss: of pairs, or of right chains where it has one path */
+    objective_term likelihood; /* learn.nll, of chosen steps or right chains; weight 0: none */
+    nll_options likelihood_options;
+} recipe_terms;
+/* of_chains: the likelihood is of right chains, else of chosen steps. The recipe outlives the terms. */
+void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out);
 /* Whether an update learns from the trees' pairs, and from their right chains. */
 bool recipe_learns_from_pairs(const recipe *r);
 bool recipe_learns_from_chains(const recipe *r);

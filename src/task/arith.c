@@ -142,6 +142,7 @@ const task task_arith = {
     .markers = worked_markers,
     .judge = &judge_in_short,
     .answers = &numeric_answers,
+    .mistake = numeric_mistake,
     .read_row = worked_read_row,
     .generate = generate,
 };

@@ -11,5 +11,6 @@ const task task_gsm8k = {
     .markers = worked_markers,
     .judge = &judge_in_words,
     .answers = &numeric_answers,
+    .mistake = numeric_mistake,
     .read_row = worked_read_row,
 };

@@ -22,6 +22,13 @@
 
 extern const answer_kind numeric_answers;
 
+/* task_make_mistake for solutions whose steps have results that are numbers. The result of a step is the
+ * first number after its last "=", else its last number. It becomes another number (off by a little, another
+ * number of the problem, a digit changed, another operation's result), and so does every later number of the
+ * same value. */
+bool numeric_mistake(const problem *p, const task_mistake_place *place, rng_key_t key, text_buffer *out,
+                     size_t *changed);
+
 typedef enum {
     NUMERIC_NONE,        /* nothing in the text is an answer */
     NUMERIC_MARK,        /* after "####" */

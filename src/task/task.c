@@ -136,6 +136,35 @@ const char *const *task_answer_markers(const task *t) {
     return t->markers;
 }
 
+/* ---- Steps ---- */
+
+task_step_unit task_unit(const task *t) {
+    return t->unit;
+}
+
+size_t task_step_end(const task *t, const char *text, size_t from) {
+    size_t line = from + strcspn(text + from, "\n");
+    size_t end = line + (text[line] == '\n');
+    if (t->unit == TASK_STEP_LINE) return end;
+    size_t start = from + strspn(text + from, " \t\r\n\v\f"); /* white space alone is no step */
+    if (start >= line) return text[start] ? task_step_end(t, text, start) : start;
+    for (size_t i = start; i + 1 < line; i++)
+        if (strchr(".?!", text[i]) && strchr(" \t\r\v\f", text[i + 1])) {
+            bool rest = i + 1 + strspn(text + i + 1, " \t\r\v\f") < line; /* of the line */
+            return rest ? i + 1 : end;
+        }
+    return end;
+}
+
+bool task_makes_mistakes(const task *t) {
+    return t->mistake != NULL;
+}
+
+bool task_make_mistake(const task *t, const problem *p, const task_mistake_place *place, rng_key_t key,
+                       text_buffer *out, size_t *changed) {
+    return t->mistake && t->mistake(p, place, key, out, changed);
+}
+
 /* ---- Self-evaluation ---- */
 
 /* One wording for all tasks that are put to a model in words: a small model is taught it once. The parts that

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/random.h"
 
 #include <jansson.h>
 
@@ -57,6 +58,34 @@ void task_prompt_plain(const task *t, const problem *p, text_buffer *out);
 esp_status task_sft_target(const task *t, const problem *p, text_buffer *out, esp_error *error);
 /* The strings whose line ends a chain (docs/method.md 2.0), NULL-terminated: "####", "The answer is". */
 const char *const *task_answer_markers(const task *t);
+
+/* ---- Steps ---- */
+
+typedef enum {
+    TASK_STEP_LINE,     /* a step is a line */
+    TASK_STEP_SENTENCE, /* a sentence, or a line that ends before it does */
+} task_step_unit;
+
+task_step_unit task_unit(const task *t);
+/* The end of the step of a solution that begins at text + from: after its newline, or after its sentence and
+ * before the space that follows. text ends in a zero and is not at its end. */
+size_t task_step_end(const task *t, const char *text, size_t from);
+
+/* Where in a correct solution a mistake is to be, in bytes: in the step [from, to). [0, end) is what will be
+ * judged; its last step begins at `last`, which is from or later. */
+typedef struct {
+    size_t from, to, last, end;
+} task_mistake_place;
+enum {
+    TASK_MISTAKE_DRAW = 4
+}; /* the first counter of the key that a task draws by; lower ones are the caller's */
+
+/* Whether the task has a rule for mistakes at all. */
+bool task_makes_mistakes(const task *t);
+/* Appends the solution up to `end` with a mistake in the place, visible in the last step. *changed: where in
+ * *out it begins. False, with *out empty, where there can be none. A function of problem, place and key. */
+bool task_make_mistake(const task *t, const problem *p, const task_mistake_place *place, rng_key_t key,
+                       text_buffer *out, size_t *changed);
 
 /* ---- Self-evaluation (docs/method.md 3.1) ----
  * The judge's prompt is the prefix, the steps so far (as sampled, without end-of-sequence), then question and

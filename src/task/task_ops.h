@@ -33,6 +33,10 @@ struct task_ops {
     const char *const *markers;        /* task_answer_markers */
     const judge_words *judge;
     const answer_kind *answers;
+    task_step_unit unit;
+    /* task_make_mistake; NULL: the task has no rule for mistakes. */
+    bool (*mistake)(const problem *p, const task_mistake_place *place, rng_key_t key, text_buffer *out,
+                    size_t *changed);
     /* Reads the fields of a row into *out (id, index and line are filled already), strings into the arena.
      * `where` is "path:line" for errors. */
     esp_status (*read_row)(const json_t *row, const char *where, arena *memory, problem *out,

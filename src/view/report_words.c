@@ -1,5 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
+#include "recipe/recipe_parts.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -335,7 +336,7 @@ static void watch_pairs(const report_run *r, document *d) {
         bool searching = r->position.phase == STORE_PHASE_SEARCH && it->iteration >= r->position.iteration;
         if (it->trees > 0 && !searching) last = it;
     }
-    if (!last || (r->recipe && r->recipe->learn.loss == RECIPE_RFT)) return;
+    if (!last || (r->recipe && recipe_objective(r->recipe)->paths < 2)) return;
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
     double solved = (double)last->trees_right / (double)last->trees;
     bool few = last->pairs < batch, used_up = few && solved >= 0.9;

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "app/cli.h"
+#include "recipe/recipe_parts.h"
 
 #include <string.h>
 
@@ -83,7 +84,8 @@ static void words_reach_their_places(void **state) {
     assert_string_equal(a.overrides[2].key, "data.test");
     recipe *r;
     assert_int_equal(recipe_load(&r, NULL, a.overrides, a.override_count, &error), ESP_OK);
-    assert_true(r->learn.lr == 5e-7 && r->learn.beta == 0.3 && r->search.horizon == 9);
+    assert_true(r->learn.lr == 5e-7 && r->search.config.limits.horizon == 9);
+    assert_true(((const dpo_options *)recipe_objective_options(r))->beta == 0.3);
     assert_string_equal(r->data.test, "d.jsonl");
     recipe_free(r);
     cli_free(&a, &verbs[0], &o);

@@ -104,15 +104,17 @@ static void test_round_trip(void **state) {
         pairs_file file;
         OK(pairs_read(&file, form ? trl : native, &o, &error));
         assert_int_equal(file.count, 2);
-        assert_int_equal(file.with_reference, form ? 0 : 1);
         for (int i = 0; i < 2; i++) {
             const store_pair *p = &kept.at[i];
-            const preference_row *r = &file.rows[i];
-            ids_equal(r->prefix, r->prefix_count, p->prefix_ids, p->prefix_count);
-            ids_equal(r->chosen, r->chosen_count, p->chosen_ids, p->chosen_count);
-            ids_equal(r->rejected, r->rejected_count, p->rejected_ids, p->rejected_count);
-            assert_true(form || r->alpha == 0.25);
-            assert_true(form || (i ? isnan(r->ref_chosen) : r->ref_chosen == -3.25));
+            const example *e = &file.at[i];
+            const learn_path *w = &e->path[0], *l = &e->path[1];
+            ids_equal(w->prefix, w->prefix_count, p->prefix_ids, p->prefix_count);
+            ids_equal(w->tail, w->tail_count, p->chosen_ids, p->chosen_count);
+            ids_equal(l->tail, l->tail_count, p->rejected_ids, p->rejected_count);
+            assert_true(l->prefix == w->prefix && l->prefix_count == w->prefix_count);
+            assert_true(form || e->alpha == 0.25);
+            assert_true(form || (i ? isnan(w->reference) : w->reference == -3.25));
+            assert_true(!form || (isnan(w->reference) && isnan(l->reference)));
         }
         pairs_file_free(&file);
     }
@@ -157,23 +159,40 @@ static void test_reading(void **state) {
     assert_null(read_one(
         "{\"prompt_ids\":[1,2],\"chosen_ids\":[3],\"rejected_ids\":[4,99],\"n_chosen\":3,\"n_rejected\":1}",
         &o, &file));
-    assert_true(file.rows[0].alpha == 0.25 && isnan(file.rows[0].ref_chosen));
-    assert_int_equal(file.rows[0].rejected[1], 99);
+    assert_true(file.at[0].alpha == 0.25 && isnan(file.at[0].path[0].reference));
+    assert_int_equal(file.at[0].path[1].tail[1], 99);
     pairs_file_free(&file);
     assert_null(read_one(
         "{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"n_chosen\":0,\"n_rejected\":5,"
         "\"ref_logp_chosen\":-1.5,\"ref_logp_rejected\":-2}",
         &o, &file));
-    assert_true(file.rows[0].alpha == 0.4 && file.rows[0].ref_rejected == -2 && file.with_reference == 1);
+    assert_true(file.at[0].alpha == 0.4 && file.at[0].path[0].reference == -1.5);
+    assert_true(file.at[0].path[1].reference == -2);
     pairs_file_free(&file);
     o = (pairs_read_options){.tokenizer = t, .vocab = tokenizer_size(t), .end = end, .append_end = true};
     assert_null(read_one("{\"prompt\":\"Once\",\"chosen\":\" a cat\",\"rejected\":\" a dog<|end_story|>\"}",
                          &o, &file));
-    assert_int_equal(file.rows[0].chosen[file.rows[0].chosen_count - 1], end);
-    assert_int_equal(file.rows[0].rejected[file.rows[0].rejected_count - 1], end);
-    assert_true(file.rows[0].rejected[file.rows[0].rejected_count - 2] != end);
+    const learn_path *w = &file.at[0].path[0], *l = &file.at[0].path[1];
+    assert_int_equal(w->tail[w->tail_count - 1], end);
+    assert_int_equal(l->tail[l->tail_count - 1], end);
+    assert_true(l->tail[l->tail_count - 2] != end);
     pairs_file_free(&file);
     tokenizer_close(t);
+}
+
+/* Rows over max_length are left out and counted; nothing but such rows is an error. */
+static void test_too_long(void **state) {
+    (void)state;
+    const char *row = "{\"prompt_ids\":[1,2],\"chosen_ids\":[3],\"rejected_ids\":[4,5]}";
+    pairs_read_options o = {.vocab = 100, .max_length = 4};
+    pairs_file file;
+    assert_null(read_one(row, &o, &file));
+    assert_true(file.count == 1 && file.too_long == 0);
+    pairs_file_free(&file);
+    o.max_length = 3;
+    const char *message = read_one(row, &o, &file);
+    assert_non_null(message);
+    assert_non_null(strstr(message, "are longer than 3 tokens"));
 }
 
 static void test_errors(void **state) {
@@ -204,13 +223,13 @@ static void test_errors(void **state) {
         {"{\"prompt_ids\":[1", "one.jsonl:2"},
         {"", "holds no pairs"},
     };
-    pairs_read_options o = {.vocab = 100, .smoothing_cap = 1, .max_length = 5};
+    pairs_read_options o = {.vocab = 100, .smoothing_cap = 1, .context = 5};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pairs_file file;
         const char *message = read_one(cases[i].line, &o, &file);
         if (!message || !strstr(message, cases[i].says))
             fail_msg("%s\n  gave %s", cases[i].line, message ? message : "no error");
-        assert_null(file.rows);
+        assert_null(file.at);
     }
     pairs_format format;
     OK(pairs_format_parse("trl", &format, &error));
@@ -247,10 +266,8 @@ static void test_full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_reading),   cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_errors),     cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

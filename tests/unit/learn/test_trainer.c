@@ -1,9 +1,10 @@
-/* Learning against torch autograd, and against itself: packed trees give what separate paths give, the same
- * bits come out twice, and state that was saved goes on as if nothing had happened. */
+/* Learning against torch autograd, and against itself: packed trees give what separate paths give, two equal
+ * trainings give the same bits, and a state that was saved continues as if nothing had happened. */
 #include "base/file.h"
 #include "formats/json.h"
+#include "learn/batches.h"
 #include "learn/pack.h"
-#include "learn/trainer.h"
+#include "learn/pairs.h"
 #include "model/tree_layout.h"
 #include "support.h"
 
@@ -17,7 +18,9 @@ enum { PAIRS = 2, LONGEST = 64 };
 typedef struct {
     json_t *json; /* the "dpo" part */
     int32_t ids[PAIRS][3][LONGEST];
-    preference_row rows[PAIRS];
+    dpo_options options;
+    objective_term term;
+    example rows[PAIRS]; /* with the scales of a mean over both */
 } golden_pairs;
 
 static int64_t ids_of(const json_t *list, int32_t *out) {
@@ -39,16 +42,19 @@ static golden_pairs *read_golden(void) {
     golden_pairs *g = calloc(1, sizeof *g);
     g->json = json_incref(json_object_get(whole, "dpo"));
     json_decref(whole);
+    g->options.beta = number(g->json, "beta");
+    g->term = (objective_term){.of = &objective_dpo, .options = &g->options, .weight = 1};
     for (size_t i = 0; i < PAIRS; i++) {
         const json_t *pair = json_array_get(json_object_get(g->json, "pairs"), i);
         const json_t *ref = json_array_get(json_object_get(g->json, "ref_logps"), i);
-        preference_row *r = &g->rows[i];
-        r->prefix = g->ids[i][0], r->chosen = g->ids[i][1], r->rejected = g->ids[i][2];
-        r->prefix_count = ids_of(json_object_get(pair, "prefix"), g->ids[i][0]);
-        r->chosen_count = ids_of(json_object_get(pair, "chosen"), g->ids[i][1]);
-        r->rejected_count = ids_of(json_object_get(pair, "rejected"), g->ids[i][2]);
-        r->ref_chosen = at(ref, 0), r->ref_rejected = at(ref, 1);
-        r->alpha = loss_smoothing(number(pair, "n_chosen"), number(pair, "n_rejected"), 1);
+        int64_t counts[3] = {ids_of(json_object_get(pair, "prefix"), g->ids[i][0]),
+                             ids_of(json_object_get(pair, "chosen"), g->ids[i][1]),
+                             ids_of(json_object_get(pair, "rejected"), g->ids[i][2])};
+        example *r = &g->rows[i];
+        *r = (example){.term = &g->term, .scale = 1.0 / PAIRS};
+        for (size_t k = 0; k < 2; k++)
+            r->path[k] = (learn_path){g->ids[i][0], g->ids[i][1 + k], counts[0], counts[1 + k], at(ref, k)};
+        r->alpha = pairs_smoothing(number(pair, "n_chosen"), number(pair, "n_rejected"), 1);
     }
     return g;
 }
@@ -79,12 +85,6 @@ static void end_trainer(trainer *t) {
     compute_free(c);
 }
 
-static loss_options golden_loss(const golden_pairs *g) {
-    loss_options o = loss_defaults();
-    o.beta = number(g->json, "beta");
-    return o;
-}
-
 static void check_gradients(const trainer *t, const json_t *expected) {
     const param_set *params = model_trainable(trainer_model(t));
     for (const param *p = params->at; p < params->at + params->count; p++) {
@@ -111,25 +111,24 @@ static void dpo_golden(void **state) {
     const char *backends[] = {"ref", "cpu"};
     for (size_t b = 0; b < 2; b++) {
         trainer *t = new_trainer(backends[b], DTYPE_F32, 2048);
-        loss_options options = golden_loss(g);
-        double chosen[PAIRS], rejected[PAIRS], norm;
-        OK(score_preferences(trainer_model(t), g->rows, PAIRS, 2048, chosen, rejected, &error));
+        double logp[PAIRS][EXAMPLE_PATHS], norm;
+        OK(score_paths(trainer_model(t), g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
         for (size_t i = 0; i < PAIRS; i++) {
             const json_t *part = json_array_get(json_object_get(g->json, "parts"), i);
-            assert_true(fabs(chosen[i] - number(part, "logp_chosen")) < 1e-3);
-            assert_true(fabs(rejected[i] - number(part, "logp_rejected")) < 1e-3);
+            assert_true(fabs(logp[i][0] - number(part, "logp_chosen")) < 1e-3);
+            assert_true(fabs(logp[i][1] - number(part, "logp_rejected")) < 1e-3);
         }
-        batch_report report;
-        OK(trainer_add_preferences(t, g->rows, PAIRS, &options, &report, &error));
+        learn_report report;
+        OK(trainer_add(t, g->rows, PAIRS, &report, &error));
         assert_true(fabs(report.loss - number(g->json, "loss")) < 1e-5);
         check_gradients(t, json_object_get(g->json, "grads"));
         const json_t *after = json_object_get(g->json, "after_adamw_step");
         OK(trainer_update(t, number(after, "lr"), &norm, &error));
         assert_true(fabs(norm - number(g->json, "grad_norm")) < 1e-3 * norm);
-        OK(score_preferences(trainer_model(t), g->rows, PAIRS, 2048, chosen, rejected, &error));
+        OK(score_paths(trainer_model(t), g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
         for (size_t i = 0; i < PAIRS; i++) {
             const json_t *want = json_array_get(json_object_get(after, "logps"), i);
-            assert_true(fabs(chosen[i] - at(want, 0)) < 1e-2 && fabs(rejected[i] - at(want, 1)) < 1e-2);
+            for (size_t k = 0; k < 2; k++) assert_true(fabs(logp[i][k] - at(want, k)) < 1e-2);
         }
         end_trainer(t);
     }
@@ -143,15 +142,15 @@ static void tree_equals_paths(void **state) {
     golden_pairs *g = read_golden();
     const char *backends[] = {"ref", "cpu"};
     for (size_t b = 0; b < 2; b++) {
-        loss_options options = golden_loss(g);
         trainer *packed = new_trainer(backends[b], DTYPE_F32, 2048),
                 *apart = new_trainer(backends[b], DTYPE_F32, 1);
-        batch_report together, alone;
-        OK(trainer_add_preferences(packed, g->rows, PAIRS, &options, &together, &error));
-        OK(trainer_add_preferences(apart, g->rows, PAIRS, &options, &alone, &error));
+        learn_report together, alone;
+        OK(trainer_add(packed, g->rows, PAIRS, &together, &error));
+        OK(trainer_add(apart, g->rows, PAIRS, &alone, &error));
         assert_true(together.tokens == alone.tokens && together.tokens_computed < alone.tokens_computed);
-        assert_true(fabs(together.logp_chosen - alone.logp_chosen) < 1e-4 &&
-                    fabs(together.loss - alone.loss) < 1e-6);
+        assert_true(fabs(learn_report_metric(&together, "logp_chosen") -
+                         learn_report_metric(&alone, "logp_chosen")) < 1e-4);
+        assert_true(fabs(together.loss - alone.loss) < 1e-6);
         int64_t n = model_parameter_count(trainer_model(packed));
         double difference = 0, size = 0;
         for (int64_t i = 0; i < n; i++) {
@@ -172,33 +171,34 @@ static void trees_stay_whole(void **state) {
     (void)state;
     enum { PREFIX = 40, EACH = 3, STEP = 4 };
     int32_t prefix[2][PREFIX], steps[2 * EACH][2][STEP];
-    preference_row rows[2 * EACH];
+    example rows[2 * EACH];
+    const dpo_options options = {.beta = 0.1};
+    const objective_term term = {.of = &objective_dpo, .options = &options, .weight = 1};
     for (int p = 0; p < 2; p++)
         for (int i = 0; i < PREFIX; i++) prefix[p][i] = 100 + 200 * p + i;
     for (int r = 0; r < 2 * EACH; r++) {
         for (int side = 0; side < 2; side++)
             for (int i = 0; i < STEP; i++) steps[r][side][i] = 500 + 10 * (2 * r + side) + i;
-        rows[r] = (preference_row){.prefix = prefix[r / EACH],
-                                   .prefix_count = PREFIX,
-                                   .chosen = steps[r][0],
-                                   .chosen_count = STEP,
-                                   .rejected = steps[r][1],
-                                   .rejected_count = STEP,
-                                   .alpha = 0.1};
+        rows[r] = (example){.path = {{prefix[r / EACH], steps[r][0], PREFIX, STEP, 0},
+                                     {prefix[r / EACH], steps[r][1], PREFIX, STEP, 0}},
+                            .term = &term,
+                            .scale = 0.5 / EACH,
+                            .alpha = 0.1,
+                            .group = r / EACH};
     }
     const int64_t tree = PREFIX + EACH * 2 * STEP, limits[] = {2048, tree + PREFIX + 2 * STEP, tree, PREFIX};
     const int64_t computed[] = {2 * tree, 2 * tree, 2 * tree, 2 * EACH * (PREFIX + 2 * STEP)};
     for (int i = 0; i < 4; i++) {
         trainer *t = new_trainer("cpu", DTYPE_F32, limits[i]);
-        loss_options options = loss_defaults();
-        batch_report report;
-        OK(trainer_add_preferences(t, rows, 2 * EACH, &options, &report, &error));
+        learn_report report;
+        OK(trainer_add(t, rows, 2 * EACH, &report, &error));
         assert_int_equal(report.tokens_computed, computed[i]);
+        assert_int_equal(report.rows, 2 * EACH);
         end_trainer(t);
     }
 }
 
-/* Every path of a random set, and every token of it, stands in the tree with the right ancestors. */
+/* Every path of a random set, and every token of it, is in the tree with the right ancestors. */
 static void packing_keeps_paths(void **state) {
     (void)state;
     pack *p = pack_new();
@@ -240,15 +240,14 @@ static void packing_keeps_paths(void **state) {
 static void same_bits_and_resume(void **state) {
     (void)state;
     golden_pairs *g = read_golden();
-    loss_options options = golden_loss(g);
     dtype types[] = {DTYPE_F32, DTYPE_BF16};
     for (size_t d = 0; d < 2; d++) {
         trainer *one = new_trainer("cpu", types[d], 2048), *two = new_trainer("cpu", types[d], 2048);
-        batch_report r;
+        learn_report r;
         for (int step = 0; step < 2; step++) {
-            OK(trainer_add_preferences(one, g->rows, PAIRS, &options, &r, &error));
+            OK(trainer_add(one, g->rows, PAIRS, &r, &error));
             OK(trainer_update(one, 1e-3, NULL, &error));
-            OK(trainer_add_preferences(two, g->rows, PAIRS, &options, &r, &error));
+            OK(trainer_add(two, g->rows, PAIRS, &r, &error));
             OK(trainer_update(two, 1e-3, NULL, &error));
             if (step > 0) continue;
             char folder[] = "/tmp/espalier-trainer-XXXXXX";
@@ -259,7 +258,7 @@ static void same_bits_and_resume(void **state) {
             two = new_trainer("cpu", types[d], 2048);
             OK(model_load_weights(trainer_model(two), folder, &error));
             OK(trainer_load(two, folder, &error));
-            assert_int_equal(trainer_steps(two), 1);
+            assert_int_equal(trainer_updates(two), 1);
             OK(folder_remove(folder, &error));
         }
         size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
@@ -270,24 +269,35 @@ static void same_bits_and_resume(void **state) {
     free_golden(g);
 }
 
-/* ---- Pairs and right chains in one update ---- */
+/* ---- terms: pairs and right chains in one update ---- */
 
-/* The pairs' chosen steps as chains too, and one that is not in any pair: prefix and rejected step. */
+/* Pairs and chains: the pairs' chosen steps as chains too, and one that is not in any pair. */
 typedef struct {
-    supervised_row rows[3];
-    mixed_item items[PAIRS + 3];
+    option_space options;
+    nll_options nll;
+    objective_term pair, chain;
+    example examples[PAIRS + 3];
+    batches *batches; /* all of it in one update */
 } mixed_batch;
 
-static void mix(const golden_pairs *g, mixed_batch *m) {
-    const preference_row *p = g->rows;
-    m->rows[0] = (supervised_row){p[0].prefix, p[0].chosen, p[0].prefix_count, p[0].chosen_count, 1};
-    m->rows[1] = (supervised_row){p[1].prefix, p[1].chosen, p[1].prefix_count, p[1].chosen_count, 1};
-    m->rows[2] = (supervised_row){p[0].prefix, p[0].rejected, p[0].prefix_count, p[0].rejected_count, 1};
-    m->items[0] = (mixed_item){.pair = &p[0]};
-    m->items[1] = (mixed_item){.chain = &m->rows[0]};
-    m->items[2] = (mixed_item){.chain = &m->rows[2]};
-    m->items[3] = (mixed_item){.pair = &p[1]};
-    m->items[4] = (mixed_item){.chain = &m->rows[1]};
+static void mix(const golden_pairs *g, const objective *of, double weight, double nll, bool per_token,
+                mixed_batch *m) {
+    const example *p = g->rows;
+    *m = (mixed_batch){.nll = {.per_token = false}};
+    options_defaults(of->options, &m->options);
+    m->pair = (objective_term){.of = of, .options = &m->options, .weight = weight, .mean = of->mean};
+    m->chain = (objective_term){.of = &objective_nll,
+                                .options = &m->nll,
+                                .weight = nll,
+                                .mean = per_token ? MEAN_OVER_TOKENS : MEAN_OVER_EXAMPLES};
+    const example all[] = {p[0],
+                           {.path = {p[0].path[0]}, .term = &m->chain},
+                           {.path = {p[0].path[1]}, .term = &m->chain},
+                           p[1],
+                           {.path = {p[1].path[0]}, .term = &m->chain}};
+    memcpy(m->examples, all, sizeof all);
+    m->examples[0].term = m->examples[3].term = &m->pair;
+    m->batches = batches_new(m->examples, PAIRS + 3, &(batches_options){.batch = PAIRS + 3});
 }
 
 static double distance(const trainer *a, const trainer *b, const trainer *plus) {
@@ -301,98 +311,122 @@ static double distance(const trainer *a, const trainer *b, const trainer *plus) 
     return sqrt(difference / size);
 }
 
-/* The parts add up; preferences left out, it is RFT; in one micro-batch or in several; and packed together it
- * costs less than apart. */
-static void mixed_is_the_sum_of_its_parts(void **state) {
+/* Adds the examples [first, first + n) with the scales that they have in the whole batch. */
+static void add_part(trainer *t, mixed_batch *m, const int *which, int n, learn_report *r) {
+    int64_t all;
+    const example *taken = batches_take(m->batches, 0, &all);
+    assert_int_equal(all, PAIRS + 3);
+    example part[PAIRS + 3];
+    for (int i = 0; i < n; i++) part[i] = taken[which[i]];
+    OK(trainer_add(t, part, n, r, &error));
+}
+
+/* The trainer only sums: the parts of a batch add up to the batch, whichever way it is cut; packed together
+ * it costs less than apart. */
+static void parts_add_up(void **state) {
     (void)state;
     golden_pairs *g = read_golden();
     mixed_batch m;
-    mix(g, &m);
-    loss_options options = golden_loss(g), pairs_only = options, chains_only = options;
-    options.weight = pairs_only.weight = 0.3;
-    options.nll_weight = chains_only.nll_weight = 0.7;
-    chains_only.weight = 0;
+    mix(g, &objective_dpo, 0.3, 0.7, true, &m);
     trainer *all = new_trainer("cpu", DTYPE_F32, 2048), *pairs = new_trainer("cpu", DTYPE_F32, 2048),
             *chains = new_trainer("cpu", DTYPE_F32, 2048), *apart = new_trainer("cpu", DTYPE_F32, 1);
-    batch_report r, rp, rc, ra;
-    OK(trainer_add_mixed(all, m.items, PAIRS + 3, &options, &r, &error));
-    OK(trainer_add_mixed(apart, m.items, PAIRS + 3, &options, &ra, &error));
-    OK(trainer_add_preferences(pairs, g->rows, PAIRS, &pairs_only, &rp, &error));
-    for (int i = 0; i < 3; i++) m.items[i] = (mixed_item){.chain = &m.rows[i]};
-    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
+    learn_report r, rp, rc, ra;
+    OK(batches_add(m.batches, all, 0, &r, &error));
+    OK(batches_add(m.batches, apart, 0, &ra, &error));
+    add_part(pairs, &m, (const int[]){0, 3}, 2, &rp);
+    add_part(chains, &m, (const int[]){1, 2, 4}, 3, &rc);
     assert_true(distance(all, pairs, chains) < 1e-5);
     assert_true(distance(all, apart, NULL) < 1e-5);
     assert_true(fabs(r.loss - rp.loss - rc.loss) < 1e-6 && fabs(r.loss - ra.loss) < 1e-6);
-    assert_true(r.margin == rp.margin && r.accuracy == rp.accuracy && r.kl == rp.kl);
-    assert_true(isnan(rc.margin) && isnan(rc.kl) && !isnan(rc.loss));
+    const char *const *name = objective_dpo.metrics;
+    for (; *name; name++) {
+        assert_true(learn_report_metric(&r, *name) == learn_report_metric(&rp, *name));
+        assert_true(isnan(learn_report_metric(&rc, *name)));
+    }
+    assert_true(!isnan(rc.loss));
     assert_true(r.tokens_computed == rp.tokens_computed && r.rows == PAIRS + 3);
-    /* RFT's loss and gradient, at any weight of the whole. */
-    batch_report rft;
-    trainer_zero(pairs);
-    OK(trainer_add_supervised(pairs, m.rows, 3, &rft, &error));
-    assert_true(fabs(rc.loss - 0.7 * rft.loss) < 1e-6);
-    trainer_zero(chains);
-    chains_only.nll_weight = 1;
-    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
-    assert_true(distance(chains, pairs, NULL) < 1e-6 && fabs(rc.loss - rft.loss) < 1e-9);
-    /* Without nll_per_token: the mean over chains of their sums. */
-    trainer_zero(chains);
-    chains_only.nll_per_token = false;
-    OK(trainer_add_mixed(chains, m.items, 3, &chains_only, &rc, &error));
-    int64_t tokens = m.rows[0].completion_count + m.rows[1].completion_count + m.rows[2].completion_count;
-    assert_true(fabs(rc.loss - rft.loss * (double)tokens / 3) < 1e-5);
     end_trainer(all);
     end_trainer(pairs);
     end_trainer(chains);
     end_trainer(apart);
+    batches_free(m.batches);
     free_golden(g);
 }
 
-static double mixed_loss(trainer *t, const mixed_batch *m, const loss_options *options) {
-    batch_report r;
-    OK(trainer_add_mixed(t, m->items, PAIRS + 3, options, &r, &error));
+/* A term's mean is over examples or over tokens; a weight counts once. */
+static void means(void **state) {
+    (void)state;
+    golden_pairs *g = read_golden();
+    mixed_batch m;
+    mix(g, &objective_dpo, 0.3, 1, true, &m);
+    const int chains[] = {1, 2, 4};
+    trainer *t = new_trainer("cpu", DTYPE_F32, 2048);
+    learn_report r;
+    add_part(t, &m, chains, 3, &r);
+    double logp[3][EXAMPLE_PATHS], sum = 0;
+    int64_t tokens = 0;
+    for (int i = 0; i < 3; i++) {
+        OK(score_paths(trainer_model(t), &m.examples[chains[i]], 1, 2048, &logp[i], NULL, NULL, &error));
+        sum += logp[i][0];
+        tokens += m.examples[chains[i]].path[0].tail_count;
+    }
+    assert_true(fabs(r.loss + sum / (double)tokens) < 1e-5 && fabs(r.unscaled + sum) < 1e-3);
+    m.chain.weight = 0.7;
+    add_part(t, &m, chains, 3, &r);
+    assert_true(fabs(r.loss + 0.7 * sum / (double)tokens) < 1e-5);
+    m.chain.mean = MEAN_OVER_EXAMPLES;
+    add_part(t, &m, chains, 3, &r);
+    assert_true(fabs(r.loss + 0.7 * sum / 3) < 1e-4);
+    m.pair.weight = 0; /* out of the loss, not out of the metrics */
+    add_part(t, &m, (const int[]){0, 3}, 2, &r);
+    assert_true(r.loss == 0 && learn_report_metric(&r, "logp_chosen") < -1);
+    end_trainer(t);
+    batches_free(m.batches);
+    free_golden(g);
+}
+
+static double mixed_loss(trainer *t, mixed_batch *m) {
+    learn_report r;
+    OK(batches_add(m->batches, t, 0, &r, &error));
     trainer_zero(t);
     return r.loss;
 }
 
-/* Along its gradient the loss rises as the gradient's norm says: every kind of loss, mixed. */
+/* Along its gradient the loss rises by the square of the gradient's norm: every objective on pairs, with a
+ * likelihood beside it. */
 static void mixed_slopes(void **state) {
     (void)state;
     golden_pairs *g = read_golden();
-    mixed_batch m;
-    mix(g, &m);
     trainer *t = new_trainer("ref", DTYPE_F32, 2048);
     int64_t n = model_parameter_count(trainer_model(t));
     float *w = model_master(trainer_model(t)), *direction = malloc((size_t)n * 4),
           *kept = malloc((size_t)n * 4);
     memcpy(kept, w, (size_t)n * 4);
-    for (int kind = LOSS_DPO; kind <= LOSS_DPO_POSITIVE; kind++)
+    for (int i = 0; objective_at(i); i++)
         for (int per_token = 0; per_token < 2; per_token++) {
-            loss_options options = golden_loss(g);
-            options.kind = (loss_kind)kind;
-            options.lambda = 5;
-            options.weight = 0.4;
-            options.nll_weight = per_token ? 1 : 0.05;
-            options.nll_per_token = per_token != 0;
-            batch_report r;
-            OK(trainer_add_mixed(t, m.items, PAIRS + 3, &options, &r, &error));
+            const objective *of = objective_at(i);
+            if (of->paths != 2) continue;
+            mixed_batch m;
+            mix(g, of, 0.4, per_token ? 1 : 0.05, per_token, &m);
+            learn_report r;
+            OK(batches_add(m.batches, t, 0, &r, &error));
             double square = 0, loss[2];
-            for (int64_t i = 0; i < n; i++) square += pow((double)trainer_gradient(t)[i], 2);
+            for (int64_t k = 0; k < n; k++) square += pow((double)trainer_gradient(t)[k], 2);
             memcpy(direction, trainer_gradient(t), (size_t)n * 4);
             trainer_zero(t);
             double step = 2e-3 / sqrt(square);
-            for (int side = 0; side < 2; side++) {
-                for (int64_t i = 0; i < n; i++)
-                    w[i] = (float)((double)kept[i] + (side ? step : -step) * (double)direction[i]);
+            for (int end = 0; end < 2; end++) {
+                for (int64_t k = 0; k < n; k++)
+                    w[k] = (float)((double)kept[k] + (end ? step : -step) * (double)direction[k]);
                 OK(model_sync(trainer_model(t), &error));
-                loss[side] = mixed_loss(t, &m, &options);
+                loss[end] = mixed_loss(t, &m);
             }
             memcpy(w, kept, (size_t)n * 4);
             OK(model_sync(trainer_model(t), &error));
             double slope = (loss[1] - loss[0]) / (2 * step);
             if (!(fabs(slope - square) < 0.02 * square))
-                fail_msg("%s, per token %d: slope %g, gradient says %g", loss_kind_name(options.kind),
-                         per_token, slope, square);
+                fail_msg("%s, per token %d: slope %g, gradient says %g", of->name, per_token, slope, square);
+            batches_free(m.batches);
         }
     free(direction);
     free(kept);
@@ -400,7 +434,7 @@ static void mixed_slopes(void **state) {
     free_golden(g);
 }
 
-/* ---- The average ---- */
+/* ---- the average ---- */
 
 static trainer *averaging_trainer(dtype act, double average) {
     trainer *plain = new_trainer("cpu", act, 2048), *t;
@@ -412,9 +446,8 @@ static trainer *averaging_trainer(dtype act, double average) {
 }
 
 static void one_update(trainer *t, const golden_pairs *g) {
-    loss_options options = golden_loss(g);
-    batch_report r;
-    OK(trainer_add_preferences(t, g->rows, PAIRS, &options, &r, &error));
+    learn_report r;
+    OK(trainer_add(t, g->rows, PAIRS, &r, &error));
     OK(trainer_update(t, 1e-3, NULL, &error));
 }
 
@@ -451,10 +484,10 @@ static void average_by_hand(void **state) {
     }
     assert_true(moved > n / 2);
     /* What the model computes is the average's, too. */
-    double chosen[PAIRS], rejected[PAIRS], raw_chosen[PAIRS];
-    OK(score_preferences(trainer_model(averaged), g->rows, PAIRS, 2048, chosen, rejected, &error));
-    OK(score_preferences(trainer_model(raw), g->rows, PAIRS, 2048, raw_chosen, rejected, &error));
-    assert_true(fabs(chosen[0] - raw_chosen[0]) > 1e-3);
+    double of_average[PAIRS][EXAMPLE_PATHS], of_raw[PAIRS][EXAMPLE_PATHS];
+    OK(score_paths(trainer_model(averaged), g->rows, PAIRS, 2048, of_average, NULL, NULL, &error));
+    OK(score_paths(trainer_model(raw), g->rows, PAIRS, 2048, of_raw, NULL, NULL, &error));
+    assert_true(fabs(of_average[0][0] - of_raw[0][0]) > 1e-3);
     for (int i = 0; i < 3; i++) free(theta[i]);
     end_trainer(raw);
     end_trainer(averaged);
@@ -495,11 +528,15 @@ static void average_resumes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packing_keeps_paths),  cmocka_unit_test(dpo_golden),
-        cmocka_unit_test(tree_equals_paths),    cmocka_unit_test(trees_stay_whole),
-        cmocka_unit_test(same_bits_and_resume), cmocka_unit_test(mixed_is_the_sum_of_its_parts),
-        cmocka_unit_test(mixed_slopes),         cmocka_unit_test(average_by_hand),
-        cmocka_unit_test(average_resumes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(packing_keeps_paths),
+                                       cmocka_unit_test(dpo_golden),
+                                       cmocka_unit_test(tree_equals_paths),
+                                       cmocka_unit_test(trees_stay_whole),
+                                       cmocka_unit_test(same_bits_and_resume),
+                                       cmocka_unit_test(parts_add_up),
+                                       cmocka_unit_test(means),
+                                       cmocka_unit_test(mixed_slopes),
+                                       cmocka_unit_test(average_by_hand),
+                                       cmocka_unit_test(average_resumes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static void an_answer_ends_in_one_form(void **state) {
     (void)state;
     fixture b = open_words();
     step_rules rules = prompt_step_rules(b.words);
-    rules.prose = true;
+    rules.sentences = true;
     rules.max_step_tokens = rules.max_chain_tokens = 60;
     bool more;
     text_buffer text = {0};
@@ -86,11 +86,12 @@ static const problem sum = {.id = "p0",
                             .rationale = "Tom has 3 cats.\nWith the dogs it is 5.\nThe answer is 5"};
 
 static search *fresh_search(void) {
-    search_config config = search_preset_named("default")->config;
-    config.root_probe = 0;
-    config.judge = false;
-    config.gold_injection = true;
-    config.max_steps = 8;
+    search_config config;
+    search_config_defaults(&config);
+    config.limits.root_probe = 0;
+    config.rewards.judge = false;
+    config.limits.gold_injection = true;
+    config.limits.max_steps = 8;
     search *s;
     OK(search_new(&s, &config, rng_key(1), &error));
     return s;

@@ -85,13 +85,14 @@ static void steps_as_the_model_says(void **state) {
     for (int mode = 0; mode < 4; mode++) {
         lm_settings set = usual;
         search_config config = small_search();
-        config.gold_injection = true;
-        if (mode == 1) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
+        config.limits.gold_injection = true;
+        if (mode == 1) set.step_size = STEP_FILL, set.max_step_tokens = 24;
         if (mode == 2) /* siblings that part at the last token of a step, and are gone on from */
-            set.max_step_tokens = 2, config.breadth = config.breadth_root = 8, config.simulations = 12;
+            set.max_step_tokens = 2, config.limits.breadth = config.limits.breadth_root = 8,
+            config.limits.simulations = 12;
         if (mode ==
             3) /* states that get the candidates they are short of later, behind keys others hang on */
-            config.root_probe = 3, config.simulations = 8;
+            config.limits.root_probe = 3, config.limits.simulations = 8;
         searched o = search_list(&b, &set, &config, problems + (mode == 0 ? 3 : 0), 2, true);
         int64_t nodes = 0, gold = 0;
         for (int32_t i = 0; i < o.n; i++) {
@@ -130,7 +131,6 @@ static void nothing_twice(void **state) {
     bench b = bench_open();
     search_config config = small_search();
     lm_settings set = usual;
-    set.prose = false; /* no token is sampled and dropped */
     searched o = search_list(&b, &set, &config, problems, PROBLEMS, true);
     assert_int_equal(o.sum.computed, o.computed);
     assert_int_equal(o.sum.recomputed, 0);
@@ -143,7 +143,7 @@ static void any_cache_ends(void **state) {
     (void)state;
     bench b = bench_open_on("ref");
     search_config config = small_search();
-    config.root_probe = 2;
+    config.limits.root_probe = 2;
     searched large = search_list(&b, &usual, &config, problems, PROBLEMS, true);
     int64_t recomputed = 0;
     const int64_t sizes[] = {1100, 900};
@@ -180,7 +180,7 @@ static void gold_stays_out(void **state) {
     memcpy(changed, problems, sizeof changed);
     for (int i = 0; i < PROBLEMS; i++) changed[i].gold = "99", changed[i].rationale = "It is 99.\n#### 99";
     search_config config = small_search();
-    config.gold_injection = true;
+    config.limits.gold_injection = true;
     searched x = search_list(&b, &usual, &config, problems, 3, false);
     searched y = search_list(&b, &usual, &config, changed, 3, false);
     searched known = search_list(&b, &usual, &config, changed, 3, true);
@@ -306,8 +306,8 @@ static void runs_to_the_end(void **state) {
     (void)state;
     bench b = bench_open();
     search_config config = small_search();
-    config.rest_from_depth = 1;
-    config.gold_injection = true;
+    config.limits.rest_from_depth = 1;
+    config.limits.gold_injection = true;
     searched o = search_list(&b, &usual, &config, problems, 2, true);
     int64_t deep = 0;
     for (int32_t i = 0; i < 2; i++) {

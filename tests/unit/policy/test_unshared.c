@@ -6,11 +6,11 @@ enum { CHAIN = 40, SOME = 2 };
 
 static search_config shape_search(void) {
     search_config c = small_search();
-    c.simulations = 3;
-    c.breadth_root = 3;
-    c.breadth = 2;
-    c.max_steps = 3;
-    c.gold_injection = true;
+    c.limits.simulations = 3;
+    c.limits.breadth_root = 3;
+    c.limits.breadth = 2;
+    c.limits.max_steps = 3;
+    c.limits.gold_injection = true;
     return c;
 }
 
@@ -31,9 +31,9 @@ static void shape(int number, lm_settings *set, search_config *config) {
     *set = usual;
     set->max_chain_tokens = CHAIN;
     *config = shape_search();
-    if (number == 1) set->step_mode = SEARCH_STEP_FILL, set->max_step_tokens = 24;
-    if (number == 2) set->max_step_tokens = 2, config->root_probe = 3, config->simulations = 6;
-    if (number == 3) config->rest_from_depth = 1, set->max_chain_tokens = 30;
+    if (number == 1) set->step_size = STEP_FILL, set->max_step_tokens = 24;
+    if (number == 2) set->max_step_tokens = 2, config->limits.root_probe = 3, config->limits.simulations = 6;
+    if (number == 3) config->limits.rest_from_depth = 1, set->max_chain_tokens = 30;
 }
 
 static void finds_the_same_trees(void **state) {
@@ -78,8 +78,7 @@ static void counts_as_a_trie(void **state) {
             lm_settings set = usual;
             set.max_chain_tokens = CHAIN;
             search_config config = shape_search();
-            set.prose = false; /* no token is sampled and dropped */
-            config.root_probe = probe;
+            config.limits.root_probe = probe;
             searched o = search_all(&b, set, &config, unshared);
             assert_int_equal(o.sum.distinct, tokens_of_trees(b.words, &o, true));
             searched_free(&o);

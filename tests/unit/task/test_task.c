@@ -152,11 +152,51 @@ static void test_groups(void **state) {
     task_answer_group(gsm8k(), shown, 0, group);
 }
 
+/* A mistake of numbers changes the step's result and later uses of it, from `changed` on and never elsewhere.
+ */
+static void test_mistake(void **state) {
+    (void)state;
+    problem p = {
+        .id = "x", .question = "3 bags of 8 pens and 5?", .rationale = "3*8 = 24 pens\n24+5 = 29\n#### 29"};
+    size_t second = task_step_end(gsm8k(), p.rationale, 0),
+           third = task_step_end(gsm8k(), p.rationale, second);
+    assert_int_equal(second, strlen("3*8 = 24 pens\n"));
+    assert_int_equal(third, strlen("3*8 = 24 pens\n24+5 = 29\n"));
+    assert_int_equal(task_step_end(gsm8k(), p.rationale, third), strlen(p.rationale));
+    assert_true(task_makes_mistakes(gsm8k()));
+    int different = 0;
+    for (uint64_t i = 0; i < 200; i++) {
+        text_buffer b = {0};
+        size_t changed = 0;
+        task_mistake_place first = {.from = 0, .to = second, .last = second, .end = third};
+        assert_true(task_make_mistake(gsm8k(), &p, &first, rng_key(i), &b, &changed));
+        assert_int_equal(changed, strlen("3*8 = "));
+        assert_int_equal(strncmp(b.at, p.rationale, changed), 0);
+        char wrong[16], again[16];
+        assert_int_equal(sscanf(b.at, "3*8 = %15s pens\n%15[^+]+5 = 29\n", wrong, again), 2);
+        assert_string_equal(wrong, again);
+        assert_string_not_equal(wrong, "24");
+        different += strcmp(wrong, "25") != 0;
+        text_free(&b);
+        /* 24 does not come back in the third step, so the mistake could not be seen there. */
+        task_mistake_place hidden = {.from = 0, .to = second, .last = third, .end = strlen(p.rationale)};
+        assert_false(task_make_mistake(gsm8k(), &p, &hidden, rng_key(i), &b, &changed));
+        assert_null(b.at);
+    }
+    assert_true(different > 50);
+    p.rationale = "Lions sleep.\nCats too.";
+    text_buffer b = {0};
+    size_t changed;
+    assert_false(
+        task_make_mistake(gsm8k(), &p, &(task_mistake_place){0, 13, 0, 13}, rng_key(1), &b, &changed));
+}
+
 int main(void) {
     snprintf(path, sizeof path, "espalier-task-%d.jsonl", (int)getpid());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading), cmocka_unit_test(test_reading_errors), cmocka_unit_test(test_names),
         cmocka_unit_test(test_prompts), cmocka_unit_test(test_judge),          cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,83 @@
+/* Objectives: what an update minimises, as pure functions from log-probs to a number (docs/method.md 5). An
+ * objective never sees the model: it takes the log-probs of an example's paths in nats, each summed over the
+ * path's tail, and gives its value and the derivative by each sum. The derivative by the log-prob of one
+ * token is that of its path. Everything is computed in double and is stable at any size; an input that is not
+ * finite makes the value not finite, so that a trainer can refuse it by looking at the value alone.
+ *
+ * An objective is one file in learn/objectives/ and one row in the table of objective.c: its name is a value
+ * of learn.loss, its options are recipe keys, its metrics are reported under their names. */
+#ifndef ESPALIER_LEARN_OBJECTIVE_H
+#define ESPALIER_LEARN_OBJECTIVE_H
+
+#include "base/options.h"
+
+enum { EXAMPLE_PATHS = 4, OBJECTIVE_METRICS = 8 }; /* the most that an objective may have */
+
+/* A prefix that is given and a tail whose tokens are scored. */
+typedef struct {
+    const int32_t *prefix, *tail;
+    int64_t prefix_count, tail_count;
+    double reference; /* log-prob of the tail under the reference policy; NAN: not known */
+} learn_path;
+
+/* What an objective reads of a path. */
+typedef struct {
+    double logp, reference; /* of the policy in training, of the reference: sums over the tail, in nats */
+    int64_t tokens;         /* of the tail */
+} path_score;
+
+struct example;
+
+typedef enum { MEAN_OVER_EXAMPLES, MEAN_OVER_TOKENS } objective_mean; /* tokens: of the first path's tail */
+
+typedef struct objective {
+    const char *name;     /* as learn.loss has it */
+    const char *about;    /* one line, with the source */
+    int paths;            /* of an example; a pair's are chosen, rejected */
+    bool needs_reference; /* of every path */
+    option_table options; /* over a struct of options_size bytes; "beta" is the recipe key learn.beta */
+    size_t options_size;
+    /* NULL-terminated names; `value` writes one number for each. */
+    const char *const *metrics;
+    objective_mean mean; /* that learn.loss takes */
+    /* The value, dvalue/dlogp of each path, and the metrics. */
+    double (*value)(const void *options, const struct example *e, const path_score *scores, double *dlogp,
+                    double *metrics);
+} objective;
+
+/* What the examples of one kind add to the loss: weight times the mean of the objective's values. */
+typedef struct {
+    const objective *of;
+    const void *options; /* of options_size bytes; NULL where `of` has no rows of options */
+    double weight;       /* >= 0; 0 leaves the term out of the loss, not out of the metrics */
+    objective_mean mean;
+} objective_term;
+
+/* One thing to learn from. It adds scale * weight * value to the loss. */
+typedef struct example {
+    learn_path path[EXAMPLE_PATHS]; /* the first term->of->paths of them */
+    const objective_term *term;
+    double scale;  /* 1 / the number that the term's mean divides by, of the whole batch on all machines */
+    double alpha;  /* chance that the order of a pair is wrong (docs/method.md 4.2) */
+    int64_t group; /* >= 0: neighbours that share prefixes have the same one, such as their search tree's
+                      number, and stay neighbours; -1: rows in any order */
+    bool same_row; /* another term on the paths of the example before it: no row of its own */
+} example;
+
+/* The objectives that learn.loss can name, and their names, by its value. NULL: past the last. */
+const objective *objective_at(int value);
+const char *objective_name(int value);
+
+/* Negative log-likelihood, by itself and beside other objectives. Without options it is the sum. */
+typedef struct {
+    bool per_token; /* divided by the tokens of the tail */
+} nll_options;
+extern const objective objective_nll;
+
+/* DPO. */
+typedef struct {
+    double beta; /* > 0 */
+} dpo_options;
+extern const objective objective_dpo;
+
+#endif

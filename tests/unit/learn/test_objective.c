@@ -1,0 +1,246 @@
+/* Objectives against autograd's numbers (golden/dpo.json), against numbers worked by hand, against finite
+ * differences, and at the ends of the range. */
+#include "support.h"
+
+#include "formats/json.h"
+#include "learn/objective.h"
+#include "learn/pairs.h"
+
+#include <math.h>
+#include <string.h>
+
+static esp_error error;
+
+static void near(double got, double want, double tolerance, const char *what) {
+    if (!(fabs(got - want) <= tolerance * fmax(1, fabs(want))))
+        fail_msg("%s: got %.17g, want %.17g", what, got, want);
+}
+
+static double number(const json_t *c, const char *key) {
+    json_t *v = json_object_get(c, key);
+    assert_true(json_is_number(v));
+    return json_number_value(v);
+}
+
+static const objective *find(const char *name) {
+    for (int i = 0; objective_at(i); i++)
+        if (strcmp(objective_name(i), name) == 0) return objective_at(i);
+    fail_msg("there is no objective %s", name);
+    return NULL;
+}
+
+/* What an objective says of some paths. */
+typedef struct {
+    double value, dlogp[EXAMPLE_PATHS], metric[OBJECTIVE_METRICS];
+} result;
+
+/* settings: "beta=0.1 penalty=5", in the words of the recipe's keys; "" for the defaults. */
+static result evaluate(const char *name, const char *settings, const path_score *scores, double alpha) {
+    const objective *o = find(name);
+    option_space options = {.bytes = {0}};
+    options_defaults(o->options, &options);
+    char text[200], *rest = text, *word;
+    snprintf(text, sizeof text, "%s", settings);
+    while ((word = strsep(&rest, " ")) && *word) {
+        char *value = strchr(word, '=');
+        *value++ = 0;
+        const option *one = option_by_key(o->options, word);
+        if (!one) fail_msg("%s has no option %s", name, word);
+        assert_int_equal(option_set(one, &options, value, NULL), ESP_OK);
+    }
+    result r;
+    example e = {.alpha = alpha};
+    r.value = o->value(&options, &e, scores, r.dlogp, r.metric);
+    return r;
+}
+
+static double metric(const char *objective, const result *r, const char *name) {
+    const char *const *objective_names = find(objective)->metrics;
+    for (int i = 0; objective_names[i]; i++)
+        if (strcmp(objective_names[i], name) == 0) return r->metric[i];
+    fail_msg("%s has no metric %s", objective, name);
+    return NAN;
+}
+
+/* {chosen, rejected} with references, of 7 and 5 tokens. */
+#define PAIR(chosen, rejected, ref_chosen, ref_rejected)                                                     \
+    ((const path_score[EXAMPLE_PATHS]){{chosen, ref_chosen, 7}, {rejected, ref_rejected, 5}})
+
+static void test_golden(void **state) {
+    (void)state;
+    json_t *root;
+    assert_int_equal(json_read_file(TEST_DATA "/golden/dpo.json", &root, &error), ESP_OK);
+    json_t *cases = json_object_get(root, "cases"), *c;
+    size_t i;
+    assert_true(json_array_size(cases) >= 40);
+    json_array_foreach(cases, i, c) {
+        double alpha =
+            pairs_smoothing(number(c, "n_chosen"), number(c, "n_rejected"), number(c, "smoothing_cap"));
+        char settings[64];
+        snprintf(settings, sizeof settings, "beta=%.17g", number(c, "beta"));
+        result r = evaluate("dpo", settings,
+                            PAIR(number(c, "logp_chosen"), number(c, "logp_rejected"),
+                                 number(c, "ref_chosen"), number(c, "ref_rejected")),
+                            alpha);
+        near(alpha, number(c, "alpha"), 1e-9, "alpha");
+        near(metric("dpo", &r, "margin"), number(c, "h"), 1e-9, "h");
+        near(r.value, number(c, "loss"), 1e-9, "loss");
+        near(r.dlogp[0], number(c, "dloss_dlogp_chosen"), 1e-9, "chosen's slope");
+        near(r.dlogp[1], number(c, "dloss_dlogp_rejected"), 1e-9, "rejected's slope");
+    }
+    json_decref(root);
+}
+
+/* ---- every objective of the table ---- */
+
+static const double points[][4] = {
+    {-12, -9, -11, -10},  {-3.5, -40, -9, -2},    {-700, -1, -2, -650},
+    {-1, -700, -650, -2}, {-20, -20, -21, -19.5}, {-0.3, -0.2, -0.4, -0.1},
+};
+
+static void check_slopes(const objective *o, const void *options, const double *point, double alpha) {
+    path_score at[EXAMPLE_PATHS];
+    for (int k = 0; k < EXAMPLE_PATHS; k++) at[k] = (path_score){point[k], point[(k + 2) % 4], 3 + 4 * k};
+    example e = {.alpha = alpha};
+    double dlogp[EXAMPLE_PATHS], ignored[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
+    double value = o->value(options, &e, at, dlogp, metrics);
+    assert_true(isfinite(value));
+    for (int k = 0; k < o->paths; k++) {
+        double step = 1e-5 * fmax(1e-2, fmin(1, fabs(at[k].logp))), logp = at[k].logp;
+        at[k].logp = logp + step;
+        double more = o->value(options, &e, at, ignored, metrics);
+        at[k].logp = logp - step;
+        double less = o->value(options, &e, at, ignored, metrics);
+        at[k].logp = logp;
+        near(dlogp[k], (more - less) / (2 * step), 2e-5, o->name);
+    }
+}
+
+/* Slopes are those of the value, at the default options and at others. */
+static void test_finite_differences(void **state) {
+    (void)state;
+    const double alphas[] = {0, 0.3, 0.5, 1};
+    int objectives = 0;
+    for (const objective *o; (o = objective_at(objectives)) != NULL; objectives++)
+        for (int turn = 0; turn < 3; turn++) {
+            option_space options = {.bytes = {0}};
+            options_defaults(o->options, &options);
+            for (int i = 0; turn > 0 && i < o->options.count; i++)
+                if (o->options.at[i].type == OPTION_FLOAT)
+                    OK(option_set(&o->options.at[i], &options, turn == 1 ? "0.7" : "5", NULL));
+            for (size_t p = 0; p < sizeof points / sizeof *points; p++)
+                for (int a = 0; a < 4; a++) check_slopes(o, &options, points[p], alphas[a]);
+        }
+    assert_true(objectives >= 4);
+}
+
+/* A log-prob that is no finite number makes a value that is none: a trainer looks at the value alone. */
+static void test_not_finite(void **state) {
+    (void)state;
+    const double bad[] = {NAN, -INFINITY};
+    for (int i = 0; objective_at(i); i++) {
+        const objective *o = objective_at(i);
+        option_space options = {.bytes = {0}};
+        options_defaults(o->options, &options);
+        for (int k = 0; k < o->paths; k++)
+            for (int b = 0; b < 2; b++) {
+                path_score at[EXAMPLE_PATHS] = {{-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}};
+                double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
+                at[k].logp = bad[b];
+                double value = o->value(&options, &(example){.alpha = 0.2}, at, dlogp, metrics);
+                if (isfinite(value)) fail_msg("%s is %g with path %d at %g", o->name, value, k, bad[b]);
+            }
+    }
+}
+
+/* What trainers, recipes and reports rely on. */
+static void test_table(void **state) {
+    (void)state;
+    for (int i = 0; objective_at(i); i++) {
+        const objective *o = objective_at(i);
+        assert_ptr_equal(find(o->name), o);
+        assert_true(o->options_size <= sizeof(option_space));
+        assert_in_range(o->paths, 1, EXAMPLE_PATHS);
+        assert_true(strlen(o->about) > 10);
+        int metrics = 0;
+        while (o->metrics[metrics]) metrics++;
+        assert_in_range(metrics, 0, OBJECTIVE_METRICS);
+        assert_true(o->options.count > 0 || o->options_size == 0);
+        for (int k = 0; k < o->options.count; k++) {
+            const option *one = &o->options.at[k];
+            assert_non_null(one->initial);
+            assert_null(strchr(one->key, '.'));
+            assert_true(one->offset < o->options_size);
+        }
+    }
+    assert_null(objective_at(-1));
+    assert_null(objective_name(1000));
+}
+
+/* ---- one by one ---- */
+
+/* h = 0.1 ((-4 + 5) - (-9 + 6)) = 0.4. */
+static void test_by_hand(void **state) {
+    (void)state;
+    const path_score *p = PAIR(-4, -9, -5, -6);
+    result r = evaluate("dpo", "beta=0.1", p, 0);
+    near(r.value, log(1 + exp(-0.4)), 1e-15, "dpo");
+    near(metric("dpo", &r, "margin"), 0.4, 1e-15, "margin");
+    near(metric("dpo", &r, "accuracy"), 1, 0, "accuracy");
+    near(metric("dpo", &r, "logp_chosen"), -4, 0, "chosen");
+    near(metric("dpo", &r, "logp_rejected"), -9, 0, "rejected");
+    near(metric("dpo", &r, "kl"), 1, 0, "kl"); /* ((-5 + 4) + (-6 + 9)) / 2 */
+    near(evaluate("ipo", "beta=0.1", p, 0).value, (4 - 5) * (4 - 5), 1e-14, "ipo");
+    near(evaluate("ipo", "beta=0.1", p, 0.25).value, 0.75 * 1 + 0.25 * 81, 1e-14, "ipo smoothed");
+    /* the chosen step did not fall: no penalty */
+    near(evaluate("dpop", "beta=0.1", p, 0).value, log(1 + exp(-0.4)), 1e-15, "dpop");
+    /* it fell by 1 nat: h = 0.1 (-1 + 3) = 0.2, held = 0.2 - 0.1 * 50 */
+    r = evaluate("dpop", "beta=0.1", PAIR(-6, -9, -5, -6), 0);
+    near(metric("dpop", &r, "margin"), 0.2, 1e-14, "dpop margin");
+    near(r.value, log(1 + exp(4.8)), 1e-14, "dpop fell");
+}
+
+static void test_likelihood(void **state) {
+    (void)state;
+    double dlogp[EXAMPLE_PATHS];
+    const nll_options mean = {.per_token = true}, sum = {.per_token = false};
+    const path_score some = {.logp = -6, .tokens = 4}, none = {.logp = -6};
+    near(objective_nll.value(&mean, NULL, &some, dlogp, NULL), 1.5, 1e-15, "per token");
+    near(dlogp[0], -0.25, 1e-15, "slope per token");
+    near(objective_nll.value(NULL, NULL, &some, dlogp, NULL), 6, 1e-15, "without options");
+    near(objective_nll.value(&sum, NULL, &some, dlogp, NULL), 6, 1e-15, "sum");
+    near(dlogp[0], -1, 1e-15, "slope of the sum");
+    near(objective_nll.value(&mean, NULL, &none, dlogp, NULL), 0, 0, "nothing");
+    near(dlogp[0], 0, 0, "slope of nothing");
+}
+
+static void test_smoothing(void **state) {
+    (void)state;
+    near(pairs_smoothing(3, 1, 0.5), 0.25, 0, "3:1");
+    near(pairs_smoothing(0, 0, 0.5), 0, 0, "0:0");
+    near(pairs_smoothing(0, 4, 1), 0.8, 0, "0:4");
+    near(pairs_smoothing(0, 4, 0.5), 0.5, 0, "0:4 capped");
+}
+
+static void test_extremes(void **state) {
+    (void)state;
+    result r = evaluate("dpo", "beta=1", PAIR(-1e6, -1, -1, -1e6), 0);
+    assert_true(isfinite(r.value) && r.value > 1.9e6);
+    near(r.dlogp[0], -1, 0, "slope far below");
+    r = evaluate("dpo", "beta=1", PAIR(-1, -1e6, -1e6, -1), 0);
+    near(r.value, 0, 0, "loss far above");
+    near(r.dlogp[0], 0, 0, "slope far above");
+    /* the slope of a tiny error keeps its digits where 1 - sigmoid(h) would round to 0 */
+    r = evaluate("dpo", "beta=1", PAIR(0, -50, 0, 0), 0);
+    near(r.dlogp[0] / -exp(-50), 1, 1e-12, "slope at 50");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden),     cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_by_hand),    cmocka_unit_test(test_likelihood),
+        cmocka_unit_test(test_smoothing),  cmocka_unit_test(test_extremes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+/* Configurations: the keys of config.json and what they become; what is written is read again; and options
+ * that are not computed are refused by name. */
+#include "formats/json.h"
+#include "made_up.h"
+#include "model/config_files.h"
+
+#include <math.h>
+#include <string.h>
+
+#define COMMON                                                                                               \
+    "'vocab_size': 320, 'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': 2, "                \
+    "'num_attention_heads': 4"
+#define LLAMA "{'architectures': ['LlamaForCausalLM'], " COMMON
+
+/* Single quotes for double ones. */
+static json_t *parse(const char *text) {
+    char copy[1024];
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *c = copy; *c; c++)
+        if (*c == '\'') *c = '"';
+    json_t *object = json_loads(copy, 0, NULL);
+    if (!object) fail_msg("%s", copy);
+    return object;
+}
+
+static esp_status read_text(model_config *c, const char *text) {
+    json_t *object = parse(text);
+    config_source s = config_source_json(object, "here/config.json");
+    esp_status status = config_read(c, &s, &error);
+    json_decref(object);
+    return status;
+}
+
+static void defaults(void **state) {
+    (void)state;
+    model_config c;
+    OK(read_text(&c, LLAMA "}"));
+    assert_ptr_equal(c.arch, &arch_llama);
+    assert_int_equal(c.vocab, 320);
+    assert_int_equal(c.width, 64);
+    assert_int_equal(c.feed_forward, 96);
+    assert_int_equal(c.layers, 2);
+    assert_int_equal(c.heads, 4);
+    assert_int_equal(c.kv_heads, 4);
+    assert_int_equal(c.head_width, 16);
+    assert_int_equal(c.context, 2048);
+    assert_true(c.norm_eps == 1e-6 && c.rope.theta == 10000 && c.rope.kind == ROPE_NONE);
+    assert_false(c.tied);
+    assert_int_equal(c.bos, -1);
+    assert_int_equal(c.eos, -1);
+}
+
+static void every_key(void **state) {
+    (void)state;
+    model_config c;
+    OK(read_text(&c, "{'architectures': ['MistralForCausalLM'], " COMMON
+                     ", 'num_key_value_heads': 2, 'head_dim': 32, 'max_position_embeddings': 77, "
+                     "'rms_norm_eps': 1e-05, 'rope_theta': 500000, 'tie_word_embeddings': true, "
+                     "'bos_token_id': 3, 'eos_token_id': [5, 6], 'sliding_window': null}"));
+    assert_ptr_equal(c.arch, &arch_mistral);
+    assert_int_equal(c.kv_heads, 2);
+    assert_int_equal(c.head_width, 32);
+    assert_int_equal(c.context, 77);
+    assert_true(c.norm_eps == 1e-5 && c.rope.theta == 500000 && c.tied);
+    assert_int_equal(c.bos, 3);
+    assert_int_equal(c.eos, 5);
+    /* The architecture by its type alone, and nulls where a default is meant. */
+    OK(read_text(&c, "{'model_type': 'mistral', 'head_dim': null, 'eos_token_id': null, " COMMON "}"));
+    assert_ptr_equal(c.arch, &arch_mistral);
+    assert_int_equal(c.head_width, 16);
+}
+
+static void rotations(void **state) {
+    (void)state;
+    model_config c;
+    OK(read_text(&c, LLAMA ", 'rope_scaling': {'type': 'linear', 'factor': 4.0}}"));
+    assert_int_equal(c.rope.kind, ROPE_LINEAR);
+    assert_true(c.rope.factor == 4);
+    OK(read_text(&c, LLAMA ", 'rope_scaling': {'rope_type': 'llama3', 'factor': 8.0, 'low_freq_factor': 1.0, "
+                           "'high_freq_factor': 4.0, 'original_max_position_embeddings': 512}}"));
+    assert_int_equal(c.rope.kind, ROPE_LLAMA3);
+    assert_true(c.rope.low_freq_factor == 1 && c.rope.high_freq_factor == 4 &&
+                c.rope.original_context == 512);
+    OK(read_text(&c, LLAMA ", 'rope_parameters': {'rope_type': 'yarn', 'rope_theta': 7e4, 'factor': 2.0}}"));
+    assert_int_equal(c.rope.kind, ROPE_YARN);
+    assert_true(c.rope.theta == 7e4 && c.rope.beta_fast == 32 && c.rope.beta_slow == 1);
+    OK(read_text(&c, LLAMA ", 'rope_theta': 5e5, 'rope_scaling': null}"));
+    assert_true(c.rope.kind == ROPE_NONE && c.rope.theta == 5e5);
+}
+
+/* The text of an error names the key, or what it was set to. */
+static void refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *named;
+    } rows[] = {
+        {LLAMA ", 'hidden_act': 'gelu'}", "gelu"},
+        {LLAMA ", 'attention_bias': true}", "attention_bias"},
+        {LLAMA ", 'mlp_bias': true}", "mlp_bias"},
+        {LLAMA ", 'sliding_window': 512}", "512"},
+        {LLAMA ", 'partial_rotary_factor': 0.5}", "partial_rotary_factor"},
+        {LLAMA ", 'rope_scaling': {'type': 'spiral'}}", "spiral"},
+        {LLAMA ", 'rope_scaling': {'type': 'llama3', 'factor': 8.0}}", "low_freq_factor"},
+        {LLAMA ", 'head_dim': '16'}", "head_dim"},
+        {LLAMA ", 'head_dim': 15}", "head_dim"},
+        {LLAMA ", 'num_key_value_heads': 3}", "3"},
+        {LLAMA ", 'num_key_value_heads': 4294967296}", "num_key_value_heads"},
+        {LLAMA ", 'tie_word_embeddings': 1}", "tie_word_embeddings"},
+        {"{'architectures': ['LlamaForCausalLM'], 'vocab_size': 9}", "hidden_size"},
+        {"{'architectures': ['FalconForCausalLM'], 'model_type': 'llama', " COMMON "}", "FalconForCausalLM"},
+        {"{'model_type': 'gpt2', " COMMON "}", "gpt2"},
+        {"{" COMMON "}", "none named"},
+        {"[]", "none named"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        model_config c;
+        if (read_text(&c, rows[i].text) == ESP_OK) fail_msg("not refused: %s", rows[i].text);
+        if (!strstr(error.message, rows[i].named) || !strstr(error.message, "here/config.json"))
+            fail_msg("\"%s\" is not in: %s", rows[i].named, error.message);
+    }
+}
+
+static void assert_same(const model_config *a, const model_config *b) {
+    assert_ptr_equal(a->arch, b->arch);
+    assert_int_equal(a->vocab, b->vocab);
+    assert_int_equal(a->width, b->width);
+    assert_int_equal(a->feed_forward, b->feed_forward);
+    assert_int_equal(a->context, b->context);
+    assert_int_equal(a->layers, b->layers);
+    assert_int_equal(a->heads, b->heads);
+    assert_int_equal(a->kv_heads, b->kv_heads);
+    assert_int_equal(a->head_width, b->head_width);
+    assert_int_equal(a->tied, b->tied);
+    assert_int_equal(a->bos, b->bos);
+    assert_int_equal(a->eos, b->eos);
+    assert_true(a->norm_eps == b->norm_eps);
+    assert_memory_equal(&a->rope, &b->rope, sizeof a->rope);
+}
+
+static void written_and_read(void **state) {
+    (void)state;
+    static const rope_config ropes[] = {
+        {.kind = ROPE_NONE, .theta = 1e6, .factor = 1, .original_context = 512},
+        {.kind = ROPE_LINEAR, .theta = 1e4, .factor = 2.5, .original_context = 512},
+        {.kind = ROPE_DYNAMIC, .theta = 1e4, .factor = 2, .original_context = 512},
+        {.kind = ROPE_LLAMA3,
+         .theta = 5e5,
+         .factor = 8,
+         .low_freq_factor = 1,
+         .high_freq_factor = 4,
+         .original_context = 128},
+        {.kind = ROPE_YARN,
+         .theta = 1e4,
+         .factor = 4,
+         .beta_fast = 30,
+         .beta_slow = 2,
+         .attention_factor = 1.1,
+         .original_context = 128},
+    };
+    static const arch *const archs[] = {&arch_llama, &arch_mistral};
+    for (size_t i = 0; i < sizeof ropes / sizeof *ropes; i++)
+        for (size_t k = 0; k < sizeof archs / sizeof *archs; k++) {
+            model_config c = made_up_shape(320, 3, 4, 2, 32), again;
+            c.arch = archs[k];
+            c.rope = ropes[i];
+            c.width = 96;
+            c.bos = i % 2 ? -1 : 7;
+            json_t *object = json_object();
+            config_sink sink = config_sink_json(object);
+            config_write(&c, &sink);
+            config_source source = config_source_json(object, "written");
+            OK(config_read(&again, &source, &error));
+            assert_same(&c, &again);
+            json_decref(object);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(every_key),
+                                       cmocka_unit_test(rotations), cmocka_unit_test(refused),
+                                       cmocka_unit_test(written_and_read)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
