@@ -99,10 +99,11 @@ static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t 
 static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
     int64_t shared = 0;
     for (int p = 0; p < ENGINE_PREFIXES; p++) shared += pages_of(e->shared[p].ids.count);
-    return error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
-                      "the KV cache of %lld tokens is too small: one request takes up to %lld",
-                      (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS),
-                      (long long)((pages + shared) * KV_PAGE_TOKENS));
+    error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
+               "the KV cache of %lld tokens is too small: one request takes up to %lld",
+               (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS),
+               (long long)((pages + shared) * KV_PAGE_TOKENS));
+    return error_because(error, ESP_REASON_CACHE_FULL);
 }
 
 /* Nothing is in flight, so nothing but the shared prefix needs to stay: the first group must be able to

@@ -21,7 +21,7 @@ PYTHON
 trees shared > shared.txt
 trees unshared > unshared.txt
 [ "$(count shared 'SELECT count(*) FROM nodes')" -gt 8 ] || fail "too few nodes; the test shows nothing"
-cmp shared.txt unshared.txt || fail "without sharing the trees are others"
+cmp shared.txt unshared.txt || fail "the search without sharing gave other trees"
 shared=$(count shared 'SELECT sum(tokens_computed) FROM trees')
 unshared=$(count unshared 'SELECT sum(tokens_computed) FROM trees')
 [ "$unshared" -gt $((2 * shared)) ] || fail "unshared it computed $unshared tokens, shared $shared"

@@ -3,6 +3,7 @@
  * done is refused with nothing left in the cache. A tiny model; where bits are compared, on the plain loops.
  */
 #include "engine/engine.h"
+#include "compute_support.h"
 #include "support.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ typedef struct {
 
 static fixture open_model(const char *backend) {
     fixture f;
-    OK(compute_new(&f.c, backend, DTYPE_F32, 1, &error));
+    OK(test_compute_new(&f.c, backend, DTYPE_F32, 1, &error));
     OK(model_open(&f.m, TEST_DATA "/models/tinystories-656k", &(model_options){.compute = f.c}, &error));
     return f;
 }
@@ -277,6 +278,7 @@ static void refuses_what_cannot_be_done(void **state) {
         c->added = 0;
         assert_int_equal(engine_run(e, &ops, &error), ESP_FAILED);
         assert_non_null(strstr(error.message, "the KV cache of 128 tokens is too small"));
+        assert_int_equal(error.reason, ESP_REASON_CACHE_FULL);
     }
     stop = 1;
     c->added = 0;
