@@ -20,7 +20,8 @@ struct arch {
 /* All of them, a row each: arch_llama is in arch_llama.c, and so on. */
 #define ARCHS(X)                                                                                             \
     X(arch_llama)                                                                                            \
-    X(arch_mistral)
+    X(arch_mistral)                                                                                          \
+    X(arch_qwen2)
 
 #define DECLARE_ARCH(name) extern const arch name;
 ARCHS(DECLARE_ARCH)
