@@ -2,6 +2,7 @@
  * part of the figures, and so is the time to make the tree. */
 #include "app/bench_measure.h"
 #include "base/clock.h"
+#include "search/rules/puct.h"
 #include "search/search.h"
 
 enum { BREADTH = 4, TOKENS = 8, LEAST_DEPTH = 8 };
@@ -37,13 +38,15 @@ typedef struct {
 } grown;
 
 static esp_status grow(int32_t nodes, grown *out, double *took, esp_error *error) {
-    search_config config = search_preset_named("default")->config;
-    config.breadth_root = config.breadth = BREADTH;
-    config.root_probe = 0;
-    config.horizon = config.max_steps = 16;
-    config.c_puct = 50; /* large, so that the search explores instead of visiting one correct chain again */
-    config.simulations = nodes / 16 + 1;
-    config.max_nodes = nodes;
+    search_config config;
+    search_config_defaults(&config);
+    config.limits.breadth_root = config.limits.breadth = BREADTH;
+    config.limits.root_probe = 0;
+    config.limits.horizon = config.limits.max_steps = 16;
+    config.limits.simulations = nodes / 16 + 1;
+    config.limits.max_nodes = nodes;
+    puct_options *rule = search_rule_options(&config);
+    rule->c_puct = 50; /* large, so that the search explores instead of visiting one correct chain again */
     double began = clock_seconds();
     search *s;
     ESP_TRY(search_new(&s, &config, rng_key((uint64_t)nodes), error));

@@ -109,7 +109,7 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
     if (!task) return ESP_FAILED;
     if (chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL) != ESP_OK) chat = CHAT_PLAIN;
     lm_settings settings = {.temperature = (float)r->search.temperature,
-                            .step_mode = r->search.step,
+                            .step_size = r->search.step,
                             .max_step_tokens = (int32_t)r->search.max_step_tokens,
                             .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
                             .example = true,
@@ -122,11 +122,11 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
 }
 
 static esp_status make_jobs(search_bench *s, esp_error *error) {
-    search_config config = recipe_search_config(s->recipe);
+    const search_config *config = &s->recipe->search.config;
     for (int64_t i = 0; i < s->count; i++) {
         s->problems[i] = made_up(s->memory, i);
         s->jobs[i] = (search_job){.problem = &s->problems[i], .gold_known = true};
-        ESP_TRY(search_new(&s->jobs[i].search, &config, rng_mix(rng_key(1), (uint64_t)i), error));
+        ESP_TRY(search_new(&s->jobs[i].search, config, rng_mix(rng_key(1), (uint64_t)i), error));
     }
     return ESP_OK;
 }
@@ -181,7 +181,10 @@ static void search_figures(const search_bench *s, int64_t n, json_t *out) {
         snprintf(key, sizeof key, "%016llx", (unsigned long long)tree_key(tree));
         json_array_append_new(trees, json_pack("{ss sI}", "key", key, "tokens", (json_int_t)c->sampled));
         nodes += search_node_count(tree);
-        pairs += search_pair_count(tree);
+        harvest_pairs read;
+        harvest_step_pairs(tree, &s->recipe->search.harvest, &read);
+        pairs += read.count;
+        harvest_pairs_free(&read);
         sum.sampled += c->sampled;
         sum.judged += c->judged;
         sum.suffixes += c->suffixes;

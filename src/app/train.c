@@ -185,7 +185,7 @@ static esp_status read_pairs(training *t, esp_error *error) {
     int32_t end = tokens ? chat_end_token(chat, tokens) : -1;
     pairs_read_options options = {.tokenizer = tokens,
                                   .vocab = model_configuration(t->policy.model)->vocab,
-                                  .smoothing_cap = r->search.smoothing_cap,
+                                  .smoothing_cap = r->search.harvest.smoothing_cap,
                                   .append_end = t->flags->eos && end >= 0,
                                   .end = end,
                                   .context = model_context(t->policy.model),
@@ -252,24 +252,16 @@ static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     return stop_check(error);
 }
 
-/* Without a recipe this is plain DPO (docs/method.md 5.2), the table's initial values: what the default
- * preset puts in their place comes from trees, which a file of pairs has not. Flags and --set override them.
- */
+/* Without a recipe the preset plain-dpo: what the default learns from, trees, a file of pairs has not. */
 static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_error *error) {
+    if (arguments->positional_count > 0)
+        return recipe_load(out, arguments->positionals[0], arguments->overrides, arguments->override_count,
+                           error);
     MEM_LIST(recipe_override) all = {0};
-    const recipe_preset_value *preset = recipe_learn_preset(RECIPE_DEFAULT);
-    bool file = arguments->positional_count > 0;
-    arena *memory = arena_new();
-    option_table table = recipe_options(memory);
-    for (; !file && preset->key; preset++) {
-        const option *o = option_by_key(table, preset->key);
-        MEM_LIST_PUSH(&all, ((recipe_override){o->key, o->initial, "train"}));
-    }
+    MEM_LIST_PUSH(&all, ((recipe_override){"learn.preset", "plain-dpo", "train"}));
     for (int i = 0; i < arguments->override_count; i++) MEM_LIST_PUSH(&all, arguments->overrides[i]);
-    esp_status status =
-        recipe_load(out, file ? arguments->positionals[0] : NULL, all.at, (int)all.count, error);
+    esp_status status = recipe_load(out, NULL, all.at, (int)all.count, error);
     MEM_LIST_FREE(&all);
-    arena_free(memory);
     return status;
 }
 

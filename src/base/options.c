@@ -139,6 +139,10 @@ const char *option_nearest_key(option_table table, const char *key) {
 
 static void number_text(double value, text_buffer *out) {
     char text[40];
+    if (value == floor(value) && fabs(value) < 1e6) {
+        text_printf(out, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
@@ -156,6 +160,29 @@ static void bound_text(double value, text_buffer *out) {
 
 static bool has_range(const option *o) {
     return o->low != 0 || o->high != 0;
+}
+
+/* Length of the name of an enumeration's value, which *name points to; -1 past the last. */
+static int choice_at(const option *o, int value, const char **name) {
+    *name = o->choice ? o->choice(value) : o->choices;
+    if (value < 0 || !*name) return -1;
+    if (o->choice) return (int)strlen(*name);
+    for (int i = 0; i < value; i++) {
+        *name += strcspn(*name, "|");
+        if (!**name) return -1;
+        ++*name;
+    }
+    return (int)strcspn(*name, "|");
+}
+
+static void wants_choice(const option *o, text_buffer *out) {
+    const char *name;
+    int n;
+    text_puts(out, "one of ");
+    for (int i = 0; (n = choice_at(o, i, &name)) >= 0; i++) {
+        if (i) text_puts(out, ", ");
+        text_append(out, name, (size_t)n);
+    }
 }
 
 void option_wants(const option *o, text_buffer *out) {
@@ -176,8 +203,7 @@ void option_wants(const option *o, text_buffer *out) {
         text_puts(out, "a path");
         break;
     case OPTION_ENUM:
-        text_puts(out, "one of ");
-        for (const char *c = o->choices; *c; c++) text_append(out, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
+        wants_choice(o, out);
         break;
     }
     if ((o->type != OPTION_INT && o->type != OPTION_FLOAT) || !has_range(o)) return;
@@ -202,15 +228,12 @@ static bool parse_bool(const char *text, bool *out) {
     return false;
 }
 
-static bool parse_choice(const char *choices, const char *text, int *out) {
-    size_t n = strlen(text);
-    int index = 0;
-    for (const char *c = choices;; index++) {
-        size_t length = strcspn(c, "|");
-        if (length == n && strncmp(c, text, n) == 0) return *out = index, true;
-        if (!c[length]) return false;
-        c += length + 1;
-    }
+static bool parse_choice(const option *o, const char *text, int *out) {
+    const char *name;
+    int n;
+    for (int i = 0; (n = choice_at(o, i, &name)) >= 0; i++)
+        if (strlen(text) == (size_t)n && strncmp(name, text, (size_t)n) == 0) return *out = i, true;
+    return false;
 }
 
 static bool in_range(const option *o, double value) {
@@ -256,7 +279,7 @@ esp_status option_set(const option *o, void *target, const char *text, esp_error
         if ((fine = parse_bool(text, &truth))) memcpy(field, &truth, sizeof truth);
         break;
     case OPTION_ENUM:
-        if ((fine = parse_choice(o->choices, text, &choice))) memcpy(field, &choice, sizeof choice);
+        if ((fine = parse_choice(o, text, &choice))) memcpy(field, &choice, sizeof choice);
         break;
     case OPTION_STRING:
     case OPTION_PATH: {
@@ -276,13 +299,34 @@ esp_status option_set(const option *o, void *target, const char *text, esp_error
     return status;
 }
 
+esp_status option_check(const option *o, const void *target, esp_error *error) {
+    const char *field = (const char *)target + o->offset;
+    bool fine = true;
+    int64_t integer;
+    double number;
+    int choice;
+    const char *name;
+    if (o->type == OPTION_INT)
+        memcpy(&integer, field, sizeof integer), fine = in_range(o, (double)integer);
+    else if (o->type == OPTION_FLOAT)
+        memcpy(&number, field, sizeof number), fine = isfinite(number) && in_range(o, number);
+    else if (o->type == OPTION_ENUM)
+        memcpy(&choice, field, sizeof choice), fine = choice_at(o, choice, &name) >= 0;
+    if (fine) return ESP_OK;
+    text_buffer wanted = {0}, found = {0};
+    option_wants(o, &wanted);
+    option_get(o, target, &found);
+    esp_status status =
+        error_fail(error, o->help, "%s is %s, it must be %s", o->key ? o->key : o->flag, found.at, wanted.at);
+    text_free(&wanted);
+    text_free(&found);
+    return status;
+}
+
 const char *option_choice(const option *o, int value, char *buffer, size_t size) {
-    const char *c = o->choices;
-    for (int i = 0; i < value && *c; i++) {
-        c += strcspn(c, "|");
-        if (*c) c++;
-    }
-    snprintf(buffer, size, "%.*s", (int)strcspn(c, "|"), c);
+    const char *name;
+    int n = choice_at(o, value, &name);
+    snprintf(buffer, size, "%.*s", n < 0 ? 0 : n, n < 0 ? "" : name);
     return buffer;
 }
 

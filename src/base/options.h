@@ -36,8 +36,7 @@ typedef struct {
     const char *flag; /* "--simulations", or NULL. A flag may occur again under another group of keys */
     option_type type;
     const char *choices;              /* OPTION_ENUM: its names, "bf16|f32" */
-    const char *(*choice)(int value); /* or, for options_compose, a function that names them; NULL past the
-                                         last */
+    const char *(*choice)(int value); /* or a function that names them; NULL past the last */
     const char *initial;              /* the default, as text; NULL reads as 0, false or "" */
     double low, high;                 /* numbers: the range, ends included; unchecked when both are 0 */
     unsigned marks;                   /* OPTION_REQUIRED... */
@@ -101,6 +100,8 @@ const char *option_nearest_key(option_table table, const char *key);
 /* Sets the field of `target` from text; on a wrong type or range the error says what is wanted
  * ("search.simulations must be a whole number from 1 to 100000, not "five""), and the field is left alone. */
 esp_status option_set(const option *o, void *target, const char *text, esp_error *error);
+/* Whether the field holds what option_set would accept; strings always do. */
+esp_status option_check(const option *o, const void *target, esp_error *error);
 /* What option_set would accept, in words: "a whole number from 1 to 100000", "one of bf16, f32". */
 void option_wants(const option *o, text_buffer *out);
 /* The field as text that option_set reads back to the same bits. */

@@ -4,15 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* "bf16|f32" from a function that names the values. */
-static const char *names_of(const char *(*choice)(int value), arena *memory) {
-    text_buffer names = {0};
-    for (int i = 0; choice(i); i++) text_printf(&names, "%s%s", i ? "|" : "", choice(i));
-    const char *kept = arena_strdup(memory, names.at ? names.at : "");
-    text_free(&names);
-    return kept;
-}
-
 static option in_part(const option *row, const option_part *part, arena *memory) {
     option o = *row;
     if (part->group) {
@@ -20,7 +11,6 @@ static option in_part(const option *row, const option_part *part, arena *memory)
         o.key = arena_strdup(memory, key);
         mem_free(key);
     }
-    if (o.choice) o.choices = names_of(o.choice, memory);
     o.offset += part->base;
     o.chooser = part->chooser;
     o.chosen = part->chosen;

@@ -23,7 +23,7 @@ void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n) 
     mem_free(balance);
 }
 
-static int search_outcome_sign(const search_node *v) {
+static int finished_sign(const search_node *v) {
     switch (v->outcome) {
     case SEARCH_RIGHT:
         return 1;
@@ -40,14 +40,14 @@ static int search_outcome_sign(const search_node *v) {
 }
 
 void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes) {
-    if (!search_config_of(s)->judge) return;
+    if (!search_config_of(s)->rewards.judge) return;
     int32_t count = search_node_count(s);
     judge_node *nodes = MEM_ARRAY(judge_node, count);
     for (int32_t i = 0; i < count; i++) {
         search_node v = search_node_at(s, i);
         nodes[i] = (judge_node){.parent = v.parent,
                                 .judged = i > 0,
-                                .outcome = outcomes ? outcomes[i] : search_outcome_sign(&v),
+                                .outcome = outcomes ? outcomes[i] : finished_sign(&v),
                                 .confidence = v.C};
     }
     judge_scores_add(scores, nodes, count);

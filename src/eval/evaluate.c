@@ -40,7 +40,7 @@ int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESI
     o.method = RECIPE_SEARCH;
     if (search != RECIPE_COMPARE_OFF && r->eval.method != RECIPE_SEARCH) out[n++] = o;
     o.unjudged = true;
-    if (search == RECIPE_COMPARE_BOTH && r->self_eval.enabled) out[n++] = o;
+    if (search == RECIPE_COMPARE_BOTH && r->search.config.rewards.judge) out[n++] = o;
     return n;
 }
 
@@ -178,7 +178,7 @@ static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error
 
 /* The vote of a tree's visited finished chains, weighted by C. results: of each node, with its answer. */
 static evaluation_result vote(const work *w, const search *s, const evaluation_result *results) {
-    bool judged = search_config_of(s)->judge;
+    bool judged = search_config_of(s)->rewards.judge;
     int64_t n = 0, space = search_node_count(s);
     const char **answers = MEM_ARRAY(const char *, space);
     double *weights = MEM_ARRAY(double, space);
@@ -247,14 +247,14 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
 /* Trees of problems first .. first + n - 1. */
 static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *error) {
     search_config config = recipe_inference_config(w->s->recipe);
-    if (w->out->unjudged) config.judge = false;
+    if (w->out->unjudged) config.rewards.judge = false;
     search_job *jobs = MEM_ARRAY(search_job, n);
     int64_t *places = MEM_ARRAY(int64_t, n), count = 0;
     esp_status status = ESP_OK;
     for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
         const problem *p = &w->problems->at[i];
         int64_t room;
-        status = sampler_room(w->policy, p, false, config.judge, &room, error);
+        status = sampler_room(w->policy, p, false, config.rewards.judge, &room, error);
         if (status != ESP_OK || set_aside(w, p, room, &w->out->results[2 * i])) continue;
         jobs[count] = (search_job){.problem = p, .gold_known = false}; /* (3.2) */
         status = search_new(&jobs[count].search, &config, problem_key(w, p), error);
@@ -304,7 +304,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     bool search = options->method == RECIPE_SEARCH;
     *out = (evaluation){.task = s->task,
                         .method = options->method,
-                        .unjudged = search && options->unjudged && s->recipe->self_eval.enabled,
+                        .unjudged = search && options->unjudged && s->recipe->search.config.rewards.judge,
                         .k = options->method == RECIPE_SAMPLE ? options->k : 1,
                         .problems = problems->count};
     if (options->limit > 0 && options->limit < out->problems) out->problems = options->limit;

@@ -1,6 +1,7 @@
 #include "learn/pairs.h"
 
 #include "formats/json.h"
+#include "search/harvest.h"
 
 #include <errno.h>
 #include <math.h>
@@ -266,7 +267,7 @@ static esp_status read_number(const reading *r, const json_t *row, const char *k
 }
 
 double pairs_smoothing(double visits_chosen, double visits_rejected, double cap) {
-    return fmin(visits_rejected / (fmax(1, visits_chosen) + visits_rejected), cap);
+    return fmin(harvest_doubt_by_visits(visits_chosen, visits_rejected), cap);
 }
 
 /* Alpha as given, else from the visits (4.2), else 0. */

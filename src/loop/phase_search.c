@@ -51,9 +51,11 @@ static esp_status store_nodes_of(run_state *run, int64_t tree, const search *s, 
     return status;
 }
 
-static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s, esp_error *error) {
-    for (int32_t i = 0; i < search_step_count(s); i++) {
-        store_commitment row = tree_rows_commitment(s, i);
+static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s,
+                                       const harvest_pairs *pairs, esp_error *error) {
+    for (int32_t i = 0; i < search_commitment_count(s); i++) {
+        int32_t pair = pairs->of_commitment[i];
+        store_commitment row = tree_rows_commitment(s, i, pair < 0 ? NULL : &pairs->at[pair]);
         ESP_TRY(store_add_commitments(run->store, tree, &row, 1, error));
     }
     return ESP_OK;
@@ -70,15 +72,35 @@ static esp_status store_one_pair(run_state *run, const store_tree *tree, store_p
     return store_add_pair(run->store, row, error);
 }
 
-static esp_status store_pairs_of(run_state *run, const store_tree *tree, const search *s, esp_error *error) {
-    store_pair row;
-    if (run->session.recipe->learn.pairs != RECIPE_PAIRS_STEP)
-        return tree_pairs_instance(s, &row) ? store_one_pair(run, tree, &row, error) : ESP_OK;
-    for (int32_t i = 0; i < search_pair_count(s); i++) {
-        row = tree_pairs_step(s, i);
+static esp_status store_step_pairs(run_state *run, const store_tree *tree, const search *s,
+                                   const harvest_pairs *pairs, esp_error *error) {
+    for (int32_t i = 0; i < pairs->count; i++) {
+        store_pair row = tree_pairs_step(s, &pairs->at[i]);
         ESP_TRY(store_one_pair(run, tree, &row, error));
     }
     return ESP_OK;
+}
+
+static esp_status store_chain_pair(run_state *run, const store_tree *tree, const search *s,
+                                   esp_error *error) {
+    harvest_pair pair;
+    if (!harvest_instance_pair(s, &run->session.recipe->search.harvest, &pair)) return ESP_OK;
+    store_pair row = tree_pairs_chain(s, &pair);
+    return store_one_pair(run, tree, &row, error);
+}
+
+/* The commitments, and what is learned from the tree. */
+static esp_status store_harvest_of(run_state *run, const store_tree *tree, const search *s,
+                                   esp_error *error) {
+    const recipe *r = run->session.recipe;
+    harvest_pairs pairs;
+    harvest_step_pairs(s, &r->search.harvest, &pairs);
+    esp_status status = store_commitments_of(run, tree->tree, s, &pairs, error);
+    if (status == ESP_OK)
+        status = r->learn.pairs == RECIPE_PAIRS_STEP ? store_step_pairs(run, tree, s, &pairs, error)
+                                                     : store_chain_pair(run, tree, s, error);
+    harvest_pairs_free(&pairs);
+    return status;
 }
 
 static esp_status store_tree_of(run_state *run, const search_job *job, store_tree *tree, esp_error *error) {
@@ -95,8 +117,7 @@ static esp_status store_tree_of(run_state *run, const search_job *job, store_tre
     if (status == ESP_OK) status = store_add_problem(run->store, &row, error);
     if (status == ESP_OK) status = store_add_tree(run->store, tree, error);
     if (status == ESP_OK) status = store_nodes_of(run, tree->tree, s, error);
-    if (status == ESP_OK) status = store_commitments_of(run, tree->tree, s, error);
-    if (status == ESP_OK) status = store_pairs_of(run, tree, s, error);
+    if (status == ESP_OK) status = store_harvest_of(run, tree, s, error);
     MEM_LIST_FREE(&prompt);
     return status;
 }
@@ -162,7 +183,7 @@ static esp_status add_job(const session *s, const sampler *policy, const search_
                           esp_error *error) {
     search_job *job = &w->jobs[w->count];
     int64_t room;
-    ESP_TRY(sampler_room(policy, p, true, config->judge, &room, error));
+    ESP_TRY(sampler_room(policy, p, true, config->rewards.judge, &room, error));
     if (room < 1) {
         text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
@@ -178,11 +199,11 @@ static esp_status make_wave(const session *s, const sampler *policy, int64_t ite
                             int64_t n, wave_jobs *w, esp_error *error) {
     int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
     *w = (wave_jobs){.jobs = MEM_ARRAY(search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
-    search_config config = recipe_search_config(s->recipe);
+    const search_config *config = &s->recipe->search.config;
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++) {
         const problem *p = &s->train.at[problem_at(s, iteration, first + i, order, &order_epoch)];
-        status = add_job(s, policy, &config, p, iteration, first + i, w, error);
+        status = add_job(s, policy, config, p, iteration, first + i, w, error);
     }
     mem_free(order);
     return status;

@@ -116,7 +116,7 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
     int64_t done = at->phase == STORE_PHASE_SEARCH ? at->iteration - 1 : at->iteration;
     store_judgements rows;
     judge_scores scores;
-    if (done < 1 || !run->session.recipe->self_eval.enabled) return ESP_OK;
+    if (done < 1 || !run->session.recipe->search.config.rewards.judge) return ESP_OK;
     ESP_TRY(store_read_judgements(run->store, &rows, error));
     bool there = false;
     for (int64_t i = 0; i < rows.count; i++)

@@ -9,7 +9,7 @@ static uint32_t flags_of(const search *s, const search_node *n) {
     if (search_outcome_is_finished(n->outcome)) flags |= STORE_NODE_FINISHED;
     if (n->outcome == SEARCH_CUT) flags |= STORE_NODE_CUT;
     if (n->gold) flags |= STORE_NODE_GOLD;
-    if (search_config_of(s)->judge && n->parent >= 0) flags |= STORE_NODE_JUDGED;
+    if (search_config_of(s)->rewards.judge && n->parent >= 0) flags |= STORE_NODE_JUDGED;
     return flags | (uint32_t)n->probed << STORE_NODE_PROBED_SHIFT;
 }
 
@@ -36,13 +36,13 @@ void tree_rows_nodes(const search *s, store_node *out) {
         out[a].flags |= STORE_NODE_COMMITTED;
 }
 
-store_commitment tree_rows_commitment(const search *s, int32_t index) {
-    search_step c = search_step_at(s, index);
+store_commitment tree_rows_commitment(const search *s, int32_t index, const harvest_pair *pair) {
+    search_commitment c = search_commitment_at(s, index);
     return (store_commitment){.step = index,
                               .state = c.state,
                               .picked = c.children[c.picked].node,
-                              .chosen = c.has_pair ? c.pair.chosen : -1,
-                              .rejected = c.has_pair ? c.pair.rejected : -1};
+                              .chosen = pair ? pair->chosen : -1,
+                              .rejected = pair ? pair->rejected : -1};
 }
 
 void tree_rows_tree(const search *s, store_tree *out) {

@@ -3,7 +3,7 @@
 #ifndef ESPALIER_LOOP_TREE_ROWS_H
 #define ESPALIER_LOOP_TREE_ROWS_H
 
-#include "search/search.h"
+#include "search/harvest.h"
 #include "store/store.h"
 
 /* ---- a tree to rows ---- */
@@ -11,7 +11,8 @@
 /* All nodes into out [search_node_count], but for their text, which only a tokenizer knows. Ids and log-probs
  * are the search's own: valid until it is fed or freed. */
 void tree_rows_nodes(const search *s, store_node *out);
-store_commitment tree_rows_commitment(const search *s, int32_t index);
+/* pair: the one that was read at that state, or NULL. */
+store_commitment tree_rows_commitment(const search *s, int32_t index, const harvest_pair *pair);
 /* Counts, outcome and final node of the finished search; the other fields are left as they are. */
 void tree_rows_tree(const search *s, store_tree *out);
 

@@ -204,7 +204,10 @@ static esp_status search_made_up(const recipe *r, const search_config *config, c
     }
     cost->sampled += (double)search_stats_of(s).tokens;
     cost->nodes += search_node_count(s);
-    cost->pairs += search_pair_count(s);
+    harvest_pairs read;
+    harvest_step_pairs(s, &r->search.harvest, &read);
+    cost->pairs += read.count;
+    harvest_pairs_free(&read);
     count_right_chains(r, s, cost);
     search_free(s);
     return status;
@@ -215,7 +218,7 @@ static plan_data as_steps(const recipe *r, const plan_data *d) {
     plan_data cut = *d;
     double room = (double)r->search.max_step_tokens, over = (double)r->search.gold_length_over;
     if (over > 0) room = least(room, most(1, d->steps * d->step_tokens / over));
-    double lines = r->search.step == SEARCH_STEP_FILL ? most(1, floor(room / d->step_tokens)) : 1;
+    double lines = r->search.step == STEP_FILL ? most(1, floor(room / d->step_tokens)) : 1;
     cut.steps = most(1, d->steps / lines);
     cut.step_tokens = d->steps * d->step_tokens / cut.steps;
     return cut;
@@ -302,9 +305,9 @@ static plan_phase evaluation_of(const recipe *r, const plan_data *d, const evalu
     plan_phase p = {.name = name};
     if (o->method == RECIPE_SEARCH) {
         search_config config = recipe_inference_config(r);
-        if (o->unjudged) config.judge = false;
+        if (o->unjudged) config.rewards.judge = false;
         tree_cost cost = cost_of_tree(r, &config, d);
-        p = trees(name, config.judge, d, &cost, problems);
+        p = trees(name, config.rewards.judge, d, &cost, problems);
     } else {
         double k = o->method == RECIPE_SAMPLE ? (double)o->k : 1;
         double chain = least(d->steps * d->step_tokens, (double)o->max_tokens);
@@ -340,8 +343,7 @@ static plan_phase phase_of_comparison(const recipe *r, const plan_data *d) {
 }
 
 plan plan_make(const recipe *r, const model_config *config, const plan_data *data, const plan_rates *rates) {
-    search_config search = recipe_search_config(r);
-    tree_cost cost = r->run.iterations > 0 ? cost_of_tree(r, &search, data) : (tree_cost){0};
+    tree_cost cost = r->run.iterations > 0 ? cost_of_tree(r, &r->search.config, data) : (tree_cost){0};
     plan p = {.memory = plan_memory_of(r, config, data->longest),
               .nodes = cost.nodes,
               .pairs = cost.pairs,
@@ -349,7 +351,8 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
               .data = *data,
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
-    p.phases[1] = trees("search", r->self_eval.enabled, data, &cost, (double)r->run.problems_per_iteration);
+    p.phases[1] =
+        trees("search", r->search.config.rewards.judge, data, &cost, (double)r->run.problems_per_iteration);
     p.phases[1].times = r->run.iterations;
     p.phases[2] = phase_of_learning(r, data, &cost);
     p.phases[3] = phase_of_evaluation(r, data);
@@ -369,7 +372,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
     ESP_TRY(model_read_config(&config, r->model.path, error));
     ESP_TRY(plan_read_data(s, &data, error));
     if (!rates) {
-        int64_t width = r->run.wave * r->search.breadth, limit = LM_USUAL_SEQUENCES;
+        int64_t width = r->run.wave * r->search.config.limits.breadth, limit = LM_USUAL_SEQUENCES;
         ESP_TRY(plan_measure(&config, s->compute, width < limit ? width : limit, &measured, error));
         if (r->model.recompute) measured.train = 1 / (1 / measured.train + 1 / measured.prefill);
         rates = &measured;

@@ -57,8 +57,7 @@ esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_s
 
 step_rules lm_rules(const lm_policy *p) {
     step_rules r = prompt_step_rules(p->words);
-    r.size = p->set.step_mode == SEARCH_STEP_FILL ? STEP_FILL : STEP_LINE;
-    r.prose = p->set.prose;
+    r.size = p->set.step_size;
     r.max_step_tokens = p->set.max_step_tokens;
     r.max_chain_tokens = p->set.max_chain_tokens;
     return r;

@@ -21,11 +21,10 @@
 enum { LM_USUAL_SEQUENCES = 64, LM_USUAL_BATCH_TOKENS = 512 };
 
 typedef struct {
-    float temperature;          /* (2.3) T of the candidates, > 0 */
-    search_step_mode step_mode; /* (2.0) */
-    bool prose;                 /* (2.0) the end of a sentence ends a step too */
-    int32_t max_step_tokens;    /* (2.0) at least 1 */
-    int32_t max_chain_tokens;   /* (2.0) all steps of a chain together; at least max_step_tokens */
+    float temperature;        /* (2.3) T of the candidates, > 0 */
+    step_size step_size;      /* (2.0) */
+    int32_t max_step_tokens;  /* (2.0) at least 1 */
+    int32_t max_chain_tokens; /* (2.0) all steps of a chain together; at least max_step_tokens */
     bool example;             /* (3.1) the gold rationale stands in the judge's prefix, where gold is known */
     int64_t kv_tokens;        /* size of the KV cache */
     int32_t max_batch_tokens; /* tokens of one model call; 0: LM_USUAL_BATCH_TOKENS */

@@ -313,7 +313,7 @@ static esp_status finish_search(wave *w, grove *g, esp_error *error) {
 static esp_status prepare_grove(lm_policy *p, grove *g, search_job *job, esp_error *error) {
     g->job = job;
     g->gold = job->gold_known ? job->problem : NULL;
-    bool judge = search_config_of(job->search)->judge;
+    bool judge = search_config_of(job->search)->rewards.judge;
     if (judge && (prompt_verdict_id(p->words, false) < 0 || prompt_verdict_id(p->words, true) < 0))
         return error_fail(error, "turn self_eval off for this model",
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",

@@ -1,6 +1,8 @@
 #include "policy/scripted.h"
 
 #include "base/memory.h"
+#include "search/harvest.h"
+#include "search/rule.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,13 +11,14 @@ struct scripted {
     json_t *scenario;
     const char *where;
     search_config config;
+    harvest_options harvest;
     uint64_t seed;
     MEM_LIST(json_t *) script; /* by search node, borrowed from the case; NULL where not known yet */
     MEM_LIST(search_candidate) candidates;
     MEM_LIST(double) confidences;
 };
 
-static const char *repair = "correct the case file; its format stands in src/policy/scripted.h";
+static const char *repair = "correct the case file; its format is described in src/policy/scripted.h";
 
 /* ---- reading a case ---- */
 
@@ -46,132 +49,116 @@ static esp_status as_integer(const json_t *value, const char *key, const char *w
     return ESP_OK;
 }
 
-/* The members of "config", by type. */
-typedef enum {
-    AS_INTEGER,
-    AS_NUMBER,
-    AS_SWITCH,
-    AS_PRIOR,
-    AS_COMMIT,
-    AS_PAIRS,
-    AS_LOSER,
-    AS_SEED
-} member_type;
-typedef struct {
-    const char *key;
-    member_type type;
-    bool required;
-    size_t offset;
-} member;
-#define FIELD(name) offsetof(search_config, name)
-static const member members[] = {
-    {"iterations", AS_INTEGER, true, FIELD(simulations)},
-    {"root_multiplier", AS_INTEGER, true, FIELD(root_multiplier)},
-    {"breadth_root", AS_INTEGER, true, FIELD(breadth_root)},
-    {"breadth", AS_INTEGER, true, FIELD(breadth)},
-    {"horizon", AS_INTEGER, true, FIELD(horizon)},
-    {"max_steps", AS_INTEGER, true, FIELD(max_steps)},
-    {"cut_reward", AS_NUMBER, true, FIELD(cut_reward)},
-    {"c_puct", AS_NUMBER, true, FIELD(c_puct)},
-    {"gamma", AS_NUMBER, true, FIELD(gamma)},
-    {"prior", AS_PRIOR, true, FIELD(prior)},
-    {"lambda", AS_NUMBER, true, FIELD(lambda)},
-    {"smoothing_cap", AS_NUMBER, true, FIELD(smoothing_cap)},
-    {"commit", AS_COMMIT, true, FIELD(commit)},
-    {"pairs_from", AS_PAIRS, true, FIELD(pairs_from)},
-    {"unvisited_counts_one", AS_SWITCH, true, FIELD(unvisited_counts_one)},
-    {"root_counts_twice", AS_SWITCH, true, FIELD(root_counts_twice)},
-    {"rest_from_depth", AS_INTEGER, false, FIELD(rest_from_depth)},
-    {"max_nodes", AS_INTEGER, false, FIELD(max_nodes)},
-    {"max_pairs", AS_INTEGER, false, FIELD(max_pairs)},
-    {"min_q_gap", AS_NUMBER, false, FIELD(min_q_gap)},
-    {"depth_discount_confidence", AS_SWITCH, false, FIELD(depth_discount_confidence)},
-    {"only_if_right", AS_SWITCH, false, FIELD(only_if_right)},
-    {"join_only_child", AS_SWITCH, false, FIELD(join_only_child)},
-    {"loser", AS_LOSER, false, FIELD(loser)},
-    {"seed", AS_SEED, false, 0},
-};
-#define MEMBERS (sizeof members / sizeof *members)
+/* ---- the configuration ---- */
 
-static bool named(member_type type, const char *name, void *at) {
-    switch (type) {
-    case AS_PRIOR:
-        return search_prior_named(name, at);
-    case AS_COMMIT:
-        return search_commit_named(name, at);
-    case AS_PAIRS:
-        return search_pairs_named(name, at);
-    default:
-        return search_loser_named(name, at);
-    }
+/* Names that a case must have, beside those that it may have. */
+static const char *const required[] = {
+    "iterations",       "root_multiplier", "breadth_root", "breadth",    "horizon",
+    "max_steps",        "cut_reward",      "c_puct",       "gamma",      "prior",
+    "lambda",           "smoothing_cap",   "commit",       "pairs_from", "unvisited_counts_one",
+    "root_counts_twice"};
+
+/* A case's own name for an option of the tables. */
+static const char *option_name(const char *key) {
+    return strcmp(key, "iterations") == 0 ? "simulations" : key;
 }
 
-static const char *choices(member_type type) {
-    switch (type) {
-    case AS_PRIOR:
-        return "length_normalised or probability_over_length";
-    case AS_COMMIT:
-        return "visits, visits_times_spread or q";
-    case AS_PAIRS:
-        return "visited or all";
-    default:
-        return "smallest_q or random_sibling";
-    }
+static void as_text(const json_t *value, text_buffer *out) {
+    if (json_is_integer(value))
+        text_printf(out, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value))
+        text_printf(out, "%.17g", json_real_value(value));
+    else if (json_is_boolean(value))
+        text_puts(out, json_is_true(value) ? "true" : "false");
+    else
+        text_puts(out, json_is_string(value) ? json_string_value(value) : "");
 }
 
-static esp_status read_member(scripted *p, const member *m, const json_t *value, const char *where,
+static bool has_type(const json_t *value, option_type type) {
+    return type == OPTION_INT     ? json_is_integer(value)
+           : type == OPTION_FLOAT ? json_is_number(value)
+           : type == OPTION_BOOL  ? json_is_boolean(value)
+                                  : json_is_string(value);
+}
+
+/* The option with a case's name, and the struct that it is in; NULL without any. */
+static const option *find_option(scripted *p, const char *key, void **target) {
+    const option *o = option_by_key(search_option_table(), key);
+    *target = &p->config;
+    if (o) return o;
+    *target = search_rule_options(&p->config);
+    o = option_by_key(search_rule_at(p->config.rule)->options, key);
+    if (o) return o;
+    *target = &p->harvest;
+    return option_by_key(harvest_option_table(), key);
+}
+
+static esp_status read_option(scripted *p, const char *key, const json_t *value, const char *where,
                               esp_error *error) {
-    void *at = (char *)&p->config + m->offset;
-    switch (m->type) {
-    case AS_INTEGER:
-        return as_integer(value, m->key, where, at, error);
-    case AS_NUMBER:
-        return as_number(value, m->key, where, at, error);
-    case AS_SWITCH:
-        if (!json_is_boolean(value)) return wrong_type(where, m->key, "true or false", error);
-        *(bool *)at = json_is_true(value);
-        return ESP_OK;
-    case AS_SEED:
-        if (!json_is_integer(value)) return wrong_type(where, m->key, "a whole number", error);
-        p->seed = (uint64_t)json_integer_value(value);
-        return ESP_OK;
-    default:
-        if (!json_is_string(value) || !named(m->type, json_string_value(value), at))
-            return wrong_type(where, m->key, choices(m->type), error);
-        return ESP_OK;
+    void *target;
+    const option *o = find_option(p, option_name(key), &target);
+    if (!o) return error_fail(error, repair, "%s: \"%s\" is no known setting", where, key);
+    text_buffer text = {0};
+    esp_status status = ESP_OK;
+    as_text(value, &text);
+    if (o->choice) {
+        status = search_config_set(&p->config, o->key, text.at, error);
+    } else if (!has_type(value, o->type)) {
+        text_clear(&text);
+        option_wants(o, &text);
+        status = wrong_type(where, key, text.at, error);
+        text_free(&text);
+        return status;
+    } else {
+        status = option_set(o, target, text.at, error);
     }
+    text_free(&text);
+    return status == ESP_OK ? ESP_OK : error_prefix(error, "%s", where);
 }
 
-static bool known_member(const char *key) {
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (strcmp(members[i].key, key) == 0) return true;
-    return false;
+static esp_status read_seed(scripted *p, const json_t *value, const char *where, esp_error *error) {
+    if (!json_is_integer(value)) return wrong_type(where, "seed", "a whole number", error);
+    p->seed = (uint64_t)json_integer_value(value);
+    return ESP_OK;
+}
+
+/* Where a case says nothing: one pair per commitment, smoothed by visits, and no root probe. */
+static void plain_config(scripted *p) {
+    search_config_defaults(&p->config);
+    p->config.limits.root_probe = 0;
+    options_defaults(harvest_option_table(), &p->harvest);
+    p->harvest.pairs_at = HARVEST_AT_COMMITMENTS;
+    p->harvest.smoothing = HARVEST_BY_VISITS;
+    p->harvest.min_q_gap = 0;
 }
 
 static esp_status read_config(scripted *p, json_t *config, esp_error *error) {
     char where[600];
+    const char *key;
+    json_t *value;
     snprintf(where, sizeof where, "%s: config", p->where);
     if (!json_is_object(config)) return wrong_type(p->where, "config", "an object", error);
-    p->config = (search_config){.rest_from_depth = -1,
-                                .right_reward = 1,
-                                .right_other_reward = 1,
-                                .wrong_reward = -1,
-                                .short_bonus = {1, 1},
-                                .judge = true};
-    for (size_t i = 0; i < MEMBERS; i++) {
-        const json_t *value = json_object_get(config, members[i].key);
-        if (value)
-            ESP_TRY(read_member(p, &members[i], value, where, error));
-        else if (members[i].required)
-            return error_fail(error, repair, "%s: \"%s\" is missing", where, members[i].key);
+    plain_config(p);
+    value = json_object_get(config, "rule"); /* first: it says which options there are */
+    if (value) ESP_TRY(read_option(p, "rule", value, where, error));
+    const option_table rule = search_rule_at(p->config.rule)->options;
+    for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
+        bool of_another_rule = !option_by_key(search_option_table(), option_name(required[i])) &&
+                               !option_by_key(harvest_option_table(), required[i]) &&
+                               !option_by_key(rule, required[i]);
+        if (!of_another_rule && !json_object_get(config, required[i]))
+            return error_fail(error, repair, "%s: \"%s\" is missing", where, required[i]);
     }
-    for (void *it = json_object_iter(config); it; it = json_object_iter_next(config, it))
-        if (!known_member(json_object_iter_key(it)))
-            return error_fail(error, repair, "%s: \"%s\" is no known setting", where,
-                              json_object_iter_key(it));
-    if (search_config_check(&p->config, error)) return error_prefix(error, "%s", where);
+    json_object_foreach(config, key, value) {
+        if (strcmp(key, "rule") == 0) continue;
+        ESP_TRY(strcmp(key, "seed") == 0 ? read_seed(p, value, where, error)
+                                         : read_option(p, key, value, where, error));
+    }
+    if (harvest_options_check(&p->harvest, error) != ESP_OK) return error_prefix(error, "%s", where);
     return ESP_OK;
 }
+
+/* ---- the tree of a case ---- */
 
 /* Where a node stands in the case: its way down from the root by child numbers. */
 typedef struct {
@@ -269,18 +256,14 @@ void scripted_free(scripted *p) {
     mem_free(p);
 }
 
-const search_config *scripted_config(const scripted *p) {
-    return &p->config;
-}
-
 /* ---- answering ---- */
 
 esp_status scripted_search(const scripted *p, search **out, esp_error *error) {
     return search_new(out, &p->config, rng_key(p->seed), error);
 }
 
-/* What a search node stands for. A node's script follows from its parent's and its candidate number; known
- * ones are kept, parents come before children. */
+/* The case's node for a search node. A node's script follows from its parent's and its candidate number;
+ * known ones are kept, parents come before children. */
 static json_t *script_of(scripted *p, const search *s, int32_t node) {
     while (p->script.count <= node) {
         search_node n = search_node_at(s, (int32_t)p->script.count);
@@ -332,30 +315,34 @@ static json_t *child_json(const scripted *p, const search_child *c) {
                      "N", (json_int_t)c->N, "Q", c->Q, "V", c->V, "R", c->R, "prior", c->p);
 }
 
-static json_t *pair_json(const search_step *step) {
-    if (!step->has_pair) return json_null();
-    const search_pair *pair = &step->pair;
-    int32_t first = step->children[0].node;
+/* pair NULL: none was read. Places are those among the children, the first of which is node `first`. */
+static json_t *pair_json(const harvest_pair *pair, int32_t first) {
+    if (!pair) return json_null();
     return json_pack("{s:i, s:i, s:f, s:f, s:I, s:I, s:f}", "chosen", pair->chosen - first, "rejected",
                      pair->rejected - first, "q_chosen", pair->q_chosen, "q_rejected", pair->q_rejected,
                      "n_chosen", (json_int_t)pair->n_chosen, "n_rejected", (json_int_t)pair->n_rejected,
                      "alpha", pair->alpha);
 }
 
-static json_t *step_json(const scripted *p, const search_step *step) {
+static json_t *commitment_json(const scripted *p, const search_commitment *made, const harvest_pair *pair) {
     json_t *children = json_array();
-    for (int32_t i = 0; i < step->child_count; i++)
-        json_array_append_new(children, child_json(p, &step->children[i]));
-    return json_pack("{s:i, s:I, s:f, s:o, s:i, s:o}", "depth", step->depth, "N", (json_int_t)step->N, "V",
-                     step->V, "children", children, "picked", step->picked, "pair", pair_json(step));
+    for (int32_t i = 0; i < made->child_count; i++)
+        json_array_append_new(children, child_json(p, &made->children[i]));
+    return json_pack("{s:i, s:I, s:f, s:o, s:i, s:o}", "depth", made->depth, "N", (json_int_t)made->N, "V",
+                     made->V, "children", children, "picked", made->picked, "pair",
+                     pair_json(pair, made->children[0].node));
 }
 
 json_t *scripted_result(const scripted *p, const search *s) {
     json_t *steps = json_array();
-    for (int32_t i = 0; i < search_step_count(s); i++) {
-        search_step step = search_step_at(s, i);
-        json_array_append_new(steps, step_json(p, &step));
+    harvest_pairs pairs;
+    harvest_step_pairs(s, &p->harvest, &pairs);
+    for (int32_t i = 0; i < search_commitment_count(s); i++) {
+        search_commitment made = search_commitment_at(s, i);
+        const harvest_pair *pair = pairs.of_commitment[i] < 0 ? NULL : &pairs.at[pairs.of_commitment[i]];
+        json_array_append_new(steps, commitment_json(p, &made, pair));
     }
+    harvest_pairs_free(&pairs);
     json_t *outcome = json_object_get(p->script.at[search_top(s)], "outcome");
     return json_pack("{s:o, s:O}", "steps", steps, "answer_outcome", outcome ? outcome : json_null());
 }

@@ -192,6 +192,7 @@ esp_status prompt_path_text(const prompt_words *w, const search *s, int32_t node
 
 step_rules prompt_step_rules(const prompt_words *w) {
     step_rules r = {.size = STEP_LINE,
+                    .sentences = task_unit(w->t) == TASK_STEP_SENTENCE,
                     .markers = task_answer_markers(w->t),
                     .ends = {w->eos},
                     .end_count = 1,

@@ -1,198 +1,9 @@
 #include "recipe/recipe.h"
 #include "base/file.h"
+#include "recipe/settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
-
-/* ---- settings: texts by key, and where each was read ---- */
-
-typedef struct {
-    const option *option;
-    char *value;
-    char *where; /* "file:line:column", or the flag */
-} setting;
-typedef MEM_LIST(setting) settings;
-
-static void settings_free(settings *s) {
-    for (int64_t i = 0; i < s->count; i++) {
-        mem_free(s->at[i].value);
-        mem_free(s->at[i].where);
-    }
-    MEM_LIST_FREE(s);
-}
-
-/* Fills error for a key that no option has. */
-static esp_status unknown_key(option_table table, const char *where, const char *key, esp_error *error) {
-    const char *nearest = option_nearest_key(table, key);
-    const char *hint = "espalier run --help lists all keys";
-    if (nearest)
-        return error_fail(error, hint, "%s: unknown key %.100s (did you mean %s?)", where, key, nearest);
-    return error_fail(error, hint, "%s: unknown key %.100s", where, key);
-}
-
-/* ---- reading YAML ---- */
-
-typedef struct {
-    const char *name;
-    yaml_document_t *document;
-    option_table table;
-    settings *out;
-    esp_error *error;
-} yaml_walk;
-
-static char *position_text(const char *name, yaml_mark_t mark) {
-    return mem_printf("%s:%zu:%zu", name, mark.line + 1, mark.column + 1);
-}
-
-static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
-                            ...) __attribute__((format(printf, 4, 5)));
-static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
-                            ...) {
-    char message[600];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    char *where = position_text(w->name, at->start_mark);
-    esp_status status = error_fail(w->error, hint, "%s: %s", where, message);
-    mem_free(where);
-    return status;
-}
-
-static const char *scalar_text(const yaml_node_t *node) {
-    return (const char *)node->data.scalar.value;
-}
-
-static bool is_group(option_table table, const char *key) {
-    size_t n = strlen(key);
-    for (int i = 0; i < table.count; i++) {
-        if (strncmp(table.at[i].key, key, n) == 0 && table.at[i].key[n] == '.') return true;
-    }
-    return false;
-}
-
-static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *key_node,
-                              const yaml_node_t *node) {
-    const option *o = option_by_key(w->table, key);
-    char *where = position_text(w->name, key_node->start_mark);
-    if (!o) {
-        esp_status status = unknown_key(w->table, where, key, w->error);
-        mem_free(where);
-        return status;
-    }
-    for (int64_t i = 0; i < w->out->count; i++) {
-        if (w->out->at[i].option != o) continue;
-        mem_free(where);
-        return walk_fail(w, key_node, "keep one of the two", "the key %s is given twice (first at %s)", key,
-                         w->out->at[i].where);
-    }
-    mem_free(where);
-    bool is_text = o->type == OPTION_STRING || o->type == OPTION_PATH, plain = false;
-    if (node->type == YAML_SCALAR_NODE) {
-        plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-        if (strlen(scalar_text(node)) != node->data.scalar.length)
-            return walk_fail(w, node, "write the value without zero bytes", "%s holds a zero byte", key);
-    }
-    text_buffer wanted = {0};
-    option_wants(o, &wanted);
-    esp_status status = ESP_OK;
-    if (node->type != YAML_SCALAR_NODE) {
-        status = walk_fail(w, node, o->help, "%s must be %s, not a %s", key, wanted.at,
-                           node->type == YAML_SEQUENCE_NODE ? "list" : "map");
-    } else if (plain && (!*scalar_text(node) || strcmp(scalar_text(node), "~") == 0 ||
-                         strcmp(scalar_text(node), "null") == 0)) {
-        status = walk_fail(w, key_node, "give it a value, or leave the key out for its default",
-                           "%s has no value; it must be %s", key, wanted.at);
-    } else if (!plain && !is_text && o->type != OPTION_ENUM) {
-        status = walk_fail(w, node, "take the quotes away", "%s must be %s, not quoted text", key, wanted.at);
-    }
-    text_free(&wanted);
-    ESP_TRY(status);
-    setting s = {o, mem_strdup(scalar_text(node)), position_text(w->name, node->start_mark)};
-    MEM_LIST_PUSH(w->out, s);
-    return ESP_OK;
-}
-
-static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *map) {
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key_node = yaml_document_get_node(w->document, p->key);
-        const yaml_node_t *node = yaml_document_get_node(w->document, p->value);
-        if (key_node->type != YAML_SCALAR_NODE)
-            return walk_fail(w, key_node, "write `key: value`", "a key must be a word");
-        /* The same group written twice would merge in silence. */
-        for (yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++) {
-            const yaml_node_t *other = yaml_document_get_node(w->document, q->key);
-            if (strcmp(scalar_text(other), scalar_text(key_node)) == 0)
-                return walk_fail(w, key_node, "keep one of the two",
-                                 "the key %s%s%.100s is given twice (first on line %zu)", group,
-                                 *group ? "." : "", scalar_text(key_node), other->start_mark.line + 1);
-        }
-        char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
-        esp_status status;
-        if (!*group && is_group(w->table, key)) {
-            if (node->type == YAML_MAPPING_NODE)
-                status = walk_map(w, key, node);
-            else if (node->type == YAML_SCALAR_NODE && !*scalar_text(node))
-                status = ESP_OK; /* `search:` and nothing in it */
-            else
-                status = walk_fail(w, node, "write its keys below it, each indented",
-                                   "%s is a group of keys, not a value", key);
-        } else {
-            status = walk_scalar(w, key, key_node, node);
-        }
-        mem_free(key);
-        ESP_TRY(status);
-    }
-    return ESP_OK;
-}
-
-static esp_status parser_fail(const yaml_parser_t *parser, const char *name, esp_error *error) {
-    const char *problem = parser->problem ? parser->problem : "not YAML";
-    if (parser->error == YAML_READER_ERROR)
-        return error_fail(error, "save the file as UTF-8 text", "%s: byte %zu: %s", name,
-                          parser->problem_offset, problem);
-    return error_fail(error, "check the indentation and the quotes near there", "%s:%zu:%zu: %s%s%s", name,
-                      parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem,
-                      parser->context ? " " : "", parser->context ? parser->context : "");
-}
-
-static esp_status read_document(yaml_parser_t *parser, const char *name, option_table table, settings *out,
-                                esp_error *error) {
-    yaml_document_t document;
-    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
-    yaml_node_t *root = yaml_document_get_root_node(&document);
-    yaml_walk w = {name, &document, table, out, error};
-    esp_status status = ESP_OK;
-    bool empty = !root || (root->type == YAML_SCALAR_NODE && !*scalar_text(root));
-    if (!empty && root->type != YAML_MAPPING_NODE)
-        status = walk_fail(&w, root, "write `group:` and its keys below it", "a recipe is a map of keys");
-    else if (!empty)
-        status = walk_map(&w, "", root);
-    yaml_document_delete(&document);
-    ESP_TRY(status);
-    if (empty) return ESP_OK;
-    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
-    root = yaml_document_get_root_node(&document);
-    w.document = &document;
-    if (root) status = walk_fail(&w, root, "keep one", "a second YAML document in the file");
-    yaml_document_delete(&document);
-    return status;
-}
-
-static esp_status read_yaml(const char *name, const char *yaml, size_t length, option_table table,
-                            settings *out, esp_error *error) {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return error_fail(error, "free some memory", "%s: no memory for YAML", name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, length);
-    esp_status status = read_document(&parser, name, table, out, error);
-    yaml_parser_delete(&parser);
-    return status;
-}
-
-/* ---- resolving ---- */
 
 /* Fills error for a key of another alternative than the chosen one. */
 static esp_status not_chosen(option_table table, const recipe *r, const setting *s, esp_error *error) {
@@ -209,12 +20,19 @@ static esp_status not_chosen(option_table table, const recipe *r, const setting 
     return status;
 }
 
+/* Whether two texts are the same value: 50 and 5e+01 are. */
+static bool same_value(const char *a, const char *b) {
+    char *end_a, *end_b;
+    double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    return strcmp(a, b) == 0 || (*a && *b && !*end_a && !*end_b && x == y);
+}
+
 /* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
  * have the keys of all losses. */
 static bool is_default(option_table table, const setting *s) {
     for (int i = 0; i < table.count; i++)
         if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
-            strcmp(table.at[i].initial, s->value) == 0)
+            same_value(table.at[i].initial, s->value))
             return true;
     return false;
 }
@@ -244,18 +62,47 @@ static esp_status read_overrides(option_table table, const recipe_override *over
                                  esp_error *error) {
     for (int i = 0; i < n; i++) {
         const option *o = option_by_key(table, overrides[i].key);
-        if (!o) return unknown_key(table, overrides[i].where, overrides[i].key, error);
+        if (!o) return settings_unknown_key(table, overrides[i].where, overrides[i].key, error);
         setting s = {o, mem_strdup(overrides[i].value), mem_strdup(overrides[i].where)};
         MEM_LIST_PUSH(out, s);
     }
     return ESP_OK;
 }
 
-static void use_learn_preset(option_table table, recipe *r, recipe_preset preset) {
-    for (const recipe_preset_value *v = recipe_learn_preset(preset); v->key; v++) {
-        const option *o = option_in_use(table, v->key, r); /* a preset may name keys of what is not chosen */
-        if (o) (void)option_set(o, r, v->value, NULL);     /* a test sets every value of every preset */
+/* Appends what preset `name` gives to the keys of `group` ("search."), what it extends before it. */
+static esp_status read_preset(option_table table, const char *name, const char *group, int depth,
+                              settings *out, esp_error *error) {
+    const preset_file *file = NULL;
+    for (int i = 0; preset_file_at(i); i++)
+        if (strcmp(preset_file_at(i)->name, name) == 0) file = preset_file_at(i);
+    if (!file || depth > 8)
+        return error_fail(error, "correct the preset's `extends`", "there is no end to the preset %s", name);
+    settings own = {0};
+    yaml_header header = {0};
+    esp_status status = settings_read_yaml(file->name, file->yaml, file->length, table, &header, &own, error);
+    if (status == ESP_OK && header.extends)
+        status = read_preset(table, header.extends, group, depth + 1, out, error);
+    for (int64_t i = 0; i < own.count && status == ESP_OK; i++) {
+        if (strncmp(own.at[i].option->key, group, strlen(group)) != 0) continue;
+        MEM_LIST_PUSH(out, own.at[i]);
+        own.at[i].value = own.at[i].where = NULL;
     }
+    settings_free(&own);
+    mem_free(header.about);
+    mem_free(header.extends);
+    return status;
+}
+
+/* The settings of both presets, which are among those given, or are the defaults. */
+static esp_status read_presets(option_table table, recipe *r, const settings *given, settings *out,
+                               esp_error *error) {
+    for (int64_t i = 0; i < given->count; i++) {
+        const char *key = given->at[i].option->key;
+        if (strcmp(key, "search.preset") == 0 || strcmp(key, "learn.preset") == 0)
+            ESP_TRY(apply(table, r, &given->at[i], error));
+    }
+    ESP_TRY(read_preset(table, preset_name(r->search.preset), "search.", 0, out, error));
+    return read_preset(table, preset_name(r->learn.preset), "learn.", 0, out, error);
 }
 
 static esp_status check_together(const recipe *r, const char *name, esp_error *error) {
@@ -263,23 +110,34 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
         return error_fail(error, "raise search.max_chain_tokens, or lower search.max_step_tokens",
                           "%s: search.max_step_tokens (%lld) is above search.max_chain_tokens (%lld)", name,
                           (long long)r->search.max_step_tokens, (long long)r->search.max_chain_tokens);
+    if (harvest_options_check(&r->search.harvest, error) != ESP_OK)
+        return error_prefix(error, "%s: search", name);
+    return ESP_OK;
+}
+
+/* Puts the presets' values and then the given ones into r. First of all those that choose between
+ * alternatives, so that the keys and defaults of these are known; a preset's keys of what is not chosen are
+ * passed over. */
+static esp_status apply_all(option_table table, recipe *r, const settings *presets, const settings *given,
+                            esp_error *error) {
+    ESP_TRY(apply_choices(table, r, presets, error));
+    ESP_TRY(apply_choices(table, r, given, error));
+    options_defaults_of_choice(table, r);
+    for (int64_t i = 0; i < presets->count; i++)
+        if (option_in_use(table, presets->at[i].option->key, r))
+            ESP_TRY(apply(table, r, &presets->at[i], error));
+    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
     return ESP_OK;
 }
 
 static esp_status resolve(option_table table, recipe *r, const char *name, const settings *given,
                           esp_error *error) {
+    settings presets = {0};
     options_defaults(table, r);
-    ESP_TRY(apply_choices(table, r, given, error));
-    /* Everything once, so that each error is found, and the presets are known. */
-    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
-    recipe_preset search = r->search.preset, learn = r->learn.preset;
-    options_defaults(table, r);
-    ESP_TRY(apply_choices(table, r, given, error));
-    options_defaults_of_choice(table, r);
-    recipe_use_search_preset(r, search_preset_at((int32_t)search));
-    use_learn_preset(table, r, learn);
-    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
-    return check_together(r, name, error);
+    esp_status status = read_presets(table, r, given, &presets, error);
+    if (status == ESP_OK) status = apply_all(table, r, &presets, given, error);
+    settings_free(&presets);
+    return status == ESP_OK ? check_together(r, name, error) : status;
 }
 
 recipe *recipe_new(void) {
@@ -297,7 +155,7 @@ esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t
     option_table table = recipe_options(memory);
     settings given = {0};
     recipe *r = MEM_NEW(recipe);
-    esp_status status = yaml ? read_yaml(name, yaml, length, table, &given, error) : ESP_OK;
+    esp_status status = yaml ? settings_read_yaml(name, yaml, length, table, NULL, &given, error) : ESP_OK;
     if (status == ESP_OK) status = read_overrides(table, overrides, n, &given, error);
     if (status == ESP_OK) status = resolve(table, r, name, &given, error);
     settings_free(&given);
@@ -338,92 +196,4 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
     *key = mem_strndup(text, (size_t)(equals - text));
     *value = mem_strdup(equals + 1);
     return ESP_OK;
-}
-
-/* ---- writing ---- */
-
-/* Text in YAML's double quotes: escapes for the quote, the backslash and control characters; UTF-8 as it is.
- */
-static void quoted(const char *text, text_buffer *out) {
-    text_puts(out, "\"");
-    for (const char *c = text; *c; c++) {
-        unsigned char byte = (unsigned char)*c;
-        if (byte == '"' || byte == '\\')
-            text_printf(out, "\\%c", byte);
-        else if (byte < 0x20 || byte == 0x7f)
-            text_printf(out, "\\x%02x", byte);
-        else
-            text_append(out, c, 1);
-    }
-    text_puts(out, "\"");
-}
-
-static void write_value(const option *o, const recipe *r, text_buffer *out) {
-    if (o->type == OPTION_STRING || o->type == OPTION_PATH) {
-        text_buffer value = {0};
-        option_get(o, r, &value);
-        quoted(value.at ? value.at : "", out);
-        text_free(&value);
-    } else {
-        option_get(o, r, out);
-    }
-}
-
-static void write_keys(const recipe *r, text_buffer *out) {
-    arena *memory = arena_new();
-    option_table table = recipe_options(memory);
-    const char *group = "";
-    for (int i = 0; i < table.count; i++) {
-        const option *o = &table.at[i];
-        size_t n = strcspn(o->key, ".");
-        if (!option_applies(table, o, r)) continue;
-        if (strncmp(group, o->key, n + 1) != 0) text_printf(out, "%.*s:\n", (int)n, o->key);
-        group = o->key;
-        text_printf(out, "  %s: ", o->key + n + 1);
-        write_value(o, r, out);
-        text_puts(out, "\n");
-    }
-    arena_free(memory);
-}
-
-void recipe_text(const recipe *r, text_buffer *out) {
-    text_puts(out, "# The recipe as resolved: every key.\n");
-    write_keys(r, out);
-}
-
-esp_status recipe_write(const recipe *r, const char *path, esp_error *error) {
-    text_buffer text = {0};
-    recipe_text(r, &text);
-    esp_status status = file_write_all(path, text.at, text.length, error);
-    text_free(&text);
-    return status;
-}
-
-/* The value as written; nothing where the key does not apply. */
-static void value_in(option_table table, const char *key, const recipe *r, text_buffer *out) {
-    const option *o = option_in_use(table, key, r);
-    text_puts(out, "");
-    if (o) write_value(o, r, out);
-}
-
-int recipe_diff(const recipe *there, const recipe *here, text_buffer *out) {
-    arena *memory = arena_new();
-    option_table table = recipe_options(memory);
-    int differing = 0;
-    for (int i = 0; i < table.count; i++) {
-        const option *o = &table.at[i];
-        if ((o->marks & OPTION_FREE) || option_by_key(table, o->key) != o) continue;
-        text_buffer a = {0}, b = {0};
-        value_in(table, o->key, there, &a);
-        value_in(table, o->key, here, &b);
-        if (strcmp(a.at, b.at) != 0) {
-            text_printf(out, "%s: %s there, %s here\n", o->key, *a.at ? a.at : "nothing",
-                        *b.at ? b.at : "nothing");
-            differing++;
-        }
-        text_free(&a);
-        text_free(&b);
-    }
-    arena_free(memory);
-    return differing;
 }

@@ -1,14 +1,16 @@
 /* The recipe: everything that decides what a run computes, as one plain struct. It is resolved from, in
- * rising order, the defaults, the presets (search.preset, learn.preset), the YAML file, and --set or flags;
- * an unknown key, a wrong type, a value out of range or a key given twice is an error with file, line and
- * column. The table of keys is recipe_options(), the presets are tables too (search/presets.c,
- * recipe_table.c). */
+ * rising order, the defaults of the table of keys, the presets (search.preset, learn.preset;
+ * recipe/presets.h), the YAML file, and --set or flags. An unknown key, a wrong type, a value out of range or
+ * a key given twice is an error with file, line and column. The table of keys, recipe_options(), is composed
+ * of this folder's own rows and of those of the search, its rules and the harvest, which point straight into
+ * their structs. */
 #ifndef ESPALIER_RECIPE_RECIPE_H
 #define ESPALIER_RECIPE_RECIPE_H
 
-#include "base/options.h"
 #include "learn/schedule.h"
-#include "search/search.h"
+#include "recipe/presets.h"
+#include "search/harvest.h"
+#include "text/steps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,16 +25,6 @@ typedef enum {
     RECIPE_MISTRAL,
     RECIPE_PLAIN
 } recipe_template;
-/* The names of search_preset_at, in its order. */
-typedef enum {
-    RECIPE_DEFAULT,
-    RECIPE_PAPER,
-    RECIPE_PAPER_LITERAL,
-    RECIPE_PAPER_COMMONSENSE,
-    RECIPE_OFFICIAL_CODE,
-    RECIPE_OFFICIAL_CODE_COMMONSENSE,
-    RECIPE_PRESETS
-} recipe_preset;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
@@ -52,7 +44,7 @@ typedef struct {
         int64_t wave;                 /* problems searched side by side and committed together */
         int64_t eval_every;           /* iterations; 0: only before the first and after the last */
         int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
-        int64_t threads;              /* 0: one a core */
+        int64_t threads;              /* 0: one per core */
     } run;
     struct {
         char *path;
@@ -86,40 +78,19 @@ typedef struct {
         int64_t limit;             /* problems; 0: all */
     } sft;
     struct {
-        recipe_preset preset;
-        int64_t simulations; /* K, a state */
-        int64_t root_multiplier;
-        int64_t breadth_root, breadth;
-        int64_t root_probe; /* whole chains sampled from the root first; 0: off */
-        int64_t horizon;    /* steps below the current root */
-        int64_t max_steps;
+        int preset;           /* place in the list of presets */
+        search_config config; /* but for the judge, which self_eval.enabled switches */
+        harvest_options harvest;
+        step_size step;
+        double temperature;
         int64_t max_step_tokens, max_chain_tokens;
         int64_t gold_length_over; /* a step has at most gold length / this tokens as well; 0: off */
-        double temperature;
-        search_step_mode step;
-        search_prior_kind prior;
-        double lambda, c_puct, gamma;
-        search_commit_kind commit;
-        search_pairs_kind pairs_from;
-        search_pairs_at_kind pairs_at;
-        search_smoothing_kind smoothing;
-        search_loser_kind loser;
-        double cut_reward, right_other_reward;
-        double short_bonus_1, short_bonus_2; /* factors on a positive outcome at depth 1 and 2 */
-        double smoothing_cap, min_q_gap;
-        int64_t rest_from_depth; /* -1: off */
-        int64_t max_pairs;       /* a problem; 0: all */
-        bool only_if_right, join_only_child, depth_discount_confidence;
-        bool unvisited_counts_one, root_counts_twice;
-        bool gold_injection;
-        int64_t max_nodes; /* a tree; 0: no limit */
     } search;
     struct {
-        bool enabled;
-        recipe_example example;
+        recipe_example example; /* self_eval.enabled is search.config.rewards.judge */
     } self_eval;
     struct {
-        recipe_preset preset;
+        int preset;                /* as search.preset */
         int loss;                  /* a value of objective_at */
         option_space loss_options; /* of that objective */
         double lr;
@@ -185,14 +156,5 @@ esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
 /* One line per key that differs ("search.simulations: 5 there, 8 here"), keys marked OPTION_FREE left out.
  * Returns how many differ. */
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
-
-/* Presets as data: the search's keys are those of search_preset_at, learn's are (key, value) texts that end
- * in a NULL key. */
-typedef struct {
-    const char *key, *value;
-} recipe_preset_value;
-const recipe_preset_value *recipe_learn_preset(recipe_preset preset);
-/* Puts a preset's numbers into r->search. */
-void recipe_use_search_preset(recipe *r, const search_preset *preset);
 
 #endif

@@ -7,10 +7,7 @@
 #include "learn/trainer.h"
 #include "recipe/recipe.h"
 
-/* search.* and self_eval.enabled. Step lengths, the step mode and the temperature belong to whoever samples.
- */
-search_config recipe_search_config(const recipe *r);
-/* For inference: the same, with nothing gold in it (METHOD.md 3.2). */
+/* The search's configuration for inference: search.config with nothing gold in it (docs/method.md 3.2). */
 search_config recipe_inference_config(const recipe *r);
 
 /* The objective that learn.loss names, and its options, NULL where it has none. */

@@ -121,7 +121,7 @@ lm_settings recipe_lm_settings(const recipe *r) {
      * doing. */
     int64_t trees = r->run.wave < 32 ? r->run.wave : 32, kv_tokens = trees * 2048;
     return (lm_settings){.temperature = (float)r->search.temperature,
-                         .step_mode = r->search.step,
+                         .step_size = r->search.step,
                          .max_step_tokens = (int32_t)r->search.max_step_tokens,
                          .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
                          .example = r->self_eval.example == RECIPE_EXAMPLE_GOLD,

@@ -1,21 +1,22 @@
-/* The root probe: whole chains sampled from the root before any simulation, advanced together, so that they
- * are one tree by their common steps: where m of them stand at a state, m candidates are asked for, and equal
- * ones go on as one child. Sampling is that of independent chains. */
+/* The root probe: whole chains sampled from the root before any simulation, advanced together, so that common
+ * steps make them one tree: where m of them have come to the same state, m candidates are asked for, and
+ * equal candidates become one child. The samples are those of independent chains. */
 #include "search/tree.h"
 
-static void stand_at(search *s, int32_t node, int32_t chains) {
-    tree_standing entry = {node, chains};
+static void come_to(search *s, int32_t node, int32_t chains) {
+    tree_probe entry = {node, chains};
     MEM_LIST_PUSH(&s->probe, entry);
 }
 
 void probe_begin(search *s) {
-    stand_at(s, s->top, s->config.root_probe);
+    come_to(s, s->top, (int32_t)s->config.limits.root_probe);
     s->phase = PHASE_PROBE;
 }
 
-/* Chains that end at `node`: each is a visit of all nodes on its way (2.6). */
+/* Chains that end at `node`: each visits all nodes of its path (docs/method.md 2.6). */
 static void end_chains(search *s, int32_t node, int32_t chains) {
-    if (search_evidence_of(s, node) > 0) s->probe_right += chains;
+    if (search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O) > 0)
+        s->probe_right += chains;
     for (int32_t i = 0; i < chains; i++) {
         tree_backup(s, node);
         tree_tell(s, node);
@@ -24,7 +25,7 @@ static void end_chains(search *s, int32_t node, int32_t chains) {
 
 bool probe_next(search *s, int32_t *chains) {
     while (s->probe_at < s->probe.count) {
-        tree_standing entry = s->probe.at[s->probe_at];
+        tree_probe entry = s->probe.at[s->probe_at];
         s->at = entry.node;
         *chains = entry.chains;
         if (!s->nodes.at[entry.node].ended) return true;
@@ -34,23 +35,23 @@ bool probe_next(search *s, int32_t *chains) {
 }
 
 void probe_stay(search *s) {
-    tree_standing entry = s->probe.at[s->probe_at++];
+    tree_probe entry = s->probe.at[s->probe_at++];
     end_chains(s, entry.node, entry.chains);
 }
 
 void probe_move(search *s) {
-    tree_standing entry = s->probe.at[s->probe_at++];
+    tree_probe entry = s->probe.at[s->probe_at++];
     int32_t left = entry.chains;
     for (int32_t c = s->nodes.at[entry.node].first_child; c >= 0; c = s->nodes.at[c].next_sibling) {
         int32_t here = 0;
         for (int64_t i = 0; i < s->landed.count; i++) here += s->landed.at[i] == c;
-        if (here) stand_at(s, c, here);
-        s->steps.at[c].probed += here;
+        if (here) come_to(s, c, here);
+        s->details.at[c].probed += here;
         left -= here;
     }
     end_chains(s, entry.node, left);
 }
 
-bool probe_all_right(const search *s) {
-    return s->config.root_probe > 0 && s->probe_right == s->config.root_probe;
+bool search_probe_all_right(const search *s) {
+    return s->config.limits.root_probe > 0 && s->probe_right == s->config.limits.root_probe;
 }

@@ -4,28 +4,31 @@
 #include <string.h>
 
 void tree_add_root(search *s) {
-    tree_node node = {
-        .p = 1.0, .parent = -1, .first_child = -1, .next_sibling = -1, .gold = s->config.gold_injection};
-    tree_step step = {.ids_at = -1, .logprobs_at = -1};
+    tree_node node = {.p = 1.0,
+                      .parent = -1,
+                      .first_child = -1,
+                      .next_sibling = -1,
+                      .gold = s->config.limits.gold_injection};
+    tree_node_detail detail = {.ids_at = -1, .logprobs_at = -1};
     MEM_LIST_PUSH(&s->nodes, node);
-    MEM_LIST_PUSH(&s->steps, step);
+    MEM_LIST_PUSH(&s->details, detail);
 }
 
 /* (2.2) Prior of a step with a sum of log-probs and |a| tokens. */
-static double prior(const search_config *c, double logprob, int32_t tokens) {
+static double prior(const search_prior *c, double logprob, int32_t tokens) {
     double length = pow((double)tokens, c->lambda);
-    if (c->prior == SEARCH_PRIOR_LENGTH_NORMALISED) return exp(logprob / length);
+    if (c->kind == SEARCH_PRIOR_LENGTH_NORMALISED) return exp(logprob / length);
     return exp(logprob) / length;
 }
 
 /* What a candidate's outcome is as a node at `depth` (2.0). */
 static search_outcome settled(const search *s, const search_candidate *c, int32_t depth) {
-    bool ends = depth >= s->config.max_steps || s->request.to_end;
+    bool ends = depth >= s->config.limits.max_steps || s->request.to_end;
     return c->outcome == SEARCH_OPEN && ends ? SEARCH_CUT : c->outcome;
 }
 
 /* (2.4) O of a node. */
-static double outcome_reward(const search_config *config, const search_candidate *c, search_outcome outcome,
+static double outcome_reward(const search_rewards *rewards, const search_candidate *c, search_outcome outcome,
                              int32_t depth) {
     double reward = 0;
     switch (outcome) {
@@ -33,17 +36,18 @@ static double outcome_reward(const search_config *config, const search_candidate
     case SEARCH_FINISHED_UNKNOWN:
         return 0;
     case SEARCH_CUT:
-        return config->cut_reward;
+        return rewards->cut_reward;
     case SEARCH_SCORED:
         return c->reward;
     case SEARCH_WRONG:
-        reward = config->wrong_reward;
+        reward = -1;
         break;
     case SEARCH_RIGHT:
-        reward = c->gold || c->gold_text ? config->right_reward : config->right_other_reward;
+        reward = c->gold || c->gold_text ? 1 : rewards->right_other_reward;
         break;
     }
-    return reward > 0 && depth <= 2 ? reward * config->short_bonus[depth - 1] : reward;
+    if (reward > 0 && depth == 1) return reward * rewards->short_bonus_1;
+    return reward > 0 && depth == 2 ? reward * rewards->short_bonus_2 : reward;
 }
 
 static esp_status check_candidate(const search *s, const search_candidate *c, int32_t index,
@@ -53,7 +57,7 @@ static esp_status check_candidate(const search *s, const search_candidate *c, in
     if (c->n < 1)
         return error_fail(error, hint, "candidate %d below node %d has %d tokens, at least 1 is needed",
                           index, node, c->n);
-    if (!isfinite(c->logprob) || !isfinite(prior(&s->config, c->logprob, c->n)))
+    if (!isfinite(c->logprob) || !isfinite(prior(&s->config.prior, c->logprob, c->n)))
         return error_fail(error, hint, "candidate %d below node %d: no prior comes of log-prob %g", index,
                           node, c->logprob);
     if ((unsigned)c->outcome > SEARCH_CUT)
@@ -88,11 +92,11 @@ esp_status tree_check_candidates(const search *s, const search_reply *reply, esp
 /* The child of `parent` made from an earlier candidate with the same text, or -1. */
 static int32_t same_text(const search *s, int32_t parent, uint64_t key) {
     for (int32_t i = s->nodes.at[parent].first_child; i >= 0; i = s->nodes.at[i].next_sibling)
-        if (s->steps.at[i].text_key == key) return i;
+        if (s->details.at[i].text_key == key) return i;
     return -1;
 }
 
-/* Hangs the node that is made next below `parent`, behind the children there are. */
+/* Makes the next node the last child of `parent`. */
 static void link_child(search *s, int32_t parent) {
     tree_node *above = &s->nodes.at[parent];
     int32_t made = (int32_t)s->nodes.count, *link = &above->first_child;
@@ -102,19 +106,19 @@ static void link_child(search *s, int32_t parent) {
 }
 
 bool tree_runs_to_end(const search *s, int32_t node) {
-    int32_t from = s->config.rest_from_depth;
+    int64_t from = s->config.limits.rest_from_depth;
     return from >= 0 && s->nodes.at[node].depth >= from;
 }
 
 int32_t tree_breadth(const search *s, int32_t node) {
-    if (s->nodes.at[node].depth == 0) return s->config.breadth_root;
-    return tree_runs_to_end(s, node) ? 1 : s->config.breadth;
+    if (s->nodes.at[node].depth == 0) return (int32_t)s->config.limits.breadth_root;
+    return tree_runs_to_end(s, node) ? 1 : (int32_t)s->config.limits.breadth;
 }
 
 static void add_child(search *s, int32_t parent, const search_candidate *c, int32_t index) {
     int32_t depth = s->nodes.at[parent].depth + 1;
     search_outcome outcome = settled(s, c, depth);
-    tree_node node = {.p = prior(&s->config, c->logprob, c->n),
+    tree_node node = {.p = prior(&s->config.prior, c->logprob, c->n),
                       .parent = parent,
                       .first_child = -1,
                       .next_sibling = -1,
@@ -122,13 +126,13 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
                       .outcome = (uint8_t)outcome,
                       .ended = search_outcome_is_ended(outcome),
                       .gold = c->gold};
-    tree_step step = {.logprob = c->logprob,
-                      .O = outcome_reward(&s->config, c, outcome, depth),
-                      .text_key = c->text_key,
-                      .ids_at = c->ids ? s->ids.count : -1,
-                      .logprobs_at = c->logprobs ? s->logprobs.count : -1,
-                      .n = c->n,
-                      .candidate = index};
+    tree_node_detail detail = {.logprob = c->logprob,
+                               .O = outcome_reward(&s->config.rewards, c, outcome, depth),
+                               .text_key = c->text_key,
+                               .ids_at = c->ids ? s->ids.count : -1,
+                               .logprobs_at = c->logprobs ? s->logprobs.count : -1,
+                               .n = c->n,
+                               .candidate = index};
     if (c->ids) {
         MEM_LIST_RESERVE(&s->ids, s->ids.count + c->n);
         memcpy(s->ids.at + s->ids.count, c->ids, (size_t)c->n * sizeof *c->ids);
@@ -141,7 +145,7 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
     }
     link_child(s, parent);
     MEM_LIST_PUSH(&s->nodes, node);
-    MEM_LIST_PUSH(&s->steps, step);
+    MEM_LIST_PUSH(&s->details, detail);
 }
 
 int32_t tree_expand(search *s, const search_reply *reply) {
@@ -160,57 +164,36 @@ int32_t tree_expand(search *s, const search_reply *reply) {
             if (c->gold) s->nodes.at[twin].gold = 1; /* the policy found the gold step by itself */
         }
     }
-    s->steps.at[parent].asked += s->request.count;
-    s->nodes.at[parent].expanded = s->steps.at[parent].asked >= tree_breadth(s, parent);
+    s->details.at[parent].asked += s->request.count;
+    s->nodes.at[parent].expanded = s->details.at[parent].asked >= tree_breadth(s, parent);
     return (int32_t)s->nodes.count - first;
 }
 
 void tree_score(search *s, int32_t first, int32_t count, const double *confidences) {
     for (int32_t i = 0; i < count; i++) {
         tree_node *node = &s->nodes.at[first + i];
-        tree_step *step = &s->steps.at[first + i];
+        tree_node_detail *detail = &s->details.at[first + i];
         int32_t above = s->nodes.at[node->parent].depth;
-        double discount = s->config.depth_discount_confidence && above > 4 ? above - 3 : 1;
-        step->C = confidences ? confidences[i] / discount : 0;
-        step->R = step->O + step->C;
-        node->r = step->R - s->steps.at[node->parent].R;
+        double discount = s->config.rewards.depth_discount_confidence && above > 4 ? above - 3 : 1;
+        detail->C = confidences ? confidences[i] / discount : 0;
+        detail->R = detail->O + detail->C;
+        node->r = detail->R - s->details.at[node->parent].R;
         node->Q = node->r;
     }
 }
 
-int32_t tree_select(const search *s, int32_t parent) {
-    const tree_node *nodes = s->nodes.at, *above = &nodes[parent];
-    double root_of_N = sqrt((double)above->N), best = -INFINITY, c_puct = s->config.c_puct;
-    int32_t chosen = above->first_child;
-    for (int32_t i = above->first_child; i >= 0; i = nodes[i].next_sibling) {
-        const tree_node *c = &nodes[i];
-        double score = c->Q + c_puct * c->p * root_of_N / (1 + (double)c->N);
-        if (score > best) best = score, chosen = i;
-    }
-    return chosen;
-}
-
-/* (2.6) Q of the children of `node` and then its V, which stays where no child has a weight. */
-static void update_value(search *s, tree_node *node) {
-    int32_t least = s->config.unvisited_counts_one ? 1 : 0;
-    double gamma = s->config.gamma, sum = 0, weights = 0;
-    for (int32_t i = node->first_child; i >= 0;) {
-        tree_node *c = &s->nodes.at[i];
-        i = c->next_sibling;
-        double weight = c->N > least ? c->N : least;
-        c->Q = c->r + gamma * c->V;
-        sum += weight * c->Q;
-        weights += weight;
-    }
-    if (weights > 0) node->V = sum / weights;
+tree_view tree_view_of(const search *s) {
+    return (tree_view){.nodes = s->nodes.at,
+                       .root = s->top,
+                       .simulations = s->simulations,
+                       .before = s->before.at,
+                       .before_count = (int32_t)s->before.count,
+                       .gamma = s->config.rewards.gamma,
+                       .key = s->key};
 }
 
 void tree_backup(search *s, int32_t leaf) {
-    for (int32_t at = leaf;; at = s->nodes.at[at].parent) {
-        tree_node *node = &s->nodes.at[at];
-        if (node->children) update_value(s, node);
-        node->N++;
-        s->stats.visits++;
-        if (at == s->top) return;
-    }
+    tree_view v = tree_view_of(s);
+    s->stats.visits += s->nodes.at[leaf].depth - s->nodes.at[s->top].depth + 1;
+    s->rule->backup(&v, &s->config.rule_options, leaf);
 }

@@ -2,22 +2,10 @@
 #ifndef ESPALIER_SEARCH_TREE_H
 #define ESPALIER_SEARCH_TREE_H
 
-#include "base/memory.h"
+#include "search/rule.h"
 #include "search/search.h"
 
-/* What simulations read and write, one cache line a node; siblings are linked, and neighbours where they were
- * made together, so that select and backup mostly walk straight through memory. */
-typedef struct {
-    double Q, V, r, p;
-    int32_t N, parent, first_child, next_sibling; /* -1 without */
-    int32_t children, depth;
-    uint8_t outcome; /* search_outcome */
-    uint8_t ended;   /* finished or cut: search_outcome_is_ended(outcome) */
-    uint8_t expanded;
-    uint8_t gold;
-} tree_node;
-
-/* What is only kept. */
+/* The rest of a node, which simulations do not touch. */
 typedef struct {
     double logprob, C, O, R;
     uint64_t text_key;
@@ -25,20 +13,20 @@ typedef struct {
     int32_t n, candidate;
     int32_t asked;  /* candidates ever asked for below this node, gold ones not counted */
     int32_t probed; /* chains of the root probe that came here; 0 at the root */
-} tree_step;
+} tree_node_detail;
 
 typedef struct {
     int32_t state, depth, child_count, picked;
     int64_t children_at; /* offset in `snapshots` */
     int64_t N;
     double V;
-    int64_t pair_at; /* offset in `pairs`, -1 without */
+    int32_t nodes; /* of the tree at that time */
 } tree_commit;
 
-/* So many chains of the root probe have come to this node. */
+/* This many chains of the root probe have come to this node. */
 typedef struct {
     int32_t node, chains;
-} tree_standing;
+} tree_probe;
 
 typedef enum {
     PHASE_PROBE,      /* the chains from the root go on from s->probe.at[s->probe_at] */
@@ -51,26 +39,26 @@ typedef enum {
 
 struct search {
     search_config config;
+    const search_rule *rule;
     rng_key_t key;
     MEM_LIST(tree_node) nodes;
-    MEM_LIST(tree_step) steps; /* parallel to nodes */
+    MEM_LIST(tree_node_detail) details; /* parallel to nodes */
     MEM_LIST(int32_t) ids;
     MEM_LIST(float) logprobs;
     MEM_LIST(tree_commit) commits;
     MEM_LIST(search_child) snapshots;
-    MEM_LIST(search_pair) pairs;
-    MEM_LIST(tree_standing) probe;
+    MEM_LIST(int32_t) before; /* visits of the root's children when its simulations began */
+    MEM_LIST(tree_probe) probe;
     MEM_LIST(int32_t) landed; /* the child of each candidate of the last reply, gold ones left out */
     int64_t probe_at;
     int32_t probe_right;       /* chains of the probe that ended right */
     search_phase phase, after; /* after: the one that goes on when the request in hand is answered */
     search_request request;    /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
-    int64_t simulations_left; /* from `top` */
+    int64_t simulations, simulations_left; /* from `top` */
     int32_t nodes_before; /* nodes when the simulation in hand began, or the last chain of the probe ended */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
-    bool last_best_right; /* the best-Q child of the last commitment is right */
     search_stats stats;
 };
 
@@ -87,40 +75,24 @@ esp_status tree_check_candidates(const search *s, const search_reply *reply, esp
 int32_t tree_expand(search *s, const search_reply *reply);
 /* (2.4, 2.5) Gives `count` nodes from `first`, children of one state, their C (NULL: 0), R, r and first Q. */
 void tree_score(search *s, int32_t first, int32_t count, const double *confidences);
-/* (2.1) The child of `node`, which has some, to go to. */
-int32_t tree_select(const search *s, int32_t node);
-/* (2.6) From `leaf` up to the current root. */
+/* What the rule sees; valid until a node is added. */
+tree_view tree_view_of(const search *s);
+/* (2.6) A simulation, or a chain of the probe, ended at `leaf`. */
 void tree_backup(search *s, int32_t leaf);
 
 /* probe.c: root_probe */
 void probe_begin(search *s);
-/* Where the next chains stand, into s->at, and how many there are. False: all have ended. */
+/* The node that the next chains have come to, into s->at, and how many they are. False: all have ended. */
 bool probe_next(search *s, int32_t *chains);
-/* They end where they stand. */
+/* They end at that node. */
 void probe_stay(search *s);
 /* s->at was expanded for them: they go to the children they landed on; those without a candidate end. */
 void probe_move(search *s);
-/* All chains are right: there is nothing to search for. */
-bool probe_all_right(const search *s);
 
-/* search.c: tells whoever watches that a simulation, or a chain of the probe, ended at `leaf`. */
+/* search.c: reports to search_watch that a simulation, or a chain of the probe, ended at `leaf`. */
 void tree_tell(search *s, int32_t leaf);
 
-/* commit.c: (2.7, 4.1, 4.2) Commits from s->top, whose simulations are done, and moves it on. False at a dead
- * end. */
-bool commit_step(search *s);
-/* (4.1) May this child stand in a pair? */
-bool commit_may_pair(const search *s, const tree_node *c);
-
-/* pairs.c: (4.1, 4.2) */
-typedef struct {
-    int32_t right, wrong; /* finished chains that end at a node or below it */
-} tree_evidence;
-/* Of every node, in an array that the caller frees with mem_free. */
-tree_evidence *tree_gather_evidence(const search *s);
-/* (4.2) The chance that the order of two siblings is wrong, uncapped; evidence NULL: by visits. */
-double tree_doubt(const search *s, const tree_evidence *evidence, int32_t chosen, int32_t rejected);
-/* pairs_at all: reads the pairs of the whole tree, which is done. */
-void tree_read_all_pairs(search *s);
+/* commit.c: (2.7) Commits from s->top, whose simulations are done, and moves it on. False at a dead end. */
+bool commit_child(search *s);
 
 #endif

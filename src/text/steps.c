@@ -32,7 +32,7 @@ void step_chain_begin(step_machine *m, const step_rules *rules) {
     step_begin(m);
 }
 
-/* One byte more on the line. A marker is looked for at the line's end as it grows, so that it may span
+/* Adds a byte to the line. Markers are looked for at the end of the growing line, so that they may span
  * tokens. */
 static void line_add(step_line *line, const step_rules *rules, char c) {
     if (c == '\n') {
@@ -47,8 +47,8 @@ static void line_add(step_line *line, const step_rules *rules, char c) {
     }
 }
 
-/* Takes a token's bytes in. True where the line of an answer ended within them. */
-static bool take(step_machine *m, const char *piece, size_t length) {
+/* Adds the bytes of a token. True where the line of an answer ended within them. */
+static bool add_piece(step_machine *m, const char *piece, size_t length) {
     bool answered = false;
     for (size_t i = 0; i < length; i++) {
         if (piece[i] == '\n' && m->line.answer) answered = true;
@@ -66,7 +66,7 @@ static bool is_end(const step_rules *rules, int32_t id) {
     return false;
 }
 
-/* Ends the step behind its first `keep` tokens; `line` is what the line was there. */
+/* Ends the step after its first `keep` tokens; `line` is the state of the line there. */
 static step_result finish(step_machine *m, step_outcome outcome, int32_t keep, step_line line, bool no_room) {
     m->steps++;
     m->chain_tokens += keep;
@@ -98,9 +98,10 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
     const step_rules *r = m->rules;
     if (is_end(r, id)) return finish(m, STEP_FINISHED_EOS, m->tokens + 1, m->line, false);
     bool newline = length && memchr(piece, '\n', length);
-    bool sentence = r->prose && !newline && length && is_blank(piece[0]) && m->last && strchr(".?!", m->last);
+    bool sentence =
+        r->sentences && !newline && length && is_blank(piece[0]) && m->last && strchr(".?!", m->last);
     if (sentence && is_whole(m, m->tokens, m->line)) return finish(m, STEP_ENDED, m->tokens, m->line, false);
-    bool answered = take(m, piece, length);
+    bool answered = add_piece(m, piece, length);
     if (answered) {
         bool bare = m->tokens > 1;
         for (size_t i = 0; i < length; i++) bare = bare && is_blank(piece[i]);
@@ -116,7 +117,7 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
 }
 
 void step_replay(step_machine *m, const char *piece, size_t length) {
-    take(m, piece, length);
+    add_piece(m, piece, length);
 }
 
 void step_replay_end(step_machine *m) {

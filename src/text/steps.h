@@ -1,18 +1,18 @@
-/* Where a reasoning step ends (METHOD.md 2.0): a pure state machine that is fed the sampled tokens one by
- * one, ids with their bytes, and says after each whether the step goes on, ended, or finished or cut the
- * chain. It holds no memory of its own and may be copied; a tree's node can keep the machine as it stood
- * behind its step, or have it made again by step_replay over the tokens from the root.
+/* Where a reasoning step ends (docs/method.md 2.0): a pure state machine that is fed the sampled tokens one
+ * by one, ids with their bytes, and says after each whether the step continues, ended, or finished or cut the
+ * chain. It allocates nothing and may be copied; the state after a known path is made again by step_replay
+ * over the tokens from the root.
  *
- * White space alone is no step: newline tokens (and, in prose, sentence ends) at a step's start do not end
- * it, they become part of the step that follows. */
+ * White space alone is no step: newline tokens (and sentence ends, where they end steps) at a step's start do
+ * not end it; they become part of the step that follows. */
 #ifndef ESPALIER_TEXT_STEPS_H
 #define ESPALIER_TEXT_STEPS_H
 
 #include "base/memory.h"
 
 typedef enum {
-    STEP_LINE, /* one line, or in prose one sentence */
-    STEP_FILL, /* as many whole ones as fit in max_step_tokens */
+    STEP_LINE, /* one line, or one sentence where sentences end steps */
+    STEP_FILL, /* as many whole lines or sentences as fit in max_step_tokens */
 } step_size;
 
 enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 4 };
@@ -20,12 +20,12 @@ enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 4 };
 /* The same for a whole run; borrowed by the machine. */
 typedef struct {
     step_size size;
-    bool prose;                  /* sentences end steps too */
+    bool sentences;              /* the end of a sentence ends a step too */
     const char *const *markers;  /* the task's answer markers ("####", "The answer is"), NULL-terminated; each
-                                    at most  STEP_MAX_MARKER bytes; NULL for none */
+                                    at most STEP_MAX_MARKER bytes; NULL for none */
     int32_t ends[STEP_MAX_ENDS]; /* end-of-sequence ids */
     int end_count;
-    bool drop_answer_newline; /* false: the newline behind an answer stays, as METHOD.md has it */
+    bool drop_answer_newline; /* false: the newline after an answer stays, as in docs/method.md */
     int32_t max_step_tokens;  /* at least 1 */
     int32_t max_steps;        /* of a chain; 0: no limit */
     int32_t max_chain_tokens; /* of a chain, all steps together; 0: no limit */
@@ -50,19 +50,19 @@ typedef struct {
     bool cut; /* unfinished, and the chain has reached max_steps, or this step ran into max_chain_tokens */
 } step_result;
 
-/* What is known of the line that the last token stands on. */
+/* The line that the last token is on. */
 typedef struct {
     bool answer; /* an answer marker was seen on it */
     uint8_t tail_length;
-    char tail[STEP_MAX_MARKER]; /* its last bytes, for markers that span tokens */
+    char tail[STEP_MAX_MARKER]; /* its last bytes: a marker may span tokens */
 } step_line;
 
 typedef struct {
     const step_rules *rules;
-    int32_t steps;        /* whole steps behind the machine */
+    int32_t steps;        /* whole steps so far */
     int32_t chain_tokens; /* tokens in them */
-    int32_t tokens;       /* of the step in hand */
-    bool blank;           /* it is white space so far */
+    int32_t tokens;       /* of the current step */
+    bool blank;           /* the current step is white space so far */
     char last;            /* its last byte; 0 before the first */
     step_line line;
     int32_t whole;        /* STEP_FILL: tokens up to the last whole line or sentence */
@@ -71,11 +71,10 @@ typedef struct {
 
 /* The state at the start of a chain (its first step). */
 void step_chain_begin(step_machine *m, const step_rules *rules);
-/* The next sampled token of the step in hand. Where the outcome is STEP_ENDED or STEP_FULL the machine then
- * stands at the start of the next step, with the tokens beyond `keep` forgotten; behind a finished chain it
- * must not be fed. */
+/* Takes the next sampled token of the current step. After STEP_ENDED or STEP_FULL the machine is at the start
+ * of the next step, and the tokens beyond `keep` are forgotten; after a finished chain it must not be fed. */
 step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t length);
-/* A step that is known already, token by token: counted, not judged. */
+/* A step that is known already, token by token: counted, its end not looked for. */
 void step_replay(step_machine *m, const char *piece, size_t length);
 void step_replay_end(step_machine *m);
 /* White space collapsed to single spaces, none at the ends: what two sibling steps are compared by

@@ -43,7 +43,7 @@ static bool reproduces(const search *s, const store_node *nodes, int64_t count) 
 
 bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count) {
     search_config as_stored = *config;
-    as_stored.depth_discount_confidence = false; /* the stored confidences are discounted already */
+    as_stored.rewards.depth_discount_confidence = false; /* the stored confidences are discounted already */
     out->simulations.count = 0;
     search *s;
     if (!tree_rows_are_sound(nodes, count) || search_new(&s, &as_stored, rng_key(0), NULL) != ESP_OK)

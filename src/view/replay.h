@@ -13,7 +13,7 @@ typedef struct {
 } replay;
 
 /* False where the search does not reproduce the stored nodes with their N, Q and V (within REPLAY_TOLERANCE):
- * another recipe, another program, a damaged store. config is the run's (recipe_search_config). *out is
+ * another recipe, another program, a damaged store. config is the run's (recipe.search.config). *out is
  * emptied first; freed by replay_free. */
 #define REPLAY_TOLERANCE 1e-9
 bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count);

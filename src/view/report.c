@@ -13,25 +13,42 @@ static const char *last_part(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
+static void put_option(document *d, const char *key, const option *o, const recipe *r) {
+    text_buffer text = {0};
+    int64_t integer;
+    double number;
+    bool truth;
+    const char *field = (const char *)r + o->offset;
+    switch (o->type) {
+    case OPTION_INT:
+        memcpy(&integer, field, sizeof integer), document_put_integer(d, key, integer);
+        break;
+    case OPTION_FLOAT:
+        memcpy(&number, field, sizeof number), document_put_number(d, key, number);
+        break;
+    case OPTION_BOOL:
+        memcpy(&truth, field, sizeof truth), document_put_bool(d, key, truth);
+        break;
+    default:
+        option_get(o, r, &text), document_put_text(d, key, text.at);
+    }
+    text_free(&text);
+}
+
+/* Every key of the group `search` that applies, without the group's name. */
 static void put_search(const recipe *r, document *d) {
+    arena *memory = arena_new();
+    option_table table = recipe_options(memory);
     document_key(d, "search");
     document_begin(d, '{');
-    document_put_integer(d, "simulations", r->search.simulations);
-    document_put_integer(d, "root_multiplier", r->search.root_multiplier);
-    document_put_integer(d, "breadth_root", r->search.breadth_root);
-    document_put_integer(d, "root_probe", r->search.root_probe);
-    document_put_integer(d, "breadth", r->search.breadth);
-    document_put_integer(d, "horizon", r->search.horizon);
-    document_put_integer(d, "max_steps", r->search.max_steps);
-    document_put_text(d, "prior", search_prior_name(r->search.prior));
-    document_put_text(d, "commit", search_commit_name(r->search.commit));
-    document_put_number(d, "lambda", r->search.lambda);
-    document_put_number(d, "c_puct", r->search.c_puct);
-    document_put_number(d, "temperature", r->search.temperature);
-    document_put_bool(d, "unvisited_counts_one", r->search.unvisited_counts_one);
-    document_put_bool(d, "root_counts_twice", r->search.root_counts_twice);
-    document_put_bool(d, "self_eval", r->self_eval.enabled);
+    for (int i = 0; i < table.count; i++) {
+        const option *o = &table.at[i];
+        if (strncmp(o->key, "search.", 7) == 0 && option_applies(table, o, r))
+            put_option(d, o->key + 7, o, r);
+    }
+    document_put_bool(d, "self_eval", r->search.config.rewards.judge);
     document_end(d, '}');
+    arena_free(memory);
 }
 
 static void put_recipe(const report_run *r, document *d) {
@@ -52,7 +69,7 @@ static void put_recipe(const report_run *r, document *d) {
         return;
     }
     document_integer(d, p->run.seed);
-    document_put_number(d, "gamma", p->search.gamma);
+    document_put_number(d, "gamma", p->search.config.rewards.gamma);
     put_search(p, d);
 }
 

@@ -224,7 +224,7 @@ static void put_texts(const report_run *r, const document *texts, document *d) {
 esp_status report_trees(const report_run *r, int64_t most, int64_t budget, document *d, report_result *result,
                         esp_error *error) {
     work w = {.r = r, .replays = r->recipe != NULL};
-    if (r->recipe) w.config = recipe_search_config(r->recipe);
+    if (r->recipe) w.config = r->recipe->search.config;
     ESP_TRY(store_read_problems(r->store, &w.problems, error));
     document *texts = MEM_ARRAY(document, r->trees.count + 1);
     esp_status status = write_trees(&w, most, budget, texts, result, &d->mathematics, error);

@@ -84,7 +84,7 @@ static void words_reach_their_places(void **state) {
     assert_string_equal(a.overrides[2].key, "data.test");
     recipe *r;
     assert_int_equal(recipe_load(&r, NULL, a.overrides, a.override_count, &error), ESP_OK);
-    assert_true(r->learn.lr == 5e-7 && r->search.horizon == 9);
+    assert_true(r->learn.lr == 5e-7 && r->search.config.limits.horizon == 9);
     assert_true(((const dpo_options *)recipe_objective_options(r))->beta == 0.3);
     assert_string_equal(r->data.test, "d.jsonl");
     recipe_free(r);

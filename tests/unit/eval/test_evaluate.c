@@ -517,10 +517,10 @@ static void test_besides(void **state) {
     f.r->eval.method = RECIPE_SEARCH;
     f.r->eval.compare_search = RECIPE_COMPARE_ON;
     assert_true(evaluate_options_besides(f.r, all) == 1 && all[0].method == RECIPE_SAMPLE);
-    f.r->self_eval.enabled = false;
+    f.r->search.config.rewards.judge = false;
     f.r->eval.compare_search = RECIPE_COMPARE_BOTH;
     assert_int_equal(evaluate_options_besides(f.r, all), 1);
-    f.r->self_eval.enabled = true;
+    f.r->search.config.rewards.judge = true;
 
     o.method = RECIPE_SEARCH;
     o.unjudged = true;

@@ -31,7 +31,7 @@ static void rows_say_what_the_search_says(void **state) {
             bool ended = v.outcome == SEARCH_RIGHT || v.outcome == SEARCH_WRONG;
             assert_int_equal(!!(flags & STORE_NODE_FINISHED), ended);
             assert_int_equal(!!(flags & STORE_NODE_CUT), v.outcome == SEARCH_CUT);
-            assert_int_equal(!!(flags & STORE_NODE_JUDGED), config.judge && i > 0);
+            assert_int_equal(!!(flags & STORE_NODE_JUDGED), config.rewards.judge && i > 0);
             assert_int_equal(flags >> STORE_NODE_PROBED_SHIFT, v.probed);
             finished += ended;
             cut += v.outcome == SEARCH_CUT;
@@ -42,8 +42,8 @@ static void rows_say_what_the_search_says(void **state) {
             assert_true(rows[a].flags & STORE_NODE_COMMITTED);
         for (int32_t i = 0; i < n; i++) path -= !!(rows[i].flags & STORE_NODE_COMMITTED);
         assert_int_equal(path, 0);
-        for (int32_t i = 0; i < search_step_count(y->s); i++) {
-            store_commitment c = tree_rows_commitment(y->s, i);
+        for (int32_t i = 0; i < search_commitment_count(y->s); i++) {
+            store_commitment c = tree_rows_commitment(y->s, i, NULL);
             assert_int_equal(c.step, i);
             assert_int_equal(rows[c.picked].parent, c.state);
             assert_true(rows[c.picked].flags & STORE_NODE_COMMITTED);
@@ -94,8 +94,8 @@ static void replies_grow_the_same_tree(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 60; seed++) {
         search_config config = synthetic_config(seed);
-        config.root_probe = seed % 3 == 0 ? 1 + (int32_t)(seed % 7) : 0;
-        config.gold_injection = seed % 3 == 1;
+        config.limits.root_probe = seed % 3 == 0 ? 1 + (int32_t)(seed % 7) : 0;
+        config.limits.gold_injection = seed % 3 == 1;
         synthetic *y = synthetic_run(&config, seed);
         int32_t n = search_node_count(y->s);
         store_node *rows = MEM_ARRAY(store_node, n);
@@ -136,32 +136,44 @@ static void rows_that_are_no_tree(void **state) {
     assert_false(tree_rows_are_sound(rows, 3));
 }
 
-/* The pair of whole chains: largest reward against smallest, and none within min_q_gap. */
-static void the_pair_of_chains(void **state) {
+/* Pairs as rows: the harvest's numbers, and the log-probs of what was sampled. */
+static void pairs_as_rows(void **state) {
     (void)state;
-    int pairs = 0;
+    int chains = 0, joined = 0, steps = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         search_config config = synthetic_config(seed);
+        harvest_options harvest = plain_harvest();
+        harvest.join_only_child = true;
         synthetic *y = synthetic_run(&config, seed);
-        double most = -INFINITY, least = INFINITY;
-        for (int32_t i = search_next_finished(y->s, 0); i >= 0; i = search_next_finished(y->s, i + 1)) {
-            most = fmax(most, search_node_at(y->s, i).R);
-            least = fmin(least, search_node_at(y->s, i).R);
-        }
-        store_pair row;
-        bool there = tree_pairs_instance(y->s, &row);
-        assert_int_equal(there, most - least > config.min_q_gap);
-        if (there) {
-            assert_true(row.q_chosen == most && row.q_rejected == least && row.state == 0 && row.joined == 0);
+        harvest_pair pair;
+        if (harvest_instance_pair(y->s, &harvest, &pair)) {
+            store_pair row = tree_pairs_chain(y->s, &pair);
+            assert_true(row.q_chosen == pair.q_chosen && row.q_rejected == pair.q_rejected && row.state == 0);
             double logprob = 0;
             for (int32_t a = (int32_t)row.rejected; a > 0; a = search_node_at(y->s, a).parent)
                 logprob += search_node_at(y->s, a).logprob;
             assert_true(fabs(row.policy_logp_rejected - logprob) < 1e-12);
-            pairs++;
+            chains++;
         }
+        harvest_pairs pairs;
+        harvest_step_pairs(y->s, &harvest, &pairs);
+        for (int32_t i = 0; i < pairs.count; i++) {
+            const harvest_pair *p = &pairs.at[i];
+            store_pair row = tree_pairs_step(y->s, p);
+            double logprob = search_node_at(y->s, p->chosen).logprob;
+            for (int32_t k = 1; k <= p->joined; k++) {
+                search_commitment c = search_commitment_at(y->s, p->commitment + k);
+                logprob += search_node_at(y->s, c.children[c.picked].node).logprob;
+            }
+            assert_true(fabs(row.policy_logp_chosen - logprob) < 1e-12);
+            assert_true(isnan(row.policy_logp_rejected) == (p->joined > 0));
+            assert_true(row.alpha == p->alpha && row.joined == p->joined && row.n_chosen == p->n_chosen);
+            joined += p->joined > 0, steps++;
+        }
+        harvest_pairs_free(&pairs);
         synthetic_free(y);
     }
-    assert_true(pairs > 5);
+    assert_true(chains > 5 && steps > 20 && joined > 0);
 }
 
 int main(void) {
@@ -170,7 +182,7 @@ int main(void) {
         cmocka_unit_test(replies_grow_the_same_tree),
         cmocka_unit_test(more_than_was_asked_for_is_refused),
         cmocka_unit_test(rows_that_are_no_tree),
-        cmocka_unit_test(the_pair_of_chains),
+        cmocka_unit_test(pairs_as_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,18 +41,16 @@ static const problem problems[] = {
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
 static search_config small_search(void) {
-    search_config c = search_preset_named("default")->config;
-    c.root_probe = 0;
-    c.pairs_at = SEARCH_PAIRS_AT_COMMITMENTS;
-    c.smoothing = SEARCH_SMOOTHING_VISITS;
-    c.min_q_gap = 0;
-    c.simulations = 4;
-    c.root_multiplier = 2;
-    c.breadth_root = 4;
-    c.breadth = 3;
-    c.horizon = 3;
-    c.max_steps = 4;
-    c.judge = true;
+    search_config c;
+    search_config_defaults(&c);
+    c.limits.root_probe = 0;
+    c.limits.simulations = 4;
+    c.limits.root_multiplier = 2;
+    c.limits.breadth_root = 4;
+    c.limits.breadth = 3;
+    c.limits.horizon = 3;
+    c.limits.max_steps = 4;
+    c.rewards.judge = true;
     return c;
 }
 
@@ -231,13 +229,14 @@ static void steps_as_the_model_says(void **state) {
     for (int mode = 0; mode < 4; mode++) {
         lm_settings set = usual;
         search_config config = small_search();
-        config.gold_injection = true;
-        if (mode == 1) set.step_mode = SEARCH_STEP_FILL, set.max_step_tokens = 24;
+        config.limits.gold_injection = true;
+        if (mode == 1) set.step_size = STEP_FILL, set.max_step_tokens = 24;
         if (mode == 2) /* siblings that part at the last token of a step, and are gone on from */
-            set.max_step_tokens = 2, config.breadth = config.breadth_root = 8, config.simulations = 12;
+            set.max_step_tokens = 2, config.limits.breadth = config.limits.breadth_root = 8,
+            config.limits.simulations = 12;
         if (mode ==
             3) /* states that get the candidates they are short of later, behind keys others hang on */
-            config.root_probe = 3, config.simulations = 8;
+            config.limits.root_probe = 3, config.limits.simulations = 8;
         outcome o = search_some(&b, &set, &config, problems, mode == 0 ? 3 : 0, 2, true);
         OK(lm_new(&p, b.m, b.words, &set, &error));
         int64_t nodes = 0, gold = 0;
@@ -278,7 +277,6 @@ static void nothing_twice(void **state) {
     bench b = bench_open();
     search_config config = small_search();
     lm_settings set = usual;
-    set.prose = false; /* no token is sampled and dropped */
     outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
     sampler *p;
     OK(lm_new(&p, b.m, b.words, &set, &error));
@@ -299,7 +297,7 @@ static void any_cache_ends(void **state) {
     (void)state;
     bench b = bench_open_on("ref");
     search_config config = small_search();
-    config.root_probe = 2;
+    config.limits.root_probe = 2;
     outcome large = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
     int64_t recomputed = 0;
     const int64_t sizes[] = {1100, 900};
@@ -336,7 +334,7 @@ static void gold_stays_out(void **state) {
     memcpy(changed, problems, sizeof changed);
     for (int i = 0; i < PROBLEMS; i++) changed[i].gold = "99", changed[i].rationale = "It is 99.\n#### 99";
     search_config config = small_search();
-    config.gold_injection = true;
+    config.limits.gold_injection = true;
     outcome x = search_some(&b, &usual, &config, problems, 0, 3, false);
     outcome y = search_some(&b, &usual, &config, changed, 0, 3, false);
     outcome known = search_some(&b, &usual, &config, changed, 0, 3, true);
@@ -483,7 +481,7 @@ static void an_answer_ends_in_one_form(void **state) {
     (void)state;
     bench b = bench_open();
     step_rules rules = prompt_step_rules(b.words);
-    rules.prose = true;
+    rules.sentences = true;
     rules.max_step_tokens = rules.max_chain_tokens = 60;
     bool more;
     text_buffer text = {0};
@@ -530,8 +528,8 @@ static void runs_to_the_end(void **state) {
     (void)state;
     bench b = bench_open();
     search_config config = small_search();
-    config.rest_from_depth = 1;
-    config.gold_injection = true;
+    config.limits.rest_from_depth = 1;
+    config.limits.gold_injection = true;
     outcome o = search_some(&b, &usual, &config, problems, 0, 2, true);
     sampler *p;
     OK(lm_new(&p, b.m, b.words, &usual, &error));

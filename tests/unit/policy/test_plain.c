@@ -21,16 +21,17 @@ static const problem problems[] = {
 enum { PROBLEMS = sizeof problems / sizeof *problems, CHAIN = 40 };
 
 static search_config small_search(void) {
-    search_config c = search_preset_named("default")->config;
-    c.root_probe = 0;
-    c.simulations = 3;
-    c.root_multiplier = 2;
-    c.breadth_root = 3;
-    c.breadth = 2;
-    c.horizon = 3;
-    c.max_steps = 3;
-    c.judge = true;
-    c.gold_injection = true;
+    search_config c;
+    search_config_defaults(&c);
+    c.limits.root_probe = 0;
+    c.limits.simulations = 3;
+    c.limits.root_multiplier = 2;
+    c.limits.breadth_root = 3;
+    c.limits.breadth = 2;
+    c.limits.horizon = 3;
+    c.limits.max_steps = 3;
+    c.rewards.judge = true;
+    c.limits.gold_injection = true;
     return c;
 }
 
@@ -69,7 +70,6 @@ static void close_to(double a, double b, const char *what, int32_t node) {
 static void same_tree(const search *a, const search *b) {
     assert_int_equal(search_node_count(a), search_node_count(b));
     assert_int_equal(search_top(a), search_top(b));
-    assert_int_equal(search_pair_count(a), search_pair_count(b));
     for (int32_t v = 0; v < search_node_count(a); v++) {
         search_node x = search_node_at(a, v), y = search_node_at(b, v);
         assert_int_equal(x.parent, y.parent);
@@ -147,9 +147,9 @@ static void shape(int number, lm_settings *set, search_config *config) {
     *set = usual;
     set->max_chain_tokens = CHAIN;
     *config = small_search();
-    if (number == 1) set->step_mode = SEARCH_STEP_FILL, set->max_step_tokens = 24;
-    if (number == 2) set->max_step_tokens = 2, config->root_probe = 3, config->simulations = 6;
-    if (number == 3) config->rest_from_depth = 1, set->max_chain_tokens = 30;
+    if (number == 1) set->step_size = STEP_FILL, set->max_step_tokens = 24;
+    if (number == 2) set->max_step_tokens = 2, config->limits.root_probe = 3, config->limits.simulations = 6;
+    if (number == 3) config->limits.rest_from_depth = 1, set->max_chain_tokens = 30;
 }
 
 static void finds_the_same_trees(void **state) {
@@ -194,8 +194,7 @@ static void counts_as_a_trie(void **state) {
             lm_settings set = usual;
             set.max_chain_tokens = CHAIN;
             search_config config = small_search();
-            set.prose = false; /* no token is sampled and dropped */
-            config.root_probe = probe;
+            config.limits.root_probe = probe;
             outcome o = search_all(&b, set, &config, plain);
             sampler *p;
             OK(lm_new(&p, b.m, b.words, &set, &error));

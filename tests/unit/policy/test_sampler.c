@@ -8,14 +8,15 @@
 enum { JOBS = 12 };
 
 static search_config small_search(void) {
-    search_config c = search_preset_named("default")->config;
-    c.root_probe = 0;
-    c.simulations = 2;
-    c.breadth_root = 3;
-    c.breadth = 2;
-    c.horizon = 2;
-    c.max_steps = 2;
-    c.judge = true;
+    search_config c;
+    search_config_defaults(&c);
+    c.limits.root_probe = 0;
+    c.limits.simulations = 2;
+    c.limits.breadth_root = 3;
+    c.limits.breadth = 2;
+    c.limits.horizon = 2;
+    c.limits.max_steps = 2;
+    c.rewards.judge = true;
     return c;
 }
 

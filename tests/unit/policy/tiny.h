@@ -34,8 +34,7 @@ static inline void bench_close(bench *b) {
 }
 
 static const lm_settings usual = {.temperature = 1,
-                                  .step_mode = SEARCH_STEP_LINE,
-                                  .prose = true,
+                                  .step_size = STEP_LINE,
                                   .max_step_tokens = 12,
                                   .max_chain_tokens = 60,
                                   .example = true,

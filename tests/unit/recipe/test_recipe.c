@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "recipe/recipe_parts.h"
+#include "search/rules/puct.h"
 
 #include <glob.h>
 #include <math.h>
@@ -70,16 +71,28 @@ static void errors_name_place_and_nearest(void **state) {
             "r.yaml: search.max_step_tokens (500) is above");
 }
 
+static int preset_of(const char *name) {
+    for (int i = 0; preset_name(i); i++)
+        if (strcmp(preset_name(i), name) == 0) return i;
+    fail_msg("no preset %s", name);
+    return -1;
+}
+
+static const puct_options *puct_of(recipe *r) {
+    return search_rule_options(&r->search.config);
+}
+
 static void overrides_win_and_presets_lose(void **state) {
     (void)state;
     recipe *r = parse("search:\n  breadth: 7\n  preset: paper\nlearn: {beta: 0.3}\n", NULL, 0);
-    assert_int_equal(r->search.preset, RECIPE_PAPER);
-    assert_int_equal(r->search.simulations, 5);
-    assert_int_equal(r->search.root_multiplier, 4);
-    assert_int_equal(r->search.breadth_root, 5);
-    assert_int_equal(r->search.breadth, 7); /* the key beats the preset, though it stands before it */
-    assert_int_equal(r->search.step, SEARCH_STEP_FILL);
-    assert_float_equal(r->search.cut_reward, 0, 0);
+    assert_int_equal(r->search.preset, preset_of("paper"));
+    assert_int_equal(r->search.config.limits.simulations, 5);
+    assert_int_equal(r->search.config.limits.root_multiplier, 4);
+    assert_int_equal(r->search.config.limits.breadth_root, 5);
+    assert_int_equal(r->search.config.limits.breadth,
+                     7); /* the key beats the preset, though it comes before it */
+    assert_int_equal(r->search.step, STEP_FILL);
+    assert_float_equal(r->search.config.rewards.cut_reward, 0, 0);
     assert_int_equal(r->learn.reference, RECIPE_PREVIOUS); /* search.preset leaves learn alone */
     recipe_free(r);
 
@@ -87,17 +100,17 @@ static void overrides_win_and_presets_lose(void **state) {
                                          {"search.breadth", "9", "--breadth"},
                                          {"learn.preset", "paper", "--set"}};
     r = parse("search:\n  breadth: 7\n  preset: paper\n  horizon: 6\nlearn: {beta: 0.3}\n", overrides, 3);
-    assert_int_equal(r->search.simulations, 64);
-    assert_int_equal(r->search.breadth, 9);
-    assert_int_equal(r->search.horizon, 6);
-    assert_true(r->search.root_counts_twice);
-    assert_int_equal(r->search.loser, SEARCH_LOSER_RANDOM_SIBLING);
+    assert_int_equal(r->search.config.limits.simulations, 64);
+    assert_int_equal(r->search.config.limits.breadth, 9);
+    assert_int_equal(r->search.config.limits.horizon, 6);
+    assert_true(puct_of(r)->root_counts_twice);
+    assert_int_equal(r->search.harvest.loser, HARVEST_LOSER_RANDOM_SIBLING);
     assert_int_equal(r->learn.reference, RECIPE_SFT);
     assert_float_equal(((const dpo_options *)recipe_objective_options(r))->beta, 0.3, 0);
     recipe_free(r);
 
     r = parse("search:\n  preset: paper-literal\n", NULL, 0);
-    assert_int_equal(r->search.prior, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH);
+    assert_int_equal(r->search.config.prior.kind, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH);
     recipe_free(r);
 
     esp_error error = {0};
@@ -114,7 +127,7 @@ static void overrides_win_and_presets_lose(void **state) {
  * keys of all losses. */
 static void keys_of_other_losses(void **state) {
     (void)state;
-    recipe *r = parse("learn: {loss: dpo, beta: 0.2, penalty: 50}\n", NULL, 0);
+    recipe *r = parse("learn: {loss: dpo, beta: 0.2, penalty: 5e+01}\n", NULL, 0);
     assert_string_equal(recipe_objective(r)->name, "dpo");
     assert_true(((const dpo_options *)recipe_objective_options(r))->beta == 0.2);
     text_buffer text = {0};
@@ -130,7 +143,7 @@ static void keys_of_other_losses(void **state) {
     refused("learn:\n  loss: dop\n", "r.yaml:2:9: learn.loss must be one of dpo, ipo, rft, dpop");
 }
 
-/* Every default and every value of every preset is accepted by its own option; keys and help are there. */
+/* Every default is accepted by its own option; keys and help are there. */
 static void table_is_sound(void **state) {
     (void)state;
     arena *memory = arena_new();
@@ -147,79 +160,128 @@ static void table_is_sound(void **state) {
             fail_msg("%s: %s", o->key, error.message);
         if (o->flag) assert_true(strncmp(o->flag, "--", 2) == 0);
     }
-    for (int preset = 0; preset < RECIPE_PRESETS; preset++) {
-        for (const recipe_preset_value *v = recipe_learn_preset((recipe_preset)preset); v->key; v++) {
-            esp_error error = {0};
-            const option *o = option_by_key(table, v->key);
-            if (!o) fail_msg("a preset names %s", v->key);
-            if (option_set(o, r, v->value, &error) != ESP_OK) fail_msg("%s", error.message);
-        }
-    }
     recipe_free(r);
     arena_free(memory);
 }
 
-static void text_of_search(const recipe *r, text_buffer *out) {
+/* The value that help prints for a key, in brackets at the end of its entry; "" where it prints none. */
+static void printed_default(const char *manual, const char *key, char *out, size_t size) {
+    char heading[100];
+    snprintf(heading, sizeof heading, "%s\n", key);
+    const char *entry = strstr(manual, heading);
+    if (!entry) fail_msg("help does not list %s", key);
+    const char *text = strchr(entry, '\n') + 1, *end = strchr(text, '\n');
+    *out = '\0';
+    if (end[-1] != ']') return;
+    const char *from = end - 1;
+    while (*from != '[') from--;
+    snprintf(out, size, "%.*s", (int)(end - 2 - from), from + 1);
+}
+
+static bool same_value(const char *a, const char *b) {
+    char *end_a, *end_b;
+    double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    if (*a && *b && !*end_a && !*end_b) return x == y;
+    return strcmp(a, b) == 0;
+}
+
+/* One truth for each default: what help prints is what a recipe has that gives nothing. */
+static void help_prints_what_runs(void **state) {
+    (void)state;
     arena *memory = arena_new();
     option_table table = recipe_options(memory);
-    text_clear(out);
+    recipe *r = parse("", NULL, 0), *defaults = recipe_new();
+    text_buffer manual = {0}, difference = {0};
+    options_manual(table, NULL, 100000, &manual);
+    assert_int_equal(recipe_diff(r, defaults, &difference), 0);
+    int compared = 0;
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
-        if (strncmp(o->key, "search.", 7) != 0 || strcmp(o->key, "search.preset") == 0) continue;
-        text_printf(out, "%s ", o->key);
-        option_get(o, r, out);
+        char printed[100];
+        text_buffer value = {0};
+        if (!option_applies(table, o, r)) continue;
+        text_puts(&value, "");
+        option_get(o, r, &value);
+        printed_default(manual.at, o->key, printed, sizeof printed);
+        if (!same_value(printed, value.at))
+            fail_msg("%s: help says [%s], a recipe has %s", o->key, printed, value.at);
+        compared++;
+        text_free(&value);
     }
+    assert_true(compared > 80);
+    recipe_free(r);
+    recipe_free(defaults);
+    text_free(&manual);
+    text_free(&difference);
     arena_free(memory);
 }
 
-/* A preset reaches the search's configuration through the recipe unchanged, by its name, and is within its
- * ranges; the table's defaults are the default preset. */
-static void presets_are_those_of_the_search(void **state) {
+/* Every preset resolves, is within the ranges of the search and of the harvest, and reads back from its text.
+ */
+static void presets_resolve(void **state) {
     (void)state;
-    text_buffer plain = {0}, preset_text = {0}, difference = {0};
-    recipe *defaults = recipe_new();
-    text_of_search(defaults, &plain);
-    for (int i = 0; i < RECIPE_PRESETS; i++) {
-        const search_preset *preset = search_preset_at(i);
-        assert_non_null(preset);
-        char yaml[100];
-        snprintf(yaml, sizeof yaml, "search:\n  preset: %s\n", preset->name);
+    text_buffer difference = {0};
+    recipe *plain = parse("", NULL, 0);
+    for (int i = 0; preset_name(i); i++) {
+        char yaml[200];
+        esp_error error = {0};
+        text_buffer text = {0};
+        snprintf(yaml, sizeof yaml, "search: {preset: %s}\nlearn: {preset: %s}\n", preset_name(i),
+                 preset_name(i));
         recipe *r = parse(yaml, NULL, 0);
         assert_int_equal(r->search.preset, i);
-        search_config config = recipe_search_config(r), expected = preset->config;
-        /* field by field: padding may differ */
-        recipe *again = parse("", NULL, 0); /* learn's default preset is in both */
-        search_preset round = *preset;
-        round.config = config;
-        recipe_use_search_preset(again, &round);
-        again->search.preset = r->search.preset;
-        assert_int_equal(recipe_diff(r, again, &difference), 0);
-        assert_int_equal(config.judge, expected.judge);
-        assert_true(config.right_reward == expected.right_reward &&
-                    config.wrong_reward == expected.wrong_reward);
-        assert_true(config.simulations == expected.simulations && config.max_steps == expected.max_steps);
-        esp_error error = {0};
-        assert_int_equal(search_config_check(&config, &error), ESP_OK);
-        text_buffer text = {0};
+        assert_int_equal(search_config_check(&r->search.config, &error), ESP_OK);
+        assert_int_equal(harvest_options_check(&r->search.harvest, &error), ESP_OK);
         recipe_text(r, &text);
-        recipe *back = parse(text.at, NULL, 0); /* every value is in its range */
+        recipe *back = parse(text.at, NULL, 0);
         assert_int_equal(recipe_diff(r, back, &difference), 0);
-        text_of_search(r, &preset_text);
-        if (i == RECIPE_DEFAULT)
-            assert_string_equal(preset_text.at, plain.at);
-        else
-            assert_string_not_equal(preset_text.at, plain.at);
+        text_clear(&difference);
+        assert_int_equal(recipe_diff(r, plain, &difference) > 2, i != preset_of("default"));
         text_free(&text);
+        text_clear(&difference);
         recipe_free(back);
-        recipe_free(again);
         recipe_free(r);
     }
-    assert_null(search_preset_at(RECIPE_PRESETS));
+    assert_int_equal(preset_of("default"), 0);
+    recipe_free(plain);
+    text_free(&difference);
+}
+
+/* What the sources say (docs/method.md 6), in figures that were not copied from the presets. */
+static void presets_are_their_sources(void **state) {
+    (void)state;
+    recipe *r = parse("search: {preset: paper}\nlearn: {preset: paper}\n", NULL, 0);
+    const search_limits *limits = &r->search.config.limits;
+    assert_int_equal(limits->simulations * limits->root_multiplier, 20);
+    assert_true(limits->root_probe == 0 && limits->max_steps * r->search.max_step_tokens == 512);
+    assert_true(r->search.config.prior.lambda == 1.25 && r->search.harvest.smoothing_cap == 1);
+    assert_true(r->search.harvest.min_q_gap == 0 && r->search.harvest.pairs_at == HARVEST_AT_COMMITMENTS);
+    assert_true(r->learn.reference == RECIPE_SFT && r->learn.nll == 0 && r->learn.average == 0);
+    assert_true(r->learn.batch == 32 && r->learn.epochs == 1 && r->learn.weight == 1);
+    recipe_free(r);
+    r = parse("search: {preset: official-code}\nlearn: {preset: official-code-commonsense}\n", NULL, 0);
+    limits = &r->search.config.limits;
+    const puct_options *puct = puct_of(r);
+    assert_true(limits->simulations == 64 && limits->root_multiplier == 4 && limits->rest_from_depth == 3);
+    assert_true(puct->unvisited_counts_one && puct->root_counts_twice && limits->gold_injection);
+    assert_true(puct->commit == PUCT_COMMIT_VISITS_TIMES_SPREAD);
+    assert_true(r->search.config.rewards.right_other_reward == 1.25 && r->search.max_chain_tokens == 512);
+    assert_true(r->learn.lr == 2e-6 && r->learn.warmup == 0.2 && r->learn.batch == 64);
+    recipe_free(r);
+    r = parse("search: {preset: official-code-commonsense}\n", NULL, 0);
+    assert_true(r->search.config.rewards.short_bonus_1 == 0 && !r->search.config.limits.gold_injection);
+    assert_true(r->search.max_step_tokens == 32 && r->search.config.limits.max_steps == 16);
+    assert_true(r->learn.nll == 1 && r->learn.batch == 16); /* search.preset leaves learn alone */
+    recipe_free(r);
+}
+
+static void keys_reach_their_parts(void **state) {
+    (void)state;
     recipe *r = parse("search: {gold_injection: true}\nself_eval: {enabled: false}\nlearn: {loss: dpop, "
                       "penalty: 5, warmup: 0.1, schedule: linear}\n",
                       NULL, 0);
-    assert_true(recipe_search_config(r).gold_injection && !recipe_search_config(r).judge);
-    assert_false(recipe_inference_config(r).gold_injection);
+    assert_true(r->search.config.limits.gold_injection && !r->search.config.rewards.judge);
+    assert_false(recipe_inference_config(r).limits.gold_injection);
     recipe_terms terms;
     recipe_terms_read(r, true, &terms);
     assert_string_equal(terms.loss.of->name, "dpop");
@@ -232,10 +294,7 @@ static void presets_are_those_of_the_search(void **state) {
     assert_int_equal(rates.warmup_steps, 5);
     assert_true(recipe_learn_settings(r).weight_decay == 0.05 && recipe_sft_settings(r).weight_decay == 0);
     recipe_free(r);
-    recipe_free(defaults);
-    text_free(&plain);
-    text_free(&preset_text);
-    text_free(&difference);
+    refused("search: {loser: random_sibling}\n", "r.yaml: search: pairs_at is all, which goes with neither");
 }
 
 static void written_recipe_reads_back(void **state) {
@@ -353,7 +412,10 @@ int main(void) {
         cmocka_unit_test(differences_are_named),
         cmocka_unit_test(small_things),
         cmocka_unit_test(shipped_recipes_load),
-        cmocka_unit_test(presets_are_those_of_the_search),
+        cmocka_unit_test(help_prints_what_runs),
+        cmocka_unit_test(presets_resolve),
+        cmocka_unit_test(presets_are_their_sources),
+        cmocka_unit_test(keys_reach_their_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

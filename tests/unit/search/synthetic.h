@@ -1,9 +1,11 @@
-/* A policy and a judge that are functions of a key: what they say at a node depends on the way to it alone.
+/* A policy and a judge that are functions of a key: what they say at a node depends on the path to it alone.
  */
 #ifndef ESPALIER_TESTS_SYNTHETIC_H
 #define ESPALIER_TESTS_SYNTHETIC_H
 
 #include "base/memory.h"
+#include "search/harvest.h"
+#include "search/rules/puct.h"
 #include "search/search.h"
 
 #include "support.h"
@@ -103,48 +105,53 @@ static inline synthetic *synthetic_run(const search_config *config, uint64_t see
     return y;
 }
 
-/* Plain METHOD.md 2.1 to 2.7, 4.1 and 4.2, of a size to look at: no probe, no switch of 2.8, a pair a
- * commitment. Said in full, so that no test hangs on what a preset says. */
+static inline puct_options *puct_of(search_config *config) {
+    return search_rule_options(config);
+}
+
+/* Plain docs/method.md 2.1 to 2.7, of a size to look at: no probe, no switch of 2.8. Complete, so that no
+ * test depends on a default. */
 static inline search_config plain_config(void) {
-    return (search_config){.simulations = 5,
-                           .root_multiplier = 1,
-                           .breadth_root = 4,
-                           .breadth = 3,
-                           .horizon = 4,
-                           .max_steps = 10,
-                           .rest_from_depth = -1,
-                           .right_reward = 1,
-                           .wrong_reward = -1,
-                           .cut_reward = -1,
-                           .right_other_reward = 1,
-                           .short_bonus = {1, 1},
-                           .c_puct = 1,
-                           .gamma = 1,
-                           .lambda = 1,
-                           .prior = SEARCH_PRIOR_LENGTH_NORMALISED,
-                           .commit = SEARCH_COMMIT_VISITS,
-                           .pairs_from = SEARCH_PAIRS_VISITED,
-                           .pairs_at = SEARCH_PAIRS_AT_COMMITMENTS,
-                           .smoothing = SEARCH_SMOOTHING_VISITS,
-                           .smoothing_cap = 0.5,
-                           .loser = SEARCH_LOSER_SMALLEST_Q,
-                           .judge = true};
+    search_config c = {.limits = {.simulations = 5,
+                                  .root_multiplier = 1,
+                                  .breadth_root = 4,
+                                  .breadth = 3,
+                                  .horizon = 4,
+                                  .max_steps = 10,
+                                  .rest_from_depth = -1},
+                       .prior = {.kind = SEARCH_PRIOR_LENGTH_NORMALISED, .lambda = 1},
+                       .rewards = {.cut_reward = -1,
+                                   .right_other_reward = 1,
+                                   .short_bonus_1 = 1,
+                                   .short_bonus_2 = 1,
+                                   .gamma = 1,
+                                   .judge = true}};
+    *puct_of(&c) = (puct_options){.c_puct = 1, .commit = PUCT_COMMIT_VISITS};
+    return c;
+}
+
+/* 4.1 and 4.2 as printed: one pair per commitment. */
+static inline harvest_options plain_harvest(void) {
+    return (harvest_options){.pairs_from = HARVEST_FROM_VISITED,
+                             .pairs_at = HARVEST_AT_COMMITMENTS,
+                             .smoothing = HARVEST_BY_VISITS,
+                             .smoothing_cap = 0.5,
+                             .loser = HARVEST_LOSER_SMALLEST_Q};
 }
 
 /* A random one. */
 static inline search_config synthetic_config(uint64_t seed) {
     rng_key_t key = rng_mix(rng_key(seed), 5);
     search_config c = plain_config();
-    c.simulations = 1 + (int32_t)rng_below(key, 0, 24);
-    c.root_multiplier = 1 + (int32_t)rng_below(key, 1, 4);
-    c.breadth_root = 2 + (int32_t)rng_below(key, 2, 5);
-    c.breadth = 1 + (int32_t)rng_below(key, 3, 4);
-    c.horizon = 1 + (int32_t)rng_below(key, 4, 5);
-    c.max_steps = 2 + (int32_t)rng_below(key, 5, 8);
-    c.c_puct = 2 * rng_uniform(key, 6);
-    c.commit = (search_commit_kind)rng_below(key, 7, 3);
-    c.pairs_from = (search_pairs_kind)rng_below(key, 8, 2);
-    c.judge = rng_below(key, 9, 4) > 0;
+    c.limits.simulations = 1 + (int32_t)rng_below(key, 0, 24);
+    c.limits.root_multiplier = 1 + (int32_t)rng_below(key, 1, 4);
+    c.limits.breadth_root = 2 + (int32_t)rng_below(key, 2, 5);
+    c.limits.breadth = 1 + (int32_t)rng_below(key, 3, 4);
+    c.limits.horizon = 1 + (int32_t)rng_below(key, 4, 5);
+    c.limits.max_steps = 2 + (int32_t)rng_below(key, 5, 8);
+    puct_of(&c)->c_puct = 2 * rng_uniform(key, 6);
+    puct_of(&c)->commit = (puct_commit)rng_below(key, 7, 3);
+    c.rewards.judge = rng_below(key, 9, 4) > 0;
     return c;
 }
 
@@ -165,16 +172,9 @@ static inline void assert_same_search(const search *a, const search *b) {
         assert_int_equal(x.outcome, y.outcome);
         assert_int_equal(x.gold, y.gold);
     }
-    assert_int_equal(search_step_count(a), search_step_count(b));
-    for (int32_t i = 0; i < search_step_count(a); i++)
-        assert_int_equal(search_step_at(a, i).picked, search_step_at(b, i).picked);
-    assert_int_equal(search_pair_count(a), search_pair_count(b));
-    for (int32_t i = 0; i < search_pair_count(a); i++) {
-        search_pair x = search_pair_at(a, i), y = search_pair_at(b, i);
-        assert_int_equal(x.chosen, y.chosen);
-        assert_int_equal(x.rejected, y.rejected);
-        assert_true(x.alpha == y.alpha);
-    }
+    assert_int_equal(search_commitment_count(a), search_commitment_count(b));
+    for (int32_t i = 0; i < search_commitment_count(a); i++)
+        assert_int_equal(search_commitment_at(a, i).picked, search_commitment_at(b, i).picked);
 }
 
 #endif

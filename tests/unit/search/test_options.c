@@ -1,12 +1,12 @@
-/* The options and presets of the search, and replies that do not fit. */
+/* The options of the search, and replies that do not fit. */
 #include "synthetic.h"
 
 #define SEEDS 200
 
 static search_config plain(void) {
     search_config c = plain_config();
-    c.simulations = 16;
-    c.max_steps = 6;
+    c.limits.simulations = 16;
+    c.limits.max_steps = 6;
     return c;
 }
 
@@ -15,8 +15,8 @@ static search_config plain(void) {
 static void rest_from_depth(void **state) {
     (void)state;
     search_config config = plain();
-    config.rest_from_depth = 2;
-    config.cut_reward = -0.5;
+    config.limits.rest_from_depth = 2;
+    config.rewards.cut_reward = -0.5;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         synthetic *y = synthetic_new(&config, seed);
         search_request q;
@@ -38,21 +38,21 @@ static void rest_from_depth(void **state) {
 static void node_budget(void **state) {
     (void)state;
     search_config config = plain();
-    config.gold_injection = true;
-    config.max_nodes = 23;
+    config.limits.gold_injection = true;
+    config.limits.max_nodes = 23;
     int full = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         synthetic *y = synthetic_run(&config, seed);
         assert_true(search_node_count(y->s) <= 23);
         full += search_node_count(y->s) == 23;
         /* The simulations go on over what is there. */
-        assert_int_equal(search_stats_of(y->s).simulations % config.simulations, 0);
+        assert_int_equal(search_stats_of(y->s).simulations % config.limits.simulations, 0);
         synthetic_free(y);
     }
     assert_true(full > 0);
-    config.max_nodes = 1; /* not even one child fits: nothing to commit to */
+    config.limits.max_nodes = 1; /* not even one child fits: nothing to commit to */
     synthetic *y = synthetic_run(&config, 1);
-    assert_int_equal(search_step_count(y->s), 0);
+    assert_int_equal(search_commitment_count(y->s), 0);
     assert_int_equal(search_top(y->s), 0);
     synthetic_free(y);
 }
@@ -62,7 +62,7 @@ static void gold_path(void **state) {
     search_config config = plain();
     int injected = 0, found = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        config.gold_injection = true;
+        config.limits.gold_injection = true;
         synthetic *y = synthetic_new(&config, seed);
         search_request q;
         for (search_next(y->s, &q); q.kind != SEARCH_DONE; search_next(y->s, &q)) {
@@ -73,11 +73,11 @@ static void gold_path(void **state) {
             search_node n = search_node_at(y->s, i);
             if (!n.gold) continue;
             assert_true(search_node_at(y->s, n.parent).gold);
-            injected += n.candidate == (n.depth == 1 ? config.breadth_root : config.breadth);
-            found += n.candidate < (n.depth == 1 ? config.breadth_root : config.breadth);
+            injected += n.candidate == (n.depth == 1 ? config.limits.breadth_root : config.limits.breadth);
+            found += n.candidate < (n.depth == 1 ? config.limits.breadth_root : config.limits.breadth);
         }
         synthetic_free(y);
-        config.gold_injection = false;
+        config.limits.gold_injection = false;
         y = synthetic_run(&config, seed);
         for (int32_t i = 0; i < search_node_count(y->s); i++) assert_false(search_node_at(y->s, i).gold);
         synthetic_free(y);
@@ -111,9 +111,9 @@ static search *one_of_each(const search_config *config) {
 static void rewards_by_outcome(void **state) {
     (void)state;
     search_config config = plain();
-    config.breadth_root = 6;
-    config.cut_reward = -0.25;
-    config.right_other_reward = 1.25;
+    config.limits.breadth_root = 6;
+    config.rewards.cut_reward = -0.25;
+    config.rewards.right_other_reward = 1.25;
     static const double expected[6] = {0, 1.25, -1, 0, 0.3, -0.25};
     search *s = one_of_each(&config);
     for (int32_t i = 0; i < 6; i++) {
@@ -122,11 +122,11 @@ static void rewards_by_outcome(void **state) {
         assert_true(n.ids == NULL && n.logprobs == NULL && n.n == 2);
     }
     search_free(s);
-    config.short_bonus[0] = 0; /* multiple choice in the code: a bonus shrinks, a malus does not */
+    config.rewards.short_bonus_1 = 0; /* multiple choice in the code: a bonus shrinks, a malus does not */
     s = one_of_each(&config);
     assert_true(search_node_at(s, 1 + SEARCH_RIGHT).O == 0 && search_node_at(s, 1 + SEARCH_WRONG).O == -1);
     search_free(s);
-    config.max_steps = 1;
+    config.limits.max_steps = 1;
     s = one_of_each(&config);
     assert_true(search_node_at(s, 1).outcome == SEARCH_CUT && search_node_at(s, 1).O == -0.25);
     search_free(s);
@@ -136,9 +136,9 @@ static void rewards_by_outcome(void **state) {
 static void depth_discount(void **state) {
     (void)state;
     search_config config = plain();
-    config.max_steps = 8;
-    config.horizon = 8;
-    config.depth_discount_confidence = true;
+    config.limits.max_steps = 8;
+    config.limits.horizon = 8;
+    config.rewards.depth_discount_confidence = true;
     int deep = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         synthetic *y = synthetic_run(&config, seed);
@@ -153,91 +153,7 @@ static void depth_discount(void **state) {
     assert_true(deep > 0);
 }
 
-/* ---- (4, code) pairs ---- */
-
-static void random_loser(void **state) {
-    (void)state;
-    search_config config = plain();
-    config.pairs_from = SEARCH_PAIRS_ALL;
-    int differs = 0;
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        config.loser = SEARCH_LOSER_SMALLEST_Q;
-        synthetic *smallest = synthetic_run(&config, seed);
-        config.loser = SEARCH_LOSER_RANDOM_SIBLING;
-        synthetic *a = synthetic_run(&config, seed), *b = synthetic_run(&config, seed);
-        assert_same_search(a->s, b->s);
-        for (int32_t i = 0; i < search_step_count(a->s); i++) {
-            search_step step = search_step_at(a->s, i), other = search_step_at(smallest->s, i);
-            assert_int_equal(step.picked, other.picked); /* the loser touches nothing but pairs */
-            int below = 0; /* siblings that make a pair with the best, whichever is drawn */
-            for (int32_t j = 0; j < step.child_count; j++) below += step.children[j].Q < other.pair.q_chosen;
-            if (other.has_pair && below == step.child_count - 1) assert_true(step.has_pair);
-            if (!step.has_pair) continue;
-            assert_true(step.pair.q_chosen > step.pair.q_rejected && step.pair.chosen != step.pair.rejected);
-            assert_int_equal(step.pair.chosen, other.pair.chosen);
-            differs += step.pair.rejected != other.pair.rejected;
-        }
-        synthetic_free(a);
-        synthetic_free(b);
-        synthetic_free(smallest);
-    }
-    assert_true(differs > SEEDS / 4);
-}
-
-static void filters(void **state) {
-    (void)state;
-    search_config config = plain();
-    int capped = 0, dropped = 0, kept = 0;
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        synthetic *all = synthetic_run(&config, seed);
-        int32_t count = search_pair_count(all->s);
-        config.max_pairs = 2;
-        synthetic *few = synthetic_run(&config, seed);
-        assert_int_equal(search_pair_count(few->s), count < 2 ? count : 2);
-        capped += count > 2;
-        config.max_pairs = 0;
-        config.only_if_right = true;
-        synthetic *right = synthetic_run(&config, seed);
-        search_step last = search_step_at(all->s, search_step_count(all->s) - 1);
-        const search_child *best = NULL;
-        for (int32_t j = 0; j < last.child_count; j++)
-            if (last.children[j].N > 0 && (!best || last.children[j].Q > best->Q)) best = &last.children[j];
-        bool is_right = best && search_node_at(all->s, best->node).outcome == SEARCH_RIGHT;
-        assert_int_equal(search_pair_count(right->s), is_right ? count : 0);
-        kept += is_right && count, dropped += !is_right && count;
-        config.only_if_right = false;
-        synthetic_free(all);
-        synthetic_free(few);
-        synthetic_free(right);
-    }
-    assert_true(capped && dropped && kept);
-}
-
-static void joined_only_children(void **state) {
-    (void)state;
-    search_config config = plain();
-    config.breadth = 2; /* duplicates leave many only children */
-    config.join_only_child = true;
-    int64_t joined = 0;
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        synthetic *y = synthetic_run(&config, seed);
-        for (int32_t i = 0; i < search_pair_count(y->s); i++) {
-            search_pair pair = search_pair_at(y->s, i);
-            search_step made = search_step_at(y->s, pair.step);
-            bool on_the_path = made.children[made.picked].node == pair.chosen;
-            int32_t expected = 0;
-            while (on_the_path && pair.step + expected + 1 < search_step_count(y->s) &&
-                   search_step_at(y->s, pair.step + expected + 1).child_count == 1)
-                expected++;
-            assert_int_equal(pair.joined, expected);
-            joined += expected;
-        }
-        synthetic_free(y);
-    }
-    assert_true(joined > 0);
-}
-
-/* ---- votes, presets ---- */
+/* ---- votes, defaults ---- */
 
 static void finished_chains(void **state) {
     (void)state;
@@ -253,26 +169,24 @@ static void finished_chains(void **state) {
     synthetic_free(y);
 }
 
-static void presets(void **state) {
+/* Every default is within its range, and a search with it ends. */
+static void defaults(void **state) {
     (void)state;
-    static const char *const needed[] = {"default", "paper", "paper-literal", "official-code"};
     esp_error error = {0};
-    for (int i = 0; i < 4; i++) assert_non_null(search_preset_named(needed[i]));
-    assert_null(search_preset_named("papers"));
-    for (int32_t i = 0; search_preset_at(i); i++) {
-        const search_preset *p = search_preset_at(i);
-        assert_ptr_equal(search_preset_named(p->name), p);
-        if (search_config_check(&p->config, &error)) fail_msg("%s: %s", p->name, error.message);
-        assert_true(p->temperature > 0 && p->max_step_tokens > 0);
-        for (uint64_t seed = 0; seed < 8; seed++) synthetic_free(synthetic_run(&p->config, seed));
-    }
-    const search_config *paper = &search_preset_named("paper")->config;
-    search_config literal = search_preset_named("paper-literal")->config;
-    assert_int_equal(literal.prior, SEARCH_PRIOR_PROBABILITY_OVER_LENGTH);
-    assert_int_equal(paper->simulations * paper->root_multiplier, 20);
-    const search_config *code = &search_preset_named("official-code")->config;
-    assert_true(code->simulations == 64 && code->root_multiplier == 4 && code->unvisited_counts_one &&
-                code->root_counts_twice && code->rest_from_depth == 3 && code->right_other_reward == 1.25);
+    search_config config;
+    search_config_defaults(&config);
+    assert_int_equal(search_config_check(&config, &error), ESP_OK);
+    assert_true(config.rewards.judge && puct_of(&config)->c_puct == 1);
+    for (uint64_t seed = 0; seed < 8; seed++) synthetic_free(synthetic_run(&config, seed));
+    assert_int_equal(search_config_set(&config, "horizon", "3", &error), ESP_OK);
+    assert_int_equal(search_config_set(&config, "commit", "q", &error), ESP_OK);
+    assert_true(config.limits.horizon == 3 && puct_of(&config)->commit == PUCT_COMMIT_Q);
+    assert_int_equal(search_config_set(&config, "rule", "puct", &error), ESP_OK); /* its defaults again */
+    assert_true(config.limits.horizon == 3 && puct_of(&config)->commit == PUCT_COMMIT_VISITS);
+    assert_int_equal(search_config_set(&config, "c_pact", "2", &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "c_pact"));
+    assert_int_equal(search_config_set(&config, "rule", "greed", &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "puct"));
 }
 
 /* The collapsed text decides whether two steps are one. */
@@ -345,17 +259,17 @@ static void refused_configurations(void **state) {
     (void)state;
     static const struct {
         size_t offset;
-        int32_t value;
+        int64_t value;
         const char *what;
     } integers[] = {
-        {offsetof(search_config, simulations), 0, "simulations is 0"},
-        {offsetof(search_config, root_multiplier), -1, "root_multiplier"},
-        {offsetof(search_config, breadth_root), 2000, "breadth_root"},
-        {offsetof(search_config, breadth), 0, "breadth is 0"},
-        {offsetof(search_config, horizon), 0, "horizon"},
-        {offsetof(search_config, max_steps), 0, "max_steps"},
-        {offsetof(search_config, rest_from_depth), -2, "rest_from_depth"},
-        {offsetof(search_config, max_nodes), -1, "max_nodes"},
+        {offsetof(search_config, limits.simulations), 0, "simulations is 0"},
+        {offsetof(search_config, limits.root_multiplier), -1, "root_multiplier"},
+        {offsetof(search_config, limits.breadth_root), 2000, "breadth_root"},
+        {offsetof(search_config, limits.breadth), 0, "breadth is 0"},
+        {offsetof(search_config, limits.horizon), 0, "horizon"},
+        {offsetof(search_config, limits.max_steps), 0, "max_steps"},
+        {offsetof(search_config, limits.rest_from_depth), -2, "rest_from_depth"},
+        {offsetof(search_config, limits.max_nodes), -1, "max_nodes"},
     };
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
         search_config config = plain();
@@ -368,9 +282,16 @@ static void refused_configurations(void **state) {
     }
     search_config config = plain();
     esp_error error = {0};
-    config.gamma = NAN;
+    config.rewards.gamma = NAN;
     assert_int_equal(search_config_check(&config, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "gamma"));
+    config = plain();
+    puct_of(&config)->commit = (puct_commit)3;
+    assert_int_equal(search_config_check(&config, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "commit"));
+    config = plain();
+    config.rule = 99;
+    assert_int_equal(search_config_check(&config, &error), ESP_FAILED);
 }
 
 /* A policy that has nothing to say: the search ends where it stands, without a step. */
@@ -385,25 +306,17 @@ static void dead_end(void **state) {
     assert_int_equal(search_feed(s, &(search_reply){0}, &error), ESP_OK);
     search_next(s, &q);
     assert_int_equal(q.kind, SEARCH_DONE);
-    assert_true(search_step_count(s) == 0 && search_pair_count(s) == 0 && search_node_at(s, 0).expanded);
+    assert_true(search_commitment_count(s) == 0 && search_node_at(s, 0).expanded);
     search_free(s);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rest_from_depth),
-        cmocka_unit_test(node_budget),
-        cmocka_unit_test(gold_path),
-        cmocka_unit_test(rewards_by_outcome),
-        cmocka_unit_test(depth_discount),
-        cmocka_unit_test(random_loser),
-        cmocka_unit_test(filters),
-        cmocka_unit_test(joined_only_children),
-        cmocka_unit_test(finished_chains),
-        cmocka_unit_test(presets),
-        cmocka_unit_test(text_keys),
-        cmocka_unit_test(refused_replies),
-        cmocka_unit_test(refused_configurations),
+        cmocka_unit_test(rest_from_depth), cmocka_unit_test(node_budget),
+        cmocka_unit_test(gold_path),       cmocka_unit_test(rewards_by_outcome),
+        cmocka_unit_test(depth_discount),  cmocka_unit_test(finished_chains),
+        cmocka_unit_test(defaults),        cmocka_unit_test(text_keys),
+        cmocka_unit_test(refused_replies), cmocka_unit_test(refused_configurations),
         cmocka_unit_test(dead_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,8 @@
 
 static search_config probe_config(uint64_t seed) {
     search_config c = synthetic_config(seed);
-    c.root_probe = 1 + (int32_t)(seed % 6);
-    if (seed % 4 == 0) c.rest_from_depth = (int32_t)(seed / 4 % 3);
+    c.limits.root_probe = 1 + (int32_t)(seed % 6);
+    if (seed % 4 == 0) c.limits.rest_from_depth = (int32_t)(seed / 4 % 3);
     return c;
 }
 
@@ -42,8 +42,10 @@ static void the_tree_holds(void **state) {
                 assert_int_equal(q.first_candidate, asked.at[q.node]);
                 asked.at[q.node] += q.count;
                 int32_t depth = search_node_at(y->s, q.node).depth;
-                bool to_end = config.rest_from_depth >= 0 && depth >= config.rest_from_depth;
-                int32_t breadth = depth == 0 ? config.breadth_root : to_end ? 1 : config.breadth;
+                bool to_end = config.limits.rest_from_depth >= 0 && depth >= config.limits.rest_from_depth;
+                int64_t breadth = depth == 0 ? config.limits.breadth_root
+                                  : to_end   ? 1
+                                             : config.limits.breadth;
                 assert_int_equal(q.to_end, to_end);
                 if (q.first_candidate > 0) assert_int_equal(asked.at[q.node], breadth);
             }
@@ -81,7 +83,8 @@ static void chains_are_visits(void **state) {
     int seen = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         search_config config = probe_config(seed);
-        config.breadth_root = config.root_probe + 1; /* the first simulation asks for one more at once */
+        config.limits.breadth_root =
+            config.limits.root_probe + 1; /* the first simulation asks for one more at once */
         synthetic *y = synthetic_new(&config, seed);
         bool over = false;
         for (search_request q; !over;) {
@@ -109,9 +112,9 @@ static void chains_are_visits(void **state) {
             ended += n.N;
             end += (double)n.N * n.R;
         }
-        assert_int_equal(ended, config.root_probe);
+        assert_int_equal(ended, config.limits.root_probe);
         search_node root = search_node_at(y->s, 0);
-        assert_true(fabs(root.V - end / config.root_probe) < 1e-9);
+        assert_true(fabs(root.V - end / (double)config.limits.root_probe) < 1e-9);
         synthetic_free(y);
     }
     assert_true(seen > SEEDS / 2);
@@ -124,10 +127,12 @@ static void all_right_needs_no_search(void **state) {
     for (int pairs_at = 0; pairs_at < 2; pairs_at++)
         for (int wrong = 0; wrong < 2; wrong++) {
             search_config config = plain_config();
-            config.root_probe = 4;
-            config.breadth = 2;
-            config.judge = false;
-            config.pairs_at = (search_pairs_at_kind)pairs_at;
+            config.limits.root_probe = 4;
+            config.limits.breadth = 2;
+            config.rewards.judge = false;
+            harvest_options harvest = plain_harvest();
+            harvest_pairs pairs;
+            harvest.pairs_at = (harvest_at)pairs_at;
             esp_error error = {0};
             search *s;
             assert_int_equal(search_new(&s, &config, rng_key(3), &error), ESP_OK);
@@ -154,19 +159,21 @@ static void all_right_needs_no_search(void **state) {
                 assert_int_equal(search_feed(s, &reply, &error), ESP_OK);
             }
             search_stats stats = search_stats_of(s);
+            harvest_step_pairs(s, &harvest, &pairs);
             assert_int_equal(search_node_at(s, search_top(s)).outcome, SEARCH_RIGHT);
             if (wrong) {
-                assert_true(stats.simulations > 0 && search_pair_count(s) > 0);
+                assert_true(stats.simulations > 0 && pairs.count > 0);
             } else {
                 assert_int_equal(stats.simulations, 0);
                 assert_int_equal(stats.candidates, 12);
                 assert_int_equal(sampled, 12);
                 assert_int_equal(search_node_count(s), 7);
-                assert_int_equal(search_pair_count(s), 0);
-                assert_int_equal(search_step_count(s), 3);
+                assert_int_equal(pairs.read, 0);
+                assert_int_equal(search_commitment_count(s), 3);
                 assert_int_equal(search_node_at(s, 0).N, 4);
                 assert_true(search_node_at(s, 0).V == 1);
             }
+            harvest_pairs_free(&pairs);
             search_free(s);
         }
 }
@@ -177,7 +184,7 @@ static void the_same_candidates(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         search_config config = synthetic_config(seed), probed = config;
-        probed.root_probe = config.breadth_root;
+        probed.limits.root_probe = config.limits.breadth_root;
         synthetic *y = synthetic_new(&config, seed), *z = synthetic_new(&probed, seed);
         synthetic_step(y);
         synthetic_step(z);
@@ -194,8 +201,6 @@ static void same_bits_again(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         search_config config = probe_config(seed);
-        config.pairs_at = SEARCH_PAIRS_AT_ALL;
-        config.smoothing = SEARCH_SMOOTHING_EVIDENCE;
         synthetic *one = synthetic_run(&config, seed), *two = synthetic_run(&config, seed);
         assert_same_search(one->s, two->s);
         synthetic_free(one);
@@ -210,7 +215,7 @@ static void short_replies(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         search_config config = probe_config(seed);
-        config.max_nodes = 2 + (int32_t)(seed % 19);
+        config.limits.max_nodes = 2 + (int32_t)(seed % 19);
         synthetic *y = synthetic_new(&config, seed);
         for (search_request q;;) {
             search_next(y->s, &q);
@@ -222,8 +227,8 @@ static void short_replies(void **state) {
             esp_error error = {0};
             assert_int_equal(search_feed(y->s, &reply, &error), ESP_OK);
         }
-        assert_true(search_node_count(y->s) <= config.max_nodes);
-        assert_true(search_node_at(y->s, 0).N >= config.root_probe);
+        assert_true(search_node_count(y->s) <= config.limits.max_nodes);
+        assert_true(search_node_at(y->s, 0).N >= config.limits.root_probe);
         synthetic_free(y);
     }
 }
@@ -232,9 +237,9 @@ static void short_replies(void **state) {
 static void whole_chains_without_a_tree(void **state) {
     (void)state;
     search_config config = plain_config();
-    config.rest_from_depth = 0;
-    config.breadth_root = 8;
-    config.simulations = 8;
+    config.limits.rest_from_depth = 0;
+    config.limits.breadth_root = 8;
+    config.limits.simulations = 8;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         synthetic *y = synthetic_run(&config, seed);
         search_stats stats = search_stats_of(y->s);

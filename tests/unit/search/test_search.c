@@ -48,7 +48,7 @@ static void values_are_bounded(void **state) {
             assert_true(n.R == n.O + n.C && n.r == n.R - above.R);
             assert_true(n.Q + above.R > -1 - 1e-9 && n.Q + above.R < 2 + 1e-9);
             assert_true(n.p > 0 && n.p <= 1);
-            assert_true(config.judge || n.C == 0);
+            assert_true(config.rewards.judge || n.C == 0);
             if (search_outcome_is_ended(n.outcome)) assert_true(n.V == 0);
         }
         synthetic_free(y);
@@ -63,8 +63,8 @@ static void commitments_are_a_path(void **state) {
         search_config config = synthetic_config(seed);
         synthetic *y = synthetic_run(&config, seed);
         int32_t at = 0, path[64];
-        for (int32_t i = 0; i < search_step_count(y->s); i++) {
-            search_step step = search_step_at(y->s, i);
+        for (int32_t i = 0; i < search_commitment_count(y->s); i++) {
+            search_commitment step = search_commitment_at(y->s, i);
             double reward = search_node_at(y->s, step.state).R, sum = 0;
             int64_t visits = 0;
             assert_int_equal(step.state, at);
@@ -78,12 +78,13 @@ static void commitments_are_a_path(void **state) {
             assert_true(fabs(step.V - sum / (double)visits) < 1e-12);
             /* All simulations from here went to a child; earlier ones may have ended here, at their horizon.
              */
-            int64_t from_here = (int64_t)config.simulations * (i == 0 ? config.root_multiplier : 1);
+            int64_t from_here =
+                (int64_t)config.limits.simulations * (i == 0 ? config.limits.root_multiplier : 1);
             assert_true(visits >= from_here && visits <= step.N);
             if (i == 0) assert_int_equal(visits, step.N);
             const search_child *picked = &step.children[step.picked];
             assert_true(picked->N > 0);
-            for (int32_t j = 0; j < step.child_count && config.commit == SEARCH_COMMIT_VISITS; j++)
+            for (int32_t j = 0; j < step.child_count && puct_of(&config)->commit == PUCT_COMMIT_VISITS; j++)
                 assert_true(step.children[j].N <= picked->N);
             at = picked->node;
             path[i] = at;
@@ -91,8 +92,8 @@ static void commitments_are_a_path(void **state) {
         assert_int_equal(at, search_top(y->s));
         assert_true(search_is_done(y->s) && search_outcome_is_ended(search_node_at(y->s, at).outcome));
         int32_t walked[64];
-        assert_int_equal(search_path(y->s, at, walked), search_step_count(y->s));
-        assert_memory_equal(path, walked, (size_t)search_step_count(y->s) * sizeof *path);
+        assert_int_equal(search_path(y->s, at, walked), search_commitment_count(y->s));
+        assert_memory_equal(path, walked, (size_t)search_commitment_count(y->s) * sizeof *path);
         synthetic_free(y);
     }
 }
@@ -113,12 +114,12 @@ static void commits_by_spread(void **state) {
     int64_t seen = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         search_config config = synthetic_config(seed);
-        config.commit = SEARCH_COMMIT_VISITS_TIMES_SPREAD;
-        config.c_puct = 20; /* visits everywhere, so that the least is not 0 */
-        config.simulations = 64;
-        config.horizon = 5;
+        puct_of(&config)->commit = PUCT_COMMIT_VISITS_TIMES_SPREAD;
+        puct_of(&config)->c_puct = 20; /* visits everywhere, so that the least is not 0 */
+        config.limits.simulations = 64;
+        config.limits.horizon = 5;
         synthetic *y = synthetic_run(&config, seed);
-        search_step step = search_step_at(y->s, search_step_count(y->s) - 1);
+        search_commitment step = search_commitment_at(y->s, search_commitment_count(y->s) - 1);
         int64_t rank[8];
         for (int32_t j = 0; j < step.child_count; j++) {
             search_node n = search_node_at(y->s, step.children[j].node);
@@ -129,36 +130,6 @@ static void commits_by_spread(void **state) {
         synthetic_free(y);
     }
     assert_true(seen > 10);
-}
-
-/* (4.1, 4.2) */
-static void pairs_hold(void **state) {
-    (void)state;
-    int64_t seen = 0;
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        search_config config = synthetic_config(seed);
-        config.min_q_gap = seed % 2 ? 0.25 : 0;
-        synthetic *y = synthetic_run(&config, seed);
-        for (int32_t i = 0; i < search_pair_count(y->s); i++, seen++) {
-            search_pair pair = search_pair_at(y->s, i);
-            search_step step = search_step_at(y->s, pair.step);
-            assert_true(step.has_pair && step.state == pair.state);
-            assert_true(pair.q_chosen - pair.q_rejected > config.min_q_gap);
-            assert_true(pair.alpha >= 0 && pair.alpha <= config.smoothing_cap);
-            for (int32_t j = 0; j < step.child_count; j++) {
-                const search_child *c = &step.children[j];
-                if (config.pairs_from == SEARCH_PAIRS_VISITED && c->N == 0) {
-                    assert_true(c->node != pair.chosen && c->node != pair.rejected);
-                    continue;
-                }
-                assert_true(c->Q <= pair.q_chosen && c->Q >= pair.q_rejected);
-                if (c->node == pair.chosen) assert_true(c->Q == pair.q_chosen && c->N == pair.n_chosen);
-                if (c->node == pair.rejected) assert_true(c->Q == pair.q_rejected && c->N == pair.n_rejected);
-            }
-        }
-        synthetic_free(y);
-    }
-    assert_true(seen > SEEDS);
 }
 
 /* The same key and replies: the same bits; alone or among others, asked once or again and again. */
@@ -206,10 +177,10 @@ static void requests_respect_the_limits(void **state) {
             int32_t top = search_node_at(y->s, search_top(y->s)).depth;
             if (q.kind == SEARCH_CANDIDATES) {
                 assert_true(!n.expanded && !search_outcome_is_ended(n.outcome));
-                assert_true(n.depth - top < config.horizon && n.depth < config.max_steps);
-                assert_int_equal(q.count, n.depth == 0 ? config.breadth_root : config.breadth);
+                assert_true(n.depth - top < config.limits.horizon && n.depth < config.limits.max_steps);
+                assert_int_equal(q.count, n.depth == 0 ? config.limits.breadth_root : config.limits.breadth);
             } else {
-                assert_true(config.judge && n.R == 0 && n.N == 0);
+                assert_true(config.rewards.judge && n.R == 0 && n.N == 0);
                 assert_int_equal(q.count, search_node_at(y->s, n.parent).children);
             }
             synthetic_step(y);
@@ -234,7 +205,7 @@ static void steps_are_kept(void **state) {
         assert_int_equal(n.n, c.n);
         assert_memory_equal(n.ids, c.ids, (size_t)n.n * sizeof *c.ids);
         assert_memory_equal(n.logprobs, c.logprobs, (size_t)n.n * sizeof *c.logprobs);
-        assert_true(n.logprob == c.logprob && n.p == exp(c.logprob / pow(c.n, config.lambda)));
+        assert_true(n.logprob == c.logprob && n.p == exp(c.logprob / pow(c.n, config.prior.lambda)));
     }
     int32_t nodes[64], ids[64 * SYNTHETIC_TOKENS];
     int32_t depth = search_path(y->s, search_top(y->s), nodes);
@@ -251,13 +222,9 @@ static void steps_are_kept(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(visits_add_up),
-        cmocka_unit_test(values_are_bounded),
-        cmocka_unit_test(commitments_are_a_path),
-        cmocka_unit_test(commits_by_spread),
-        cmocka_unit_test(pairs_hold),
-        cmocka_unit_test(same_bits_side_by_side),
-        cmocka_unit_test(requests_respect_the_limits),
+        cmocka_unit_test(visits_add_up),          cmocka_unit_test(values_are_bounded),
+        cmocka_unit_test(commitments_are_a_path), cmocka_unit_test(commits_by_spread),
+        cmocka_unit_test(same_bits_side_by_side), cmocka_unit_test(requests_respect_the_limits),
         cmocka_unit_test(steps_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,9 +10,9 @@
 
 static const char *const markers[] = {"####", "The answer is", NULL};
 
-static step_rules rules_of(step_size size, bool prose, int32_t most) {
+static step_rules rules_of(step_size size, bool sentences, int32_t most) {
     return (step_rules){.size = size,
-                        .prose = prose,
+                        .sentences = sentences,
                         .markers = markers,
                         .ends = {7, 9},
                         .end_count = 2,
@@ -72,7 +72,7 @@ static void test_lines(void **state) {
     step_rules r = rules_of(STEP_LINE, false, 8);
     expect(&r, "a| b|\n|c|\n", "E3 E2");
     expect(&r, "a| b.\n|c|d", "E2 -2");
-    expect(&r, "a.| B| c|\n", "E4"); /* not prose: a sentence's end is nothing */
+    expect(&r, "a.| B| c|\n", "E4"); /* lines alone: the end of a sentence does not matter */
     expect(&r, "a|\nb|\n",
            "E2 -1"); /* a newline inside a token ends it, and what follows stays; then white space alone */
     expect(&r, "a|<e>", "S2");
@@ -114,7 +114,7 @@ static void test_answers(void **state) {
     expect(&r, "####| 72|\n|more", "A2");
     expect(&r, "####| 72\n", "A2");
     r.drop_answer_newline = false;
-    r.prose = true; /* a sentence may end on the answer's line; the chain goes on to the line's end */
+    r.sentences = true; /* a sentence may end on the answer's line; the chain goes on to the line's end */
     expect(&r, "The answer is| 5|.| It| is|.|\n|x", "E3 A4");
     r.max_step_tokens = 2; /* the line began in an earlier step */
     expect(&r, "####| 7|2|\n", "F2 A2");

@@ -4,6 +4,7 @@
 #include "../search/synthetic.h"
 
 #include "loop/tree_rows.h"
+#include "recipe/recipe.h"
 #include "view/replay.h"
 
 typedef struct {
@@ -27,7 +28,7 @@ static stored search_and_store(const search_config *config, uint64_t seed) {
     out.nodes.count = search_node_count(y->s);
     tree_rows_nodes(y->s, out.nodes.at);
     for (int64_t i = 0; i < out.nodes.count; i++) out.nodes.at[i].ids = NULL; /* they end with the search */
-    assert_int_equal(out.seen.count, search_stats_of(y->s).simulations + config->root_probe);
+    assert_int_equal(out.seen.count, search_stats_of(y->s).simulations + config->limits.root_probe);
     synthetic_free(y);
     return out;
 }
@@ -41,8 +42,8 @@ static void check(const search_config *config, uint64_t seed) {
     stored s = search_and_store(config, seed);
     replay r = {0};
     if (!replay_tree(&r, config, s.nodes.at, s.nodes.count))
-        fail_msg("seed %d, root_probe %d, gold %d, max_nodes %d, short_bonus %g", (int)seed,
-                 config->root_probe, config->gold_injection, config->max_nodes, config->short_bonus[0]);
+        fail_msg("seed %d, root_probe %d, gold %d, max_nodes %d", (int)seed, (int)config->limits.root_probe,
+                 config->limits.gold_injection, (int)config->limits.max_nodes);
     assert_int_equal(r.simulations.count, s.seen.count);
     assert_memory_equal(r.simulations.at, s.seen.at, sizeof *s.seen.at * (size_t)s.seen.count);
     int32_t made = 1; /* the root is there from the beginning */
@@ -55,21 +56,29 @@ static void check(const search_config *config, uint64_t seed) {
     stored_free(&s);
 }
 
+static search_config preset_config(const char *name) {
+    recipe *r;
+    const recipe_override preset = {"search.preset", name, "test"};
+    if (recipe_load(&r, NULL, &preset, 1, NULL) != ESP_OK) fail_msg("%s", name);
+    search_config config = r->search.config;
+    recipe_free(r);
+    return config;
+}
+
 static void every_preset_is_replayed(void **state) {
     (void)state;
-    const search_preset *p;
-    for (int32_t i = 0; (p = search_preset_at(i)); i++)
+    for (int i = 0; preset_name(i); i++)
         for (uint64_t seed = 0; seed < 12; seed++) {
-            search_config config = p->config;
-            if (config.simulations > 8)
-                config.simulations = 8; /* the tree of the synthetic policy is small */
-            if (config.root_multiplier > 4) config.root_multiplier = 4;
-            config.judge = seed % 3 != 0;
-            config.max_nodes = seed % 4 == 3 ? 40 : 0;
+            search_config config = preset_config(preset_name(i));
+            if (config.limits.simulations > 8)
+                config.limits.simulations = 8; /* the tree of the synthetic policy is small */
+            if (config.limits.root_multiplier > 4) config.limits.root_multiplier = 4;
+            config.rewards.judge = seed % 3 != 0;
+            config.limits.max_nodes = seed % 4 == 3 ? 40 : 0;
             /* the synthetic gold step differs from one request to the next, which a probed state makes two of
              */
-            config.root_probe = seed % 4 > 1 ? (int32_t)seed : 0;
-            config.gold_injection = seed % 2 && !config.root_probe;
+            config.limits.root_probe = seed % 4 > 1 ? (int32_t)seed : 0;
+            config.limits.gold_injection = seed % 2 && !config.limits.root_probe;
             check(&config, seed);
         }
 }
@@ -77,8 +86,8 @@ static void every_preset_is_replayed(void **state) {
 static void what_does_not_fit_is_not_told(void **state) {
     (void)state;
     search_config config = plain_config();
-    config.simulations = 12;
-    config.breadth_root = 5;
+    config.limits.simulations = 12;
+    config.limits.breadth_root = 5;
     stored s = search_and_store(&config, 6);
     replay r = {0};
     assert_true(s.nodes.count > 8);
@@ -92,8 +101,8 @@ static void what_does_not_fit_is_not_told(void **state) {
     assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
     s.nodes.at[2].visits--;
     search_config other = config;
-    other.c_puct = 40 * config.c_puct + 1;
-    other.simulations++;
+    puct_of(&other)->c_puct = 41;
+    other.limits.simulations++;
     assert_false(replay_tree(&r, &other, s.nodes.at, s.nodes.count));
     assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count - 1)); /* a node is gone */
     s.nodes.at[4].confidence = NAN;
@@ -139,7 +148,7 @@ static void damage_is_survived(void **state) {
         stored_free(&s);
     }
     assert_false(replay_tree(&r, &config, NULL, 0));
-    config.simulations = 0;
+    config.limits.simulations = 0;
     assert_false(replay_tree(&r, &config, &(store_node){.parent = -1}, 1));
     replay_free(&r);
 }

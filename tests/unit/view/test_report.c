@@ -110,7 +110,7 @@ static void add_eval(fixture *f, int64_t iteration, int64_t n, int64_t right, in
 /* A tree that the synthetic policy grew, with one pair where `paired`. */
 static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t seed, bool paired,
                        const char *text) {
-    search_config config = recipe_search_config(f->recipe);
+    search_config config = f->recipe->search.config;
     synthetic *y = synthetic_run(&config, seed);
     int32_t prompt[] = {1, 2, 3};
     store_tree t = {.iteration = iteration,
@@ -130,8 +130,8 @@ static void add_search(fixture *f, int64_t iteration, int64_t ordinal, uint64_t 
     tree_rows_nodes(y->s, rows);
     for (int32_t i = 0; i < n; i++) rows[i].text = i ? text : "";
     OK(store_add_nodes(f->s, t.tree, rows, n, &error));
-    for (int32_t i = 0; i < search_step_count(y->s); i++) {
-        store_commitment c = tree_rows_commitment(y->s, i);
+    for (int32_t i = 0; i < search_commitment_count(y->s); i++) {
+        store_commitment c = tree_rows_commitment(y->s, i, NULL);
         OK(store_add_commitments(f->s, t.tree, &c, 1, &error));
     }
     store_pair pair = {.iteration = iteration,

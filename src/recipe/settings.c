@@ -1,0 +1,194 @@
+#include "recipe/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+void settings_free(settings *s) {
+    for (int64_t i = 0; i < s->count; i++) {
+        mem_free(s->at[i].value);
+        mem_free(s->at[i].where);
+    }
+    MEM_LIST_FREE(s);
+}
+
+esp_status settings_unknown_key(option_table table, const char *where, const char *key, esp_error *error) {
+    const char *nearest = option_nearest_key(table, key);
+    const char *hint = "espalier run --help lists all keys";
+    if (nearest)
+        return error_fail(error, hint, "%s: unknown key %.100s (did you mean %s?)", where, key, nearest);
+    return error_fail(error, hint, "%s: unknown key %.100s", where, key);
+}
+
+typedef struct {
+    const char *name;
+    yaml_document_t *document;
+    option_table table;
+    yaml_header *header; /* NULL: there is none */
+    settings *out;
+    esp_error *error;
+} yaml_walk;
+
+static char *position_text(const char *name, yaml_mark_t mark) {
+    return mem_printf("%s:%zu:%zu", name, mark.line + 1, mark.column + 1);
+}
+
+static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
+                            ...) __attribute__((format(printf, 4, 5)));
+static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
+                            ...) {
+    char message[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    char *where = position_text(w->name, at->start_mark);
+    esp_status status = error_fail(w->error, hint, "%s: %s", where, message);
+    mem_free(where);
+    return status;
+}
+
+static const char *scalar_text(const yaml_node_t *node) {
+    return (const char *)node->data.scalar.value;
+}
+
+static bool is_group(option_table table, const char *key) {
+    size_t n = strlen(key);
+    for (int i = 0; i < table.count; i++) {
+        if (strncmp(table.at[i].key, key, n) == 0 && table.at[i].key[n] == '.') return true;
+    }
+    return false;
+}
+
+static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *key_node,
+                              const yaml_node_t *node) {
+    const option *o = option_by_key(w->table, key);
+    char *where = position_text(w->name, key_node->start_mark);
+    if (!o) {
+        esp_status status = settings_unknown_key(w->table, where, key, w->error);
+        mem_free(where);
+        return status;
+    }
+    for (int64_t i = 0; i < w->out->count; i++) {
+        if (w->out->at[i].option != o) continue;
+        mem_free(where);
+        return walk_fail(w, key_node, "keep one of the two", "the key %s is given twice (first at %s)", key,
+                         w->out->at[i].where);
+    }
+    mem_free(where);
+    bool is_text = o->type == OPTION_STRING || o->type == OPTION_PATH, plain = false;
+    if (node->type == YAML_SCALAR_NODE) {
+        plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        if (strlen(scalar_text(node)) != node->data.scalar.length)
+            return walk_fail(w, node, "write the value without zero bytes", "%s holds a zero byte", key);
+    }
+    text_buffer wanted = {0};
+    option_wants(o, &wanted);
+    esp_status status = ESP_OK;
+    if (node->type != YAML_SCALAR_NODE) {
+        status = walk_fail(w, node, o->help, "%s must be %s, not a %s", key, wanted.at,
+                           node->type == YAML_SEQUENCE_NODE ? "list" : "map");
+    } else if (plain && (!*scalar_text(node) || strcmp(scalar_text(node), "~") == 0 ||
+                         strcmp(scalar_text(node), "null") == 0)) {
+        status = walk_fail(w, key_node, "give it a value, or leave the key out for its default",
+                           "%s has no value; it must be %s", key, wanted.at);
+    } else if (!plain && !is_text && o->type != OPTION_ENUM) {
+        status = walk_fail(w, node, "take the quotes away", "%s must be %s, not quoted text", key, wanted.at);
+    }
+    text_free(&wanted);
+    ESP_TRY(status);
+    setting s = {o, mem_strdup(scalar_text(node)), position_text(w->name, node->start_mark)};
+    MEM_LIST_PUSH(w->out, s);
+    return ESP_OK;
+}
+
+/* A preset's own two words, which are no keys of a recipe. */
+static bool take_header(yaml_walk *w, const char *key, const yaml_node_t *node) {
+    if (!w->header || node->type != YAML_SCALAR_NODE) return false;
+    char **field = strcmp(key, "about") == 0     ? &w->header->about
+                   : strcmp(key, "extends") == 0 ? &w->header->extends
+                                                 : NULL;
+    if (!field) return false;
+    mem_free(*field);
+    *field = mem_strdup(scalar_text(node));
+    return true;
+}
+
+static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *map) {
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const yaml_node_t *key_node = yaml_document_get_node(w->document, p->key);
+        const yaml_node_t *node = yaml_document_get_node(w->document, p->value);
+        if (key_node->type != YAML_SCALAR_NODE)
+            return walk_fail(w, key_node, "write `key: value`", "a key must be a word");
+        /* The same group written twice would merge in silence. */
+        for (yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++) {
+            const yaml_node_t *other = yaml_document_get_node(w->document, q->key);
+            if (strcmp(scalar_text(other), scalar_text(key_node)) == 0)
+                return walk_fail(w, key_node, "keep one of the two",
+                                 "the key %s%s%.100s is given twice (first on line %zu)", group,
+                                 *group ? "." : "", scalar_text(key_node), other->start_mark.line + 1);
+        }
+        char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
+        esp_status status;
+        if (!*group && take_header(w, key, node)) {
+            status = ESP_OK;
+        } else if (!*group && is_group(w->table, key)) {
+            if (node->type == YAML_MAPPING_NODE)
+                status = walk_map(w, key, node);
+            else if (node->type == YAML_SCALAR_NODE && !*scalar_text(node))
+                status = ESP_OK; /* `search:` and nothing in it */
+            else
+                status = walk_fail(w, node, "write its keys below it, each indented",
+                                   "%s is a group of keys, not a value", key);
+        } else {
+            status = walk_scalar(w, key, key_node, node);
+        }
+        mem_free(key);
+        ESP_TRY(status);
+    }
+    return ESP_OK;
+}
+
+static esp_status parser_fail(const yaml_parser_t *parser, const char *name, esp_error *error) {
+    const char *problem = parser->problem ? parser->problem : "not YAML";
+    if (parser->error == YAML_READER_ERROR)
+        return error_fail(error, "save the file as UTF-8 text", "%s: byte %zu: %s", name,
+                          parser->problem_offset, problem);
+    return error_fail(error, "check the indentation and the quotes near there", "%s:%zu:%zu: %s%s%s", name,
+                      parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem,
+                      parser->context ? " " : "", parser->context ? parser->context : "");
+}
+
+static esp_status read_document(yaml_parser_t *parser, const char *name, option_table table,
+                                yaml_header *header, settings *out, esp_error *error) {
+    yaml_document_t document;
+    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
+    yaml_node_t *root = yaml_document_get_root_node(&document);
+    yaml_walk w = {name, &document, table, header, out, error};
+    esp_status status = ESP_OK;
+    bool empty = !root || (root->type == YAML_SCALAR_NODE && !*scalar_text(root));
+    if (!empty && root->type != YAML_MAPPING_NODE)
+        status = walk_fail(&w, root, "write `group:` and its keys below it", "a recipe is a map of keys");
+    else if (!empty)
+        status = walk_map(&w, "", root);
+    yaml_document_delete(&document);
+    ESP_TRY(status);
+    if (empty) return ESP_OK;
+    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
+    root = yaml_document_get_root_node(&document);
+    w.document = &document;
+    if (root) status = walk_fail(&w, root, "keep one", "a second YAML document in the file");
+    yaml_document_delete(&document);
+    return status;
+}
+
+esp_status settings_read_yaml(const char *name, const char *yaml, size_t length, option_table table,
+                              yaml_header *header, settings *out, esp_error *error) {
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return error_fail(error, "free some memory", "%s: no memory for YAML", name);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, length);
+    esp_status status = read_document(&parser, name, table, header, out, error);
+    yaml_parser_delete(&parser);
+    return status;
+}

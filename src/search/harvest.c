@@ -1,0 +1,262 @@
+#include "search/harvest.h"
+#include "search/tree.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+typedef MEM_LIST(harvest_pair) pair_list;
+
+/* ---- doubt (docs/method.md 4.2) ---- */
+
+double harvest_doubt_by_visits(double visits_chosen, double visits_rejected) {
+    return visits_rejected / ((visits_chosen > 1 ? visits_chosen : 1) + visits_rejected);
+}
+
+/* Finished chains that end at a node or below it. */
+typedef struct {
+    int32_t right, wrong;
+} evidence;
+
+static int sign_of(const search *s, int32_t node) {
+    return search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O);
+}
+
+/* Of the first `count` nodes, which were a tree once; freed by the caller with mem_free. NULL where smoothing
+ * is by visits. */
+static evidence *gather(const search *s, const harvest_options *o, int32_t count) {
+    if (o->smoothing != HARVEST_BY_EVIDENCE) return NULL;
+    evidence *all = MEM_ARRAY(evidence, count);
+    for (int32_t i = count - 1; i >= 0; i--) { /* parents come before their children */
+        int32_t parent = s->nodes.at[i].parent;
+        all[i].right += sign_of(s, i) > 0;
+        all[i].wrong += sign_of(s, i) < 0;
+        if (parent < 0) continue;
+        all[parent].right += all[i].right;
+        all[parent].wrong += all[i].wrong;
+    }
+    return all;
+}
+
+/* The chance that the order of two siblings is wrong, uncapped; `known` NULL: by visits. */
+static double doubt(const evidence *known, int32_t chosen, int64_t N_w, int32_t rejected, int64_t N_l) {
+    if (!known) return harvest_doubt_by_visits((double)N_w, (double)N_l);
+    evidence w = known[chosen], l = known[rejected];
+    return harvest_order_doubt(w.right, w.wrong, l.right, l.wrong);
+}
+
+static bool may_pair(const harvest_options *o, int64_t visits) {
+    return o->pairs_from == HARVEST_FROM_ALL || visits > 0;
+}
+
+/* ---- one pair per commitment, from the children as they were then (4.1) ---- */
+
+/* The largest (sign 1) or smallest (sign -1) Q among children that may be in a pair, as an index; -1 without
+ * any. */
+static int32_t extreme(const search_commitment *c, const harvest_options *o, double sign) {
+    int32_t best = -1;
+    for (int32_t i = 0; i < c->child_count; i++)
+        if (may_pair(o, c->children[i].N) &&
+            (best < 0 || sign * c->children[i].Q > sign * c->children[best].Q))
+            best = i;
+    return best;
+}
+
+/* A random one of the children that may be in a pair, `but` excepted; -1 without any. */
+static int32_t random_sibling(const search *s, const search_commitment *c, const harvest_options *o,
+                              int32_t but) {
+    uint64_t others = 0;
+    for (int32_t i = 0; i < c->child_count; i++) others += i != but && may_pair(o, c->children[i].N);
+    if (!others) return -1;
+    /* Candidates are sampled under rng_mix(key, node); one word more keeps this draw apart from theirs. */
+    rng_key_t key = rng_mix(rng_mix(s->key, (uint64_t)c->state), UINT64_C(0x6c6f736572)); /* "loser" */
+    uint64_t turn = rng_below(key, 0, others);
+    for (int32_t i = 0; i < c->child_count; i++)
+        if (i != but && may_pair(o, c->children[i].N) && turn-- == 0) return i;
+    return -1;
+}
+
+static bool commitment_pair(const search *s, const harvest_options *o, int32_t index, harvest_pair *out) {
+    search_commitment c = search_commitment_at(s, index);
+    int32_t best = extreme(&c, o, 1);
+    if (best < 0) return false;
+    int32_t worst =
+        o->loser == HARVEST_LOSER_RANDOM_SIBLING ? random_sibling(s, &c, o, best) : extreme(&c, o, -1);
+    if (worst < 0) return false;
+    const search_child *w = &c.children[best], *l = &c.children[worst];
+    if (!(w->Q - l->Q > o->min_q_gap)) return false;
+    evidence *known = gather(s, o, c.nodes);
+    double alpha = doubt(known, w->node, w->N, l->node, l->N);
+    mem_free(known);
+    *out = (harvest_pair){.commitment = index,
+                          .state = c.state,
+                          .chosen = w->node,
+                          .rejected = l->node,
+                          .q_chosen = w->Q,
+                          .q_rejected = l->Q,
+                          .n_chosen = w->N,
+                          .n_rejected = l->N,
+                          .alpha = alpha};
+    return true;
+}
+
+/* An only child belongs to both steps of the pair before it, when that pair's chosen step leads here. */
+static void join_only_child(const search *s, int32_t index, pair_list *pairs) {
+    if (search_commitment_at(s, index).child_count != 1 || !pairs->count) return;
+    harvest_pair *pair = &pairs->at[pairs->count - 1];
+    if (pair->commitment + pair->joined + 1 != index) return;
+    search_commitment made = search_commitment_at(s, pair->commitment);
+    if (made.children[made.picked].node == pair->chosen) pair->joined++;
+}
+
+static void read_commitments(const search *s, const harvest_options *o, pair_list *pairs) {
+    for (int32_t i = 0; i < search_commitment_count(s); i++) {
+        harvest_pair pair;
+        if (commitment_pair(s, o, i, &pair)) MEM_LIST_PUSH(pairs, pair);
+        if (o->join_only_child) join_only_child(s, i, pairs);
+    }
+}
+
+/* ---- every visited state of the finished tree (4.1) ---- */
+
+static bool may_stand(const search *s, const harvest_options *o, const evidence *known, int32_t node) {
+    if (known) return known[node].right + known[node].wrong > 0;
+    return may_pair(o, s->nodes.at[node].N);
+}
+
+/* The sibling that beats `loser` with the least doubt, or -1. */
+static int32_t winner_over(const search *s, const harvest_options *o, const evidence *known, int32_t loser,
+                           double *least) {
+    const tree_node *nodes = s->nodes.at;
+    int32_t best = -1;
+    for (int32_t i = nodes[nodes[loser].parent].first_child; i >= 0; i = nodes[i].next_sibling) {
+        if (!may_stand(s, o, known, i) || !(nodes[i].Q - nodes[loser].Q > o->min_q_gap)) continue;
+        double alpha = doubt(known, i, nodes[i].N, loser, nodes[loser].N);
+        if (best >= 0 && !(alpha < *least) && !(alpha == *least && nodes[i].Q > nodes[best].Q)) continue;
+        best = i;
+        *least = alpha;
+    }
+    return best;
+}
+
+static void read_state(const search *s, const harvest_options *o, const evidence *known, int32_t state,
+                       int32_t commitment, pair_list *pairs) {
+    const tree_node *nodes = s->nodes.at;
+    for (int32_t l = nodes[state].first_child; l >= 0; l = nodes[l].next_sibling) {
+        double alpha = 0;
+        int32_t w = may_stand(s, o, known, l) ? winner_over(s, o, known, l, &alpha) : -1;
+        if (w < 0) continue;
+        harvest_pair pair = {.commitment = commitment,
+                             .state = state,
+                             .chosen = w,
+                             .rejected = l,
+                             .q_chosen = nodes[w].Q,
+                             .q_rejected = nodes[l].Q,
+                             .n_chosen = nodes[w].N,
+                             .n_rejected = nodes[l].N,
+                             .alpha = alpha};
+        MEM_LIST_PUSH(pairs, pair);
+    }
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Keeps the `most` pairs of least doubt, in their order; of equal ones the first. */
+static void keep_surest(pair_list *pairs, int64_t most) {
+    int64_t n = pairs->count, kept = 0, at_limit = 0;
+    if (most == 0 || n <= most) return;
+    double *sorted = MEM_ARRAY(double, n);
+    for (int64_t i = 0; i < n; i++) sorted[i] = pairs->at[i].alpha;
+    qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
+    double limit = sorted[most - 1];
+    while (at_limit < most && sorted[most - 1 - at_limit] == limit) at_limit++;
+    mem_free(sorted);
+    for (int64_t i = 0; i < n; i++) {
+        double alpha = pairs->at[i].alpha;
+        if (alpha > limit || (alpha == limit && at_limit-- <= 0)) continue;
+        pairs->at[kept++] = pairs->at[i];
+    }
+    pairs->count = kept;
+}
+
+static void read_tree(const search *s, const harvest_options *o, pair_list *pairs) {
+    int32_t count = search_node_count(s);
+    evidence *known = gather(s, o, count);
+    int32_t *commitment_of = MEM_ARRAY(int32_t, count); /* number + 1; 0: none */
+    for (int32_t i = 0; i < search_commitment_count(s); i++)
+        commitment_of[search_commitment_at(s, i).state] = i + 1;
+    for (int32_t i = 0; i < count; i++)
+        if (s->nodes.at[i].N > 0) read_state(s, o, known, i, commitment_of[i] - 1, pairs);
+    keep_surest(pairs, o->max_pairs);
+    mem_free(commitment_of);
+    mem_free(known);
+}
+
+/* ---- all together ---- */
+
+/* Whether the best-Q candidate of the last commitment is right. */
+static bool last_best_is_right(const search *s, const harvest_options *o) {
+    int32_t n = search_commitment_count(s);
+    if (n == 0) return false;
+    search_commitment last = search_commitment_at(s, n - 1);
+    int32_t best = extreme(&last, o, 1);
+    return best >= 0 && sign_of(s, last.children[best].node) > 0;
+}
+
+static int32_t *first_of_commitments(const search *s, const pair_list *pairs) {
+    int32_t n = search_commitment_count(s), *first = MEM_ARRAY(int32_t, n + 1);
+    for (int32_t i = 0; i < n; i++) first[i] = -1;
+    for (int32_t i = (int32_t)pairs->count - 1; i >= 0; i--)
+        if (pairs->at[i].commitment >= 0) first[pairs->at[i].commitment] = i;
+    return first;
+}
+
+void harvest_step_pairs(const search *s, const harvest_options *o, harvest_pairs *out) {
+    pair_list pairs = {0};
+    if (!search_probe_all_right(s)) {
+        if (o->pairs_at == HARVEST_AT_ALL)
+            read_tree(s, o, &pairs);
+        else
+            read_commitments(s, o, &pairs);
+    }
+    for (int64_t i = 0; i < pairs.count; i++)
+        if (pairs.at[i].alpha > o->smoothing_cap) pairs.at[i].alpha = o->smoothing_cap;
+    int64_t count = o->max_pairs && pairs.count > o->max_pairs ? o->max_pairs : pairs.count;
+    if (o->only_if_right && !last_best_is_right(s, o)) count = 0;
+    *out = (harvest_pairs){.at = pairs.at,
+                           .read = (int32_t)pairs.count,
+                           .count = (int32_t)count,
+                           .of_commitment = first_of_commitments(s, &pairs)};
+}
+
+void harvest_pairs_free(harvest_pairs *pairs) {
+    mem_free(pairs->at);
+    mem_free(pairs->of_commitment);
+    *pairs = (harvest_pairs){0};
+}
+
+bool harvest_instance_pair(const search *s, const harvest_options *o, harvest_pair *out) {
+    const tree_node_detail *details = s->details.at;
+    int32_t best = -1, worst = -1;
+    for (int32_t n = search_next_finished(s, 0); n >= 0; n = search_next_finished(s, n + 1)) {
+        if (best < 0 || details[n].R > details[best].R) best = n;
+        if (worst < 0 || details[n].R < details[worst].R) worst = n;
+    }
+    if (best < 0 || !(details[best].R - details[worst].R > o->min_q_gap)) return false;
+    int64_t N_w = s->nodes.at[best].N, N_l = s->nodes.at[worst].N;
+    int w = sign_of(s, best), l = sign_of(s, worst);
+    double alpha = o->smoothing == HARVEST_BY_EVIDENCE ? harvest_order_doubt(w > 0, w<0, l> 0, l < 0)
+                                                       : harvest_doubt_by_visits((double)N_w, (double)N_l);
+    *out = (harvest_pair){.commitment = -1,
+                          .chosen = best,
+                          .rejected = worst,
+                          .q_chosen = details[best].R,
+                          .q_rejected = details[worst].R,
+                          .n_chosen = N_w,
+                          .n_rejected = N_l,
+                          .alpha = fmin(alpha, o->smoothing_cap)};
+    return true;
+}

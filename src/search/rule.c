@@ -1,0 +1,37 @@
+#include "search/rule.h"
+#include "search/rules/puct.h"
+
+static const search_rule *const rules[] = {&rule_puct};
+enum { RULES = sizeof rules / sizeof *rules };
+
+const search_rule *search_rule_at(int index) {
+    return index >= 0 && index < RULES ? rules[index] : NULL;
+}
+
+const char *search_rule_name(int index) {
+    const search_rule *rule = search_rule_at(index);
+    return rule ? rule->name : NULL;
+}
+
+/* Q of the children of `node` and then its V, which stays as it is where no child has a weight. */
+static void update_value(tree_view *v, tree_node *node, int32_t least) {
+    double sum = 0, weights = 0;
+    for (int32_t i = node->first_child; i >= 0;) {
+        tree_node *c = &v->nodes[i];
+        i = c->next_sibling;
+        double weight = c->N > least ? c->N : least;
+        c->Q = c->r + v->gamma * c->V;
+        sum += weight * c->Q;
+        weights += weight;
+    }
+    if (weights > 0) node->V = sum / weights;
+}
+
+void rule_backup_mean(tree_view *v, int32_t leaf, int32_t least) {
+    for (int32_t at = leaf;; at = v->nodes[at].parent) {
+        tree_node *node = &v->nodes[at];
+        if (node->children) update_value(v, node, least);
+        node->N++;
+        if (at == v->root) return;
+    }
+}

@@ -1,0 +1,61 @@
+/* A search rule: how a tree search chooses what to try next, how it takes a result into its values, and what
+ * it commits to. A rule is a const table of pure functions over a view of the tree, with an options struct of
+ * its own. The search owns the tree, the requests and their order (search/search.h); nothing in a rule
+ * depends on a model, a clock or the order of arrival.
+ *
+ * A new rule is one file in search/rules/ and one line in search/rule.c. */
+#ifndef ESPALIER_SEARCH_RULE_H
+#define ESPALIER_SEARCH_RULE_H
+
+#include "base/random.h"
+#include "search/config.h"
+
+/* What simulations read and write, one cache line per node. Siblings are linked, and neighbours where they
+ * were made together, so that selection and backup mostly walk straight through memory. Letters as in
+ * docs/method.md 2. */
+typedef struct {
+    double Q, V, r, p;
+    int32_t N, parent, first_child, next_sibling; /* -1: none */
+    int32_t children, depth;
+    uint8_t outcome; /* search_outcome */
+    uint8_t ended;   /* finished or cut */
+    uint8_t expanded;
+    uint8_t gold;
+} tree_node;
+
+typedef struct {
+    tree_node *nodes;
+    int32_t root;          /* the current root: the state that is committed from next */
+    int64_t simulations;   /* that start from it in all */
+    const int32_t *before; /* [before_count] visits of its first children, in their order, when the first */
+    int32_t before_count;  /* of these simulations began; later children had none */
+    double gamma;          /* search_rewards.gamma */
+    rng_key_t key;         /* for random numbers of the rule's own */
+} tree_view;
+
+typedef struct {
+    const char *name, *about; /* as in recipes (`search.rule`); one line for help */
+    option_table options;     /* of its own struct, of at most sizeof(option_space) bytes */
+    /* A simulation begins at the current root. May be NULL. */
+    void (*begin)(tree_view *v, const void *options);
+    /* The child of `node`, which has some, that the simulation goes on to. */
+    int32_t (*select)(const tree_view *v, const void *options, int32_t node);
+    /* A simulation, or a chain of the root probe, ended at `leaf`: updates Q, V and N up to the root. */
+    void (*backup)(tree_view *v, const void *options, int32_t leaf);
+    /* The child of the current root, whose simulations are done, to commit to. */
+    int32_t (*commit)(const tree_view *v, const void *options);
+    /* What the rule now holds the right distribution over the children of `node` to be: [children] in their
+     * order, a sum of 1. */
+    void (*policy)(const tree_view *v, const void *options, int32_t node, double *out);
+} search_rule;
+
+/* The rules in the order of the table; NULL past the last. */
+const search_rule *search_rule_at(int index);
+/* The name of rule `index`, or NULL. */
+const char *search_rule_name(int index);
+
+/* docs/method.md 2.6, for rules that use it: from `leaf` to the root, Q of a state's children is r + gamma V,
+ * its V the mean of Q weighted by visits (an unvisited child counts `least`), and N rises by one. */
+void rule_backup_mean(tree_view *v, int32_t leaf, int32_t least);
+
+#endif
