@@ -1,4 +1,4 @@
-# A short front for CMake and ctest. `make help` lists the words.
+# Shortcuts for CMake and ctest. `make help` lists the targets.
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -12,15 +12,15 @@ all: build
 
 help:
 	@echo 'make                build the program and the libraries in $(BUILD)/'
-	@echo 'make run            get what is missing, build, run $(RECIPE) into $(OUT), or go on with it'
-	@echo '                    (RECIPE=recipes/gsm8k-smollm2-quick.yaml: a real model, which is fetched; OUT=runs/again: anew)'
-	@echo 'make test           get what is missing, build, run every test'
-	@echo 'make check          format, layering, lint, then the tests under ASan and UBSan'
-	@echo 'make bench          own speeds as JSON'
+	@echo 'make run            install what is missing, build, run $(RECIPE) into $(OUT), or continue it'
+	@echo '                    (RECIPE=recipes/gsm8k-smollm2-quick.yaml: a real model, which is downloaded; OUT=runs/again: another run)'
+	@echo 'make test           install what is missing, build, run every test'
+	@echo 'make check          format, levels, words, rooms, lint, then the tests under ASan and UBSan'
+	@echo 'make bench          measure speeds, as JSON'
 	@echo 'make fuzz           fuzz the readers of files (FUZZ_SECONDS=$(FUZZ_SECONDS) each)'
 	@echo 'make deps           install the Debian packages that are missing'
-	@echo 'make model          SmolLM2-135M-Instruct into models/'
-	@echo 'make transformers   a Python with transformers in build/transformers, for one test'
+	@echo 'make model          download SmolLM2-135M-Instruct into models/'
+	@echo 'make transformers   install a Python with transformers in build/transformers, for one test'
 	@echo 'make install        into $$DESTDIR$$PREFIX (PREFIX=$(PREFIX))'
 	@echo 'make clean          remove $(BUILD)/, build-sanitize/ and build-fuzz/'
 
@@ -34,7 +34,7 @@ build:
 		{ cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j$(JOBS) $(addprefix --target ,$(TARGET))
 
-# Without a network the tests that need what is not there skip, by name; in CI they must run.
+# Without a network, tests that need a download are skipped; in CI they must run.
 test:
 	@tools/deps build test transformers
 	@$(MAKE) --no-print-directory build
@@ -64,7 +64,7 @@ sanitize:
 	@$(MAKE) --no-print-directory build BUILD=build-sanitize CMAKE_FLAGS=-DESPALIER_SANITIZE=ON
 	@$(CTEST) --test-dir build-sanitize
 
-# First the parts, then the program's own figures on SmolLM2.
+# First single parts, then the program on SmolLM2.
 bench: build
 	@tools/get-smollm2 --gguf-only
 	@for part in $(BUILD)/bench/*; do echo "$$part" >&2; $$part || exit 1; done
@@ -81,10 +81,10 @@ transformers:
 	@tools/setup-transformers build/transformers
 
 run: deps
-	@$(MAKE) --no-print-directory build TARGET=espalier # the tests are not waited for
+	@$(MAKE) --no-print-directory build TARGET=espalier # without the tests
 	@! grep -q 'models/smollm2' $(RECIPE) || tools/get-smollm2
 	@if [ -e $(OUT)/run.db ]; then \
-		echo '$(OUT) is there: going on with it (make run OUT=runs/again begins anew beside it).'; \
+		echo '$(OUT) exists: continuing it (make run OUT=runs/again starts another run).'; \
 		$(BUILD)/espalier run $(RECIPE) --out $(OUT) --resume; \
 	else \
 		$(BUILD)/espalier run $(RECIPE) --out $(OUT); \

@@ -1,12 +1,12 @@
-# What the shell tests share. A test sources this first:
+# Shared by the shell tests. A test sources this first:
 #
 #   . "$(dirname "$0")/../lib.sh"
 #   need_program
 #   expect_exit 2 "$ESPALIER" run
 #   expect_in err 'RECIPE'
 #
-# It then stands in an empty folder of its own ($WORK), removed at the end. By ctest it is given ESPALIER (the
-# program), ESPALIER_BUILD_DIR, ESPALIER_SOURCE_DIR and ESPALIER_SANITIZE; by hand they default to build/.
+# The test then runs in an empty folder ($WORK), which is removed at the end. ctest sets ESPALIER (the program),
+# ESPALIER_BUILD_DIR, ESPALIER_SOURCE_DIR and ESPALIER_SANITIZE; the default is build/.
 # shellcheck shell=bash
 set -euo pipefail
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* Fails the test, with what was said, where a call does not return ESP_OK. Every file that uses it has one
+/* Fails the test, with the error's message, if a call does not return ESP_OK. Every file that uses it has one
  * `static esp_error error`, which its calls write to. */
 #define OK(call)                                                                                             \
     do {                                                                                                     \

@@ -105,8 +105,8 @@ strike_tiny() {
     } 2> >(grep -v ' Killed  ' >&2)
 }
 
-# stands RUN: "PHASE iteration wave update checkpoint", and whether run.db is sound.
-stands() {
+# position_of RUN: "PHASE iteration wave update checkpoint", and whether run.db is sound.
+position_of() {
     python3 - "$1" << 'PYTHON'
 import sqlite3, sys
 db = sqlite3.connect(f'{sys.argv[1]}/run.db')

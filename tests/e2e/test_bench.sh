@@ -34,7 +34,7 @@ seen = [part[when] for part in d['parts'].values() for when in ('limit', 'limit_
 assert len(seen) == 15 and d['limit'] == {key: max(l[key] for l in seen) for key in d['limit']} and len(d['limit']) == 3
 assert math.isclose(d['prefill']['limit_tokens_per_second'], d['limit']['tokens_per_second'], rel_tol=1e-4)
 assert math.isclose(d['decode'][0]['limit_tokens_per_second'], d['limit']['tokens_per_second_with_head'], rel_tol=1e-4)
-# Of a search's tokens only those sampled go through the head, or stand before one that does.
+# Of a search's tokens, only those before a sampled one go through the head.
 read = d['search']['share_read']
 assert math.isclose(read, d['search']['tokens_sampled'] / d['search']['tokens_computed'], rel_tol=1e-4) and 0 < read < 1
 assert math.isclose(1 / d['search']['limit_tokens_per_second'], (1 - read) / d['limit']['tokens_per_second'] +
@@ -60,7 +60,7 @@ assert step['pairs'] == 'made up' and step['reference']['seconds'] > 0
 assert d['sft_step']['rows'] == 16 and d['sft_step']['tokens'] == 16 * 224
 for step in d['dpo_step'], d['sft_step']:
     rated(step), timed(step)
-    # A step is 6 N operations a token.
+    # A step is 6 N operations per token.
     assert math.isclose(step['limit_tokens_per_second'] * step['share_of_limit'], step['tokens_per_second'], rel_tol=1e-4)
 sizes = [10**i for i in range(2, 7)]
 for row, size in zip(d['search_arithmetic'], sizes, strict=True):
@@ -68,7 +68,7 @@ for row, size in zip(d['search_arithmetic'], sizes, strict=True):
     assert 0 < row['ns_per_visit'] < 20000 and 50 < row['bytes_per_node'] < 1000, row
 PYTHON
 
-# Where sums do not depend on a batch's height, the plain way comes to the same tree.
+# If sums do not depend on the height of a batch, the search without sharing gives the same tree.
 expect_exit 0 "$ESPALIER" bench --model "$TINY" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,plain
 python3 - << 'PYTHON' || fail "the plain way's tree is another one"
 import json

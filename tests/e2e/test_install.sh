@@ -51,13 +51,13 @@ expect_in out "^espalier ${version//./\\.}$"
 ldd ./static > ldd.txt 2>&1 || true
 expect_not_in ldd.txt 'libespalier\.so'
 
-# The header stands alone, in C and in C++.
+# The header needs no other, in C and in C++.
 echo '#include <espalier.h>' > alone
 cc -std=c99 -x c -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$WORK/prefix/include" alone ||
-    fail "espalier.h does not stand alone in C"
+    fail "espalier.h cannot be compiled alone in C"
 if command -v c++ > /dev/null; then
     c++ -std=c++11 -x c++ -pedantic -Wall -Wextra -Werror -fsyntax-only -I"$WORK/prefix/include" alone ||
-        fail "espalier.h does not stand alone in C++"
+        fail "espalier.h cannot be compiled alone in C++"
 elif [ -n "${CI:-}" ]; then
     fail "c++ is absent in CI; run tools/deps test"
 fi

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The live view of a run: on a terminal a panel that is wiped at the end and by Ctrl-C, plain lines elsewhere; and the
-# summary behind it.
+# The live view of a run: on a terminal a view that is removed at the end and by Ctrl-C, plain lines elsewhere; and the
+# summary after it.
 # timeout: 600
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
@@ -44,7 +44,7 @@ import re
 seen = open('err', encoding='utf-8').read()
 rest = re.sub('\x1b\\[[0-9;]*[mAJ]', '', seen)
 assert '\x1b' not in rest, 'a sequence that is not expected'
-assert 'elapsed' not in seen[seen.rindex('\x1b[J'):], 'the panel stands there at the end'
+assert 'elapsed' not in seen[seen.rindex('\x1b[J'):], 'the view is still there at the end'
 PYTHON
 expect_in out '^After the warm-up: [0-9.]+% of 16 held-out problems \['
 expect_in out '^After 2 iterations: '
@@ -66,12 +66,12 @@ run_tiny 0 piped
 expect_not_in err "$(printf '\033')"
 same_runs live piped
 
-# Ctrl-C: the message is the last thing, below no panel, and the run goes on with it.
+# Ctrl-C: the message is the last thing, with no view above it, and the run can be continued.
 on_terminal 3 xterm 80 1 stopped
-python3 - << 'PYTHON' || fail "Ctrl-C leaves the panel"
+python3 - << 'PYTHON' || fail "Ctrl-C leaves the view"
 seen = open('err', encoding='utf-8').read()
 end = seen[seen.rindex('\x1b[J'):]
-assert 'elapsed' not in end and 'Go on with the same command and --resume' in end, end
+assert 'elapsed' not in end and 'continue with the same command and --resume' in end, end
 PYTHON
 on_terminal 0 xterm 60 0 stopped --resume
 expect_in out 'since it was resumed'

@@ -20,7 +20,7 @@ page=$(python3 -c 'import json; print(json.load(open("out"))["report"])')
 [ "$page" = whole/report.html ] || fail "run names the page $page"
 data whole/report.html > whole.json
 
-# Numbers of the page against SQL, each worked out anew.
+# Compares the page's numbers with SQL; each is computed again.
 cat > check.py << 'PYTHON'
 import json, math, sqlite3, sys
 run, document = sys.argv[1], json.load(open(sys.argv[2]))
@@ -54,7 +54,7 @@ for it in document['iterations']:
                         ('logp_rejected', 'logp_rejected'), ('kl', 'kl'), ('grad_norm', 'grad_norm')):
         value = one(f"SELECT sum({column} * rows) / sum(rows) FROM updates WHERE phase = 'learn' AND iteration = ? AND {column} IS NOT NULL", i)[0]
         assert (it[key] is None and value is None) or math.isclose(it[key], value, rel_tol=1e-9, abs_tol=1e-12), key
-    # the area by its definition, over all pairs of a right and a wrong finished chain
+    # the area by its definition, over all pairs of a correct and an incorrect finished chain
     rows = db.execute('SELECT confidence, nodes.outcome > 0 FROM nodes JOIN trees USING (tree) WHERE iteration = ? AND flags & 17 = 17', (i,)).fetchall()
     good, bad = [c for c, r in rows if r], [c for c, r in rows if not r]
     if good and bad:
@@ -149,7 +149,7 @@ strike_tiny 0 0 2 counted
 calls=$(cat calls)
 for part in 5 2; do
     strike_tiny 3 $((calls / part)) 2 "stopped-$part"
-    [ "$(stands "stopped-$part" | cut -d' ' -f1)" != done ] || fail "the run was not stopped"
+    [ "$(position_of "stopped-$part" | cut -d' ' -f1)" != done ] || fail "the run was not stopped"
     expect_absent "stopped-$part/report.html"
     expect_exit 0 "$ESPALIER" report "stopped-$part"
     data "stopped-$part/report.html" > stopped.json

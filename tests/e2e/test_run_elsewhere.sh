@@ -13,7 +13,7 @@ near=(--model model --train train.jsonl --test test.jsonl)
 expect_exit 0 env -C here "${STRIKE[@]}" "STRIKE_COUNT=$WORK/calls" "$ESPALIER" run tiny.yaml "${near[@]}" --out whole
 expect_exit 3 env -C here "${STRIKE[@]}" "STRIKE_AT=$(($(cat calls) / 2))" STRIKE_SIGNAL=2 \
     "$ESPALIER" run tiny.yaml "${near[@]}" --out stopped
-case $(stands here/stopped) in done*) fail "it was not stopped half way" ;; esac
+case $(position_of here/stopped) in done*) fail "it was not stopped half way" ;; esac
 for copy in otherwise another data weights; do cp -r here/stopped "here/$copy"; done
 expect_in here/stopped/recipe.yaml '^  path: "?model"?$' # as it was written: the folder that it means is kept apart
 resume() { # FOLDER CODE RUN ARGS...

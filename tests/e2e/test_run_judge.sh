@@ -17,7 +17,7 @@ expect_in err '^sft: 12 rationales, [1-9][0-9]* judge rows'
 calls=$(cat calls)
 # Stopped within SFT it samples the same chains again from the model as given, not from what it has become.
 strike_tiny 3 $((calls / 8)) 2 stopped "${own[@]}"
-[ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(stands stopped)"
+[ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(position_of stopped)"
 [ "$(count stopped 'SELECT step FROM position')" -gt 0 ] || fail "no update was taken yet"
 run_tiny 0 stopped "${own[@]}" --resume
 same_runs whole stopped
@@ -57,7 +57,7 @@ sed 's/"answer": ".*"}/"answer": "It is 987.\\n#### 987"}/' train.jsonl > never.
 expect_exit 1 "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train never.jsonl --out never "${own[@]:0:4}"
 expect_in err "the policy's own chains teach no judge: of 192, 0 are right"
 expect_in err 'sft.judge_chains'
-# Chains on problems behind the rationales' need problems there.
+# Chains on the problems after the rationales' need such problems.
 expect_exit 1 "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train train.jsonl --out none "${own[@]:0:4}" --set sft.judge_limit=17
 expect_in err 'sft.judge_limit is 17, but of 64 training problems 48 are the rationales'
 expect_exit 0 "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train train.jsonl --out behind "${own[@]:0:6}" --set sft.judge_limit=16
@@ -81,7 +81,7 @@ expect_in err '^iteration [12]: [0-9]+ problems left out: their prompts leave no
 expect_in err '^iteration 0: 4 problems count as wrong: their prompts leave no room for an answer'
 [ "$(count long "SELECT count(*) FROM eval_results WHERE method = 'greedy' AND iteration = 2")" = 16 ] || fail "not all 16 counted"
 [ "$(count long "SELECT count(*) FROM eval_results WHERE method = 'greedy' AND iteration = 2 AND tokens = 0 AND NOT right")" = 4 ] ||
-    fail "the 4 too long are not wrong answers"
+    fail "the 4 that are too long do not count as incorrect"
 run_tiny 0 long --train long-train.jsonl --test long-test.jsonl "${own[@]}" --resume
 expect_exit 0 "$ESPALIER" eval --model "$TINY" --chat-template plain --data long-test.jsonl --limit 8 --max-tokens 16 --json
 python3 -c "import json; assert json.load(open('out'))['too_long'] == 2" || fail "eval does not count them"

@@ -11,7 +11,7 @@ calls=$(cat calls)
 # No folder under its last name is half-written: what the whole run has too is equal, the others load.
 check_kill() {
     local folder name file at
-    at=$(stands "$1") || fail "run.db is damaged"
+    at=$(position_of "$1") || fail "run.db is damaged"
     echo "killed at call $2: $at"
     [ -d "$1/checkpoints" ] || return 0
     for folder in "$1"/checkpoints/*; do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Ways to use more of a tree, all at once: averaged weights, pairs mixed with right chains, pairs of whole trees, the
+# Ways to use more of a tree, all at once: averaged weights, pairs mixed with correct chains, pairs of whole trees, the
 # root probe. Twice the same bits, killed or not; and the run's rows hold what each key says.
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
@@ -23,7 +23,7 @@ some() {
     n=$(count whole "$1")
     [ "$n" -gt 0 ] || LIB_FRAME=1 fail "none, the test shows nothing: $1"
 }
-# Pairs of every visited state: a step is rejected once, by a gap, at most three a problem, some off the path.
+# Pairs of every visited state: a step is rejected once, by a gap, at most three per problem, some off the path.
 some 'SELECT count(*) FROM pairs'
 holds 0 'SELECT count(*) FROM (SELECT tree FROM pairs GROUP BY tree HAVING count(*) > 3)'
 holds 0 'SELECT count(*) FROM (SELECT tree FROM pairs GROUP BY tree, rejected HAVING count(*) > 1)'
@@ -54,7 +54,7 @@ for iteration in 1, 2:
             if words not in seen and len(seen) < 2: seen.append(words)
     chains = sum(map(len, texts.values()))
     rows = [r[0] for r in db.execute("SELECT rows FROM updates WHERE phase = 'learn' AND iteration = ? ORDER BY step", (iteration,))]
-    assert chains > 0, 'no right chains, the test shows nothing'
+    assert chains > 0, 'no correct chains, the test shows nothing'
     assert sum(rows) == pairs + chains, (rows, pairs, chains)
     assert len(rows) == -(-max(pairs, chains) // 4), (rows, pairs, chains)
     assert max(rows) - min(rows) <= 1, rows
@@ -90,7 +90,7 @@ done
 run_tiny 0 killed "${all[@]}" --resume
 same_runs whole killed
 
-# Weight 0 with right chains is RFT: the same updates to the last digits, from the same trees.
+# Weight 0 with correct chains is RFT: the same updates to the last digits, from the same trees.
 rft=(--set sft.epochs=3 --iterations 1 --dtype f32 --set self_eval.enabled=false --set sft.judge_examples=0)
 run_tiny 0 rft "${rft[@]}" --loss rft
 run_tiny 0 mixed "${rft[@]}" --preference-weight 0 --nll 1 --nll-on right_chains
@@ -100,7 +100,7 @@ for row in sqlite3.connect(sys.argv[1]).execute("SELECT step, rows, loss FROM up
         $run/run.db > $run.updates
 done
 [ -s rft.updates ] || fail "no updates, the test shows nothing"
-cmp rft.updates mixed.updates || fail "weight 0 with right chains is not RFT"
+cmp rft.updates mixed.updates || fail "weight 0 with correct chains is not RFT"
 
 # Whole chains without a tree: k of them a problem, each sampled once.
 run_tiny 0 chains "${rft[@]}" --loss rft --set search.rest_from_depth=0 --breadth-root 6 --simulations 1

@@ -15,15 +15,15 @@ none() {
     [ "$n" = 0 ] || LIB_FRAME=1 fail "$1: $n instead of none: $2"
 }
 
-# Own right chains: learned from as rows, not as pairs.
+# Own correct chains: trained on as rows, not as pairs.
 run_tiny 0 rft --iterations 1 --loss rft --set sft.epochs=3
 right=$(count rft 'SELECT sum(right) FROM trees')
-[ "$right" -gt 0 ] || fail "rft: no right chain was found; the test shows nothing"
+[ "$right" -gt 0 ] || fail "rft: no correct chain was found; the test shows nothing"
 [ "$(count rft "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = "$right" ] || fail "rft: not $right rows"
 none rft "SELECT count(margin) FROM updates"
 expect_in err "iteration 1: $right right chains, [0-9]+ updates"
 
-# Best chain of a tree against its worst: at most one pair a tree, from the root, both of them whole chains.
+# The best chain of a tree against its worst: at most one pair per tree, from the root, both of them whole chains.
 run_tiny 0 instance --iterations 1 --pairs-level instance --simulations 8 --set sft.epochs=3
 at_least instance 1 'SELECT count(*) FROM pairs'
 none instance 'SELECT count(*) FROM (SELECT tree FROM pairs GROUP BY tree HAVING count(*) > 1)'
@@ -32,7 +32,7 @@ none instance "SELECT count(*) FROM pairs JOIN nodes ON nodes.tree = pairs.tree
                AND node IN (chosen, rejected) WHERE flags & 1 = 0"
 none instance 'SELECT count(*) FROM pairs WHERE length(prefix_ids) + length(chosen_ids) + length(rejected_ids) > 0'
 
-# Offline: all trees come from the policy after SFT, as those of a run whose policy stands still; on policy they do not.
+# Offline: all trees come from the policy after SFT, as those of a run whose policy does not change; on policy they do not.
 # The reference `sft` is that policy too: its log-probs are those known from sampling where it sampled itself.
 learned=(--dtype f32 --set learn.lr=1e-2 --reference sft)
 run_tiny 0 still --dtype f32 --set learn.lr=1e-30 --set learn.max_length=110
@@ -67,7 +67,7 @@ none unjudged 'SELECT sum(tokens_judged) FROM trees'
 at_least online 50 'SELECT count(*) FROM nodes WHERE confidence > 0 AND confidence < 1 AND flags & 16'
 at_least unjudged 1 'SELECT count(*) FROM pairs'
 
-# An iteration longer than the train set comes to a problem again, and grows another tree.
+# An iteration longer than the train set reaches a problem again, and grows another tree.
 run_tiny 0 again --iterations 1 --train-limit 4 --set sft.limit=0 --set sft.epochs=3
 [ "$(count again 'SELECT count(DISTINCT problem) FROM trees')" = 4 ] || fail "again: not 4 problems"
 at_least again 1 "SELECT count(*) FROM trees AS a JOIN trees AS b ON a.problem = b.problem AND a.ordinal < b.ordinal

@@ -12,13 +12,13 @@ for way in "bf16 2" "f32 1"; do
     run_tiny 0 "second-$dtype" --dtype "$dtype" --threads "$threads" --json
     second=$(digest)
     [ "$first" = "$second" ] || fail "$dtype: digests $first and $second"
-    # run.out stands in recipe.yaml, and nothing else differs there
+    # run.out is in recipe.yaml, and nothing else differs there
     diff <(grep -v '^  out:' "first-$dtype/recipe.yaml") <(grep -v '^  out:' "second-$dtype/recipe.yaml") \
         || fail "the recipes differ"
     same_runs "first-$dtype" "second-$dtype"
     [ "$(ls "first-$dtype/checkpoints" | tr '\n' ' ')" = "iteration-1 iteration-2 sft " ] \
         || fail "checkpoints: $(ls "first-$dtype/checkpoints")"
-    [ "$(stands "first-$dtype")" = "done 2 0 0 iteration-2" ] || fail "it stands at $(stands "first-$dtype")"
+    [ "$(position_of "first-$dtype")" = "done 2 0 0 iteration-2" ] || fail "it is at $(position_of "first-$dtype")"
     [ "$(count "first-$dtype" 'SELECT count(*) FROM trees')" = 16 ] || fail "not every problem has its tree"
     [ "$(count "first-$dtype" 'SELECT count(*) FROM evals')" = 3 ] || fail "not every evaluation is there"
     # preferences start with a fresh optimizer: it has seen the updates of learning, not those of SFT

@@ -14,7 +14,7 @@ limit, mean = float(sys.argv[3]), len(sys.argv) > 4
 assert len(rows) == 2 * len(golden), f'{len(rows)} lines out of {2 * len(golden)}'
 differences = []
 for i, row in enumerate(rows):
-    want = golden[i // 2]  # each text stands twice: as text, as ids
+    want = golden[i // 2]  # each text occurs twice: as text, as ids
     assert row['ids'] == want['ids'], f'line {i + 1}: ids differ'
     assert row['logprobs'][0] is None and len(row['logprobs']) == len(row['ids']), f'line {i + 1}: one log-prob an id'
     differences += [abs(a - b) for a, b in zip(row['logprobs'][1:], want['logprobs'])]

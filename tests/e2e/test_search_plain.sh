@@ -21,7 +21,7 @@ PYTHON
 trees shared > shared.txt
 trees plain > plain.txt
 [ "$(count shared 'SELECT count(*) FROM nodes')" -gt 8 ] || fail "too few nodes; the test shows nothing"
-cmp shared.txt plain.txt || fail "the plain way came to other trees"
+cmp shared.txt plain.txt || fail "the search without sharing gave other trees"
 shared=$(count shared 'SELECT sum(tokens_computed) FROM trees')
 plain=$(count plain 'SELECT sum(tokens_computed) FROM trees')
 [ "$plain" -gt $((2 * shared)) ] || fail "the plain way computed $plain tokens, the shared one $shared"

@@ -6,7 +6,7 @@
 
 run_tiny 0 run --set eval.limit=4
 expect_exit 0 "$ESPALIER" show run
-[ "$(grep -cE '^ +[0-9]+ ' out)" = 16 ] || fail "not a line a tree"
+[ "$(grep -cE '^ +[0-9]+ ' out)" = 16 ] || fail "not one line per tree"
 [ "$(awk 'NR == 2 { print $3 }' out)" = 2 ] || fail "the newest iteration is not first"
 problem=$(awk 'NR == 2 { print $1 }' out) name=$(awk 'NR == 2 { print $2 }' out)
 expect_exit 0 "$ESPALIER" show run "$problem"

@@ -102,7 +102,7 @@ cp texts.jsonl line
 "$ESPALIER" tokenize --model "$SMOLLM2" line > a
 "$ESPALIER" tokenize --model smollm2 line > b
 expect_same a b
-# A piece of a character cannot stand in JSON: it comes as U+FFFD, and the program goes on.
+# JSON cannot contain a part of a character: it becomes U+FFFD, and the program continues.
 printf '{"text":"\\ud83d\\ude42"}\n' | "$ESPALIER" tokenize --model smollm2 |
     python3 -c 'import json, sys; print(json.dumps({"ids": json.load(sys.stdin)["ids"][:1]}))' > piece
 expect_exit 0 "$ESPALIER" tokenize --model smollm2 --decode piece

@@ -37,7 +37,7 @@ mean = lambda name: sum(part[name] for part in dpo['parts']) / len(dpo['parts'])
 assert abs(step['logp_chosen'] - mean('logp_chosen')) < 1e-3 and abs(step['logp_rejected'] - mean('logp_rejected')) < 1e-3
 assert abs(step['margin'] - mean('h')) < 1e-3 and step['lr'] == 1e-3
 assert step['seconds'] > 0
-# The second pair's prefix is the first one with its chosen step: packed, each token stands once.
+# The second pair's prefix is the first one with its chosen step: packed, each token occurs once.
 tokens = [len(p['prefix']) * 2 + len(p['chosen']) + len(p['rejected']) for p in dpo['pairs']]
 assert step['tokens'] == sum(tokens) and step['tokens_computed'] == 12 + 7 + 9 + 6 + 5, step
 scored = [json.loads(line) for line in open('out')]
@@ -81,7 +81,7 @@ assert [s['step'] for s in steps] == [1, 2, 3] and abs(steps[0]['loss'] - math.l
 assert steps[1]['loss'] < steps[0]['loss'] and steps[2]['margin'] > 0 and steps[2]['accuracy'] == 1
 PYTHON
 
-# TRL's form: texts, with the end-of-sequence token behind them; the last batch may be short.
+# TRL's form: texts, followed by the end-of-sequence token; the last batch may be short.
 cat > trl.jsonl << 'JSONL'
 {"prompt": "Once upon a time", "chosen": ", there was a dog.", "rejected": " zebra zebra"}
 {"prompt": "Once upon a time", "chosen": ", there was a cat.", "rejected": " the the the"}

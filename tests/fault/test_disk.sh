@@ -7,7 +7,7 @@ echo '{"prompt_ids":[80],"chosen_ids":[39],"rejected_ids":[40]}' > pairs
 echo '{"ids":[80,39]}' > line
 train=("$ESPALIER" train --model "$TINY" --dtype f32 --pairs pairs --out)
 
-# limited BLOCKS COMMAND...: no file may grow over so many KiB; the weights have 2.6 MB.
+# limited BLOCKS COMMAND...: no file may grow beyond BLOCKS KiB; the weights have 2.6 MB.
 limited() {
     local blocks=$1
     shift

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Models that are damaged, not ours, or too large: one clear error from every verb that opens them.
+# Models that are damaged, unsupported or too large: one clear error from every verb that opens them.
 # timeout: 600
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/fault/refuses.bash"

@@ -52,10 +52,10 @@ dump done > before
 refuses_tiny 'done: holds a run already' done --iterations 0 --test "" --set sft.limit=8
 expect_in err 'hint: .*--resume'
 refuses_tiny 'recipe has changed: .*sft\.limit: 8 there, 16 here' done --iterations 0 --test "" --set sft.limit=16 --resume
-refuses 'another verb' "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train "$WORK/train.jsonl" --out done \
+refuses 'started with other phases' "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train "$WORK/train.jsonl" --out done \
     --iterations 0 --test "" --set sft.limit=8 --resume
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume --checkpoint-every 5
-expect_not_in err 'this run began on'
+expect_not_in err 'this run was started on'
 cmp before <(dump done) || fail "what was refused has changed the run"
 
 # The same bits are promised on the same machine: on another one it goes on, and says so.
@@ -64,7 +64,7 @@ import sqlite3
 with sqlite3.connect('done/run.db') as db: db.execute("UPDATE meta SET value = 'an abacus' WHERE key = 'compute'")
 PYTHON
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume
-expect_in err 'this run began on an abacus and goes on on cpu'
+expect_in err 'this run was started on an abacus and continues on cpu'
 
 # Two processes at once: the second is refused and the first goes on. Signal 19 stops the first, signal 18 lets it go.
 tiny locked --iterations 0
@@ -77,7 +77,7 @@ done
 refuses_tiny "locked: another process works on this run \(process $first\)" locked --iterations 0 --resume
 kill -18 $first
 wait $first || fail "the first process: $(cat locked.err)"
-[ "$(stands locked)" = "done 0 0 0 sft" ] || fail "the first process stands at $(stands locked)"
+[ "$(position_of locked)" = "done 0 0 0 sft" ] || fail "the first process is at $(position_of locked)"
 
 # A disk that is full at the first optimizer's state of learning, at the first weights, at the database: what was
 # finished is kept, and goes on to the bits of a run that always had room.
@@ -89,7 +89,7 @@ while read -r blocks every kept; do
     expect_in err "^espalier: error: full-$blocks/.*(File too large|refused a write)"
     expect_in err '^  hint: .*--resume'
     if ls -d full-$blocks/checkpoints/*.aside 2> /dev/null; then fail "a half-written checkpoint was left behind"; fi
-    [ "$(stands full-$blocks)" = "$kept" ] || fail "limit of $blocks KiB: it stands at $(stands full-$blocks)"
+    [ "$(position_of full-$blocks)" = "$kept" ] || fail "limit of $blocks KiB: it is at $(position_of full-$blocks)"
     run_tiny 0 full-$blocks --resume
     same_runs whole full-$blocks
 done << 'CASES'
@@ -104,7 +104,7 @@ if mount -t tmpfs -o size=12m none small 2> /dev/null; then
     run_tiny 1 small/run
     [ "$(grep -c '^espalier: error: .*small/run.*No space left' err)" = 1 ] || fail "not one error: $(cat err)"
     expect_in err 'hint: free some disk space'
-    [ "$(stands small/run)" = "sft 0 0 2 sft-0-at-2" ] || fail "the full disk: it stands at $(stands small/run)"
+    [ "$(position_of small/run)" = "sft 0 0 2 sft-0-at-2" ] || fail "the full disk: it is at $(position_of small/run)"
     mount -o remount,size=200m small
     run_tiny 0 small/run --resume
     same_runs whole small/run

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 OPEN = '<script type="application/json" id="data">\n'
 NAMED_ROLES = {"button", "link", "textbox", "searchbox", "combobox", "slider", "img", "image", "tree", "treeitem", "listbox", "option",
                "navigation", "region", "figure", "heading"}
-# Text against what is behind it. Colours are blended from the page up; returns what is under WCAG's AA.
+# The contrast of text. Colours are blended from the page up; returns the elements below WCAG's AA.
 CONTRAST = """
 const context = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d', {willReadFrequently: true});
 const rgba = (colour) => { context.clearRect(0, 0, 1, 1); context.fillStyle = '#000'; context.fillStyle = colour; context.fillRect(0, 0, 1, 1);
@@ -24,7 +24,7 @@ const rgba = (colour) => { context.clearRect(0, 0, 1, 1); context.fillStyle = '#
 const over = (top, share, under) => under.map((v, i) => top[i] * share + v * (1 - share));
 const light = (c) => { const [r, g, b] = c.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const behind = (element) => {
+const background = (element) => {
     const layers = [];
     for (let e = element; e; e = e.parentElement) {
         const style = getComputedStyle(e);
@@ -43,7 +43,7 @@ for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     if (!node.data.trim() || e.closest('script,style,noscript,.unseen,.katex-mathml,[hidden],.unborn,option') || box.width < 2 || style.visibility !== 'visible' ||
         !e.checkVisibility()) continue;
     seen++;
-    const under = behind(e), paint = rgba(e instanceof SVGElement ? style.fill : style.color), text = over(paint, paint[3], under);
+    const under = background(e), paint = rgba(e instanceof SVGElement ? style.fill : style.color), text = over(paint, paint[3], under);
     const [a, b] = [light(text), light(under)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
     const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${e.tagName}.${e.getAttribute('class')} "${node.data.slice(0, 40)}"`);

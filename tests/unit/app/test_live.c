@@ -269,7 +269,7 @@ static void times_are_not_known_before_they_are(void **state) {
     play(&s);
     expect_row(&s, 4, " 0:00 elapsed, time left: after iteration 1");
     f.seconds_after = 100;
-    f.phase_seconds = NAN; /* the work at hand says how long it will be */
+    f.phase_seconds = NAN; /* estimated from the current work */
     live_progress(p, &f);
     live_begin(p, "iteration 3: search", 100, "problems");
     s.time = 10;

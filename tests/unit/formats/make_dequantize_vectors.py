@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 
 BLOCKS = 3
-HALF_SCALES = {  # where the f16 scales lie in a block
+HALF_SCALES = {  # offsets of the f16 scales in a block
     "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
 }
 

@@ -286,7 +286,7 @@ static void misuse_of_the_writer_fails(void **state) {
     assert_int_equal(scratch_count(), before);
 }
 
-/* A limit on the size of files stands in for a full disk: write(2) fails in both cases. */
+/* A limit on the size of files simulates a full disk: write(2) fails in both cases. */
 static void a_full_disk_leaves_the_old_file(void **state) {
     (void)state;
     float data[ROWS * COLUMNS];

@@ -2,6 +2,7 @@
  * they act in a KV cache as in a tree, a checkpoint must have them, and its GGUF files are not permuted. The
  * numbers themselves: test_golden.c. */
 #include "gguf_made.h"
+#include "host_gradient.h"
 #include "model/config_files.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@ enum { VOCAB = 61, TRUNK = 25, BRANCH = 17 };
 static model *open_tiny(const char *kind, dtype act) {
     compute *c;
     model *m;
-    OK(compute_new(&c, kind, act, 2, &error));
+    OK(test_compute_new(&c, kind, act, 2, &error));
     OK(model_open(&m, TEST_DATA "/models/qwen2-tiny", &(model_options){.compute = c, .trainable = true},
                   &error));
     return m;
@@ -38,28 +39,36 @@ static double loss_of(model *m, const token_tree *tree, bool keep) {
     return sum;
 }
 
+/* Adds step * direction to the biases alone. */
+static void move_biases(model *m, const float *direction, double step) {
+    int64_t n = model_parameter_count(m);
+    float *w = host_copy(m->compute, m->master, n);
+    for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
+        for (int64_t i = 0; is_bias(p) && i < p->rows; i++)
+            w[p->offset + i] += (float)(step * (double)direction[p->offset + i]);
+    m->compute->ops->put(m->compute, m->master, w, (size_t)n * sizeof *w);
+    mem_free(w);
+    OK(model_sync(m, &error));
+}
+
 /* A step of h along the gradient of the biases alone raises the loss by h times its norm. */
 static void slope(const char *kind) {
     model *m = open_tiny(kind, DTYPE_F32);
     token_tree_builder b = {0};
     grow(&b);
     token_tree tree = token_tree_view(&b);
-    float d[TOKENS] = {0}, *g = MEM_ARRAY(float, model_parameter_count(m));
+    float d[TOKENS] = {0};
     for (int t = 1; t < TOKENS; t++) d[t] = 0.1f * (float)(t % 5 - 1);
     loss_of(m, &tree, true);
-    OK(model_backward(m, &tree, d, g, &error));
+    float *g = host_gradient(model_backward, m, &tree, d);
     double square = 0, h = 5e-3, loss[2];
     for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
         for (int64_t i = 0; is_bias(p) && i < p->rows; i++) square += pow((double)g[p->offset + i], 2);
     double norm = sqrt(square);
     assert_true(norm > 0.1);
-    for (int side = 0; side < 2; side++) {
-        double step = (side ? -2 : 1) * h / norm;
-        for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
-            for (int64_t i = 0; is_bias(p) && i < p->rows; i++)
-                m->master[p->offset + i] += (float)(step * (double)g[p->offset + i]);
-        OK(model_sync(m, &error));
-        loss[side] = loss_of(m, &tree, false);
+    for (int i = 0; i < 2; i++) {
+        move_biases(m, g, (i ? -2 : 1) * h / norm);
+        loss[i] = loss_of(m, &tree, false);
     }
     double got = (loss[0] - loss[1]) / (2 * h);
     if (!(fabs(got - norm) < 1e-3 * norm)) fail_msg("%s: slope %g, gradient %g", kind, got, norm);
@@ -116,7 +125,9 @@ static void structure(void **state) {
         if (!is_bias(p)) continue;
         biases++;
         assert_false(p->spec->flags & PARAM_DECAYS);
-        for (int64_t i = 0; i < p->rows; i++) assert_true(m->master[p->offset + i] == 0);
+        float *w = host_copy(m->compute, m->master + p->offset, p->rows);
+        for (int64_t i = 0; i < p->rows; i++) assert_true(w[i] == 0);
+        mem_free(w);
     }
     assert_int_equal(biases, 2 * 3);
     for (int l = 0; l < 2; l++) {
@@ -130,7 +141,7 @@ static void structure(void **state) {
 static esp_status open_gguf(const char *path) {
     model *m;
     compute *c;
-    OK(compute_new(&c, "ref", DTYPE_F32, 1, &error));
+    OK(test_compute_new(&c, "ref", DTYPE_F32, 1, &error));
     esp_status status = model_open(&m, path, &(model_options){.compute = c}, &error);
     model_free(m);
     compute_free(c);

@@ -84,7 +84,7 @@ static void add_update(fixture *f, int64_t iteration, int64_t update, double mar
     OK(store_add_update(f->s, &u, &error));
 }
 
-/* `right` of `n` problems right; the right ones stand first. */
+/* `right` of `n` problems are correct; they come first. */
 static void add_eval(fixture *f, int64_t iteration, int64_t n, int64_t right, int64_t tokens,
                      int64_t finished, const char *text) {
     store_eval_result *r = MEM_ARRAY(store_eval_result, n);
@@ -393,7 +393,7 @@ static void figures_and_gain(void **state) {
         replayed += simulations;
     }
     assert_true(replayed > 60);
-    /* 20 gained are asked for; lost and right ones are few, so wrong and gained fill up */
+    /* up to 20 gained; there are few lost and correct ones, so gained and incorrect ones fill the rest */
     assert_int_equal(json_array_size(at(d, "answers")), 20 + 30 + 10);
     assert_true(watched(
         d, "ok",
@@ -552,7 +552,7 @@ static void baselines_are_drawn_and_held_against(void **state) {
     fixture_free(&h);
 }
 
-/* A limit on file sizes stands for a full disk: the old page stays, nothing lies beside it. */
+/* A limit on file sizes simulates a full disk: the old page is kept, and there is no other file. */
 static void a_full_disk_keeps_the_old_report(void **state) {
     (void)state;
     fixture f = fixture_new("run: {seed: 3}");
