@@ -41,10 +41,27 @@ typedef enum {
     ESP_INTERRUPTED = 3, /* stopped on request; finished work is kept */
 } esp_status;
 
+/* Why a call failed, for a program that reacts to it. */
+typedef enum {
+    ESP_REASON_OTHER = 0,
+    ESP_REASON_UNSET,           /* a setting that is needed has no value; esp_error.setting names it */
+    ESP_REASON_UNKNOWN_SETTING, /* there is no such setting */
+    ESP_REASON_NO_RUN,          /* there is no run in the folder */
+    ESP_REASON_RUN_EXISTS,      /* there is one already */
+    ESP_REASON_OTHER_RUN,       /* the run there was made with another recipe, model, problems or phases */
+    ESP_REASON_BUSY,            /* another process works on the run */
+    ESP_REASON_DISK_FULL,       /* no room on the disk, or beyond a quota or a limit on file sizes */
+    ESP_REASON_MEMORY,          /* not enough memory */
+    ESP_REASON_CACHE_FULL,      /* no room in the KV cache: fewer or shorter sequences would fit */
+} esp_reason;
+
 typedef struct {
     esp_status code;
     char message[1024]; /* what failed and where */
     char hint[512];     /* what to do about it; may be empty */
+    esp_reason reason;
+    char setting[64]; /* key of the recipe that the error is about, "model.path"; mostly empty */
+    bool resumable;   /* what the run finished is kept: esp_run with `resume` continues it */
 } esp_error;
 
 /* The version of the library at run time (ESP_VERSION: that of the header at compile time). */

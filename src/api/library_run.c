@@ -60,9 +60,6 @@ static esp_status run(const recipe *r, const esp_run_options *o, esp_error *erro
         .folder = folder, .resume = o->resume, .phases = RUN_ALL, .observer = &watcher, .stop = o->stop};
     esp_status status = run_recipe(r, &inner, error);
     relay_end(&relayed);
-    if (status == ESP_INTERRUPTED)
-        return error_set(error, ESP_INTERRUPTED, "call esp_run again with resume",
-                         "stopped; what was finished is kept in %s", folder);
     return status;
 }
 

@@ -138,7 +138,10 @@ static esp_status take_set(parser *p, const char *attached) {
     char *key, *value;
     ESP_TRY(take_value(p, "--set", attached, &text));
     esp_status status = recipe_split_set(text, &key, &value, p->error);
-    if (status == ESP_OK) push_override(p, key, value, "--set");
+    if (status == ESP_OK)
+        push_override(p, key, value, "--set");
+    else
+        error_prefix(p->error, "--set");
     mem_free(key);
     mem_free(value);
     return status;

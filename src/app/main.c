@@ -1,4 +1,5 @@
 /* The program: finds the verb, parses its arguments, runs it, and reports errors. */
+#include "app/advice.h"
 #include "app/manual.h"
 #include "app/output.h"
 #include "app/terminal.h"
@@ -17,15 +18,18 @@ static const app_verb *const verbs[] = {
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 /* Messages quote text from files and command lines; escape sequences in it must not reach the terminal. */
-static int print_error(const esp_error *error) {
+static int print_error(const esp_error *error, const cli_verb *verb) {
+    text_buffer hint = {0};
+    advice(error, verb, &hint);
     fflush(stdout);
     fputs("espalier: error: ", stderr);
     terminal_put(stderr, error->message);
-    if (error->hint[0]) {
+    if (hint.length > 0) {
         fputs("\n  hint: ", stderr);
-        terminal_put(stderr, error->hint);
+        terminal_put(stderr, hint.at);
     }
     fputs("\n", stderr);
+    text_free(&hint);
     return (int)error->code;
 }
 
@@ -112,5 +116,5 @@ int main(int argc, char **argv) {
         if (status == ESP_OK) status = run_verb(verbs[found - table], table, argc, argv, &error);
     }
     if (status == ESP_OK) status = output_flush(&error);
-    return status == ESP_OK ? 0 : print_error(&error);
+    return status == ESP_OK ? 0 : print_error(&error, found);
 }

@@ -22,6 +22,11 @@ esp_status error_set(esp_error *error, esp_status code, const char *hint, const 
 /* The common case: ESP_FAILED. */
 #define error_fail(error, hint, ...) error_set((error), ESP_FAILED, (hint), __VA_ARGS__)
 
+/* After error_set: why it failed, for callers that act on it. Returns error->code. */
+esp_status error_because(esp_error *error, esp_reason reason);
+/* The same for ESP_REASON_UNSET and others that are about a key of the recipe ("model.path"). */
+esp_status error_about(esp_error *error, esp_reason reason, const char *setting);
+
 /* Puts "context: " before the message that is already there (a file name, a key). Returns error->code. */
 esp_status error_prefix(esp_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -18,7 +18,9 @@ static esp_status fail_with_errno(esp_error *error, const char *what, const char
                            ? "free some disk space, or choose another place"
                        : e == ENOTDIR || e == EISDIR ? "check which of the two, a file or a folder, is meant"
                                                      : "see that the place is there and its disk is sound";
-    return error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(e));
+    bool full = e == ENOSPC || e == EDQUOT || e == EFBIG;
+    esp_status status = error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(e));
+    return full ? error_because(error, ESP_REASON_DISK_FULL) : status;
 }
 
 esp_status file_map_open(file_map *map, const char *path, esp_error *error) {

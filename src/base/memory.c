@@ -52,9 +52,11 @@ esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *
     if (rounded == 0) rounded = 64;
     *out = NULL;
     if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(out, huge ? HUGE_PAGE : 64, rounded) != 0) *out = NULL;
-    if (!*out)
-        return error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
-                          "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
+    if (!*out) {
+        error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
+                   "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
+        return error_because(error, ESP_REASON_MEMORY);
+    }
     /* A KV cache is read at scattered places: with pages of 4 KB most reads would miss the TLB. The kernel
      * may ignore the advice. Only whole huge pages, so that none extends beyond the end. */
     if (huge) madvise(*out, rounded & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);

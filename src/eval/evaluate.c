@@ -308,8 +308,10 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
                         .k = options->method == RECIPE_SAMPLE ? options->k : 1,
                         .problems = problems->count};
     if (options->limit > 0 && options->limit < out->problems) out->problems = options->limit;
-    if (out->problems == 0)
-        return error_fail(error, "name a file of problems (data.test, --data)", "no problems to evaluate on");
+    if (out->problems == 0) {
+        error_set(error, ESP_FAILED, "set data.test to a file of problems", "no problems to evaluate on");
+        return error_about(error, ESP_REASON_UNSET, "data.test");
+    }
     out->per_problem = search ? 2 : out->k;
     work w = {.s = s, .problems = problems, .options = options, .out = out};
     lm_settings settings = settings_of(s, options);

@@ -133,7 +133,7 @@ esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t ite
     const store_eval *row = find_eval(&all, iteration, method, set);
     store_eval_results rows = {0};
     esp_status status = row ? store_read_eval_results(s, iteration, method, set, &rows, error)
-                            : error_fail(error, "see which there are with: espalier report",
+                            : error_fail(error, "the report lists the evaluations",
                                          "%s holds no evaluation of iteration %lld by %s on %s",
                                          store_folder(s), (long long)iteration, method, set);
     if (status == ESP_OK) {

@@ -81,10 +81,10 @@ static esp_status make_header(const safetensors_writer *w, const safetensors_spe
 
 static esp_status write_failed(const safetensors_writer *w, esp_error *error) {
     int e = errno;
-    return error_fail(error,
-                      e == ENOSPC || e == EDQUOT ? "free some disk space, or choose another place"
-                                                 : "check the disk",
-                      "%s: cannot write: %s", w->path, strerror(e));
+    bool full = e == ENOSPC || e == EDQUOT || e == EFBIG;
+    error_fail(error, full ? "free some disk space, or choose another place" : "check the disk",
+               "%s: cannot write: %s", w->path, strerror(e));
+    return error_because(error, full ? ESP_REASON_DISK_FULL : ESP_REASON_OTHER);
 }
 
 static esp_status write_bytes(safetensors_writer *w, const void *bytes, size_t n, esp_error *error) {

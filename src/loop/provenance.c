@@ -99,8 +99,9 @@ static esp_status hold_against(recipe *there, recipe *here, const char *folder, 
     text_buffer differences = {0};
     esp_status status = ESP_OK;
     if (recipe_diff(there, here, &differences) > 0)
-        status = error_fail(error, "resume with the recipe that the run was made with, or give another --out",
-                            "%s: the recipe has changed: %.600s", folder, differences.at);
+        error_fail(error, "resume with the recipe that the run was made with, or choose another folder",
+                   "%s: the recipe has changed: %.600s", folder, differences.at),
+            status = error_because(error, ESP_REASON_OTHER_RUN);
     text_free(&differences);
     return status;
 }
@@ -233,9 +234,9 @@ static esp_status check_one(store *run, const char *key, uint64_t hash, const ch
     if (!there) return store_meta_set(run, key, here, error);
     esp_status status = ESP_OK;
     if (strcmp(there, here) != 0)
-        status =
-            error_fail(error, "put back what the run began with, or begin another run with another --out",
-                       "%s: %s (%s) have changed since the run began", store_folder(run), what, path);
+        error_fail(error, "put back what the run began with, or choose another folder",
+                   "%s: %s (%s) have changed since the run began", store_folder(run), what, path),
+            status = error_because(error, ESP_REASON_OTHER_RUN);
     mem_free(there);
     return status;
 }

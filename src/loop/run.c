@@ -17,11 +17,11 @@ static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
-    if (there && strcmp(there, mine) != 0)
-        status = error_fail(error,
-                            "resume by what began it (run, sft or search, with or without --plain), or give "
-                            "another --out",
-                            "%s: another verb, or another way to search, made this run", run->folder);
+    if (there && strcmp(there, mine) != 0) {
+        error_fail(error, "resume it with the phases that it was started with, or choose another folder",
+                   "%s: this run was started with other phases, or another way to search", run->folder);
+        status = error_because(error, ESP_REASON_OTHER_RUN);
+    }
     mem_free(there);
     return status;
 }
@@ -35,8 +35,8 @@ static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
     ESP_TRY(store_meta_get(run->store, "compute", &there, error));
     if (there && strcmp(there, here) != 0)
         observer_note(&run->session.observer,
-                      "this run began on %s and goes on on %s: the last bits of its numbers will differ from "
-                      "those of a run left alone",
+                      "this run was started on %s and continues on %s: the last bits of its numbers will "
+                      "differ from those of an uninterrupted run",
                       there, here);
     mem_free(there);
     return ESP_OK;
@@ -84,27 +84,23 @@ static esp_status run_phase(run_state *run, const store_position *at, esp_error 
     return ESP_OK;
 }
 
-/* A stop, and a failure of a run that had begun, say how to go on. */
-static esp_status say_resume(const char *folder, esp_status status, esp_error *error) {
-    if (status == ESP_OK || !error) return status;
+/* A run that has begun can be resumed after a stop and after any failure; one whose first commit found no
+ * room, too. */
+static esp_status mark_resumable(const char *folder, bool began, esp_status status, esp_error *error) {
+    if (status == ESP_OK || !error || !(began || error->reason == ESP_REASON_DISK_FULL)) return status;
     if (status == ESP_INTERRUPTED)
-        return error_set(error, ESP_INTERRUPTED, NULL,
-                         "stopped; what was finished is kept in %s. Go on with the same command and --resume",
-                         folder);
-    if (!strstr(error->hint, "--resume")) {
-        size_t n = strlen(error->hint);
-        snprintf(error->hint + n, sizeof error->hint - n,
-                 "%sthen go on with --resume: what was finished is kept", n ? "; " : "");
-    }
+        error_set(error, ESP_INTERRUPTED, "resume it", "stopped; what was finished is kept in %s", folder);
+    error->resumable = true;
     return status;
 }
 
 /* What cannot fit is refused before anything is loaded. */
 static esp_status check_fits(const recipe *r, esp_error *error) {
     model_config config;
-    if (!r->model.path || !r->model.path[0])
-        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
-                         "no model is named");
+    if (!r->model.path || !r->model.path[0]) {
+        error_set(error, ESP_USAGE, "set model.path", "no model is named");
+        return error_about(error, ESP_REASON_UNSET, "model.path");
+    }
     ESP_TRY(model_read_config(&config, r->model.path, error));
     plan_memory memory = plan_memory_of(r, &config, 0);
     return plan_check(&memory, error);
@@ -158,7 +154,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     run_progress_close(&run.progress);
     store_close(run.store);
     session_close(&run.session);
-    return began ? say_resume(options->folder, status, error) : status;
+    return mark_resumable(options->folder, began, status, error);
 }
 
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {

@@ -177,10 +177,12 @@ static esp_status check_feeds(model *m, kv_cache *kv, const kv_feed *feeds, int6
                                   "token id %d is outside the vocabulary of %lld", feeds[f].tokens[i],
                                   (long long)m->config.vocab);
     }
-    if (pages > kv->free_pages.count)
-        return error_fail(error, "raise the cache's size, or search fewer problems at once",
-                          "the KV cache is full: %lld pages needed, %lld free of %lld", (long long)pages,
-                          (long long)kv->free_pages.count, (long long)kv->page_count);
+    if (pages > kv->free_pages.count) {
+        error_fail(error, "raise the cache's size, or search fewer problems at once",
+                   "the KV cache is full: %lld pages needed, %lld free of %lld", (long long)pages,
+                   (long long)kv->free_pages.count, (long long)kv->page_count);
+        return error_because(error, ESP_REASON_CACHE_FULL);
+    }
     return ESP_OK;
 }
 

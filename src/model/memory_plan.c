@@ -23,10 +23,11 @@ double memory_available(void) {
 esp_status memory_check(double needed, const char *what, esp_error *error) {
     double available = memory_available();
     if (available <= 0 || needed <= available) return ESP_OK;
-    return error_fail(
+    error_fail(
         error,
         "use a smaller model or a smaller batch, close other programs, or take a machine with more memory",
         "%s: needs %.2f GB of memory, %.2f GB are free", what, needed / 1e9, available / 1e9);
+    return error_because(error, ESP_REASON_MEMORY);
 }
 
 /* Matrices but the embedding and the head, vectors, and all floats of a model. */

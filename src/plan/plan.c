@@ -118,7 +118,7 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
 
 esp_status plan_check(const plan_memory *m, esp_error *error) {
     if (m->available <= 0 || m->total <= m->available) return ESP_OK;
-    return error_fail(
+    error_fail(
         error,
         "use a smaller model, set model.recompute, lower tokens_per_microbatch, eval.batch or run.wave, or "
         "take a machine with more memory",
@@ -126,6 +126,7 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
         "activations %.2f, reference %.2f, KV cache %.2f (not at the same time as the optimizer)",
         m->total / 1e9, m->available / 1e9, m->weights / 1e9, m->masters / 1e9, m->optimizer / 1e9,
         m->activations / 1e9, m->reference / 1e9, m->kv / 1e9);
+    return error_because(error, ESP_REASON_MEMORY);
 }
 
 /* ---- a search on made-up steps ---- */

@@ -2,7 +2,7 @@
 #include "policy/lm_inner.h"
 
 static esp_status check_settings(const lm_settings *s, esp_error *error) {
-    const char *hint = "correct the search section of the recipe";
+    const char *hint = "correct this setting of the search";
     if (!(s->temperature > 0))
         return error_fail(error, hint, "temperature %g is not above 0", (double)s->temperature);
     if (s->max_step_tokens < 1)

@@ -13,10 +13,10 @@ typedef struct {
 static esp_status check_room(const wave *w, int32_t run, int64_t n, esp_error *error) {
     const kv_cache *kv = w->p->kv;
     if (kv_pages_needed(kv, run, n) <= kv_pages_free(kv)) return ESP_OK;
-    return error_fail(error, "raise the cache's size, or lower the length of steps",
-                      "the KV cache of %lld tokens is too small: one path takes %lld and more",
-                      (long long)(kv_pages_total(kv) * KV_PAGE_TOKENS),
-                      (long long)(kv_run_length(kv, run) + n));
+    error_fail(error, "raise the cache's size, or lower the length of steps",
+               "the KV cache of %lld tokens is too small: one path takes %lld and more",
+               (long long)(kv_pages_total(kv) * KV_PAGE_TOKENS), (long long)(kv_run_length(kv, run) + n));
+    return error_because(error, ESP_REASON_CACHE_FULL);
 }
 
 /* Feeds n ids to the run, in calls of at most max_batch_tokens, and answers the reads: `at` counts in ids,

@@ -99,10 +99,11 @@ static esp_status start_request(wave *w, grove *g, bool give_up, bool *started, 
 static esp_status too_small(const wave *w, int64_t pages, esp_error *error) {
     int64_t shared = 0;
     for (int side = 0; side < PREFIXES; side++) shared += pages_of(w->shared[side].count);
-    return error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
-                      "the KV cache of %lld tokens is too small: one request takes up to %lld",
-                      (long long)(kv_pages_total(w->p->kv) * KV_PAGE_TOKENS),
-                      (long long)((pages + shared) * KV_PAGE_TOKENS));
+    error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
+               "the KV cache of %lld tokens is too small: one request takes up to %lld",
+               (long long)(kv_pages_total(w->p->kv) * KV_PAGE_TOKENS),
+               (long long)((pages + shared) * KV_PAGE_TOKENS));
+    return error_because(error, ESP_REASON_CACHE_FULL);
 }
 
 /* Nothing is in flight, so nothing but the shared prefix needs to stay: the first grove must be able to

@@ -191,8 +191,8 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
     *key = *value = NULL;
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
-        return error_set(error, ESP_USAGE, "for example --set search.simulations=16",
-                         "--set wants key=value, not \"%.100s\"", text);
+        return error_set(error, ESP_USAGE, "for example search.simulations=16",
+                         "a setting is key=value, not \"%.100s\"", text);
     *key = mem_strndup(text, (size_t)(equals - text));
     *value = mem_strdup(equals + 1);
     return ESP_OK;

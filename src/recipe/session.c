@@ -27,9 +27,10 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error) {
     *out = (session){.recipe = r, .stop = stop};
     if (observer) out->observer = *observer;
-    if (!r->model.path || !r->model.path[0])
-        return error_set(error, ESP_USAGE, "give --model or set model.path in the recipe",
-                         "no model is named");
+    if (!r->model.path || !r->model.path[0]) {
+        error_set(error, ESP_USAGE, "set model.path", "no model is named");
+        return error_about(error, ESP_REASON_UNSET, "model.path");
+    }
     out->task = task_find(r->data.task, error);
     if (!out->task) return ESP_FAILED;
     dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
@@ -77,9 +78,10 @@ esp_status session_read_problems(session *s, bool train, bool evaluation, esp_er
         ESP_TRY(read_set(s, r->data.train, 0, &s->train, error));
         ESP_TRY(split_dev(s, error));
         limit(&s->train, r->data.train_limit);
-        if (s->train.count == 0)
-            return error_set(error, ESP_USAGE, "give --train or set data.train in the recipe",
-                             "no training problems are named");
+        if (s->train.count == 0) {
+            error_set(error, ESP_USAGE, "set data.train", "no training problems are named");
+            return error_about(error, ESP_REASON_UNSET, "data.train");
+        }
     }
     if (evaluation && !from_train) {
         ESP_TRY(read_set(s, r->data.test, r->data.test_limit, &s->test, error));

@@ -14,10 +14,10 @@ void settings_free(settings *s) {
 
 esp_status settings_unknown_key(option_table table, const char *where, const char *key, esp_error *error) {
     const char *nearest = option_nearest_key(table, key);
-    const char *hint = "espalier run --help lists all keys";
-    if (nearest)
-        return error_fail(error, hint, "%s: unknown key %.100s (did you mean %s?)", where, key, nearest);
-    return error_fail(error, hint, "%s: unknown key %.100s", where, key);
+    char meant[96] = "";
+    if (nearest) snprintf(meant, sizeof meant, " (did you mean %s?)", nearest);
+    error_fail(error, "the manual lists all keys", "%s: unknown key %.100s%s", where, key, meant);
+    return error_because(error, ESP_REASON_UNKNOWN_SETTING);
 }
 
 typedef struct {

@@ -6,17 +6,20 @@
 
 esp_status store_sql_fail(store *s, const char *doing, esp_error *error) {
     int code = sqlite3_extended_errcode(s->db);
-    if ((code & 0xff) == SQLITE_FULL)
-        return error_fail(error,
-                          "free some space and go on with --resume: what was committed before is intact",
-                          "%s: cannot %s: the disk is full", s->file, doing);
+    if ((code & 0xff) == SQLITE_FULL) {
+        error_fail(error, "free some space; what was committed before is intact",
+                   "%s: cannot %s: the disk is full", s->file, doing);
+        return error_because(error, ESP_REASON_DISK_FULL);
+    }
     if (code ==
         SQLITE_IOERR_WRITE) /* SQLite keeps ENOSPC apart (above); what is left is a limit, or the disk */
-        return error_fail(
-            error,
-            "see the quota, the limit on file sizes (ulimit -f) and the disk's health, then go on with "
-            "--resume: what was committed before is intact",
-            "%s: cannot %s: the system refused a write", s->file, doing);
+    {
+        error_fail(error,
+                   "check the quota, the limit on file sizes (ulimit -f) and the disk's health; what was "
+                   "committed before is intact",
+                   "%s: cannot %s: the system refused a write", s->file, doing);
+        return error_because(error, ESP_REASON_DISK_FULL);
+    }
     const char *hint = "";
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -146,7 +149,7 @@ void store_rollback(store *s) {
 esp_status store_commit(store *s, esp_error *error) {
     if (!s->open_transaction || sqlite3_get_autocommit(s->db)) {
         store_rollback(s);
-        return error_fail(error, "go on with --resume",
+        return error_fail(error, "what was committed before is intact",
                           "%s: nothing to commit: the transaction was rolled back", s->file);
     }
     esp_status status = store_run(s, "commit", error, "COMMIT", "");

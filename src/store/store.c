@@ -23,19 +23,20 @@ static esp_status take_lock(store *s, esp_error *error) {
     esp_status status = ESP_OK;
     s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (s->lock < 0) {
-        status = error_fail(error, "choose a folder that you may write to, with --out",
-                            "%s: cannot create the lock: %s", path, strerror(errno));
+        status = error_fail(error, "choose a folder that you may write to", "%s: cannot create the lock: %s",
+                            path, strerror(errno));
     } else if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
         int e = errno;
         char holder[32] = "";
         ssize_t n = pread(s->lock, holder, sizeof holder - 1, 0);
         holder[n > 0 ? n : 0] = '\0';
         holder[strcspn(holder, "\n")] = '\0';
-        if (e == EWOULDBLOCK)
-            status = error_fail(error, "wait for it to end, or stop it with Ctrl-C",
-                                "%s: another process works on this run (process %s)", s->folder,
-                                *holder ? holder : "unknown");
-        else
+        if (e == EWOULDBLOCK) {
+            error_fail(error, "wait for it to end, or stop it",
+                       "%s: another process works on this run (process %s)", s->folder,
+                       *holder ? holder : "unknown");
+            status = error_because(error, ESP_REASON_BUSY);
+        } else
             status =
                 error_fail(error, "put the run on a local disk", "%s: cannot lock: %s", path, strerror(e));
         close(s->lock);
@@ -131,9 +132,10 @@ static esp_status open_to_write(store *s, esp_error *error) {
     ESP_TRY(open_database(s, s->file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error));
     ESP_TRY(is_blank(s, &blank, error));
     if (!blank) ESP_TRY(check_version(s, &version, error));
-    if (!blank && s->mode == STORE_CREATE)
-        return error_fail(error, "go on with it by --resume, or choose another folder with --out",
-                          "%s: holds a run already", s->folder);
+    if (!blank && s->mode == STORE_CREATE) {
+        error_fail(error, "resume it, or choose another folder", "%s: holds a run already", s->folder);
+        return error_because(error, ESP_REASON_RUN_EXISTS);
+    }
     ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
     return blank ? make_schema(s, error) : bring_up_to_date(s, version, error);
 }
@@ -189,9 +191,11 @@ static esp_status open_log(store *s, esp_error *error) {
 static esp_status open_all(store *s, esp_error *error) {
     if (s->mode == STORE_CREATE) ESP_TRY(folder_make(s->folder, error));
     if (s->mode != STORE_CREATE && !file_exists(s->file)) {
-        const char *hint = s->mode == STORE_RESUME ? "start it without --resume, or check the folder's name"
-                                                   : "check the folder's name";
-        return error_fail(error, hint, "%s: no run is here (there is no run.db)", s->folder);
+        error_fail(error,
+                   s->mode == STORE_RESUME ? "start a new run, or check the folder's name"
+                                           : "check the folder's name",
+                   "%s: no run is here (there is no run.db)", s->folder);
+        return error_because(error, s->mode == STORE_RESUME ? ESP_REASON_NO_RUN : ESP_REASON_OTHER);
     }
     if (s->mode == STORE_READ) return open_to_read(s, error);
     ESP_TRY(take_lock(s, error));
@@ -248,8 +252,9 @@ esp_status store_log(store *s, const char *kind, const char *members, esp_error 
     if (written != (ssize_t)line.length) {
         int e = written < 0 ? errno : ENOSPC;
         if (known && written > 0) (void)!ftruncate(s->log, before.st_size); /* no torn lines */
-        status = error_fail(error, "free some space and go on with --resume",
-                            "%s/log.jsonl: cannot write: %s", s->folder, strerror(e));
+        error_fail(error, "free some space; what was committed before is intact",
+                   "%s/log.jsonl: cannot write: %s", s->folder, strerror(e));
+        status = error_because(error, ESP_REASON_DISK_FULL);
     }
     text_free(&line);
     return status;

@@ -71,7 +71,7 @@ on_terminal 3 xterm 80 1 stopped
 python3 - << 'PYTHON' || fail "Ctrl-C leaves the view"
 seen = open('err', encoding='utf-8').read()
 end = seen[seen.rindex('\x1b[J'):]
-assert 'elapsed' not in end and 'Go on with the same command and --resume' in end, end
+assert 'elapsed' not in end and 'continue with the same command and --resume' in end, end
 PYTHON
 on_terminal 0 xterm 60 0 stopped --resume
 expect_in out 'since it was resumed'

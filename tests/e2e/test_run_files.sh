@@ -30,7 +30,7 @@ PYTHON
 # A run that is there is not overwritten; another recipe does not go on with it.
 sha256sum whole/checkpoints/*/* > before
 expect_exit 1 "$ESPALIER" run tiny.yaml --out whole
-expect_in err '--resume'
+expect_in err 'hint: resume it, or choose another folder \(--resume, or another --out\)'
 expect_exit 1 "$ESPALIER" run tiny.yaml --out whole --resume --set search.simulations=7
 expect_in err 'search.simulations'
 sha256sum -c --quiet before || fail "the run has changed"

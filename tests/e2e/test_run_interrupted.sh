@@ -10,7 +10,7 @@ calls=$(cat calls)
 # In SFT: every update that was taken is held by the checkpoint, also between two that were due.
 strike_tiny 3 $((calls / 6)) 2 stopped
 expect_in err 'stopping after the current piece of work'
-expect_in err '^espalier: error: stopped; what was finished is kept in stopped\. Go on with the same command and --resume'
+expect_in err '^espalier: error: stopped; what was finished is kept in stopped$'
 [ "$(count stopped 'SELECT phase FROM position')" = 0 ] || fail "not in SFT: $(position_of stopped)"
 updates=$(count stopped 'SELECT count(*) FROM updates')
 [ "$updates" -gt 0 ] || fail "no update was taken yet"
@@ -19,7 +19,7 @@ updates=$(count stopped 'SELECT count(*) FROM updates')
 for signal in 15 2 2; do
     strike_tiny 3 $((calls / 5)) $signal stopped --resume
     echo "stopped by signal $signal: $(position_of stopped)"
-    expect_in err 'Go on with the same command and --resume'
+    expect_in err 'hint: continue with the same command and --resume$'
     position_of stopped > /dev/null
 done
 run_tiny 0 stopped --resume

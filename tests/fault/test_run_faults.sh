@@ -52,10 +52,10 @@ dump done > before
 refuses_tiny 'done: holds a run already' done --iterations 0 --test "" --set sft.limit=8
 expect_in err 'hint: .*--resume'
 refuses_tiny 'recipe has changed: .*sft\.limit: 8 there, 16 here' done --iterations 0 --test "" --set sft.limit=16 --resume
-refuses 'another verb' "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train "$WORK/train.jsonl" --out done \
+refuses 'started with other phases' "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train "$WORK/train.jsonl" --out done \
     --iterations 0 --test "" --set sft.limit=8 --resume
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume --checkpoint-every 5
-expect_not_in err 'this run began on'
+expect_not_in err 'this run was started on'
 cmp before <(dump done) || fail "what was refused has changed the run"
 
 # The same bits are promised on the same machine: on another one it goes on, and says so.
@@ -64,7 +64,7 @@ import sqlite3
 with sqlite3.connect('done/run.db') as db: db.execute("UPDATE meta SET value = 'an abacus' WHERE key = 'compute'")
 PYTHON
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume
-expect_in err 'this run began on an abacus and goes on on cpu'
+expect_in err 'this run was started on an abacus and continues on cpu'
 
 # Two processes at once: the second is refused and the first goes on. Signal 19 stops the first, signal 18 lets it go.
 tiny locked --iterations 0

@@ -113,7 +113,7 @@ static dnnl_data_type_t type_of(dtype t) {
 
 static esp_status failed(dnnl_status_t status, const char *what, int64_t m, int64_t n, int64_t k,
                          esp_error *error) {
-    return error_fail(error, "oneDNN 2.6 or newer is needed; try --dtype f32",
+    return error_fail(error, "oneDNN 2.6 or newer is needed; f32 in place of bf16 may work",
                       "oneDNN refuses %s of %lld x %lld x %lld (status %d)", what, (long long)m, (long long)n,
                       (long long)k, (int)status);
 }

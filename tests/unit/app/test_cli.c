@@ -124,7 +124,7 @@ static void mistakes_are_named(void **state) {
     refused(0, "--pairs p --beta x",
             "espalier train: --beta: learn.beta must be a number above 0 up to 1000, not \"x\"");
     refused(0, "--pairs p --no-fast=1", "espalier train: --no-fast takes no value");
-    refused(0, "--pairs p --set nothing", "--set wants key=value, not \"nothing\"");
+    refused(0, "--pairs p --set nothing", "--set: a setting is key=value, not \"nothing\"");
     refused(0, "--pairs p a b", "espalier train: too many arguments: \"b\"");
     refused(0, "--pairs p -x", "espalier train: unknown option -x");
     refused(2, "", "espalier grade: an argument is missing: espalier grade FILE...");

@@ -3,6 +3,8 @@
  * is there. */
 #include "formats/json.h"
 #include "model/model.h"
+#include "compute_support.h"
+#include "host_gradient.h"
 #include "support.h"
 
 #include <math.h>
@@ -39,7 +41,7 @@ static const setting settings[] = {{"ref", DTYPE_F32, 1e-3, 0},
 static model *open_model(const char *path, const setting *s, bool trainable) {
     compute *c;
     model *m;
-    OK(compute_new(&c, s->backend, s->act, 2, &error));
+    OK(test_compute_new(&c, s->backend, s->act, 2, &error));
     OK(model_open(&m, path, &(model_options){.compute = c, .trainable = trainable}, &error));
     return m;
 }
@@ -162,7 +164,6 @@ static void check_sft(model *m, const json_t *g) {
     token_tree_add(&b, token_tree_add(&b, -1, prompt, np), completion, nc);
     token_tree tree = token_tree_view(&b);
     float *logprob = calloc((size_t)(np + nc), 4), *d = calloc((size_t)(np + nc), 4);
-    float *gradient = calloc((size_t)model_parameter_count(m), 4);
     uint8_t *wanted = calloc((size_t)(np + nc), 1);
     memset(wanted + np, 1, (size_t)nc);
     OK(model_forward(m, &tree, wanted, true, logprob, &error));
@@ -172,9 +173,9 @@ static void check_sft(model *m, const json_t *g) {
         d[i] = (float)(-1.0 / (double)nc);
     }
     assert_true(fabs(loss - number(g, "loss")) < 1e-3);
-    OK(model_backward(m, &tree, d, gradient, &error));
+    float *gradient = host_gradient(model_backward, m, &tree, d);
     check_gradients(m, json_object_get(g, "grads"), gradient);
-    free(logprob), free(d), free(gradient), free(wanted);
+    free(logprob), free(d), mem_free(gradient), free(wanted);
     token_tree_free(&b);
 }
 

@@ -219,6 +219,7 @@ static void too_small_a_cache_is_said(void **state) {
     OK(search_new(&job.search, &config, rng_key(1), &error));
     assert_int_equal(sampler_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "the KV cache of 64 tokens is too small"));
+    assert_int_equal(error.reason, ESP_REASON_CACHE_FULL);
     search_free(job.search);
     sampler_free(p);
     bench_close(&b);
