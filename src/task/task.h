@@ -14,6 +14,7 @@ typedef struct task_ops task;
 
 /* The task of that name; NULL with an error that lists the names. */
 const task *task_find(const char *name, esp_error *error);
+const char *task_name(const task *t);
 
 /* ---- Problems ---- */
 

@@ -94,6 +94,13 @@ static bool is_whole(step_machine *m, int32_t keep, step_line line) {
     return false;
 }
 
+/* Whether a sentence ends within the bytes of one token: ". The". */
+static bool has_sentence_end(const char *piece, size_t length) {
+    for (size_t i = 0; i + 1 < length; i++)
+        if (piece[i] && strchr(".?!", piece[i]) && is_blank(piece[i + 1])) return true;
+    return false;
+}
+
 step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t length) {
     const step_rules *r = m->rules;
     if (is_end(r, id)) return finish(m, STEP_FINISHED_EOS, m->tokens + 1, m->line, false);
@@ -109,7 +116,8 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
     }
     bool of_chain;
     int32_t most = limit(m, &of_chain);
-    if (newline && !m->blank && is_whole(m, m->tokens, m->line))
+    bool whole = newline || (r->sentences && has_sentence_end(piece, length));
+    if (whole && !m->blank && is_whole(m, m->tokens, m->line))
         return finish(m, STEP_ENDED, m->tokens, m->line, false);
     if (m->tokens < most) return (step_result){STEP_GOES_ON, m->tokens, false};
     if (m->whole) return finish(m, STEP_ENDED, m->whole, m->whole_line, of_chain);

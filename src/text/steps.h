@@ -20,7 +20,7 @@ enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 4 };
 /* The same for a whole run; borrowed by the machine. */
 typedef struct {
     step_size size;
-    bool sentences;              /* the end of a sentence ends a step too */
+    bool sentences;              /* the end of a sentence ends a step too: one of . ? ! before white space */
     const char *const *markers;  /* the task's answer markers ("####", "The answer is"), NULL-terminated; each
                                     at most STEP_MAX_MARKER bytes; NULL for none */
     int32_t ends[STEP_MAX_ENDS]; /* end-of-sequence ids */
@@ -46,7 +46,8 @@ typedef enum {
 typedef struct {
     step_outcome outcome;
     int32_t keep; /* the step is its first `keep` tokens. Fewer than were fed where the last token starts the
-                     next sentence, or a filled step was cut back to its last whole line; never 0 */
+                     next sentence, or a filled step was cut back to its last whole line; never 0. A token
+                     that holds the end of a line or sentence and text after it is the step's last */
     bool cut; /* unfinished, and the chain has reached max_steps, or this step ran into max_chain_tokens */
 } step_result;
 

@@ -98,6 +98,9 @@ static void test_sentences(void **state) {
     expect(&r, "a.|  b", "E1 -1");
     expect(&r, "a|.|<e>", "S3");
     expect(&r, "a|.|\tb|.|\n", "E2 E3");
+    expect(&r, "He |ran|. The |dog| sat? |x", "E3 E2 -1"); /* tokens of more than a word */
+    expect(&r, "a|. |\n|b", "E2 -2");
+    expect(&r, "a|.b c|. ", "E3");
 }
 
 static void test_answers(void **state) {
