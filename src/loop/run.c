@@ -174,15 +174,15 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
     json_t *list = json_array();
     for (int64_t i = 0; i < updates.count; i++) {
         const store_update *u = &updates.at[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "phase",
-                            u->phase, "iteration", (json_int_t)u->iteration, "update", (json_int_t)u->update,
-                            "rows", (json_int_t)u->rows, "loss", json_real_or_null(u->loss), "lr",
-                            json_real_or_null(u->lr), "grad_norm", json_real_or_null(u->grad_norm), "margin",
-                            json_real_or_null(u->margin), "accuracy", json_real_or_null(u->accuracy),
-                            "logp_chosen", json_real_or_null(u->logp_chosen), "logp_rejected",
-                            json_real_or_null(u->logp_rejected), "kl", json_real_or_null(u->kl), "tokens",
-                            (json_int_t)u->tokens, "tokens_computed", (json_int_t)u->tokens_computed));
+        json_t *row =
+            json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I}", "phase", u->phase, "iteration",
+                      (json_int_t)u->iteration, "update", (json_int_t)u->update, "rows", (json_int_t)u->rows,
+                      "loss", json_real_or_null(u->loss), "lr", json_real_or_null(u->lr), "grad_norm",
+                      json_real_or_null(u->grad_norm), "tokens", (json_int_t)u->tokens, "tokens_computed",
+                      (json_int_t)u->tokens_computed);
+        for (int64_t k = 0; k < u->metric_count; k++)
+            json_object_set_new(row, u->metrics[k].name, json_real_or_null(u->metrics[k].value));
+        json_array_append_new(list, row);
     }
     STORE_LIST_FREE(&updates);
     json_object_set_new(summary, "updates", list);
