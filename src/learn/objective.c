@@ -6,7 +6,8 @@
     row(dpo) \
     row(ipo) \
     row(nll) \
-    row(dpop)
+    row(dpop) \
+    row(simpo)
 
 #define DECLARE(name) extern const objective objective_##name;
 #define POINT(name)   &objective_##name,

@@ -200,6 +200,29 @@ static void test_by_hand(void **state) {
     near(r.value, log(1 + exp(4.8)), 1e-14, "dpop fell");
 }
 
+/* simpo() computes in 40 decimal digits:
+ *   from decimal import Decimal as D, getcontext; getcontext().prec = 40
+ *   def simpo(w, nw, l, nl, beta, gamma, alpha):
+ *       h = beta * (w / nw - l / nl); p = 1 / (1 + (gamma - h).exp())
+ *       slope = beta * (p - (1 - alpha))
+ *       return h, -(1 - alpha) * p.ln() - alpha * (1 - p).ln(), slope / nw, -slope / nl
+ *   simpo(D('-8.4'), 7, D('-4.5'), 5, D('2.5'), D('0.75'), D(0)), and D('0.25') in place of D(0) */
+static void test_simpo(void **state) {
+    (void)state;
+    const path_score *p = PAIR(-8.4, -4.5, NAN, NAN); /* no references */
+    result r = evaluate("simpo", "beta=2.5 gamma=0.75", p, 0);
+    near(metric("simpo", &r, "margin"), -0.75, 1e-15, "margin");
+    near(metric("simpo", &r, "accuracy"), 0, 0, "accuracy");
+    near(metric("simpo", &r, "logp_chosen"), -8.4, 0, "chosen");
+    near(r.value, 1.7014132779827524, 1e-15, "simpo");
+    near(r.dlogp[0], -0.29199088435487275, 1e-15, "chosen's slope");
+    near(r.dlogp[1], 0.40878723809682183, 1e-15, "rejected's slope");
+    r = evaluate("simpo", "beta=2.5 gamma=0.75", p, 0.25);
+    near(r.value, 1.3264132779827524, 1e-15, "smoothed");
+    near(r.dlogp[0], -0.20270517006915845, 1e-15, "chosen's slope, smoothed");
+    near(r.dlogp[1], 0.28378723809682183, 1e-15, "rejected's slope, smoothed");
+}
+
 static void test_likelihood(void **state) {
     (void)state;
     double dlogp[EXAMPLE_PATHS];
@@ -240,7 +263,8 @@ int main(void) {
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_not_finite), cmocka_unit_test(test_table),
         cmocka_unit_test(test_by_hand),    cmocka_unit_test(test_likelihood),
-        cmocka_unit_test(test_smoothing),  cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_simpo),      cmocka_unit_test(test_smoothing),
+        cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
