@@ -7,7 +7,8 @@
     row(ipo) \
     row(nll) \
     row(dpop) \
-    row(simpo)
+    row(simpo) \
+    row(orpo)
 
 #define DECLARE(name) extern const objective objective_##name;
 #define POINT(name)   &objective_##name,
