@@ -13,7 +13,7 @@
 /* The verb that began a run goes on with it: another one would take its finished phases for its own. */
 static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     char mine[24], *there;
-    snprintf(mine, sizeof mine, "%d%s", run->phases, run->plain ? " plain" : "");
+    snprintf(mine, sizeof mine, "%d%s", run->phases, run->unshared ? " unshared" : "");
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
@@ -127,7 +127,7 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
 }
 
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
-    run_state run = {.folder = options->folder, .phases = options->phases, .plain = options->plain};
+    run_state run = {.folder = options->folder, .phases = options->phases, .unshared = options->unshared};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
