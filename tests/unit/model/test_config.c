@@ -105,6 +105,7 @@ static void refused(void **state) {
         {LLAMA ", 'head_dim': '16'}", "head_dim"},
         {LLAMA ", 'head_dim': 15}", "head_dim"},
         {LLAMA ", 'num_key_value_heads': 3}", "3"},
+        {LLAMA ", 'num_key_value_heads': 0}", "num_key_value_heads"},
         {LLAMA ", 'num_key_value_heads': 4294967296}", "num_key_value_heads"},
         {LLAMA ", 'tie_word_embeddings': 1}", "tie_word_embeddings"},
         {"{'architectures': ['LlamaForCausalLM'], 'vocab_size': 9}", "hidden_size"},
