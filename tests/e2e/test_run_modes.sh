@@ -21,7 +21,7 @@ right=$(count rft 'SELECT sum(right) FROM trees')
 [ "$right" -gt 0 ] || fail "rft: no correct chain was found; the test shows nothing"
 [ "$(count rft "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = "$right" ] || fail "rft: not $right rows"
 none rft "SELECT count(margin) FROM updates"
-expect_in err "iteration 1: $right right chains, [0-9]+ updates"
+expect_in err "iteration 1: $right correct chains, [0-9]+ updates"
 
 # The best chain of a tree against its worst: at most one pair per tree, from the root, both of them whole chains.
 run_tiny 0 instance --iterations 1 --pairs-level instance --simulations 8 --set sft.epochs=3

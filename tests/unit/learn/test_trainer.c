@@ -299,7 +299,7 @@ static void same_bits_and_resume(void **state) {
     free_golden(g);
 }
 
-/* ---- terms: pairs and right chains in one update ---- */
+/* ---- terms: pairs and correct chains in one update ---- */
 
 /* Pairs and chains: the pairs' chosen steps as chains too, and one that is not in any pair. */
 typedef struct {

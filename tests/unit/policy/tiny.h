@@ -1,8 +1,8 @@
-/* What the tests of the language-model policy stand on: a tiny model, in f32 and on two threads. */
+/* A tiny model, in f32 and on two threads, for the tests of the language-model sampler. */
 #ifndef TEST_POLICY_TINY_H
 #define TEST_POLICY_TINY_H
 
-#include "policy/lm_inner.h"
+#include "policy/lm.h"
 #include "compute_support.h"
 #include "support.h"
 

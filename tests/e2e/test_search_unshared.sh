@@ -1,5 +1,5 @@
 #!/bin/bash
-# search --plain through the program: the same trees to the last bit on ref, and what they cost without sharing.
+# search --unshared through the program: the same trees to the last bit on ref, and what they cost without sharing.
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
 
@@ -8,7 +8,7 @@ search() {
         --problems 2 --wave 2 --out "$@"
 }
 search shared
-search plain --plain
+search unshared --unshared
 trees() {
     python3 - "$1" << 'PYTHON'
 import sqlite3, sys
@@ -19,9 +19,9 @@ for query in ('SELECT * FROM nodes ORDER BY tree, node', 'SELECT * FROM commitme
 PYTHON
 }
 trees shared > shared.txt
-trees plain > plain.txt
+trees unshared > unshared.txt
 [ "$(count shared 'SELECT count(*) FROM nodes')" -gt 8 ] || fail "too few nodes; the test shows nothing"
-cmp shared.txt plain.txt || fail "the search without sharing gave other trees"
+cmp shared.txt unshared.txt || fail "the search without sharing gave other trees"
 shared=$(count shared 'SELECT sum(tokens_computed) FROM trees')
-plain=$(count plain 'SELECT sum(tokens_computed) FROM trees')
-[ "$plain" -gt $((2 * shared)) ] || fail "the plain way computed $plain tokens, the shared one $shared"
+unshared=$(count unshared 'SELECT sum(tokens_computed) FROM trees')
+[ "$unshared" -gt $((2 * shared)) ] || fail "unshared it computed $unshared tokens, shared $shared"
