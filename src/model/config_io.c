@@ -191,8 +191,8 @@ static esp_status find_json_arch(model_config *c, const config_source *s, esp_er
     return c->arch ? ESP_OK : arch_unknown(s->where, name ? name : type ? type : "(none named)", error);
 }
 
-static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
-    ESP_TRY(find_json_arch(c, s, error));
+/* Options that any architecture may have, and none here computes. */
+static esp_status refuse_options(const config_source *s, esp_error *error) {
     const char *activation = "silu";
     if (s->has(s->from, "hidden_act")) ESP_TRY(s->text(s, "hidden_act", &activation, error));
     if (strcmp(activation, "silu") != 0)
@@ -203,6 +203,21 @@ static esp_status read_json(model_config *c, const config_source *s, esp_error *
     if (rotated != 1)
         return error_fail(error, "use a model that rotates all of a head",
                           "%s: partial_rotary_factor %g is not supported", s->where, rotated);
+    for (int l = 0;; l++) {
+        char key[32];
+        const char *type;
+        snprintf(key, sizeof key, "layer_types.%d", l);
+        if (!s->has(s->from, key)) return ESP_OK;
+        ESP_TRY(s->text(s, key, &type, error));
+        if (strcmp(type, "full_attention") != 0)
+            return error_fail(error, "use a model with full attention", "%s: %s \"%s\" is not supported",
+                              s->where, key, type);
+    }
+}
+
+static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
+    ESP_TRY(find_json_arch(c, s, error));
+    ESP_TRY(refuse_options(s, error));
     ESP_TRY(read_fields(c, s, error));
     if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
     ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));

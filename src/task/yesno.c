@@ -34,7 +34,7 @@ static char peek(const span *s) {
     return s->at < s->end ? *s->at : '\n';
 }
 
-/* Takes one of the answers' words, whole, off the beginning of s. */
+/* Reads one of the words, whole, at the beginning of s, and moves past it. */
 static bool read_word(span *s, bool *yes) {
     static const char *const words[] = {"no", "yes", "false", "true"};
     for (int i = 0; i < 4; i++) {
@@ -49,7 +49,7 @@ static bool read_word(span *s, bool *yes) {
     return false;
 }
 
-/* Rule 1 where "answer" begins; takes off what it reads, be it an answer or not. */
+/* Rule 1 where "answer" begins; moves past what it reads, whether it is an answer or not. */
 static bool read_phrase(span *s, bool *yes) {
     s->at += strlen("answer");
     skip(s, " \t*_");

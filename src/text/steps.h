@@ -79,7 +79,7 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
 void step_replay(step_machine *m, const char *piece, size_t length);
 void step_replay_end(step_machine *m);
 /* White space collapsed to single spaces, none at the ends: what two sibling steps are compared by
- * (METHOD.md 2.3). The result is appended to *out. */
+ * (docs/method.md 2.3). The result is appended to *out. */
 void text_collapse(const char *text, size_t length, text_buffer *out);
 
 #endif

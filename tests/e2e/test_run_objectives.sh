@@ -57,6 +57,11 @@ learns dpo "$reference" --beta 0.2
 learns ipo "$reference" --beta 0.2
 learns dpop "$reference" --beta 0.2 --set learn.penalty=5
 
+# Without a reference: none is scored, and there is no KL.
+learns simpo 'accuracy logp_chosen logp_rejected margin' --set learn.gamma=0.5
+
+learns orpo 'accuracy logp_chosen logp_rejected margin nll' --set learn.lambda=0.2
+
 # Keys of another loss are errors.
 run_tiny 1 refused --loss ipo --set learn.penalty=5
 expect_in err 'learn.loss is ipo'

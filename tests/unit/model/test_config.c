@@ -99,6 +99,7 @@ static void refused(void **state) {
         {LLAMA ", 'mlp_bias': true}", "mlp_bias"},
         {LLAMA ", 'sliding_window': 512}", "512"},
         {LLAMA ", 'partial_rotary_factor': 0.5}", "partial_rotary_factor"},
+        {LLAMA ", 'layer_types': ['full_attention', 'sliding_attention']}", "sliding_attention"},
         {LLAMA ", 'rope_scaling': {'type': 'spiral'}}", "spiral"},
         {LLAMA ", 'rope_scaling': {'type': 'llama3', 'factor': 8.0}}", "low_freq_factor"},
         {LLAMA ", 'head_dim': '16'}", "head_dim"},

@@ -1,7 +1,7 @@
-/* Step ends (METHOD.md 2.0) over made-up tokens. A chain is written as its tokens between bars; <e> is
- * end-of-sequence. What the machine says of it is written as one letter a step and the tokens kept: E ended,
- * F full, S finished by end-of-sequence, A finished by an answer, "-" still going on; "!" behind a step that
- * cuts the chain. */
+/* Step ends (docs/method.md 2.0) over made-up tokens. A chain is written as its tokens between bars; <e> is
+ * end-of-sequence. The expected steps are written as a letter per step and the number of tokens kept: E
+ * ended, F full, S finished by end-of-sequence, A finished by an answer, "-" not ended yet; "!" after a step
+ * that cuts the chain. */
 #include "support.h"
 
 #include "text/steps.h"
@@ -134,8 +134,8 @@ static void test_fill(void **state) {
     expect(&r, "a|\n|<e>", "S3");
     expect(&r, "a|\n|####| 5|\n|x", "A5");
     expect(&r, "\n|\n|\n|a|b|c|d", "F6 -1"); /* white space alone is nothing whole */
-    /* Behind a cut back, the line is what it was there: the marker in what was dropped is forgotten until it
-     * comes again. */
+    /* After a cut back, the state of the line is that of the cut: a marker in the dropped tokens is forgotten
+     * until it comes again. */
     expect(&r, "a|\n|b|.| The answer is| 4| x|\n|y", "E4 A4");
 }
 
