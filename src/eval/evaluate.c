@@ -1,7 +1,7 @@
 #include "eval/evaluate.h"
 #include "base/clock.h"
 
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <math.h>
 #include <stdio.h>
