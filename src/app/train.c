@@ -9,7 +9,7 @@
 #include "formats/json.h"
 #include "learn/pairs.h"
 #include "learn/update_loop.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "text/chat.h"
 
 #include <math.h>
@@ -74,7 +74,7 @@ typedef struct {
 static esp_status check_memory(const recipe *r, esp_error *error) {
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    dtype act = recipe_activations(r);
     model_options options = {.trainable = true, .recompute = r->model.recompute};
     model_memory m = model_memory_plan(&config, act, &options, r->learn.tokens_per_microbatch, 0);
     return memory_check(m.weights + m.masters + m.optimizer + m.workspace, r->model.path, error);
@@ -177,11 +177,11 @@ static esp_status read_pairs(training *t, esp_error *error) {
     if (!without_tokenizer(&t->loaded)) ESP_TRY(loaded_model_need_tokenizer(&t->loaded, error));
     const tokenizer *tokens = t->loaded.tokenizer;
     chat_kind chat = CHAT_PLAIN;
-    if (tokens && r->model.chat_template == RECIPE_TEMPLATE_AUTO)
+    if (r->model.chat_template > 0)
+        chat = (chat_kind)(r->model.chat_template - 1);
+    else if (tokens)
         (void)chat_template_detect(tokenizer_chat_template(tokens), &chat,
                                    NULL); /* only the end token asks */
-    else if (r->model.chat_template == RECIPE_CHATML)
-        chat = CHAT_CHATML;
     int32_t end = tokens ? chat_end_token(chat, tokens) : -1;
     pairs_read_options options = {.tokenizer = tokens,
                                   .vocab = model_configuration(t->loaded.model)->vocab,

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "policy/problem_chains.h"
 
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <math.h>
 #include <stdio.h>
