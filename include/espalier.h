@@ -72,7 +72,7 @@ ESP_API void esp_free(void *p);
 
 /* ---- Models ---- */
 
-/* A language model of the Llama family, with its tokenizer. */
+/* A language model (Llama, Mistral or Qwen2), with its tokenizer. */
 typedef struct esp_model esp_model;
 
 /* The type in which matrices are multiplied; sums always have 32 bits. */
@@ -183,14 +183,14 @@ ESP_API esp_status esp_generate(esp_model *model, const char *prompt, const esp_
 typedef struct {
     bool correct;
     const char
-        *reason; /* why: "equal", "different number", "no answer found", "not a number"; not to be freed */
+        *reason; /* in the task's words: "equal", "different number", "no answer found"; not to be freed */
     char *extracted; /* the answer found, in canonical form ("1,200.0" is "1200"), or an excerpt of the text
                         in its place; NULL if there is none. Freed with esp_free */
 } esp_grade_result;
 
 /* Finds the final answer in the text `answer` and compares it exactly with `gold`, which is an answer or a
- * text that ends in one. task: for example "gsm8k". Both texts are zero-terminated. Fails on an unknown task,
- * and if `gold` contains no answer of the task's kind. */
+ * text that ends in one. task: "gsm8k", "arith" or "yesno". Both texts are zero-terminated. Fails on an
+ * unknown task, and if `gold` contains no answer of the task's kind. */
 ESP_API esp_status esp_grade(const char *task, const char *answer, const char *gold, esp_grade_result *out,
                              esp_error *error);
 

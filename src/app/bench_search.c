@@ -3,7 +3,7 @@
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "policy/lm.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +102,7 @@ static void close_search(search_bench *s) {
     arena_free(s->memory);
 }
 
-static esp_status make_policy(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
+static esp_status make_policy(search_bench *s, const bench_place *b, bool unshared, esp_error *error) {
     const task *task = task_find("gsm8k", error);
     const recipe *r = s->recipe;
     chat_kind chat;
@@ -113,9 +113,9 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool plain,
                             .max_step_tokens = (int32_t)r->search.max_step_tokens,
                             .max_chain_tokens = (int32_t)r->search.max_chain_tokens,
                             .example = true,
-                            .plain = plain,
+                            .unshared = unshared,
                             .kv_tokens =
-                                plain || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
+                                unshared || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
                             .tree_nanoseconds = &s->tree_nanoseconds};
     ESP_TRY(prompt_words_new(&s->words, b->tokenizer, task, chat, error));
     return lm_new(&s->policy, b->model, s->words, &settings, error);
@@ -133,7 +133,7 @@ static esp_status make_jobs(search_bench *s, esp_error *error) {
 
 /* A search that uses every mechanism. Keep it the same in all versions, so that their speeds can be compared.
  */
-static esp_status open_search(search_bench *s, const bench_place *b, bool plain, esp_error *error) {
+static esp_status open_search(search_bench *s, const bench_place *b, bool unshared, esp_error *error) {
     static const recipe_override shape[] = {{"search.root_probe", "0", "bench"},
                                             {"search.simulations", "5", "bench"},
                                             {"search.breadth_root", "4", "bench"},
@@ -148,7 +148,7 @@ static esp_status open_search(search_bench *s, const bench_place *b, bool plain,
     s->memory = arena_new();
     s->problems = MEM_ARRAY(problem, n);
     s->jobs = MEM_ARRAY(search_job, n);
-    esp_status status = make_policy(s, b, plain, error);
+    esp_status status = make_policy(s, b, unshared, error);
     if (status == ESP_OK) status = make_jobs(s, error);
     if (status != ESP_OK) close_search(s);
     return status;

@@ -85,7 +85,7 @@ static esp_status run_parts(const recipe *r, const char *path, loop_way way, boo
     observer watcher = observe_run(&context, folder, stop_flag());
     run_options options = {.folder = folder,
                            .resume = way.resume,
-                           .plain = way.plain,
+                           .unshared = way.unshared,
                            .phases = way.phases,
                            .observer = &watcher,
                            .stop = stop_flag()};

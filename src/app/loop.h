@@ -7,7 +7,7 @@
 typedef struct {
     int phases; /* the phases to carry out (loop/run.h) */
     bool resume;
-    bool plain; /* the search shares nothing between sequences */
+    bool unshared; /* the search shares nothing between sequences */
 } loop_way;
 
 /* Runs those phases of the recipe and prints a summary. */

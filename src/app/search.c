@@ -12,7 +12,7 @@ typedef enum { SEARCH_LM, SEARCH_SCRIPTED } search_policy;
 typedef struct {
     int policy; /* search_policy */
     bool resume;
-    bool plain;
+    bool unshared;
 } search_flags;
 
 static const option search_options[] = {
@@ -26,9 +26,9 @@ static const option search_options[] = {
      .type = OPTION_BOOL,
      .offset = offsetof(search_flags, resume),
      .help = "continue a run that was stopped or killed"},
-    {.flag = "--plain",
+    {.flag = "--unshared",
      .type = OPTION_BOOL,
-     .offset = offsetof(search_flags, plain),
+     .offset = offsetof(search_flags, unshared),
      .help = "compute everything anew, one candidate at a time (slow; to compare)"},
 };
 
@@ -43,12 +43,12 @@ static esp_status search_scripted(const char *path, esp_error *error) {
 static esp_status search_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const search_flags *flags = own;
     if (flags->policy == SEARCH_LM)
-        return loop_run(arguments,
-                        (loop_way){.phases = RUN_SEARCH, .resume = flags->resume, .plain = flags->plain},
-                        error);
-    if (flags->plain)
-        return error_set(error, ESP_USAGE, "leave --plain out, or search with a model",
-                         "espalier search: --plain has no meaning for a scripted policy");
+        return loop_run(
+            arguments, (loop_way){.phases = RUN_SEARCH, .resume = flags->resume, .unshared = flags->unshared},
+            error);
+    if (flags->unshared)
+        return error_set(error, ESP_USAGE, "leave --unshared out, or search with a model",
+                         "espalier search: --unshared has no meaning for a scripted policy");
     if (arguments->positional_count == 0)
         return error_set(error, ESP_USAGE, "espalier search --policy scripted CASE.json",
                          "espalier search: --policy scripted needs a case file");

@@ -10,59 +10,52 @@ static void class_add(judge_class *c, double confidence, bool positive) {
 }
 
 void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n) {
-    int64_t *balance = MEM_ARRAY(int64_t, n + 1); /* finished nodes at or below: right ones less wrong ones */
+    int64_t *balance = MEM_ARRAY(int64_t, n + 1); /* chains that end at or below: right less wrong */
     for (int64_t i = n - 1; i >= 0; i--) {
-        balance[i] += nodes[i].outcome;
+        balance[i] += nodes[i].sign;
         if (nodes[i].parent >= 0) balance[nodes[i].parent] += balance[i];
     }
     for (int64_t i = 0; i < n; i++) {
         if (!nodes[i].judged || nodes[i].parent < 0 || balance[i] == 0) continue;
-        class_add(nodes[i].outcome ? &scores->finished : &scores->unfinished, nodes[i].confidence,
+        class_add(nodes[i].finished ? &scores->finished : &scores->unfinished, nodes[i].confidence,
                   balance[i] > 0);
     }
     mem_free(balance);
 }
 
-static int finished_sign(const search_node *v) {
-    switch (v->outcome) {
-    case SEARCH_RIGHT:
-        return 1;
-    case SEARCH_WRONG:
-        return -1;
-    case SEARCH_SCORED:
-        return v->O > 0 ? 1 : v->O < 0 ? -1 : 0;
-    case SEARCH_OPEN:
-    case SEARCH_FINISHED_UNKNOWN:
-    case SEARCH_CUT:
-        break;
-    }
-    return 0;
-}
-
-void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes) {
+void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *graded) {
     if (!search_config_of(s)->rewards.judge) return;
     int32_t count = search_node_count(s);
     judge_node *nodes = MEM_ARRAY(judge_node, count);
     for (int32_t i = 0; i < count; i++) {
         search_node v = search_node_at(s, i);
+        bool finished = search_outcome_is_finished(v.outcome);
         nodes[i] = (judge_node){.parent = v.parent,
                                 .judged = i > 0,
-                                .outcome = outcomes ? outcomes[i] : finished_sign(&v),
+                                .finished = finished,
+                                .sign = finished ? graded[i] : search_outcome_sign(v.outcome, v.O),
                                 .confidence = v.C};
     }
     judge_scores_add(scores, nodes, count);
     mem_free(nodes);
 }
 
+/* The store keeps O and whether a chain was finished or cut. */
+static int stored_sign(const store_node *row) {
+    search_outcome outcome = row->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
+                             : row->flags & STORE_NODE_CUT    ? SEARCH_CUT
+                                                              : SEARCH_OPEN;
+    return search_outcome_sign(outcome, row->outcome);
+}
+
 void judge_scores_add_stored(judge_scores *scores, const store_node *rows, int64_t n) {
     judge_node *nodes = MEM_ARRAY(judge_node, n + 1);
-    for (int64_t i = 0; i < n; i++) {
-        bool finished = rows[i].flags & STORE_NODE_FINISHED;
+    for (int64_t i = 0; i < n; i++)
         nodes[i] = (judge_node){.parent = rows[i].parent,
                                 .judged = rows[i].flags & STORE_NODE_JUDGED,
-                                .outcome = !finished ? 0 : (rows[i].outcome > 0) - (rows[i].outcome < 0),
+                                .finished = rows[i].flags & STORE_NODE_FINISHED,
+                                .sign = stored_sign(&rows[i]),
                                 .confidence = rows[i].confidence};
-    }
     judge_scores_add(scores, nodes, n);
     mem_free(nodes);
 }

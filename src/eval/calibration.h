@@ -1,10 +1,11 @@
-/* How well self-evaluation tells right from wrong (METHOD.md 3): the area under the ROC curve of C over the
- * nodes of search trees, against what became of them.
+/* How well self-evaluation tells right from wrong (docs/method.md 3): the area under the ROC curve of C over
+ * the nodes of search trees, against what became of them.
  *
  * Finished nodes: right or wrong as graded.
- * Unfinished nodes: positive where more of the finished nodes below are right than wrong, negative where more
- * are wrong; left out where none is finished below or as many are right as wrong. A cut chain is not finished
- * and says nothing. Only nodes that were judged count; the root never is. C is as the search had it (so, with
+ * Unfinished nodes: positive where more of the chains that end at or below them are right than wrong,
+ * negative where more are wrong; left out where as many are right as wrong, or none ends there. What a chain
+ * counts as is search_outcome_sign: a cut one is wrong where cut_reward is negative, else it counts as
+ * neither. Only nodes that were judged count; the root never is. C is as the search had it (so, with
  * search.depth_discount_confidence, discounted). */
 #ifndef ESPALIER_EVAL_CALIBRATION_H
 #define ESPALIER_EVAL_CALIBRATION_H
@@ -28,14 +29,15 @@ typedef struct {
 typedef struct {
     int64_t parent; /* an earlier node, -1 at the root */
     bool judged;
-    int outcome; /* 1 finished and right, -1 finished and wrong, 0 not finished or not known */
+    bool finished; /* not cut */
+    int sign;      /* search_outcome_sign; 0: no chain ends here, or nothing is known of it */
     double confidence;
 } judge_node;
 
 void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n);
-/* Of a search whose configuration judges (else nothing is added). outcomes: as judge_node.outcome, one a
- * node, for a search that was not told what is right; NULL: as the search has them. */
-void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *outcomes);
+/* Of a search whose configuration judges (else nothing is added). graded: the sign of each node that is
+ * finished, one per node, since a search for an evaluation is not told what is right. */
+void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *graded);
 /* Of one tree's rows in the store, all of them, in order. */
 void judge_scores_add_stored(judge_scores *scores, const store_node *nodes, int64_t n);
 void judge_scores_free(judge_scores *scores);

@@ -1,13 +1,25 @@
 #include "learn/objective.h"
 
-extern const objective objective_ipo, objective_dpop;
+/* clang-format off */
+/* The table: objective_NAME, one per file in learn/objectives/. */
+#define OBJECTIVES(row) \
+    row(dpo) \
+    row(ipo) \
+    row(nll) \
+    row(dpop) \
+    row(simpo) \
+    row(orpo)
 
-static const objective *const objectives[] = {&objective_dpo, &objective_ipo, &objective_nll,
-                                              &objective_dpop};
-enum { OBJECTIVES = sizeof objectives / sizeof *objectives };
+#define DECLARE(name) extern const objective objective_##name;
+#define POINT(name)   &objective_##name,
+
+OBJECTIVES(DECLARE)
+static const objective *const objectives[] = {OBJECTIVES(POINT)};
+/* clang-format on */
 
 const objective *objective_at(int value) {
-    return value >= 0 && value < OBJECTIVES ? objectives[value] : NULL;
+    int count = (int)(sizeof objectives / sizeof *objectives);
+    return value >= 0 && value < count ? objectives[value] : NULL;
 }
 
 const char *objective_name(int value) {

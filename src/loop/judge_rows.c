@@ -48,7 +48,7 @@ esp_status judge_steps_draw(const task *t, const problem *p, rng_key_t key, judg
         return error_fail(error,
                           "set sft.judge_source: own, which takes the policy's own mistakes, or "
                           "sft.judge_examples: 0",
-                          "problem %s: its task has no rule that puts a mistake into a solution", p->id);
+                          "task %s has no rule that puts a mistake into a solution", task_name(t));
     if (!p->rationale || !p->rationale[0])
         return error_fail(error, "set sft.judge_examples: 0, or use data with worked solutions",
                           "problem %s has no rationale to make judge rows of", p->id);

@@ -1,15 +1,15 @@
-/* Learning: updates of the policy from one iteration's preferences, its right chains (RFT), or both. */
-#include "eval/calibration.h"
+/* Learning: updates of the policy from one iteration's preferences, its correct chains (RFT), or both. */
 #include "loop/phases.h"
 #include "loop/updates.h"
-#include "recipe/recipe_parts.h"
+#include "loop/watch_list.h"
+#include "recipe/convert.h"
 #include "loop/right_chains.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What an iteration learns from: pairs, right chains, or both, those of a tree side by side. */
+/* What an iteration learns from: pairs, correct chains, or both, those of a tree side by side. */
 typedef struct {
     run_state *run;
     int64_t iteration;
@@ -94,7 +94,7 @@ static void add_chain(learn_work *w, int64_t i) {
     MEM_LIST_PUSH(&w->examples, chain);
 }
 
-/* All examples, by tree: pairs first, then right chains. Both lists are in the order of trees. */
+/* All examples, by tree: pairs first, then correct chains. Both lists are in the order of trees. */
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
     if (recipe_learns_from_pairs(r)) ESP_TRY(read_pairs(w, error));
@@ -132,124 +132,13 @@ static void note_left_out(const learn_work *w) {
         observer_note(o, "iteration %lld: %lld pairs longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->pairs_too_long, longest);
     if (w->chains.too_long)
-        observer_note(o, "iteration %lld: %lld right chains longer than %lld tokens left out",
+        observer_note(o, "iteration %lld: %lld correct chains longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->chains.too_long, longest);
     if (w->chains.same || w->chains.surplus)
         observer_note(o,
-                      "iteration %lld: %lld right chains left out that were there already, %lld beyond "
+                      "iteration %lld: %lld correct chains left out that were there already, %lld beyond "
                       "learn.max_chains",
                       (long long)w->iteration, (long long)w->chains.same, (long long)w->chains.surplus);
-}
-
-/* ---- the watch list (docs/method.md 5.5) ---- */
-
-static void note_trees(run_state *run, int64_t iteration, const store_trees *trees) {
-    int64_t finished = 0, right = 0, sampled = 0, committed_right = 0;
-    for (int64_t i = 0; i < trees->count; i++) {
-        finished += trees->at[i].finished;
-        right += trees->at[i].right;
-        sampled += trees->at[i].tokens_sampled;
-        committed_right += trees->at[i].outcome > 0;
-    }
-    observer_note(&run->session.observer,
-                  "iteration %lld: %lld trees, committed path right in %.1f%%, %lld finished chains of which "
-                  "%.1f%% right, %.0f tokens sampled a tree",
-                  (long long)iteration, (long long)trees->count,
-                  100.0 * (double)committed_right / (double)(trees->count ? trees->count : 1),
-                  (long long)finished, 100.0 * (double)right / (double)(finished ? finished : 1),
-                  (double)sampled / (double)(trees->count ? trees->count : 1));
-}
-
-/* Means over an iteration's updates; those of pairs over the updates that had some. */
-typedef struct {
-    int64_t updates, with_pairs;
-    double loss, norm, margin, accuracy, kl;
-    double first_chosen, first_rejected, last_chosen,
-        last_rejected; /* first and last quarter: movement shows */
-} update_means;
-
-static bool is_learning(const store_update *u) {
-    return strcmp(u->phase, "learn") == 0;
-}
-
-static update_means means_of(const store_updates *updates) {
-    update_means m = {0};
-    for (int64_t i = 0; i < updates->count; i++) {
-        const store_update *u = &updates->at[i];
-        if (!is_learning(u)) continue;
-        m.updates++;
-        m.with_pairs += u->margin == u->margin;
-    }
-    int64_t quarter = m.with_pairs / 4 > 0 ? m.with_pairs / 4 : 1, seen = 0;
-    double all = (double)m.updates, n = (double)m.with_pairs, q = (double)quarter;
-    for (int64_t i = 0; i < updates->count; i++) {
-        const store_update *u = &updates->at[i];
-        if (!is_learning(u)) continue;
-        m.norm += u->grad_norm / all, m.loss += u->loss / all;
-        if (u->margin != u->margin) continue;
-        m.margin += u->margin / n, m.accuracy += u->accuracy / n, m.kl += u->kl / n;
-        if (seen < quarter) m.first_chosen += u->logp_chosen / q, m.first_rejected += u->logp_rejected / q;
-        if (seen >= m.with_pairs - quarter)
-            m.last_chosen += u->logp_chosen / q, m.last_rejected += u->logp_rejected / q;
-        seen++;
-    }
-    return m;
-}
-
-static void note_updates(run_state *run, const learn_work *w, const store_updates *updates) {
-    const observer *o = &run->session.observer;
-    update_means m = means_of(updates);
-    if (m.updates == 0) return;
-    if (w->chains.count > 0 || recipe_learns_from_chains(run->session.recipe))
-        observer_note(o, "iteration %lld: %lld right chains, %lld updates, loss %.4f, gradient %.3f",
-                      (long long)w->iteration, (long long)w->chains.count, (long long)m.updates, m.loss,
-                      m.norm);
-    if (m.with_pairs == 0) return;
-    observer_note(o,
-                  "iteration %lld: %lld pairs, %lld updates, loss %.4f, margin %+.4f, pair accuracy %.2f, "
-                  "log p chosen %.2f to %.2f, rejected %.2f to %.2f, "
-                  "KL %.4f, gradient %.3f, %.1f tokens a step",
-                  (long long)w->iteration, (long long)w->pair_count, (long long)m.updates, m.loss, m.margin,
-                  m.accuracy, m.first_chosen, m.last_chosen, m.first_rejected, m.last_rejected, m.kl, m.norm,
-                  w->step_tokens / (double)(w->pair_count ? w->pair_count : 1));
-    if (m.with_pairs >= 4 && m.last_chosen < m.first_chosen && m.last_rejected < m.first_rejected)
-        observer_note(o,
-                      "iteration %lld: the log-probs of chosen and rejected steps fall together; learn.nll "
-                      "holds the chosen ones up",
-                      (long long)w->iteration);
-}
-
-/* How well C told right from wrong in the iteration's trees, as it was kept when they were all there. */
-static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
-    store_judgements rows;
-    ESP_TRY(store_read_judgements(run->store, &rows, error));
-    for (int64_t i = 0; i < rows.count; i++) {
-        const store_judgement *j = &rows.at[i];
-        bool finished = strcmp(j->kind, "finished") == 0;
-        if (j->iteration != iteration || strcmp(j->source, JUDGE_TRAIN) != 0 || isnan(j->area)) continue;
-        char counts[64] = "";
-        if (finished)
-            snprintf(counts, sizeof counts, " (%lld right, %lld wrong)", (long long)j->positives,
-                     (long long)j->negatives);
-        observer_note(&run->session.observer, "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on %s%s",
-                      (long long)iteration, j->area, j->low, j->high,
-                      finished ? "finished chains" : "unfinished steps", counts);
-    }
-    STORE_LIST_FREE(&rows);
-    return ESP_OK;
-}
-
-static esp_status watch(run_state *run, const learn_work *w, esp_error *error) {
-    store_trees trees;
-    store_updates updates;
-    ESP_TRY(store_read_trees(run->store, w->iteration, &trees, error));
-    note_trees(run, w->iteration, &trees);
-    STORE_LIST_FREE(&trees);
-    ESP_TRY(note_judge(run, w->iteration, error));
-    ESP_TRY(store_read_updates(run->store, w->iteration, &updates, error));
-    note_updates(run, w, &updates);
-    STORE_LIST_FREE(&updates);
-    return ESP_OK;
 }
 
 /* ---- the phase ---- */
@@ -297,7 +186,9 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     snprintf(checkpoint, sizeof checkpoint, "iteration-%lld", (long long)position->iteration);
     esp_status status = gather(&w, error);
     if (status == ESP_OK) status = make_updates(run, position, &w, checkpoint, error);
-    if (status == ESP_OK) status = watch(run, &w, error);
+    learned_rows rows = {w.pair_count, w.chains.count,
+                         w.step_tokens / (double)(w.pair_count ? w.pair_count : 1)};
+    if (status == ESP_OK) status = watch_iteration(run, w.iteration, &rows, error);
     if (status == ESP_OK) {
         store_position next = phase_after(run->session.recipe, run->phases, position, checkpoint);
         status = store_position_set(run->store, &next, error);

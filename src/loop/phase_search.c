@@ -238,7 +238,7 @@ static esp_status open_other_model(run_state *run, const store_position *at, mod
 
 esp_status phase_search(run_state *run, const store_position *position, esp_error *error) {
     lm_settings settings = session_lm_settings(&run->session);
-    settings.plain = run->plain;
+    settings.unshared = run->unshared;
     model *other; /* NULL: the run's own */
     sampler *policy = NULL;
     ESP_TRY(open_other_model(run, position, &other, error));

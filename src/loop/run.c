@@ -13,7 +13,7 @@
 /* The verb that began a run goes on with it: another one would take its finished phases for its own. */
 static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     char mine[24], *there;
-    snprintf(mine, sizeof mine, "%d%s", run->phases, run->plain ? " plain" : "");
+    snprintf(mine, sizeof mine, "%d%s", run->phases, run->unshared ? " unshared" : "");
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
@@ -127,7 +127,7 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
 }
 
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
-    run_state run = {.folder = options->folder, .phases = options->phases, .plain = options->plain};
+    run_state run = {.folder = options->folder, .phases = options->phases, .unshared = options->unshared};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
@@ -174,15 +174,15 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
     json_t *list = json_array();
     for (int64_t i = 0; i < updates.count; i++) {
         const store_update *u = &updates.at[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "phase",
-                            u->phase, "iteration", (json_int_t)u->iteration, "update", (json_int_t)u->update,
-                            "rows", (json_int_t)u->rows, "loss", json_real_or_null(u->loss), "lr",
-                            json_real_or_null(u->lr), "grad_norm", json_real_or_null(u->grad_norm), "margin",
-                            json_real_or_null(u->margin), "accuracy", json_real_or_null(u->accuracy),
-                            "logp_chosen", json_real_or_null(u->logp_chosen), "logp_rejected",
-                            json_real_or_null(u->logp_rejected), "kl", json_real_or_null(u->kl), "tokens",
-                            (json_int_t)u->tokens, "tokens_computed", (json_int_t)u->tokens_computed));
+        json_t *row =
+            json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:I}", "phase", u->phase, "iteration",
+                      (json_int_t)u->iteration, "update", (json_int_t)u->update, "rows", (json_int_t)u->rows,
+                      "loss", json_real_or_null(u->loss), "lr", json_real_or_null(u->lr), "grad_norm",
+                      json_real_or_null(u->grad_norm), "tokens", (json_int_t)u->tokens, "tokens_computed",
+                      (json_int_t)u->tokens_computed);
+        for (int64_t k = 0; k < u->metric_count; k++)
+            json_object_set_new(row, u->metrics[k].name, json_real_or_null(u->metrics[k].value));
+        json_array_append_new(list, row);
     }
     STORE_LIST_FREE(&updates);
     json_object_set_new(summary, "updates", list);

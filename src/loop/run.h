@@ -10,7 +10,7 @@ typedef struct {
     const char *folder; /* the run directory */
     bool resume; /* it exists: go on; refused where the recipe has changed in a key that decides results */
     int phases;
-    bool plain; /* the search computes everything anew (policy/lm.h) */
+    bool unshared; /* the search shares nothing between sequences (engine/engine.h) */
     const observer *observer;
     const volatile sig_atomic_t *stop;
 } run_options;

@@ -9,8 +9,8 @@ typedef struct run_state {
     session session;
     store *store;
     const char *folder;
-    int phases; /* RUN_ALL or some of them, loop/phase_order.h */
-    bool plain;
+    int phases;       /* RUN_ALL or some of them, loop/phase_order.h */
+    bool unshared;    /* the search shares nothing between sequences */
     model *model;     /* the policy, trainable; NULL before it is first used */
     trainer *trainer; /* of the current phase; NULL outside */
     char *in_model;   /* name of the checkpoint whose weights `model` holds; "": the model as given; NULL:

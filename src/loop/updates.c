@@ -14,6 +14,9 @@ typedef struct {
 
 static esp_status record(const phase_updates *p, const update_report *u, esp_error *error) {
     const learn_report *b = &u->batch;
+    store_value metrics[LEARN_METRICS];
+    for (int i = 0; i < b->metric_count; i++)
+        metrics[i] = (store_value){b->metrics[i].name, b->metrics[i].value};
     store_update row = {.phase = p->plan->phase,
                         .iteration = p->position->iteration,
                         .update = u->update,
@@ -21,13 +24,10 @@ static esp_status record(const phase_updates *p, const update_report *u, esp_err
                         .loss = b->loss,
                         .lr = u->rate,
                         .grad_norm = u->grad_norm,
-                        .margin = learn_report_metric(b, "margin"),
-                        .accuracy = learn_report_metric(b, "accuracy"),
-                        .logp_chosen = learn_report_metric(b, "logp_chosen"),
-                        .logp_rejected = learn_report_metric(b, "logp_rejected"),
-                        .kl = learn_report_metric(b, "kl"),
                         .tokens = b->tokens,
-                        .tokens_computed = b->tokens_computed};
+                        .tokens_computed = b->tokens_computed,
+                        .metrics = metrics,
+                        .metric_count = b->metric_count};
     ESP_TRY(store_add_update(p->run->store, &row, error));
     char line[512];
     snprintf(line, sizeof line,

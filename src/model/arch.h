@@ -17,7 +17,18 @@ struct arch {
     void (*write)(const model_config *config, const config_sink *sink);
 };
 
-extern const arch arch_llama, arch_mistral;
+/* All of them, a row each: arch_llama is in arch_llama.c, and so on. */
+#define ARCHS(X)                                                                                             \
+    X(arch_llama)                                                                                            \
+    X(arch_mistral)                                                                                          \
+    X(arch_qwen2)
+
+#define DECLARE_ARCH(name) extern const arch name;
+ARCHS(DECLARE_ARCH)
+#undef DECLARE_ARCH
+
+/* The architectures in the order of the table; NULL after the last. */
+const arch *arch_at(int index);
 
 /* The architecture of that name: in config.json, as its model_type, in a GGUF file. NULL where there is none.
  */

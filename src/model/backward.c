@@ -89,7 +89,7 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
                             m->grad_q.at, m->grad_k.at, m->grad_v.at);
     const qkv_spec spec = model_qkv_spec(m, l);
     ops->rope_split_backward(be, m->kept_pass, &spec, m->grad_q.at, m->grad_k.at, m->grad_v.at,
-                             m->grad_act.at, NULL);
+                             m->grad_act.at, spec.bias ? gradient + layer->qkv_bias->offset : NULL);
     weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
                           gradient + layer->norm_in->offset);

@@ -27,6 +27,7 @@ esp_status config_refuse_flag(const config_source *s, const char *key, const cha
 /* ---- Numbers that both kinds of file have ---- */
 
 typedef enum { OPTIONAL, NEEDED_IN_GGUF, NEEDED } field_need;
+enum { ABSENT = -1 }; /* a default that depends on other fields */
 typedef enum { FIELD_INT64, FIELD_INT, FIELD_DOUBLE } field_type;
 
 /* gguf: after the architecture's name and a dot; NULL: not in the metadata. */
@@ -48,8 +49,8 @@ static const field fields[] = {
     {"num_hidden_layers", "block_count", FIELD_INT, offsetof(model_config, layers), NEEDED, 0},
     {"num_attention_heads", "attention.head_count", FIELD_INT, offsetof(model_config, heads), NEEDED, 0},
     {"num_key_value_heads", "attention.head_count_kv", FIELD_INT, offsetof(model_config, kv_heads), OPTIONAL,
-     0},
-    {"head_dim", "attention.key_length", FIELD_INT, offsetof(model_config, head_width), OPTIONAL, 0},
+     ABSENT},
+    {"head_dim", "attention.key_length", FIELD_INT, offsetof(model_config, head_width), OPTIONAL, ABSENT},
     {"rms_norm_eps", "attention.layer_norm_rms_epsilon", FIELD_DOUBLE, offsetof(model_config, norm_eps),
      NEEDED_IN_GGUF, 1e-6},
     {"rope_theta", "rope.freq_base", FIELD_DOUBLE, offsetof(model_config, rope.theta), OPTIONAL, 10000},
@@ -100,8 +101,8 @@ static esp_status read_field(model_config *c, const config_source *s, const fiel
 static esp_status read_fields(model_config *c, const config_source *s, esp_error *error) {
     for (int i = 0; i < FIELDS; i++)
         if (!s->gguf || fields[i].gguf) ESP_TRY(read_field(c, s, &fields[i], error));
-    if (c->kv_heads == 0) c->kv_heads = c->heads;
-    if (c->head_width == 0 && c->heads > 0) c->head_width = (int)(c->width / c->heads);
+    if (c->kv_heads == ABSENT) c->kv_heads = c->heads;
+    if (c->head_width == ABSENT && c->heads > 0) c->head_width = (int)(c->width / c->heads);
     c->rope.factor = 1;
     c->rope.original_context = c->context;
     return ESP_OK;
@@ -191,8 +192,8 @@ static esp_status find_json_arch(model_config *c, const config_source *s, esp_er
     return c->arch ? ESP_OK : arch_unknown(s->where, name ? name : type ? type : "(none named)", error);
 }
 
-static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
-    ESP_TRY(find_json_arch(c, s, error));
+/* Options that any architecture may have, and none here computes. */
+static esp_status refuse_options(const config_source *s, esp_error *error) {
     const char *activation = "silu";
     if (s->has(s->from, "hidden_act")) ESP_TRY(s->text(s, "hidden_act", &activation, error));
     if (strcmp(activation, "silu") != 0)
@@ -203,6 +204,21 @@ static esp_status read_json(model_config *c, const config_source *s, esp_error *
     if (rotated != 1)
         return error_fail(error, "use a model that rotates all of a head",
                           "%s: partial_rotary_factor %g is not supported", s->where, rotated);
+    for (int l = 0;; l++) {
+        char key[32];
+        const char *type;
+        snprintf(key, sizeof key, "layer_types.%d", l);
+        if (!s->has(s->from, key)) return ESP_OK;
+        ESP_TRY(s->text(s, key, &type, error));
+        if (strcmp(type, "full_attention") != 0)
+            return error_fail(error, "use a model with full attention", "%s: %s \"%s\" is not supported",
+                              s->where, key, type);
+    }
+}
+
+static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
+    ESP_TRY(find_json_arch(c, s, error));
+    ESP_TRY(refuse_options(s, error));
     ESP_TRY(read_fields(c, s, error));
     if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
     ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));

@@ -133,8 +133,8 @@ void model_end_pass(model *m, layer_pass *p) {
 }
 
 qkv_spec model_qkv_spec(const model *m, int layer) {
-    (void)layer;
-    return (qkv_spec){.cosine = m->cosine, .sine = m->sine, .bias = NULL};
+    const weight *bias = m->layers[layer].qkv_bias;
+    return (qkv_spec){.cosine = m->cosine, .sine = m->sine, .bias = bias ? bias->vector : NULL};
 }
 
 /* ---- All layers ---- */

@@ -10,6 +10,7 @@
 
 typedef struct {
     const weight *norm_in, *qkv, *out, *norm_post, *gate_up, *down;
+    const weight *qkv_bias; /* NULL: the architecture has none */
 } model_layer;
 
 /* A buffer of the compute layer that only grows, so that the hot path allocates nothing. */

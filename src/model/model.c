@@ -19,6 +19,10 @@ static const weight **place_of(model *m, const param *p) {
     case ROLE_K:
     case ROLE_V:
         return &layer->qkv;
+    case ROLE_BIAS_Q:
+    case ROLE_BIAS_K:
+    case ROLE_BIAS_V:
+        return &layer->qkv_bias;
     case ROLE_O:
         return &layer->out;
     case ROLE_NORM_POST:
@@ -205,8 +209,10 @@ static esp_status first_numbers(void *user, const param *p, float *out, esp_erro
     double scale = 0.02 / (init == INIT_NORMAL_RESIDUAL ? sqrt(2.0 * new->m->config.layers) : 1);
     rng_key_t key = rng_mix(rng_key(new->seed), (uint64_t)(p - new->m->params.at));
     (void)error;
-    for (int64_t i = 0; i < param_floats(p); i++)
-        out[i] = init == INIT_ONES ? 1.0f : (float)(scale * rng_normal(key, (uint64_t)i));
+    if (init == INIT_ONES || init == INIT_ZEROS)
+        for (int64_t i = 0; i < param_floats(p); i++) out[i] = init == INIT_ONES;
+    else
+        for (int64_t i = 0; i < param_floats(p); i++) out[i] = (float)(scale * rng_normal(key, (uint64_t)i));
     return ESP_OK;
 }
 

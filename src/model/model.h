@@ -1,4 +1,4 @@
-/* The model: a Llama-family policy that speaks log-probs. `forward` gives one log-prob a token of a tree,
+/* The model: a transformer (model/arch.h) that outputs log-probs: `forward` gives one per token of a tree,
  * `backward` takes one dloss/dlogprob a token; `extend` grows paths in a KV cache and scores or samples their
  * next tokens. Logits stay in the compute layer. */
 #ifndef ESPALIER_MODEL_MODEL_H

@@ -13,6 +13,9 @@ typedef enum {
     ROLE_Q,
     ROLE_K,
     ROLE_V,
+    ROLE_BIAS_Q,
+    ROLE_BIAS_K,
+    ROLE_BIAS_V,
     ROLE_O,
     ROLE_NORM_POST, /* gain between attention and MLP */
     ROLE_GATE,
@@ -32,8 +35,8 @@ typedef enum {
 } param_dim;
 
 /* How a new model starts: normal(0, 0.02); the same over sqrt(2 layers), for matrices that add to the
- * residual stream (GPT-2's rule); ones. */
-typedef enum { INIT_NORMAL, INIT_NORMAL_RESIDUAL, INIT_ONES } param_init;
+ * residual stream (GPT-2's rule); ones; zeros. */
+typedef enum { INIT_NORMAL, INIT_NORMAL_RESIDUAL, INIT_ONES, INIT_ZEROS } param_init;
 
 enum {
     PARAM_DECAYS = 1,        /* weight decay applies */

@@ -1,7 +1,7 @@
 #include "plan/plan.h"
 
 #include "eval/evaluate.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ esp_status plan_read_data(const session *s, plan_data *out, esp_error *error) {
 /* ---- memory ---- */
 
 plan_memory plan_memory_of(const recipe *r, const model_config *config, double longest) {
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    dtype act = recipe_activations(r);
     bool learns = r->learn.epochs > 0 && r->run.iterations > 0, sft = r->sft.epochs > 0,
          trains = sft || learns;
     double tape = 0;
@@ -101,7 +101,7 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
         kv = most(kv, (double)evaluate_kv_tokens(r, &besides[i]));
     model_options options = {.trainable = trains, .recompute = r->model.recompute}, only_samples = {0};
     model_memory m = model_memory_plan(config, act, &options, (int64_t)tape, (int64_t)kv);
-    model_memory sampling = model_memory_plan(config, act, &only_samples, LM_USUAL_BATCH_TOKENS, 0);
+    model_memory sampling = model_memory_plan(config, act, &only_samples, ENGINE_USUAL_BATCH_TOKENS, 0);
     plan_memory out = {.weights = m.weights,
                        .masters = m.masters,
                        .optimizer = m.optimizer,
@@ -373,7 +373,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
     ESP_TRY(model_read_config(&config, r->model.path, error));
     ESP_TRY(plan_read_data(s, &data, error));
     if (!rates) {
-        int64_t width = r->run.wave * r->search.config.limits.breadth, limit = LM_USUAL_SEQUENCES;
+        int64_t width = r->run.wave * r->search.config.limits.breadth, limit = ENGINE_USUAL_SEQUENCES;
         ESP_TRY(plan_measure(&config, s->compute, width < limit ? width : limit, &measured, error));
         if (r->model.recompute) measured.train = 1 / (1 / measured.train + 1 / measured.prefill);
         rates = &measured;

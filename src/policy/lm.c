@@ -1,5 +1,5 @@
-/* The policy's settings, and what it is made of. */
-#include "policy/lm_inner.h"
+/* The language-model sampler: its settings, and what it is made of. */
+#include "policy/lm_policy.h"
 
 static esp_status check_settings(const lm_settings *s, esp_error *error) {
     const char *hint = "correct this setting of the search";
@@ -10,20 +10,17 @@ static esp_status check_settings(const lm_settings *s, esp_error *error) {
     if (s->max_chain_tokens < s->max_step_tokens)
         return error_fail(error, hint, "max_chain_tokens %d is less than max_step_tokens %d",
                           s->max_chain_tokens, s->max_step_tokens);
-    if (s->kv_tokens < 1 || s->max_batch_tokens < 0 || s->max_sequences < 0)
-        return error_fail(error, hint,
-                          "the KV cache needs at least one token, a batch at least one sequence");
     return ESP_OK;
 }
 
 static void lm_free(sampler *s) {
     lm_policy *p = (lm_policy *)s;
-    lm_sides_free(p);
+    engine_replicas_free(p->replicas);
     mem_free(p);
 }
 
-/* The sampler reads the very weights that a trainer changes, and no key outlives a call: nothing is to be
- * brought anywhere. */
+/* The sampler reads the very weights that a trainer changes, and nothing cached outlives a call: there is
+ * nothing to bring anywhere. */
 static esp_status lm_publish(sampler *s, const policy_version *version, esp_error *error) {
     (void)s, (void)version, (void)error;
     return ESP_OK;
@@ -39,14 +36,15 @@ esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_s
     lm_policy *p = MEM_NEW(lm_policy);
     *p = (lm_policy){
         .base = {.ops = &lm_ops, .words = words, .context = model_context(m), .example = settings->example},
-        .m = m,
-        .words = words,
         .set = *settings};
-    if (p->set.max_batch_tokens == 0) p->set.max_batch_tokens = LM_USUAL_BATCH_TOKENS;
-    if (p->set.max_sequences == 0) p->set.max_sequences = LM_USUAL_SEQUENCES;
+    engine_settings engines = {.kv_tokens = settings->kv_tokens,
+                               .max_batch_tokens = settings->max_batch_tokens,
+                               .max_sequences = settings->max_sequences,
+                               .unshared = settings->unshared,
+                               .stop = settings->stop};
     step_rules rules = lm_rules(p);
     esp_status status = step_rules_check(&rules, error);
-    if (status == ESP_OK) status = lm_sides_new(p, error);
+    if (status == ESP_OK) status = engine_replicas_new(&p->replicas, m, &engines, error);
     if (status != ESP_OK) {
         lm_free(&p->base);
         return status;
@@ -56,9 +54,19 @@ esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_s
 }
 
 step_rules lm_rules(const lm_policy *p) {
-    step_rules r = prompt_step_rules(p->words);
+    step_rules r = prompt_step_rules(p->base.words);
     r.size = p->set.step_size;
     r.max_step_tokens = p->set.max_step_tokens;
     r.max_chain_tokens = p->set.max_chain_tokens;
     return r;
+}
+
+token_counts lm_counts_of(const engine_counts *own, const engine_counts *shared) {
+    token_counts c = {.judged = own->tails,
+                      .suffixes = own->suffixes,
+                      .prompts = own->prompts + (shared ? shared->prompts : 0),
+                      .computed = own->computed + (shared ? shared->computed : 0),
+                      .distinct = own->distinct + (shared ? shared->distinct : 0)};
+    c.recomputed = c.computed - c.suffixes - c.distinct;
+    return c;
 }

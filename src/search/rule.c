@@ -1,7 +1,8 @@
 #include "search/rule.h"
 #include "search/rules/puct.h"
 
-static const search_rule *const rules[] = {&rule_puct};
+extern const search_rule rule_gumbel;
+static const search_rule *const rules[] = {&rule_puct, &rule_gumbel};
 enum { RULES = sizeof rules / sizeof *rules };
 
 const search_rule *search_rule_at(int index) {

@@ -114,7 +114,10 @@ static void take_size(row *r, store_size *z) {
     z->pairs = take_int(r);
 }
 
+/* The metrics are those that have columns, and what the other table has where there is one. */
 static void take_update(row *r, store_update *u) {
+    static const char *const names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl"};
+    enum { COLUMNS = sizeof names / sizeof *names };
     u->phase = take_text(r);
     u->iteration = take_int(r);
     u->update = take_int(r);
@@ -122,13 +125,30 @@ static void take_update(row *r, store_update *u) {
     u->loss = take_double(r);
     u->lr = take_double(r);
     u->grad_norm = take_double(r);
-    u->margin = take_double(r);
-    u->accuracy = take_double(r);
-    u->logp_chosen = take_double(r);
-    u->logp_rejected = take_double(r);
-    u->kl = take_double(r);
+    store_value *metrics = ARENA_ARRAY(r->memory, store_value, COLUMNS);
+    for (int i = 0; i < COLUMNS; i++) {
+        double value = take_double(r);
+        if (!isnan(value)) metrics[u->metric_count++] = (store_value){names[i], value};
+    }
+    u->metrics = metrics;
     u->tokens = take_int(r);
     u->tokens_computed = take_int(r);
+}
+
+/* One metric of an update. */
+typedef struct {
+    const char *phase;
+    int64_t iteration, update;
+    store_value value;
+} update_metric;
+typedef STORE_LIST(update_metric) update_metrics;
+
+static void take_update_metric(row *r, update_metric *m) {
+    m->iteration = take_int(r);
+    m->phase = take_text(r);
+    m->update = take_int(r);
+    m->value.name = take_text(r);
+    m->value.value = take_double(r);
 }
 
 static void take_eval(row *r, store_eval *e) {
@@ -271,11 +291,61 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "i", iteration));
 }
 
-esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error) {
+/* Runs of older schema versions lack some tables. */
+static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
+    ESP_TRY(store_next(s, "read", statement, out, error));
+    if (*out) sqlite3_reset(statement);
+    return ESP_OK;
+}
+
+static esp_status read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error) {
     READ_ALL(
         store_update, take_update, out,
         QUERY("SELECT * FROM updates WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, phase DESC, step",
               "i", iteration));
+}
+
+static esp_status read_update_metrics(store *s, int64_t iteration, update_metrics *out, esp_error *error) {
+    bool has;
+    *out = (update_metrics){0};
+    ESP_TRY(has_table(s, "update_metrics", &has, error));
+    if (!has) return ESP_OK;
+    READ_ALL(update_metric, take_update_metric, out,
+             QUERY("SELECT * FROM update_metrics WHERE ?1 < 0 OR iteration = ?1"
+                   " ORDER BY iteration, phase DESC, step, name",
+                   "i", iteration));
+}
+
+/* The metrics of one update from a list in the updates' order: those from *next on, which moves past them. */
+static void add_metrics(store_update *u, const update_metrics *all, int64_t *next, arena *memory) {
+    int64_t first = *next, end = first;
+    for (; end < all->count; end++) {
+        const update_metric *m = &all->at[end];
+        if (m->iteration != u->iteration || m->update != u->update || strcmp(m->phase, u->phase) != 0) break;
+    }
+    *next = end;
+    if (end == first) return;
+    store_value *metrics = ARENA_ARRAY(memory, store_value, end - first);
+    u->metric_count = end - first;
+    for (int64_t i = first; i < end; i++)
+        metrics[i - first] =
+            (store_value){arena_strdup(memory, all->at[i].value.name), all->at[i].value.value};
+    u->metrics = metrics;
+}
+
+esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error) {
+    update_metrics metrics;
+    ESP_TRY(read_updates(s, iteration, out, error));
+    esp_status status = read_update_metrics(s, iteration, &metrics, error);
+    if (status != ESP_OK) {
+        STORE_LIST_FREE(out);
+        return status;
+    }
+    for (int64_t i = 0, next = 0; i < out->count; i++) add_metrics(&out->at[i], &metrics, &next, out->memory);
+    if (metrics.memory) STORE_LIST_FREE(&metrics);
+    return ESP_OK;
 }
 
 esp_status store_read_evals(store *s, store_evals *out, esp_error *error) {
@@ -292,19 +362,10 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
                    "itt", iteration, method, set));
 }
 
-/* Runs of schema version 1 have no such table. */
-static esp_status has_judgements(store *s, bool *out, esp_error *error) {
-    sqlite3_stmt *statement;
-    ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'judgements'", ""));
-    ESP_TRY(store_next(s, "read", statement, out, error));
-    if (*out) sqlite3_reset(statement);
-    return ESP_OK;
-}
-
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error) {
     bool has;
     *out = (store_judgements){0};
-    ESP_TRY(has_judgements(s, &has, error));
+    ESP_TRY(has_table(s, "judgements", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(store_judgement, take_judgement, out,
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));

@@ -20,9 +20,16 @@
     " pass_at_k AS any_correct, maj_at_k AS vote_correct FROM evals"                                         \
     " WHERE method IN ('search', 'search-unjudged');"
 
+/* Version 4: the metrics of an update's loss, by name. Of those that version 1 knew, `updates` has columns
+ * too. */
+#define UPDATE_METRICS                                                                                       \
+    "CREATE TABLE update_metrics (iteration INTEGER, phase TEXT, step INTEGER, name TEXT, value REAL,"       \
+    " PRIMARY KEY (iteration, phase, step, name)) WITHOUT ROWID;"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
+    [3] = UPDATE_METRICS,
 };
 
 const char store_schema[] =
@@ -58,7 +65,7 @@ const char store_schema[] =
     "REAL,"
     " grad_norm REAL, margin REAL, accuracy REAL, logp_chosen REAL, logp_rejected REAL, kl REAL,"
     " tokens INTEGER NOT NULL, tokens_computed INTEGER NOT NULL, PRIMARY KEY (iteration, phase, step)) "
-    "WITHOUT ROWID;"
+    "WITHOUT ROWID;" UPDATE_METRICS
     "CREATE TABLE evals (iteration INTEGER, method TEXT, problem_set TEXT, k INTEGER NOT NULL,"
     " problems INTEGER NOT NULL, right INTEGER NOT NULL, accuracy REAL, low REAL, high REAL, pass_at_k REAL,"
     " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 ","

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 
 typedef struct store store;
 
@@ -144,14 +144,21 @@ esp_status store_set_reference(store *s, int64_t pair, double chosen, double rej
 
 /* ---- learning, evaluation ---- */
 typedef struct {
+    const char *name;
+    double value; /* NAN: none */
+} store_value;
+typedef struct {
     const char *phase; /* "sft" or "learn" */
     int64_t iteration, update;
     int64_t rows; /* pairs, or rows of SFT */
     double loss, lr, grad_norm;
-    double margin, accuracy, logp_chosen, logp_rejected, kl; /* NAN where the loss has none */
     int64_t tokens, tokens_computed;
+    const store_value *metrics; /* of the loss, by name ("margin") */
+    int64_t metric_count;
 } store_update;
 esp_status store_add_update(store *s, const store_update *u, esp_error *error); /* again: replaces */
+/* NAN where the update has no metric of this name. */
+double store_update_metric(const store_update *u, const char *name);
 
 typedef struct {
     int64_t iteration;

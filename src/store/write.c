@@ -1,6 +1,7 @@
 /* Writing rows. Each function is one statement, or several in one transaction. */
 #include "store/internal.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -119,12 +120,33 @@ esp_status store_set_reference(store *s, int64_t pair, double chosen, double rej
 
 /* ---- learning, evaluation ---- */
 
+double store_update_metric(const store_update *u, const char *name) {
+    for (int64_t i = 0; i < u->metric_count; i++)
+        if (strcmp(u->metrics[i].name, name) == 0) return u->metrics[i].value;
+    return NAN;
+}
+
+static esp_status write_update(store *s, const store_update *u, esp_error *error) {
+    const char *doing = "add an update";
+    ESP_TRY(store_run(s, doing, error,
+                      "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      "tiiiddddddddii", u->phase, u->iteration, u->update, u->rows, u->loss, u->lr,
+                      u->grad_norm, store_update_metric(u, "margin"), store_update_metric(u, "accuracy"),
+                      store_update_metric(u, "logp_chosen"), store_update_metric(u, "logp_rejected"),
+                      store_update_metric(u, "kl"), u->tokens, u->tokens_computed));
+    ESP_TRY(store_run(s, doing, error,
+                      "DELETE FROM update_metrics WHERE iteration = ? AND phase = ? AND step = ?", "iti",
+                      u->iteration, u->phase, u->update));
+    for (int64_t i = 0; i < u->metric_count; i++)
+        ESP_TRY(store_run(s, doing, error, "INSERT INTO update_metrics VALUES (?, ?, ?, ?, ?)", "ititd",
+                          u->iteration, u->phase, u->update, u->metrics[i].name, u->metrics[i].value));
+    return ESP_OK;
+}
+
 esp_status store_add_update(store *s, const store_update *u, esp_error *error) {
-    return store_run(s, "add an update", error,
-                     "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     "tiiiddddddddii", u->phase, u->iteration, u->update, u->rows, u->loss, u->lr,
-                     u->grad_norm, u->margin, u->accuracy, u->logp_chosen, u->logp_rejected, u->kl, u->tokens,
-                     u->tokens_computed);
+    bool own;
+    ESP_TRY(store_enter(s, &own, error));
+    return store_leave(s, own, write_update(s, u, error), error);
 }
 
 static esp_status write_eval(store *s, const store_eval *e, const store_eval_result *r, int64_t n,

@@ -30,7 +30,7 @@ const arith_level *arith_level_find(const char *name) {
     return NULL;
 }
 
-/* The story as it is told: what is true, and what a flawed reader makes of it. */
+/* The story so far: the true values, and those of a flawed reader. */
 typedef struct {
     arith_story *out;
     rng_key_t key;
@@ -69,7 +69,7 @@ static int64_t reckon(telling *t, int64_t a, char operation, int64_t b) {
 
 #define TELL(...) text_printf(&t->out->question, __VA_ARGS__)
 
-/* Adds n to the pile, or takes it away. */
+/* Adds n to the pile, or subtracts it. */
 static bool tell_change(telling *t, arith_kind kind) {
     static const char *const gains[] = {" %s finds %lld more.", " %s gets %lld from %s.",
                                         " %s buys %lld %s."};

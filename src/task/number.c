@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The text being scanned. Reading behind either end gives 0, which is part of no number. */
+/* The text being scanned. Reading beyond either end gives 0, which is part of no number. */
 typedef struct {
     const char *at;
     size_t length;
@@ -118,7 +118,7 @@ static size_t bar(const scan *s, size_t i) {
     return byte_at(s, i) == '/' ? 1 : starts_with(s, i, "\xe2\x81\x84") ? 3 : 0;
 }
 
-/* "/ digits" at i behind a number that started at `start`; returns the end, or i. Dates such as 1/2/2020 are
+/* "/ digits" at i after a number that started at `start`; returns the end, or i. Dates such as 1/2/2020 are
  * no fractions. */
 static size_t below_bar_end(const scan *s, size_t start, size_t i, number_digits *bottom) {
     size_t p = i + (byte_at(s, i) == ' '), n = bar(s, p);
@@ -138,7 +138,7 @@ static long short_number(const scan *s, size_t start, size_t end) {
     return value;
 }
 
-/* The fraction of a mixed number ("1 1/2", "1½", "1\frac{1}{2}") at i; returns the end, or i. The part behind
+/* The fraction of a mixed number ("1 1/2", "1½", "1\frac{1}{2}") at i; returns the end, or i. The part after
  * the space must be a proper fraction of short numbers: "12 10/2" are two numbers. */
 static size_t mixed_end(const scan *s, size_t i, number_token *out) {
     size_t end = tex_fraction_end(s, i, out);
@@ -271,13 +271,13 @@ static void power_of_ten(fmpz_t out, size_t exponent) {
 static bool digits_value(number_digits d, fmpq_t value) {
     char plain[NUMBER_MAX_DIGITS + 2];
     size_t n = 0, decimals = 0;
-    bool behind_point = false;
+    bool after_point = false;
     for (size_t i = 0; i < d.length; i++) {
-        if (d.at[i] == '.') behind_point = true;
+        if (d.at[i] == '.') after_point = true;
         if (!is_digit((unsigned char)d.at[i])) continue;
         if (n == NUMBER_MAX_DIGITS) return false;
         plain[n++] = d.at[i];
-        decimals += behind_point;
+        decimals += after_point;
     }
     plain[n] = 0;
     if (n == 0 || fmpz_set_str(fmpq_numref(value), plain, 10) != 0) return false;

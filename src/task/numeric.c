@@ -85,8 +85,8 @@ static bool starts_line(const char *text, size_t i) {
     return i == 0 || text[i - 1] == '\n';
 }
 
-/* Rule 1. Goes backwards; what one mark has looked at is not looked at again (`limit`). Sets *decided when
- * the marks decide, be it for no answer. */
+/* Rule 1. Goes backwards; text that was searched for one mark is not searched again (`limit`). Sets *decided
+ * when the marks decide, also for no answer. */
 static numeric_span find_mark(const char *text, size_t length, number_token *number, bool *decided) {
     size_t limit = length;
     *decided = true;
@@ -112,8 +112,8 @@ static size_t skip_any(const char *text, size_t i, size_t limit, const char *set
     return i;
 }
 
-/* Where what follows "answer is" or the like at i starts, or 0 when nothing such is there. *direct is set for
- * forms that often stand before a whole solution ("Answer: First, ..."): there only a number right behind
+/* Where the text after "answer is" or the like at i starts, or 0 where there is no such phrase. *direct is
+ * set for forms that often precede a whole solution ("Answer: First, ..."): only a number directly after them
  * counts. */
 static size_t phrase_end(const char *text, size_t i, size_t limit, bool *direct) {
     *direct = true;

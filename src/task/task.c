@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* All tasks, in the order that messages list them: a row for each table. */
-#define TASK_LIST(row) row(task_gsm8k) row(task_arith)
+#define TASK_LIST(row) row(task_gsm8k) row(task_arith) row(task_yesno)
 
 #define DECLARE(table) extern const task table;
 #define ADDRESS(table) &table,
@@ -27,6 +27,10 @@ const task *task_find(const char *name, esp_error *error) {
     error_fail(error, hint.at, "unknown task \"%s\"", name);
     text_free(&hint);
     return NULL;
+}
+
+const char *task_name(const task *t) {
+    return t->name;
 }
 
 /* ---- Problems ---- */

@@ -14,6 +14,7 @@ typedef struct task_ops task;
 
 /* The task of that name; NULL with an error that lists the names. */
 const task *task_find(const char *name, esp_error *error);
+const char *task_name(const task *t);
 
 /* ---- Problems ---- */
 
@@ -42,7 +43,7 @@ typedef struct {
  * failure *out holds nothing. */
 esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error);
 /* Whether that path is no file but a description of problems to make: "generate:level=easy,count=1000" (task
- * arith; arith.c has the words). task_read takes both. */
+ * arith; arith.c has the words). task_read accepts both. */
 bool task_source_is_generated(const char *path);
 void problem_set_free(problem_set *set);
 

@@ -94,6 +94,13 @@ static bool is_whole(step_machine *m, int32_t keep, step_line line) {
     return false;
 }
 
+/* Whether a sentence ends within the bytes of one token: ". The". */
+static bool has_sentence_end(const char *piece, size_t length) {
+    for (size_t i = 0; i + 1 < length; i++)
+        if (piece[i] && strchr(".?!", piece[i]) && is_blank(piece[i + 1])) return true;
+    return false;
+}
+
 step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t length) {
     const step_rules *r = m->rules;
     if (is_end(r, id)) return finish(m, STEP_FINISHED_EOS, m->tokens + 1, m->line, false);
@@ -109,7 +116,8 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
     }
     bool of_chain;
     int32_t most = limit(m, &of_chain);
-    if (newline && !m->blank && is_whole(m, m->tokens, m->line))
+    bool whole = newline || (r->sentences && has_sentence_end(piece, length));
+    if (whole && !m->blank && is_whole(m, m->tokens, m->line))
         return finish(m, STEP_ENDED, m->tokens, m->line, false);
     if (m->tokens < most) return (step_result){STEP_GOES_ON, m->tokens, false};
     if (m->whole) return finish(m, STEP_ENDED, m->whole, m->whole_line, of_chain);
@@ -126,16 +134,19 @@ void step_replay_end(step_machine *m) {
     step_begin(m);
 }
 
-void text_collapse(const char *text, size_t length, text_buffer *out) {
-    bool pending = false, any = false;
+uint64_t step_text_key(const char *text, size_t length) {
+    /* FNV-1a with 64 bits (Fowler, Noll, Vo), over the collapsed text, which is not written down. */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    bool gap = false, begun = false;
     for (size_t i = 0; i < length; i++) {
         if (is_blank(text[i])) {
-            pending = any;
+            gap = begun;
             continue;
         }
-        if (pending) text_append(out, " ", 1);
-        text_append(out, text + i, 1);
-        pending = false;
-        any = true;
+        if (gap) hash = (hash ^ (uint64_t)' ') * UINT64_C(0x100000001b3);
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+        gap = false;
+        begun = true;
     }
+    return hash;
 }

@@ -20,7 +20,7 @@ enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 4 };
 /* The same for a whole run; borrowed by the machine. */
 typedef struct {
     step_size size;
-    bool sentences;              /* the end of a sentence ends a step too */
+    bool sentences;              /* the end of a sentence ends a step too: one of . ? ! before white space */
     const char *const *markers;  /* the task's answer markers ("####", "The answer is"), NULL-terminated; each
                                     at most STEP_MAX_MARKER bytes; NULL for none */
     int32_t ends[STEP_MAX_ENDS]; /* end-of-sequence ids */
@@ -46,7 +46,8 @@ typedef enum {
 typedef struct {
     step_outcome outcome;
     int32_t keep; /* the step is its first `keep` tokens. Fewer than were fed where the last token starts the
-                     next sentence, or a filled step was cut back to its last whole line; never 0 */
+                     next sentence, or a filled step was cut back to its last whole line; never 0. A token
+                     that holds the end of a line or sentence and text after it is the step's last */
     bool cut; /* unfinished, and the chain has reached max_steps, or this step ran into max_chain_tokens */
 } step_result;
 
@@ -77,8 +78,8 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
 /* A step that is known already, token by token: counted, its end not looked for. */
 void step_replay(step_machine *m, const char *piece, size_t length);
 void step_replay_end(step_machine *m);
-/* White space collapsed to single spaces, none at the ends: what two sibling steps are compared by
- * (METHOD.md 2.3). The result is appended to *out. */
-void text_collapse(const char *text, size_t length, text_buffer *out);
+/* A hash of the text with white space collapsed to single spaces and dropped at both ends: sibling steps with
+ * equal keys are one step (docs/method.md 2.3). */
+uint64_t step_text_key(const char *text, size_t length);
 
 #endif

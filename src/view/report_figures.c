@@ -67,12 +67,12 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     document_put_integer(d, "pairs", it->pairs);
     document_put_integer(d, "updates", it->updates);
     document_put_number(d, "loss", it->loss);
-    document_put_number(d, "margin", it->margin);
-    document_put_number(d, "pair_accuracy", it->pair_accuracy);
-    document_put_number(d, "logp_chosen", it->logp_chosen);
-    document_put_number(d, "logp_rejected", it->logp_rejected);
-    document_put_number(d, "kl", it->kl);
     document_put_number(d, "grad_norm", it->grad_norm);
+    document_key(d, "metrics");
+    document_begin(d, '{');
+    for (int64_t i = 0; i < it->metrics.count; i++)
+        document_put_number(d, it->metrics.at[i].name, report_mean_of(&it->metrics.at[i]));
+    document_end(d, '}');
     document_put_number(d, "step_tokens", share(it->step_tokens, it->nodes));
     document_put_number(d, "chain_tokens", share(it->chain_tokens, it->ended));
     document_put_number(d, "finished_share", share(it->finished, it->ended));
@@ -102,11 +102,11 @@ static void put_update(const store_update *u, document *d) {
     document_put_number(d, "loss", u->loss);
     document_put_number(d, "lr", u->lr);
     document_put_number(d, "grad_norm", u->grad_norm);
-    document_put_number(d, "margin", u->margin);
-    document_put_number(d, "accuracy", u->accuracy);
-    document_put_number(d, "logp_chosen", u->logp_chosen);
-    document_put_number(d, "logp_rejected", u->logp_rejected);
-    document_put_number(d, "kl", u->kl);
+    document_key(d, "metrics");
+    document_begin(d, '{');
+    for (int64_t i = 0; i < u->metric_count; i++)
+        document_put_number(d, u->metrics[i].name, u->metrics[i].value);
+    document_end(d, '}');
     document_end(d, '}');
 }
 

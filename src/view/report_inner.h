@@ -8,6 +8,13 @@
 #include "view/document.h"
 #include "view/report.h"
 
+/* A metric of updates, its mean over some of them; the name is borrowed from the updates. */
+typedef struct {
+    const char *name;
+    double sum, rows; /* the mean is sum / rows */
+} report_mean;
+typedef MEM_LIST(report_mean) report_metrics;
+
 /* The results of an iteration. Means over updates are weighted by their rows; a mean of nothing is NAN. */
 typedef struct {
     int64_t iteration;
@@ -17,7 +24,8 @@ typedef struct {
         finished;                      /* chains that finished or were cut, tokens in them, finished ones */
     int64_t sampled, judged, computed; /* tokens of the search */
     int64_t pairs, updates, learned;   /* learned: tokens computed by updates, SFT's at iteration 0 */
-    double loss, margin, pair_accuracy, logp_chosen, logp_rejected, kl, grad_norm;
+    double loss, grad_norm;
+    report_metrics metrics; /* of the updates' losses */
     judge_auc auc;
     double seconds_search, seconds_learn, seconds_evaluate; /* NAN: not known */
     bool evaluated;                                         /* by report_run.method: `main` */
@@ -49,6 +57,7 @@ typedef struct {
 /* Reads everything except the trees' texts. On failure there is nothing to free. */
 esp_status report_run_open(report_run *out, const char *folder, esp_error *error);
 void report_run_close(report_run *r);
+double report_mean_of(const report_mean *m);                                   /* NAN: of nothing */
 report_iteration *report_iteration_of(const report_run *r, int64_t iteration); /* NULL: none */
 /* Index in r->pairs of the tree's first pair; its others follow. -1: it has none. */
 int64_t report_first_pair(const report_run *r, int64_t tree);

@@ -161,24 +161,29 @@ static esp_status add_pairs(report_run *r, esp_error *error) {
 
 /* ---- updates ---- */
 
-typedef struct {
-    double sum, rows;
-} mean;
-
-static void mean_add(mean *m, double value, int64_t rows) {
+static void mean_add(report_mean *m, double value, int64_t rows) {
     if (!isfinite(value)) return;
     m->sum += value * (double)rows;
     m->rows += (double)rows;
 }
 
-static double mean_of(const mean *m) {
+double report_mean_of(const report_mean *m) {
     return m->rows > 0 ? m->sum / m->rows : NAN;
+}
+
+static void add_metrics(report_iteration *it, const store_update *u, int64_t rows) {
+    for (int64_t i = 0; i < u->metric_count; i++) {
+        int64_t at = 0;
+        while (at < it->metrics.count && strcmp(it->metrics.at[at].name, u->metrics[i].name) != 0) at++;
+        if (at == it->metrics.count) MEM_LIST_PUSH(&it->metrics, ((report_mean){.name = u->metrics[i].name}));
+        mean_add(&it->metrics.at[at], u->metrics[i].value, rows);
+    }
 }
 
 static void add_updates(report_run *r) {
     for (int64_t i = 0; i < r->iteration_count; i++) {
         report_iteration *it = &r->iterations[i];
-        mean loss = {0}, margin = {0}, accuracy = {0}, chosen = {0}, rejected = {0}, kl = {0}, norm = {0};
+        report_mean loss = {0}, norm = {0};
         for (int64_t j = 0; j < r->updates.count; j++) {
             const store_update *u = &r->updates.at[j];
             if (u->iteration != it->iteration) continue;
@@ -187,20 +192,11 @@ static void add_updates(report_run *r) {
             int64_t rows = u->rows > 0 ? u->rows : 1;
             it->updates++;
             mean_add(&loss, u->loss, rows);
-            mean_add(&margin, u->margin, rows);
-            mean_add(&accuracy, u->accuracy, rows);
-            mean_add(&chosen, u->logp_chosen, rows);
-            mean_add(&rejected, u->logp_rejected, rows);
-            mean_add(&kl, u->kl, rows);
             mean_add(&norm, u->grad_norm, rows);
+            add_metrics(it, u, rows);
         }
-        it->loss = mean_of(&loss);
-        it->margin = mean_of(&margin);
-        it->pair_accuracy = mean_of(&accuracy);
-        it->logp_chosen = mean_of(&chosen);
-        it->logp_rejected = mean_of(&rejected);
-        it->kl = mean_of(&kl);
-        it->grad_norm = mean_of(&norm);
+        it->loss = report_mean_of(&loss);
+        it->grad_norm = report_mean_of(&norm);
     }
 }
 
@@ -322,6 +318,7 @@ void report_run_close(report_run *r) {
     STORE_LIST_FREE(&r->trees);
     STORE_LIST_FREE(&r->updates);
     STORE_LIST_FREE(&r->evals);
+    for (int64_t i = 0; i < r->iteration_count; i++) MEM_LIST_FREE(&r->iterations[i].metrics);
     mem_free(r->iterations);
     MEM_LIST_FREE(&r->pairs);
     recipe_free(r->recipe);

@@ -1,6 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -102,7 +102,7 @@ static void put_work(const report_run *r, document *d) {
         put_sentence(
             d, mem_printf(
                    "In %s iteration%s it grew %s search tree%s of %.0f steps on average, took %s preference "
-                   "pair%s from them, and was trained on these in %s update%s.",
+                   "pair%s from them, and made %s update%s.",
                    count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
                    (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
                    count_of(updates).text, plural(updates).text));
@@ -142,7 +142,7 @@ static void watch(document *d, bool warn, char *text) {
     mem_free(text);
 }
 
-/* A figure of the learning updates: its mean in the first and in the last third, and the standard error of
+/* A metric of the learning updates: its mean in the first and in the last third, and the standard error of
  * the difference. */
 typedef struct {
     int64_t count; /* updates that have the figure; fewer than LEAST are not reported */
@@ -150,11 +150,11 @@ typedef struct {
 } trend;
 enum { LEAST = 9 };
 
-static trend trend_of(const report_run *r, size_t field) {
+static trend trend_of(const report_run *r, const char *metric) {
     MEM_LIST(double) values = {0};
     for (int64_t i = 0; i < r->updates.count; i++) {
         const store_update *u = &r->updates.at[i];
-        double value = *(const double *)((const char *)u + field);
+        double value = store_update_metric(u, metric);
         if (strcmp(u->phase, "learn") == 0 && isfinite(value)) MEM_LIST_PUSH(&values, value);
     }
     trend t = {.count = values.count};
@@ -170,7 +170,6 @@ static trend trend_of(const report_run *r, size_t field) {
     MEM_LIST_FREE(&values);
     return t;
 }
-#define TREND(r, field) trend_of((r), offsetof(store_update, field))
 
 static bool fell(const trend *t) {
     return t->last < t->first - 2 * t->error;
@@ -184,7 +183,7 @@ static const char *logps_words(const trend *w, const trend *l) {
 }
 
 static void watch_logps(const report_run *r, document *d) {
-    trend w = TREND(r, logp_chosen), l = TREND(r, logp_rejected);
+    trend w = trend_of(r, "logp_chosen"), l = trend_of(r, "logp_rejected");
     if (w.count < LEAST || l.count < LEAST) return;
     watch(d, fell(&w),
           mem_printf(
@@ -195,7 +194,7 @@ static void watch_logps(const report_run *r, document *d) {
 }
 
 static void watch_kl(const report_run *r, document *d) {
-    trend t = TREND(r, kl);
+    trend t = trend_of(r, "kl");
     if (t.count < LEAST) return;
     bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
     watch(d, grows,
@@ -209,7 +208,7 @@ static void watch_kl(const report_run *r, document *d) {
 }
 
 static void watch_margin(const report_run *r, document *d) {
-    trend t = TREND(r, margin);
+    trend t = trend_of(r, "margin");
     if (t.count < LEAST) return;
     bool flat = t.last < 2 * t.error_last;
     watch(d, flat,

@@ -107,7 +107,7 @@ run_tiny 0 chains "${rft[@]}" --loss rft --set search.rest_from_depth=0 --breadt
 [ "$(count chains 'SELECT max(depth) FROM nodes')" = 1 ] || fail "chains are in more than one step"
 [ "$(count chains 'SELECT max(n) FROM (SELECT count(*) - 1 AS n FROM nodes GROUP BY tree)')" -gt 2 ] || fail "no more than two chains"
 [ "$(count chains 'SELECT count(*) FROM nodes WHERE depth = 1 AND flags & 3 = 0')" = 0 ] || fail "a chain has no end"
-expect_in err 'iteration 1: [0-9]+ right chains, [0-9]+ updates'
+expect_in err 'iteration 1: [0-9]+ correct chains, [0-9]+ updates'
 
 # What cannot be is said.
 run_tiny 1 refused "${all[@]}" --loser random_sibling

@@ -21,7 +21,7 @@ right=$(count rft 'SELECT sum(right) FROM trees')
 [ "$right" -gt 0 ] || fail "rft: no correct chain was found; the test shows nothing"
 [ "$(count rft "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = "$right" ] || fail "rft: not $right rows"
 none rft "SELECT count(margin) FROM updates"
-expect_in err "iteration 1: $right right chains, [0-9]+ updates"
+expect_in err "iteration 1: $right correct chains, [0-9]+ updates"
 
 # The best chain of a tree against its worst: at most one pair per tree, from the root, both of them whole chains.
 run_tiny 0 instance --iterations 1 --pairs-level instance --simulations 8 --set sft.epochs=3
@@ -96,3 +96,10 @@ else
     at_least official 1 "SELECT count(*) FROM updates WHERE phase = 'learn'"
 fi
 [ -s official/checkpoints/iteration-1/model.safetensors ] || fail "official: no policy at the end"
+
+# A window of three waves finds what wave by wave is found.
+run_tiny 0 one --iterations 1 --wave 2 --window 1
+run_tiny 0 three --iterations 1 --wave 2 --window 3
+found() { dump "$1" | grep -E '^INSERT INTO "?(waves|nodes|commitments|pairs|updates)"?'; }
+[ "$(found one | wc -l)" -gt 50 ] || fail "too little was found; the test shows nothing"
+cmp <(found one) <(found three) || fail "another window gives other trees"

@@ -75,6 +75,38 @@ expect_exit 0 "$ESPALIER" sft --model "$TINY" --dtype f32 --train problems.jsonl
 expect_exit 0 "$ESPALIER" export run exported
 check exported
 
+# A model of every other architecture, as transformers writes it, and after training here.
+cat > other.py << 'PYTHON'
+"""other.py: random models with the tiny model's tokenizer; vectors are moved off their first numbers, so that they count."""
+import os, shutil, sys
+import torch
+from transformers import AutoConfig, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+tiny = sys.argv[1]
+known = AutoConfig.from_pretrained(tiny)
+shape = dict(vocab_size=known.vocab_size, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4,
+             num_key_value_heads=2, max_position_embeddings=256, bos_token_id=known.bos_token_id,
+             eos_token_id=known.eos_token_id, rms_norm_eps=1e-6, initializer_range=0.2)
+torch.manual_seed(5)
+for folder, model in (('mistral', MistralForCausalLM(MistralConfig(**shape, sliding_window=None))),
+                      ('qwen2', Qwen2ForCausalLM(Qwen2Config(**shape))),
+                      ('qwen2-tied', Qwen2ForCausalLM(Qwen2Config(**shape, tie_word_embeddings=True)))):
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.2 * torch.randn(parameter.shape)
+    model.save_pretrained(folder)
+    for name in os.listdir(tiny):
+        if name.endswith('.json') and name != 'config.json':
+            shutil.copy(f'{tiny}/{name}', folder)
+PYTHON
+"$TRANSFORMERS_PYTHON" other.py "$TINY" || fail "models of other architectures could not be made"
+for of in mistral qwen2 qwen2-tied; do
+    check $of
+    expect_exit 0 "$ESPALIER" train --model $of --pairs pairs.jsonl --dtype f32 --lr 1e-3 --out trained-$of
+    cmp -s $of/model.safetensors trained-$of/model.safetensors && fail "training $of changed nothing"
+    check trained-$of
+done
+
 if [ "$ESPALIER_SANITIZE" = ON ]; then exit 0; fi
 need_smollm2
 expect_exit 0 "$ESPALIER" import "$SMOLLM2" smollm2

@@ -104,7 +104,7 @@ const WATCHED = [
     ["Log-prob of steps in pairs", [["logp_chosen", "chosen"], ["logp_rejected", "rejected"]], "sum over a step's tokens, in nats", significant],
     ["Margin", [["margin", "margin"]], "implicit reward, chosen minus rejected", significant],
     ["KL to the reference", [["kl", "KL"]], "on sampled steps", significant],
-    ["Accuracy on pairs", [["pair_accuracy", "accuracy"], ["accuracy", "accuracy"]], "share of pairs with a positive margin", percent],
+    ["Accuracy on pairs", [["accuracy", "accuracy"]], "share of pairs with a positive margin", percent],
     ["Loss", [["loss", "loss"]], "mean over a batch", significant],
     ["Gradient norm", [["grad_norm", "norm"]], "before clipping", significant],
     ["Step length", [["step_tokens", "tokens"]], "tokens, sampled steps", significant],
@@ -123,13 +123,23 @@ function meansOf(updates, together, keys) {
     });
 }
 
+/* Rows with their metrics beside the other numbers. */
+const withMetrics = (rows) => rows.map((row) => ({...row, ...row.metrics}));
+
+/* A chart for each metric that has none above. */
+function otherMetrics(rows) {
+    const names = new Set(rows.flatMap((row) => Object.keys(row.metrics || {})));
+    WATCHED.forEach(([, keys]) => keys.forEach(([key]) => names.delete(key)));
+    return Array.from(names, (name) => [name, [[name, name]], "mean over a batch", significant]);
+}
+
 /* The small charts: by update if updates are recorded, otherwise by iteration. */
 function watchCharts(data) {
-    const updates = (Array.isArray(data.updates) ? data.updates : []).filter((u) => u && u.phase !== "sft");
-    const rounds = roundsOf(data);
+    const updates = withMetrics((Array.isArray(data.updates) ? data.updates : []).filter((u) => u && u.phase !== "sft"));
+    const rounds = withMetrics(roundsOf(data));
     const starts = [];
     updates.forEach((u, index) => { if (index > 0 && u.iteration !== updates[index - 1].iteration) starts.push({x: index + 0.5}); });
-    return WATCHED.map(([title, keys, caption, format]) => {
+    return WATCHED.concat(otherMetrics(updates.concat(rounds))).map(([title, keys, caption, format]) => {
         const byUpdate = keys.some(([key]) => updates.filter((u) => finite(u[key]) !== null).length > 1);
         const together = byUpdate ? Math.ceil(updates.length / MOST_POINTS) : 1;
         const rows = byUpdate ? meansOf(updates, together, keys.map(([key]) => key)) : rounds;

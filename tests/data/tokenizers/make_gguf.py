@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes a vocabulary as a GGUF file without tensors, for tests of the GGUF reader.
 
-  make_gguf.py sentencepiece tokenizer.model OUT.gguf.gz
-  make_gguf.py byte-level PRE tokenizer.json.gz OUT.gguf.gz     PRE: the name of the pre-tokenizer in GGUF
+make_gguf.py sentencepiece tokenizer.model OUT.gguf.gz
+make_gguf.py byte-level PRE tokenizer.json.gz OUT.gguf.gz     PRE: the name of the pre-tokenizer in GGUF
 """
+
 import gzip
 import json
 import struct
@@ -19,7 +20,11 @@ def text(value):
 
 
 def scalar(kind, value):
-    return text(value) if kind == STRING else struct.pack({UINT32: "<I", INT32: "<i", FLOAT32: "<f", BOOL: "<?"}[kind], value)
+    return (
+        text(value)
+        if kind == STRING
+        else struct.pack({UINT32: "<I", INT32: "<i", FLOAT32: "<f", BOOL: "<?"}[kind], value)
+    )
 
 
 def array(kind, values):

@@ -2,7 +2,7 @@
  * whose answers depend neither on what else is evaluated nor on anything gold. */
 #include "base/file.h"
 #include "eval/evaluate.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "support.h"
 
 #include <math.h>
@@ -195,11 +195,13 @@ static void test_record(void **state) {
 static void test_judge_scores(void **state) {
     (void)state;
     /* 0 - 1 - 3 right, 4 right, 5 wrong      1: more right than wrong
-     *   \ 2 - 6 open - 7 wrong                2, 6: wrong below; 8: cut, says nothing; 9: a tie below */
+     *   \ 2 - 6 open - 7 wrong                2, 6: wrong below; 8: cut, counts as wrong; 9: a tie below */
     const judge_node nodes[] = {
-        {-1, true, 0, 0.5}, {0, true, 0, 0.6}, {0, true, 0, 0.7},  {1, true, 1, 0.9},  {1, true, 1, 0.4},
-        {1, true, -1, 0.5}, {2, true, 0, 0.2}, {6, true, -1, 0.1}, {2, true, 0, 0.99}, {0, true, 0, 1},
-        {9, true, 1, 0.8},  {9, false, -1, 0}, {9, true, 0, 0.3},
+        {-1, true, false, 0, 0.5}, {0, true, false, 0, 0.6}, {0, true, false, 0, 0.7},
+        {1, true, true, 1, 0.9},   {1, true, true, 1, 0.4},  {1, true, true, -1, 0.5},
+        {2, true, false, 0, 0.2},  {6, true, true, -1, 0.1}, {2, true, false, -1, 0.99},
+        {0, true, false, 0, 1},    {9, true, true, 1, 0.8},  {9, false, true, -1, 0},
+        {9, true, false, 0, 0.3},
     };
     judge_scores s = {0};
     judge_scores_add(&s, nodes, 13);
@@ -208,27 +210,30 @@ static void test_judge_scores(void **state) {
     assert_int_equal(a.finished.negatives, 2); /* 5, 7; 11 was not judged */
     near(a.finished.area, (2 + 1 + 2) / 6.0);
     assert_int_equal(a.unfinished.positives, 1); /* 1 */
-    assert_int_equal(a.unfinished.negatives, 2); /* 2, 6 */
-    near(a.unfinished.area, 0.5);
+    assert_int_equal(a.unfinished.negatives, 3); /* 2, 6, 8 */
+    near(a.unfinished.area, 1 / 3.0);
     /* A second tree adds to the first. */
     judge_scores_add(&s, nodes, 13);
     assert_int_equal(judge_scores_auc(&s).finished.positives, 6);
     judge_scores_free(&s);
-    /* The same from stored rows, the cut node with its outcome of -1. */
+    /* The same from stored rows; a cut node with an O of 0 says nothing. */
     store_node rows[13];
     for (int i = 0; i < 13; i++)
         rows[i] = (store_node){.index = i,
                                .parent = nodes[i].parent,
                                .confidence = nodes[i].confidence,
-                               .outcome = i == 8 ? -1 : nodes[i].outcome,
+                               .outcome = nodes[i].sign,
                                .flags = (nodes[i].judged && i > 0 ? STORE_NODE_JUDGED : 0u) |
-                                        (nodes[i].outcome ? STORE_NODE_FINISHED : 0u) |
+                                        (nodes[i].finished ? STORE_NODE_FINISHED : 0u) |
                                         (i == 8 ? STORE_NODE_CUT : 0u)};
     judge_scores_add_stored(&s, rows, 13);
     judge_auc b = judge_scores_auc(&s);
     near(b.finished.area, a.finished.area);
     near(b.unfinished.area, a.unfinished.area);
-    assert_int_equal(b.unfinished.negatives, 2);
+    judge_scores_free(&s);
+    rows[8].outcome = 0;
+    judge_scores_add_stored(&s, rows, 13);
+    assert_int_equal(judge_scores_auc(&s).unfinished.negatives, 2); /* 2, 6 */
     judge_scores_free(&s);
     json_t *json = judge_auc_json(judge_scores_auc(&s).finished);
     assert_true(json_is_null(json_object_get(json, "area")));

@@ -200,6 +200,58 @@ static void test_by_hand(void **state) {
     near(r.value, log(1 + exp(4.8)), 1e-14, "dpop fell");
 }
 
+/* simpo() computes in 40 decimal digits:
+ *   from decimal import Decimal as D, getcontext; getcontext().prec = 40
+ *   def simpo(w, nw, l, nl, beta, gamma, alpha):
+ *       h = beta * (w / nw - l / nl); p = 1 / (1 + (gamma - h).exp())
+ *       slope = beta * (p - (1 - alpha))
+ *       return h, -(1 - alpha) * p.ln() - alpha * (1 - p).ln(), slope / nw, -slope / nl
+ *   simpo(D('-8.4'), 7, D('-4.5'), 5, D('2.5'), D('0.75'), D(0)), and D('0.25') in place of D(0) */
+static void test_simpo(void **state) {
+    (void)state;
+    const path_score *p = PAIR(-8.4, -4.5, NAN, NAN); /* no references */
+    result r = evaluate("simpo", "beta=2.5 gamma=0.75", p, 0);
+    near(metric("simpo", &r, "margin"), -0.75, 1e-15, "margin");
+    near(metric("simpo", &r, "accuracy"), 0, 0, "accuracy");
+    near(metric("simpo", &r, "logp_chosen"), -8.4, 0, "chosen");
+    near(r.value, 1.7014132779827524, 1e-15, "simpo");
+    near(r.dlogp[0], -0.29199088435487275, 1e-15, "chosen's slope");
+    near(r.dlogp[1], 0.40878723809682183, 1e-15, "rejected's slope");
+    r = evaluate("simpo", "beta=2.5 gamma=0.75", p, 0.25);
+    near(r.value, 1.3264132779827524, 1e-15, "smoothed");
+    near(r.dlogp[0], -0.20270517006915845, 1e-15, "chosen's slope, smoothed");
+    near(r.dlogp[1], 0.28378723809682183, 1e-15, "rejected's slope, smoothed");
+}
+
+/* orpo() computes in 40 decimal digits:
+ *   from decimal import Decimal as D, getcontext; getcontext().prec = 40
+ *   def orpo(w, nw, l, nl, lam):
+ *       a, b = w / nw, l / nl; odds = lambda x: x.exp() / (1 - x.exp()); r = odds(a) / odds(b)
+ *       s = -lam / (1 + r)
+ *       return r.ln(), -a + lam * (1 + 1 / r).ln(), (s / (1 - a.exp()) - 1) / nw, -s / (1 - b.exp()) / nl
+ *   orpo(D('-8.4'), 7, D('-4.5'), 5, D('0.2')); orpo(D('-0.0007'), 7, D('-60'), 5, D('0.2')) */
+static void test_orpo(void **state) {
+    (void)state;
+    result r = evaluate("orpo", "lambda=0.2", PAIR(-8.4, -4.5, NAN, NAN), 0); /* no references */
+    near(metric("orpo", &r, "margin"), -0.46345302504828836, 1e-15, "log odds ratio");
+    near(metric("orpo", &r, "accuracy"), 0, 0, "accuracy");
+    near(metric("orpo", &r, "logp_rejected"), -4.5, 0, "rejected");
+    near(metric("orpo", &r, "nll"), 1.2, 1e-15, "nll");
+    near(r.value, 1.3902970769379445, 1e-15, "orpo");
+    near(r.dlogp[0], -0.16795436769287825, 1e-15, "chosen's slope");
+    near(r.dlogp[1], 0.041375235990598397, 1e-15, "rejected's slope");
+    /* Near 1 and near 0, 1 - p keeps its digits. */
+    r = evaluate("orpo", "lambda=0.2", PAIR(-0.0007, -60, NAN, NAN), 0);
+    near(metric("orpo", &r, "margin"), 21.210284227328287, 1e-14, "log odds ratio near 1");
+    near(r.value / 0.00010000012289114652, 1, 1e-12, "orpo near 1");
+    near(r.dlogp[0] / -0.14285731842470162, 1, 1e-12, "chosen's slope near 1");
+    near(r.dlogp[1] / 2.4578380310291791e-11, 1, 1e-12, "rejected's slope near 0");
+    /* A probability of 1 has no odds: it counts as the nearest one that a log-prob of f32 can tell from it.
+     */
+    r = evaluate("orpo", "lambda=0.2", PAIR(0, 0, NAN, NAN), 0);
+    assert_true(isfinite(r.value) && isfinite(r.dlogp[0]) && r.dlogp[1] > 1e5 && r.dlogp[1] < 1e6);
+}
+
 static void test_likelihood(void **state) {
     (void)state;
     double dlogp[EXAMPLE_PATHS];
@@ -240,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_not_finite), cmocka_unit_test(test_table),
         cmocka_unit_test(test_by_hand),    cmocka_unit_test(test_likelihood),
+        cmocka_unit_test(test_simpo),      cmocka_unit_test(test_orpo),
         cmocka_unit_test(test_smoothing),  cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

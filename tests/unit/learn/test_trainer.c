@@ -6,6 +6,7 @@
 #include "learn/pack.h"
 #include "learn/pairs.h"
 #include "model/tree_layout.h"
+#include "compute_support.h"
 #include "support.h"
 
 #include <math.h>
@@ -70,7 +71,7 @@ static trainer *new_trainer(const char *backend, dtype act, int64_t microbatch) 
     trainer *t;
     trainer_settings s = trainer_defaults();
     s.microbatch_tokens = microbatch;
-    OK(compute_new(&c, backend, act, 2, &error));
+    OK(test_compute_new(&c, backend, act, 2, &error));
     OK(model_open(&m, TEST_DATA "/models/tinystories-656k", &(model_options){.compute = c, .trainable = true},
                   &error));
     OK(trainer_new(&t, m, &s, &error));
@@ -85,13 +86,41 @@ static void end_trainer(trainer *t) {
     compute_free(c);
 }
 
+static int64_t size_of(const trainer *t) {
+    return model_parameter_count(trainer_model(t));
+}
+
+/* Copies on the host, of which the last eight remain. */
+static const float *copy_at_hand(const trainer *t, const float *buffer) {
+    static float *copies[8];
+    static int turn;
+    float **copy = &copies[turn++ % 8];
+    mem_free(*copy);
+    return *copy = host_copy(model_operations(trainer_model(t)), buffer, size_of(t));
+}
+
+static const float *gradient_of(const trainer *t) {
+    return copy_at_hand(t, trainer_gradient(t));
+}
+
+static const float *weights_of(const trainer *t) {
+    return copy_at_hand(t, model_master(trainer_model(t)));
+}
+
+static void set_weights(const trainer *t, const float *w) {
+    compute *c = model_operations(trainer_model(t));
+    c->ops->put(c, model_master(trainer_model(t)), w, (size_t)size_of(t) * sizeof *w);
+    OK(model_sync(trainer_model(t), &error));
+}
+
 static void check_gradients(const trainer *t, const json_t *expected) {
     const param_set *params = model_trainable(trainer_model(t));
+    const float *all = gradient_of(t);
     for (const param *p = params->at; p < params->at + params->count; p++) {
         param_name name = param_hf_name(p);
         const json_t *want = json_object_get(expected, name.text);
         assert_non_null(want);
-        const float *g = trainer_gradient(t) + p->offset;
+        const float *g = all + p->offset;
         double norm = 0;
         for (int64_t j = 0; j < param_floats(p); j++) norm += (double)g[j] * (double)g[j];
         norm = sqrt(norm);
@@ -153,9 +182,10 @@ static void tree_equals_paths(void **state) {
         assert_true(fabs(together.loss - alone.loss) < 1e-6);
         int64_t n = model_parameter_count(trainer_model(packed));
         double difference = 0, size = 0;
+        const float *one = gradient_of(packed), *other = gradient_of(apart);
         for (int64_t i = 0; i < n; i++) {
-            difference += pow((double)trainer_gradient(packed)[i] - (double)trainer_gradient(apart)[i], 2);
-            size += pow((double)trainer_gradient(apart)[i], 2);
+            difference += pow((double)one[i] - (double)other[i], 2);
+            size += pow((double)other[i], 2);
         }
         assert_true(size > 1);
         assert_true(sqrt(difference / size) < 1e-5);
@@ -262,14 +292,14 @@ static void same_bits_and_resume(void **state) {
             OK(folder_remove(folder, &error));
         }
         size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
-        assert_memory_equal(model_master(trainer_model(one)), model_master(trainer_model(two)), bytes);
+        assert_memory_equal(weights_of(one), weights_of(two), bytes);
         end_trainer(one);
         end_trainer(two);
     }
     free_golden(g);
 }
 
-/* ---- terms: pairs and right chains in one update ---- */
+/* ---- terms: pairs and correct chains in one update ---- */
 
 /* Pairs and chains: the pairs' chosen steps as chains too, and one that is not in any pair. */
 typedef struct {
@@ -302,9 +332,10 @@ static void mix(const golden_pairs *g, const objective *of, double weight, doubl
 
 static double distance(const trainer *a, const trainer *b, const trainer *plus) {
     double difference = 0, size = 0;
-    for (int64_t i = 0, n = model_parameter_count(trainer_model(a)); i < n; i++) {
-        double want = (double)trainer_gradient(b)[i] + (plus ? (double)trainer_gradient(plus)[i] : 0);
-        difference += pow((double)trainer_gradient(a)[i] - want, 2);
+    const float *of_a = gradient_of(a), *of_b = gradient_of(b), *of_plus = plus ? gradient_of(plus) : NULL;
+    for (int64_t i = 0; i < size_of(a); i++) {
+        double want = (double)of_b[i] + (of_plus ? (double)of_plus[i] : 0);
+        difference += pow((double)of_a[i] - want, 2);
         size += pow(want, 2);
     }
     assert_true(size > 1e-6);
@@ -399,9 +430,8 @@ static void mixed_slopes(void **state) {
     golden_pairs *g = read_golden();
     trainer *t = new_trainer("ref", DTYPE_F32, 2048);
     int64_t n = model_parameter_count(trainer_model(t));
-    float *w = model_master(trainer_model(t)), *direction = malloc((size_t)n * 4),
-          *kept = malloc((size_t)n * 4);
-    memcpy(kept, w, (size_t)n * 4);
+    float *w = malloc((size_t)n * 4), *direction = malloc((size_t)n * 4), *kept = malloc((size_t)n * 4);
+    memcpy(kept, weights_of(t), (size_t)n * 4);
     for (int i = 0; objective_at(i); i++)
         for (int per_token = 0; per_token < 2; per_token++) {
             const objective *of = objective_at(i);
@@ -411,23 +441,23 @@ static void mixed_slopes(void **state) {
             learn_report r;
             OK(batches_add(m.batches, t, 0, &r, &error));
             double square = 0, loss[2];
-            for (int64_t k = 0; k < n; k++) square += pow((double)trainer_gradient(t)[k], 2);
-            memcpy(direction, trainer_gradient(t), (size_t)n * 4);
+            memcpy(direction, gradient_of(t), (size_t)n * 4);
+            for (int64_t k = 0; k < n; k++) square += pow((double)direction[k], 2);
             trainer_zero(t);
             double step = 2e-3 / sqrt(square);
             for (int end = 0; end < 2; end++) {
                 for (int64_t k = 0; k < n; k++)
                     w[k] = (float)((double)kept[k] + (end ? step : -step) * (double)direction[k]);
-                OK(model_sync(trainer_model(t), &error));
+                set_weights(t, w);
                 loss[end] = mixed_loss(t, &m);
             }
-            memcpy(w, kept, (size_t)n * 4);
-            OK(model_sync(trainer_model(t), &error));
+            set_weights(t, kept);
             double slope = (loss[1] - loss[0]) / (2 * step);
             if (!(fabs(slope - square) < 0.02 * square))
                 fail_msg("%s, per token %d: slope %g, gradient says %g", of->name, per_token, slope, square);
             batches_free(m.batches);
         }
+    free(w);
     free(direction);
     free(kept);
     end_trainer(t);
@@ -453,7 +483,7 @@ static void one_update(trainer *t, const golden_pairs *g) {
 
 static float *copy_of(trainer *t) {
     size_t bytes = (size_t)model_parameter_count(trainer_model(t)) * 4;
-    return memcpy(malloc(bytes), model_master(trainer_model(t)), bytes);
+    return memcpy(malloc(bytes), weights_of(t), bytes);
 }
 
 /* d (d theta_0 + (1 - d) theta_1) + (1 - d) theta_2, and training goes on from the raw weights as if there
@@ -472,9 +502,9 @@ static void average_by_hand(void **state) {
         if (step == 1) OK(trainer_show_average(averaged, &error));
     }
     int64_t n = model_parameter_count(trainer_model(raw)), moved = 0;
-    assert_memory_equal(model_master(trainer_model(averaged)), theta[2], (size_t)n * 4);
+    assert_memory_equal(weights_of(averaged), theta[2], (size_t)n * 4);
     OK(trainer_show_average(averaged, &error));
-    const float *got = model_master(trainer_model(averaged));
+    const float *got = weights_of(averaged);
     for (int64_t i = 0; i < n; i++) {
         double want =
             d * d * (double)theta[0][i] + d * (1 - d) * (double)theta[1][i] + (1 - d) * (double)theta[2][i];
@@ -517,10 +547,10 @@ static void average_resumes(void **state) {
             OK(folder_remove(folder, &error));
         }
         size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
-        assert_memory_equal(model_master(trainer_model(one)), model_master(trainer_model(two)), bytes);
+        assert_memory_equal(weights_of(one), weights_of(two), bytes);
         OK(trainer_show_average(one, &error));
         OK(trainer_show_average(two, &error));
-        assert_memory_equal(model_master(trainer_model(one)), model_master(trainer_model(two)), bytes);
+        assert_memory_equal(weights_of(one), weights_of(two), bytes);
         end_trainer(one);
         end_trainer(two);
     }

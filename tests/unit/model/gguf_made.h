@@ -81,9 +81,12 @@ static inline gguf_made gguf_make(const model *m) {
     made_number(&g, prefix, "rope.freq_base", c->rope.theta);
     made_integer(&g, "tokenizer.ggml.", "bos_token_id", c->bos);
     made_integer(&g, "tokenizer.ggml.", "eos_token_id", c->eos);
-    for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
-        made_tensor(&g, param_gguf_name(p).text, param_rank(p), p->rows, p->columns, m->master + p->offset,
+    for (const param *p = m->params.at; p < m->params.at + m->params.count; p++) {
+        float *numbers = host_copy(m->compute, m->master + p->offset, param_floats(p));
+        made_tensor(&g, param_gguf_name(p).text, param_rank(p), p->rows, p->columns, numbers,
                     p->spec->flags & PARAM_GGUF_PERMUTED ? c->head_width : 0);
+        mem_free(numbers);
+    }
     return g;
 }
 

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "model/arch.h"
 #include "model/internal.h"
+#include "compute_support.h"
 #include "support.h"
 
 static esp_error error;
@@ -31,7 +32,7 @@ static inline model *made_up_model(const model_config *shape, const char *kind, 
                                    bool recompute) {
     compute *c;
     model *m;
-    OK(compute_new(&c, kind, act, threads, &error));
+    OK(test_compute_new(&c, kind, act, threads, &error));
     OK(model_create(&m, shape, &(model_options){.compute = c, .trainable = true, .recompute = recompute}, 5,
                     &error));
     return m;

@@ -1,6 +1,7 @@
 /* A small model's tree is cut among threads: the same log-probs and gradients as in one piece, the same bits
  * from any number of threads, nothing left from a tree before. Pieces of parallel_run are done once each. */
 #include "base/parallel.h"
+#include "host_gradient.h"
 #include "made_up.h"
 
 #include <math.h>
@@ -45,7 +46,6 @@ static pass pass_new(const model *m, const token_tree *tree) {
     p.logprob = MEM_ARRAY(float, p.tokens);
     p.dlogprob = MEM_ARRAY(float, p.tokens);
     p.wanted = MEM_ARRAY(uint8_t, p.tokens);
-    p.gradient = MEM_ARRAY(float, p.floats);
     for (int64_t t = 0; t < p.tokens; t++) {
         p.wanted[t] = t % 3 != 0;
         p.dlogprob[t] = p.wanted[t] ? 0.01f * (float)(t % 7) - 0.02f : 0;
@@ -59,7 +59,7 @@ static pass run_cut(int threads, const token_tree *tree, int expected_parts) {
     OK(model_forward(m, tree, p.wanted, true, p.logprob, &error));
     assert_int_equal(m->replicas.parts, expected_parts);
     assert_true(model_tokens_computed(m) < p.tokens + p.tokens / 8);
-    OK(model_backward(m, tree, p.dlogprob, p.gradient, &error));
+    p.gradient = host_gradient(model_backward, m, tree, p.dlogprob);
     close_model(m);
     return p;
 }
@@ -68,7 +68,7 @@ static pass run_whole(const token_tree *tree) {
     model *m = make_model(2);
     pass p = pass_new(m, tree);
     OK(model_forward_whole(m, tree, p.wanted, true, p.logprob, &error));
-    OK(model_backward_whole(m, tree, p.dlogprob, p.gradient, &error));
+    p.gradient = host_gradient(model_backward_whole, m, tree, p.dlogprob);
     close_model(m);
     return p;
 }
@@ -125,7 +125,7 @@ static void test_trees_in_turn(void **state) {
         pass after = pass_new(m, trees[i]), alone = run_whole(trees[i]);
         OK(model_forward(m, trees[i], after.wanted, true, after.logprob, &error));
         assert_int_equal(m->replicas.parts, 0);
-        OK(model_backward(m, trees[i], after.dlogprob, after.gradient, &error));
+        after.gradient = host_gradient(model_backward, m, trees[i], after.dlogprob);
         assert_memory_equal(after.gradient, alone.gradient, sizeof(float) * (size_t)after.floats);
         pass_free(&after);
         pass_free(&alone);

@@ -2,99 +2,10 @@
  * a tree does not depend on its company, nothing is computed twice, no cache is too small to end, and no gold
  * reaches a search that must not know it. Two tests are on the plain loops, slow under sanitizers.
  * timeout: 600 */
-#include "tiny.h"
-
-#include <math.h>
-#include <string.h>
+#include "trees.h"
 
 static bench bench_open(void) {
     return bench_open_on("cpu");
-}
-
-static const problem problems[] = {
-    {.index = 0,
-     .id = "p0",
-     .question = "Tom has 3 cats and 2 dogs. How many pets?",
-     .gold = "5",
-     .rationale = "Tom has 3 cats.\nHe has 2 dogs.\n3 + 2 = 5\n#### 5"},
-    {.index = 1,
-     .id = "p1",
-     .question = "Lily ate 4 of 9 cakes. How many are left?",
-     .gold = "5",
-     .rationale = "She had 9 cakes.\n9 - 4 = 5\n#### 5"},
-    {.index = 2,
-     .id = "p2",
-     .question = "A toy costs 2 coins. What do 6 toys cost?",
-     .gold = "12",
-     .rationale = "6 * 2 = 12\n#### 12"},
-    {.index = 3,
-     .id = "p3",
-     .question = "Ben saw 7 birds, and 1 flew away. How many stay?",
-     .gold = "6",
-     .rationale = "7 - 1 = 6\n#### 6"},
-    {.index = 4,
-     .id = "p4",
-     .question = "Max has a red ball, and Sue has two. How many balls?",
-     .gold = "3",
-     .rationale = "Max has 1 ball. Sue has 2.\n1 + 2 = 3\n#### 3"},
-};
-enum { PROBLEMS = sizeof problems / sizeof *problems };
-
-static search_config small_search(void) {
-    search_config c;
-    search_config_defaults(&c);
-    c.limits.root_probe = 0;
-    c.limits.simulations = 4;
-    c.limits.root_multiplier = 2;
-    c.limits.breadth_root = 4;
-    c.limits.breadth = 3;
-    c.limits.horizon = 3;
-    c.limits.max_steps = 4;
-    c.rewards.judge = true;
-    return c;
-}
-
-typedef struct {
-    search_job jobs[PROBLEMS];
-    int32_t n;
-    int64_t computed;
-} outcome;
-
-/* Searches problems first .. first + n - 1 in one wave. */
-static outcome search_some(bench *b, const lm_settings *set, const search_config *config, const problem *list,
-                           int32_t first, int32_t n, bool gold_known) {
-    outcome o = {.n = n};
-    sampler *p;
-    OK(lm_new(&p, b->m, b->words, set, &error));
-    for (int32_t i = 0; i < n; i++) {
-        const problem *q = &list[first + i];
-        o.jobs[i] = (search_job){.problem = q, .gold_known = gold_known};
-        OK(search_new(&o.jobs[i].search, config, rng_mix(rng_key(7), (uint64_t)q->index), &error));
-    }
-    int64_t before = model_tokens_computed(b->m);
-    OK(sampler_search(p, o.jobs, n, NULL, NULL, &error));
-    o.computed = model_tokens_computed(b->m) - before;
-    sampler_free(p);
-    return o;
-}
-
-static void outcome_free(outcome *o) {
-    for (int32_t i = 0; i < o->n; i++) search_free(o->jobs[i].search);
-}
-
-/* Same nodes, ids, numbers; log-probs: the same bits. */
-static void same_tree(const search *a, const search *b) {
-    assert_int_equal(search_node_count(a), search_node_count(b));
-    assert_int_equal(search_top(a), search_top(b));
-    for (int32_t v = 0; v < search_node_count(a); v++) {
-        search_node x = search_node_at(a, v), y = search_node_at(b, v);
-        assert_int_equal(x.parent, y.parent);
-        assert_int_equal(x.n, y.n);
-        assert_int_equal(x.N, y.N);
-        assert_int_equal(x.outcome, y.outcome);
-        if (x.n) assert_memory_equal(x.ids, y.ids, (size_t)x.n * sizeof *x.ids);
-        if (x.logprob != y.logprob || x.C != y.C || x.Q != y.Q) fail_msg("node %d differs", v);
-    }
 }
 
 /* Log-probs of ids[from] .. ids[n - 1]. */
@@ -110,16 +21,16 @@ static void forward_one(bench *b, const int32_t *ids, int64_t from, int64_t n, f
 }
 
 /* C of a path as the whole judge prompt gives it, by two forwards that share nothing. */
-static double judged(bench *b, sampler *p, const token_list *judge, const int32_t *steps, int64_t n) {
+static double judged(bench *b, const token_list *judge, const int32_t *steps, int64_t n) {
     token_list whole = {0};
     float logprob[1024];
     for (int64_t i = 0; i < judge->count; i++) MEM_LIST_PUSH(&whole, judge->at[i]);
     for (int64_t i = 0; i < n; i++) MEM_LIST_PUSH(&whole, steps[i]);
-    const token_list *suffix = prompt_judge_suffix(p->words);
+    const token_list *suffix = prompt_judge_suffix(b->words);
     for (int64_t i = 0; i < suffix->count; i++) MEM_LIST_PUSH(&whole, suffix->at[i]);
     double odds[2];
     for (int correct = 0; correct < 2; correct++) {
-        MEM_LIST_PUSH(&whole, prompt_verdict_id(p->words, correct));
+        MEM_LIST_PUSH(&whole, prompt_verdict_id(b->words, correct));
         forward_one(b, whole.at, whole.count - 1, whole.count, logprob);
         odds[correct] = exp((double)logprob[--whole.count]);
     }
@@ -128,10 +39,10 @@ static double judged(bench *b, sampler *p, const token_list *judge, const int32_
 }
 
 /* Log-probs of the steps on each path to a leaf, and C of some nodes, against the model on whole paths. */
-static void check_against_forward(bench *b, sampler *p, const search_job *job, bool example) {
+static void check_against_forward(bench *b, const search_job *job, bool example) {
     token_list prompt = {0}, judge = {0};
-    OK(prompt_ids(p->words, job->problem, &prompt, &error));
-    OK(prompt_judge_prefix(p->words, job->problem, example, &judge, &error));
+    OK(prompt_ids(b->words, job->problem, &prompt, &error));
+    OK(prompt_judge_prefix(b->words, job->problem, example, &judge, &error));
     int32_t path[1024], nodes[16];
     float logprob[1024];
     const search *s = job->search;
@@ -148,8 +59,8 @@ static void check_against_forward(bench *b, sampler *p, const search_job *job, b
                     fail_msg("node %d token %d: log-prob %g, the model says %g", nodes[d], i,
                              (double)node.logprobs[i], (double)logprob[at]);
             if (v % 3 && node.expanded) continue;
-            bool eos = path[at - 1] == prompt_eos(p->words);
-            double c = judged(b, p, &judge, path + prompt.count, at - prompt.count - eos);
+            bool eos = path[at - 1] == prompt_eos(b->words);
+            double c = judged(b, &judge, path + prompt.count, at - prompt.count - eos);
             if (!(fabs(c - node.C) < 1e-4)) fail_msg("node %d: C %g, the model says %g", nodes[d], node.C, c);
         }
     }
@@ -157,66 +68,12 @@ static void check_against_forward(bench *b, sampler *p, const search_job *job, b
     MEM_LIST_FREE(&judge);
 }
 
-/* ---- Distinct tokens of a set of paths ---- */
-
-static int compare_paths(const void *a, const void *b) {
-    const token_list *x = a, *y = b;
-    for (int64_t i = 0; i < x->count && i < y->count; i++)
-        if (x->at[i] != y->at[i]) return x->at[i] < y->at[i] ? -1 : 1;
-    return x->count < y->count ? -1 : x->count > y->count;
-}
-
-static int64_t distinct_tokens(token_list *paths, int64_t n) {
-    qsort(paths, (size_t)n, sizeof *paths, compare_paths);
-    int64_t sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t same = 0;
-        if (i)
-            while (same < paths[i].count && same < paths[i - 1].count &&
-                   paths[i].at[same] == paths[i - 1].at[same])
-                same++;
-        sum += paths[i].count - same;
-    }
-    return sum;
-}
-
-static token_list path_behind(const token_list *prefix, const search *s, int32_t node, int32_t less) {
-    token_list l = {0};
-    int64_t n = search_path_ids(s, node, NULL);
-    MEM_LIST_RESERVE(&l, prefix->count + n + 1);
-    memcpy(l.at, prefix->at, (size_t)prefix->count * 4);
-    search_path_ids(s, node, l.at + prefix->count);
-    l.count = prefix->count + n - less;
-    return l;
-}
-
-/* What a set of trees must cost: every distinct prefix once in each of the two prompts (a last token is fed
- * to the policy only when its node is expanded, to the judge always but for end-of-sequence), and a suffix a
- * node. */
-static int64_t least_tokens(sampler *p, const outcome *o, bool example) {
-    int64_t total = 0;
-    MEM_LIST(token_list) paths[2] = {{0}, {0}};
-    const token_list suffix = *prompt_judge_suffix(p->words);
-    for (int32_t j = 0; j < o->n; j++) {
-        const search *s = o->jobs[j].search;
-        token_list prefix[2] = {{0}, {0}};
-        OK(prompt_ids(p->words, o->jobs[j].problem, &prefix[0], &error));
-        OK(prompt_judge_prefix(p->words, o->jobs[j].problem, example, &prefix[1], &error));
-        for (int32_t v = 0; v < search_node_count(s); v++) {
-            search_node node = search_node_at(s, v);
-            MEM_LIST_PUSH(&paths[0], path_behind(&prefix[0], s, v, node.expanded ? 0 : 1));
-            bool eos = v && node.ids[node.n - 1] == prompt_eos(p->words);
-            MEM_LIST_PUSH(&paths[1], path_behind(&prefix[1], s, v, eos));
-            if (v) total += suffix.count;
-        }
-        MEM_LIST_FREE(&prefix[0]);
-        MEM_LIST_FREE(&prefix[1]);
-    }
-    for (int side = 0; side < 2; side++) {
-        total += distinct_tokens(paths[side].at, paths[side].count);
-        for (int64_t i = 0; i < paths[side].count; i++) MEM_LIST_FREE(&paths[side].at[i]);
-        MEM_LIST_FREE(&paths[side]);
-    }
+/* The least that a set of trees can cost: every distinct prefix once below each of the two prompts, and a
+ * suffix per node. */
+static int64_t least_tokens(const prompt_words *w, const searched *o) {
+    int64_t total = tokens_of_trees(w, o, true);
+    for (int32_t j = 0; j < o->n; j++)
+        total += (search_node_count(o->jobs[j].search) - 1) * prompt_judge_suffix(w)->count;
     return total;
 }
 
@@ -225,7 +82,6 @@ static int64_t least_tokens(sampler *p, const outcome *o, bool example) {
 static void steps_as_the_model_says(void **state) {
     (void)state;
     bench b = bench_open();
-    sampler *p;
     for (int mode = 0; mode < 4; mode++) {
         lm_settings set = usual;
         search_config config = small_search();
@@ -237,19 +93,17 @@ static void steps_as_the_model_says(void **state) {
         if (mode ==
             3) /* states that get the candidates they are short of later, behind keys others hang on */
             config.limits.root_probe = 3, config.limits.simulations = 8;
-        outcome o = search_some(&b, &set, &config, problems, mode == 0 ? 3 : 0, 2, true);
-        OK(lm_new(&p, b.m, b.words, &set, &error));
+        searched o = search_list(&b, &set, &config, problems + (mode == 0 ? 3 : 0), 2, true);
         int64_t nodes = 0, gold = 0;
         for (int32_t i = 0; i < o.n; i++) {
-            check_against_forward(&b, p, &o.jobs[i], true);
+            check_against_forward(&b, &o.jobs[i], true);
             nodes += search_node_count(o.jobs[i].search);
             gold += search_node_at(o.jobs[i].search, 1).gold || o.jobs[i].counts.gold > 0;
             assert_true(search_is_done(o.jobs[i].search));
         }
         assert_true(nodes > 20);
         assert_int_equal(gold, o.n);
-        sampler_free(p);
-        outcome_free(&o);
+        searched_free(&o);
     }
     bench_close(&b);
 }
@@ -259,16 +113,16 @@ static void company_does_not_matter(void **state) {
     /* Plain loops compute each row by itself, so that another batch gives the same bits. */
     bench b = bench_open_on("ref");
     search_config config = small_search();
-    outcome all = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
-    outcome again = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
+    searched all = search_list(&b, &usual, &config, problems, PROBLEMS, true);
+    searched again = search_list(&b, &usual, &config, problems, PROBLEMS, true);
     for (int32_t i = 0; i < PROBLEMS; i++) {
-        outcome alone = search_some(&b, &usual, &config, problems, i, 1, true);
+        searched alone = search_list(&b, &usual, &config, problems + i, 1, true);
         same_tree(all.jobs[i].search, alone.jobs[0].search);
         same_tree(all.jobs[i].search, again.jobs[i].search);
-        outcome_free(&alone);
+        searched_free(&alone);
     }
-    outcome_free(&again);
-    outcome_free(&all);
+    searched_free(&again);
+    searched_free(&all);
     bench_close(&b);
 }
 
@@ -277,19 +131,11 @@ static void nothing_twice(void **state) {
     bench b = bench_open();
     search_config config = small_search();
     lm_settings set = usual;
-    outcome o = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
-    sampler *p;
-    OK(lm_new(&p, b.m, b.words, &set, &error));
-    token_counts sum = {0};
-    for (int32_t i = 0; i < o.n; i++) {
-        sum.computed += o.jobs[i].counts.computed;
-        sum.recomputed += o.jobs[i].counts.recomputed;
-    }
-    assert_int_equal(sum.computed, o.computed);
-    assert_int_equal(sum.recomputed, 0);
-    assert_int_equal(o.computed, least_tokens(p, &o, true));
-    sampler_free(p);
-    outcome_free(&o);
+    searched o = search_list(&b, &set, &config, problems, PROBLEMS, true);
+    assert_int_equal(o.sum.computed, o.computed);
+    assert_int_equal(o.sum.recomputed, 0);
+    assert_int_equal(o.computed, least_tokens(b.words, &o));
+    searched_free(&o);
     bench_close(&b);
 }
 
@@ -298,18 +144,18 @@ static void any_cache_ends(void **state) {
     bench b = bench_open_on("ref");
     search_config config = small_search();
     config.limits.root_probe = 2;
-    outcome large = search_some(&b, &usual, &config, problems, 0, PROBLEMS, true);
+    searched large = search_list(&b, &usual, &config, problems, PROBLEMS, true);
     int64_t recomputed = 0;
     const int64_t sizes[] = {1100, 900};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         lm_settings set = usual;
         set.kv_tokens = sizes[k];
-        outcome tiny = search_some(&b, &set, &config, problems, 0, PROBLEMS, true);
+        searched tiny = search_list(&b, &set, &config, problems, PROBLEMS, true);
         for (int32_t i = 0; i < PROBLEMS; i++) {
             same_tree(large.jobs[i].search, tiny.jobs[i].search);
             recomputed += tiny.jobs[i].counts.recomputed;
         }
-        outcome_free(&tiny);
+        searched_free(&tiny);
     }
     assert_true(recomputed > 0);
 
@@ -323,7 +169,7 @@ static void any_cache_ends(void **state) {
     assert_non_null(strstr(error.message, "too small"));
     search_free(job.search);
     sampler_free(p);
-    outcome_free(&large);
+    searched_free(&large);
     bench_close(&b);
 }
 
@@ -335,9 +181,9 @@ static void gold_stays_out(void **state) {
     for (int i = 0; i < PROBLEMS; i++) changed[i].gold = "99", changed[i].rationale = "It is 99.\n#### 99";
     search_config config = small_search();
     config.limits.gold_injection = true;
-    outcome x = search_some(&b, &usual, &config, problems, 0, 3, false);
-    outcome y = search_some(&b, &usual, &config, changed, 0, 3, false);
-    outcome known = search_some(&b, &usual, &config, changed, 0, 3, true);
+    searched x = search_list(&b, &usual, &config, problems, 3, false);
+    searched y = search_list(&b, &usual, &config, changed, 3, false);
+    searched known = search_list(&b, &usual, &config, changed, 3, true);
     for (int32_t i = 0; i < 3; i++) {
         same_tree(x.jobs[i].search, y.jobs[i].search);
         assert_int_equal(x.jobs[i].counts.gold, 0);
@@ -349,9 +195,9 @@ static void gold_stays_out(void **state) {
         assert_true(fabs(search_node_at(known.jobs[i].search, 1).C - search_node_at(x.jobs[i].search, 1).C) >
                     1e-7);
     }
-    outcome_free(&x);
-    outcome_free(&y);
-    outcome_free(&known);
+    searched_free(&x);
+    searched_free(&y);
+    searched_free(&known);
     bench_close(&b);
 }
 
@@ -374,7 +220,7 @@ static void stops_on_request(void **state) {
 
 /* ---- Chains ---- */
 
-static int64_t plain_greedy(bench *b, sampler *p, const token_list *prompt, int32_t most, int32_t *out) {
+static int64_t plain_greedy(bench *b, const token_list *prompt, int32_t most, int32_t *out) {
     kv_cache *kv;
     OK(kv_new(&kv, b->m, 1024, &error));
     int32_t run = kv_run_new(kv, -1), n = 0;
@@ -386,7 +232,7 @@ static int64_t plain_greedy(bench *b, sampler *p, const token_list *prompt, int3
         out[n] = read.token;
         next = &out[n++];
         count = 1;
-        if (read.token == prompt_eos(p->words)) break;
+        if (read.token == prompt_eos(b->words)) break;
     }
     kv_run_release(kv, run);
     kv_free(kv);
@@ -435,7 +281,7 @@ static void chains(void **state) {
     assert_true(counts.computed < tokens + prompts[0].count + prompts[1].count);
     for (int q = 0; q < 2; q++) {
         int32_t greedy[MOST];
-        int64_t n = plain_greedy(&b, p, &prompts[q], MOST, greedy);
+        int64_t n = plain_greedy(&b, &prompts[q], MOST, greedy);
         assert_int_equal(n, jobs[q * K].ids.count);
         assert_memory_equal(greedy, jobs[q * K].ids.at, (size_t)n * 4);
     }
@@ -455,74 +301,6 @@ static void chains(void **state) {
     bench_close(&b);
 }
 
-/* ---- The end of a chain ---- */
-
-/* Feeds a candidate the ids of a text as if they had been sampled; the log-prob of the k-th is -k. */
-static candidate sampled(const bench *b, const step_rules *rules, const char *text, bool *more) {
-    token_list ids = {0};
-    candidate c = {.temperature = 1, .hold_lane = -1};
-    step_chain_begin(&c.steps, rules);
-    OK(tokenizer_encode(b->tokens, text, strlen(text), false, &ids, &error));
-    *more = true;
-    for (int64_t i = 0; i < ids.count && *more; i++) {
-        kv_read reads[2];
-        int n = candidate_reads(b->words, &c, reads);
-        reads[0].token = ids.at[i];
-        reads[0].logprob = (float)-i;
-        reads[1].logprob = -1000;
-        if (n == 2) assert_int_equal(reads[1].token, prompt_eos(b->words));
-        *more = candidate_take(b->words, &c, reads);
-    }
-    MEM_LIST_FREE(&ids);
-    return c;
-}
-
-static void an_answer_ends_in_one_form(void **state) {
-    (void)state;
-    bench b = bench_open();
-    step_rules rules = prompt_step_rules(b.words);
-    rules.sentences = true;
-    rules.max_step_tokens = rules.max_chain_tokens = 60;
-    bool more;
-    text_buffer text = {0};
-
-    candidate c =
-        sampled(&b, &rules, "The answer is 18\n", &more); /* end-of-sequence in the newline's place */
-    assert_true(!more && c.finished && !c.cut);
-    assert_int_equal(c.ids.at[c.ids.count - 1], prompt_eos(b.words));
-    assert_true(c.logprobs.at[c.ids.count - 1] == -1000.0f);
-    assert_true(c.logprobs.at[c.ids.count - 2] == -(float)(c.ids.count - 2));
-    OK(prompt_text(b.words, c.ids.at, c.ids.count, &text, &error));
-    assert_non_null(strstr(text.at, "answer is 18"));
-    assert_null(strchr(text.at, '\n'));
-    text_free(&text);
-    candidate_free(&c);
-
-    c = sampled(&b, &rules, "We have 18\n", &more); /* a line like another */
-    assert_true(!more && !c.finished && !c.wants_eos);
-    candidate_free(&c);
-    c = sampled(&b, &rules, "The answer is 18", &more); /* not yet */
-    assert_true(more && !c.finished);
-    kv_read reads[2];
-    assert_int_equal(candidate_reads(b.words, &c, reads), 2);
-    reads[0].token = prompt_eos(b.words);
-    assert_false(candidate_take(b.words, &c, reads)); /* sampled end-of-sequence */
-    assert_true(c.finished && c.ids.at[c.ids.count - 1] == prompt_eos(b.words));
-    candidate_free(&c);
-
-    rules.drop_answer_newline = false; /* as where the newline is in one token with other text */
-    c = sampled(&b, &rules, "The answer is 18\n", &more);
-    assert_true(more && c.wants_eos && !c.finished);
-    int64_t n = c.ids.count;
-    assert_int_equal(candidate_reads(b.words, &c, reads), 1);
-    assert_true(reads[0].kind == READ_SCORE && reads[0].token == prompt_eos(b.words));
-    reads[0].logprob = -7;
-    assert_false(candidate_take(b.words, &c, reads));
-    assert_true(c.finished && c.ids.count == n + 1 && c.logprobs.at[n] == -7.0f);
-    candidate_free(&c);
-    bench_close(&b);
-}
-
 /* (2.3) From a depth on, one candidate runs to the chain's end. */
 static void runs_to_the_end(void **state) {
     (void)state;
@@ -530,13 +308,11 @@ static void runs_to_the_end(void **state) {
     search_config config = small_search();
     config.limits.rest_from_depth = 1;
     config.limits.gold_injection = true;
-    outcome o = search_some(&b, &usual, &config, problems, 0, 2, true);
-    sampler *p;
-    OK(lm_new(&p, b.m, b.words, &usual, &error));
+    searched o = search_list(&b, &usual, &config, problems, 2, true);
     int64_t deep = 0;
     for (int32_t i = 0; i < 2; i++) {
         const search *s = o.jobs[i].search;
-        check_against_forward(&b, p, &o.jobs[i], true);
+        check_against_forward(&b, &o.jobs[i], true);
         for (int32_t v = 1; v < search_node_count(s); v++) {
             search_node node = search_node_at(s, v);
             assert_true(node.depth <= 2);
@@ -547,8 +323,7 @@ static void runs_to_the_end(void **state) {
         }
     }
     assert_true(deep > 2);
-    sampler_free(p);
-    outcome_free(&o);
+    searched_free(&o);
     bench_close(&b);
 }
 
@@ -561,7 +336,6 @@ int main(void) {
         cmocka_unit_test(gold_stays_out),
         cmocka_unit_test(stops_on_request),
         cmocka_unit_test(chains),
-        cmocka_unit_test(an_answer_ends_in_one_form),
         cmocka_unit_test(runs_to_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
-/* What the tests of the language-model policy stand on: a tiny model, in f32 and on two threads. */
+/* A tiny model, in f32 and on two threads, for the tests of the language-model sampler. */
 #ifndef TEST_POLICY_TINY_H
 #define TEST_POLICY_TINY_H
 
-#include "policy/lm_inner.h"
+#include "policy/lm.h"
+#include "compute_support.h"
 #include "support.h"
 
 static esp_error error;
@@ -18,7 +19,7 @@ typedef struct {
 static inline bench bench_open_on(const char *backend) {
     bench b;
     const char *path = TEST_DATA "/models/tinystories-656k";
-    OK(compute_new(&b.c, backend, DTYPE_F32, 2, &error));
+    OK(test_compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
     b.t = task_find("gsm8k", &error);

@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include "base/file.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "search/rules/puct.h"
 
 #include <glob.h>
@@ -294,6 +294,21 @@ static void keys_reach_their_parts(void **state) {
     assert_int_equal(rates.warmup_steps, 5);
     assert_true(recipe_learn_settings(r).weight_decay == 0.05 && recipe_sft_settings(r).weight_decay == 0);
     recipe_free(r);
+    r = parse("search: {rule: gumbel, preset: paper, max_considered: 4}\n", NULL, 0);
+    text_buffer text = {0};
+    recipe_text(r, &text); /* the keys of the rule that is chosen, and no others */
+    assert_non_null(strstr(text.at, "  rule: gumbel\n"));
+    assert_non_null(strstr(text.at, "  max_considered: 4\n"));
+    assert_non_null(strstr(text.at, "  c_visit: 50\n"));
+    assert_null(strstr(text.at, "c_puct"));
+    assert_int_equal(r->search.config.limits.breadth_root, 5);
+    text_free(&text);
+    recipe_free(r);
+    refused("search: {rule: gumbel, c_puct: 2}\n",
+            "r.yaml:1:32: there is no search.c_puct where search.rule is gumbel");
+    refused("search: {max_considered: 2}\n",
+            "r.yaml:1:26: there is no search.max_considered where search.rule is");
+    refused("search: {rule: best}\n", "r.yaml:1:16: search.rule must be one of puct, gumbel, not \"best\"");
     refused("search: {loser: random_sibling}\n", "r.yaml: search: pairs_at is all, which goes with neither");
 }
 

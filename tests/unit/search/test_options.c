@@ -189,13 +189,32 @@ static void defaults(void **state) {
     assert_non_null(strstr(error.message, "puct"));
 }
 
-/* The collapsed text decides whether two steps are one. */
-static void text_keys(void **state) {
+/* Whatever the rule: it ends, visits add up, the same bits again, and the policy is a distribution. */
+static void every_rule(void **state) {
     (void)state;
-    assert_true(search_text_key("1 + 2\n", 6) == search_text_key(" 1  +\t2", 7));
-    assert_true(search_text_key("1 + 2", 5) != search_text_key("1 +2", 4));
-    assert_true(search_text_key("", 0) == search_text_key(" \n", 2));
-    assert_true(search_text_key("ab", 2) != search_text_key("ba", 2));
+    for (int rule = 0; search_rule_at(rule); rule++)
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            search_config config = synthetic_config(seed);
+            esp_error error = {0};
+            assert_int_equal(search_config_set(&config, "rule", search_rule_name(rule), &error), ESP_OK);
+            config.limits.root_probe = seed % 3;
+            synthetic *y = synthetic_run(&config, seed), *again = synthetic_run(&config, seed);
+            assert_same_search(y->s, again->s);
+            int64_t visits = 0;
+            for (int32_t i = 0; i < search_node_count(y->s); i++) {
+                search_node n = search_node_at(y->s, i);
+                double policy[64], sum = 0;
+                visits += n.N;
+                if (n.children == 0) continue;
+                search_policy_at(y->s, i, policy);
+                for (int32_t k = 0; k < n.children; k++) assert_true(policy[k] >= 0), sum += policy[k];
+                assert_true(fabs(sum - 1) < 1e-9);
+            }
+            assert_int_equal(visits, search_stats_of(y->s).visits);
+            assert_true(search_is_done(y->s) && search_commitment_count(y->s) > 0);
+            synthetic_free(y);
+            synthetic_free(again);
+        }
 }
 
 /* ---- what does not fit ---- */
@@ -315,7 +334,7 @@ int main(void) {
         cmocka_unit_test(rest_from_depth), cmocka_unit_test(node_budget),
         cmocka_unit_test(gold_path),       cmocka_unit_test(rewards_by_outcome),
         cmocka_unit_test(depth_discount),  cmocka_unit_test(finished_chains),
-        cmocka_unit_test(defaults),        cmocka_unit_test(text_keys),
+        cmocka_unit_test(defaults),        cmocka_unit_test(every_rule),
         cmocka_unit_test(refused_replies), cmocka_unit_test(refused_configurations),
         cmocka_unit_test(dead_end),
     };

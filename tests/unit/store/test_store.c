@@ -183,7 +183,9 @@ static void what_goes_in_comes_out(void **state) {
     OK(store_metric(s, 1, "auc", 0.75, &error));
     OK(store_metric(s, 1, "auc", 0.8, &error));
     OK(store_event(s, 1, "note", "text", &error));
-    store_update u = {.phase = "learn", .iteration = 1, .update = 4, .rows = 32, .loss = 0.69, .margin = NAN};
+    const store_value metrics[] = {{"margin", 0.25}, {"kl", NAN}, {"odds", -3}};
+    store_update u = {.phase = "learn", .iteration = 1, .update = 4, .rows = 32, .loss = 0.69};
+    u.metrics = metrics, u.metric_count = 3;
     OK(store_add_update(s, &u, &error));
     u.loss = 0.5;
     OK(store_add_update(s, &u, &error)); /* again after a resume: replaces */
@@ -232,7 +234,12 @@ static void what_goes_in_comes_out(void **state) {
     store_updates updates;
     OK(store_read_updates(reader, 1, &updates, &error));
     assert_int_equal(updates.count, 1);
-    assert_true(updates.at[0].loss == 0.5 && isnan(updates.at[0].margin));
+    assert_true(updates.at[0].loss == 0.5 && updates.at[0].metric_count == 3);
+    assert_true(store_update_metric(&updates.at[0], "margin") == 0.25);
+    assert_true(store_update_metric(&updates.at[0], "odds") == -3);
+    assert_true(isnan(store_update_metric(&updates.at[0], "kl")));
+    assert_true(isnan(store_update_metric(&updates.at[0], "accuracy")));
+    assert_true(number(folder, "SELECT margin * 100 FROM updates") == 25);
     store_evals evals;
     store_eval_results found;
     OK(store_read_evals(reader, &evals, &error));
@@ -299,7 +306,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 3");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 4");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -330,11 +337,14 @@ static void older_runs_are_read_and_go_on(void **state) {
     OK(store_open(&s, folder, STORE_CREATE, &error));
     OK(write_wave(s, 0, &error));
     OK(store_add_eval(s, &e, NULL, 0, &error));
+    const store_value metrics[] = {{"margin", 0.25}, {"kl", 2}};
+    store_update u = {.phase = "learn", .iteration = 1, .update = 1, .metrics = metrics, .metric_count = 2};
+    OK(store_add_update(s, &u, &error));
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
     change(folder,
-           "DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
+           "DROP TABLE update_metrics; DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
            "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; PRAGMA user_version = 1");
 
     store_evals evals;
@@ -343,6 +353,11 @@ static void older_runs_are_read_and_go_on(void **state) {
     OK(store_read_evals(s, &evals, &error));
     assert_true(evals.count == 1 && evals.at[0].right == 2 && evals.at[0].tokens_judged == 0);
     STORE_LIST_FREE(&evals);
+    store_updates updates;
+    OK(store_read_updates(s, 1, &updates, &error));
+    assert_true(updates.count == 1 && updates.at[0].metric_count == 2); /* from the columns */
+    assert_true(store_update_metric(&updates.at[0], "kl") == 2);
+    STORE_LIST_FREE(&updates);
     OK(store_read_judgements(s, &judgements, &error));
     assert_int_equal(judgements.count, 0);
     OK(store_digest(s, &now, &error));
@@ -360,6 +375,14 @@ static void older_runs_are_read_and_go_on(void **state) {
     j.area = NAN, j.high = 0.75, j.calibration_error = 0.125, j.bins = "[]";
     OK(store_add_judgement(s, &j, &error));
     OK(store_add_judgement(s, &j, &error));
+    const store_value other = {"odds", -3};
+    store_update second = {.phase = "learn", .iteration = 1, .update = 2, .metrics = &other};
+    second.metric_count = 1;
+    OK(store_add_update(s, &second, &error));
+    OK(store_read_updates(s, 1, &updates, &error));
+    assert_true(updates.count == 2 && updates.at[0].metric_count == 2 && updates.at[1].metric_count == 1);
+    assert_true(store_update_metric(&updates.at[1], "odds") == -3);
+    STORE_LIST_FREE(&updates);
     store_close(s);
     OK(store_open(&s, folder, STORE_READ, &error));
     OK(store_read_evals(s, &evals, &error));

@@ -38,8 +38,8 @@ static void assert_same_problems(const problem_set *a, const problem_set *b, int
     }
 }
 
-/* The same words, the same problems; a larger count begins with the smaller one's; what is not said has its
- * default. */
+/* The same words give the same problems; a larger count begins with the smaller count's problems; words that
+ * are not given have their defaults. */
 static void test_same_words(void **state) {
     (void)state;
     problem_set a = make("generate:level=rare,split=dev,count=200,seed=7,flaws=0.5");
@@ -119,7 +119,7 @@ typedef struct {
     bool stray; /* a sentence that does not matter was there */
 } pile;
 
-/* One sentence, its full stop left out, without regard for who does it unless the pile changes hands. */
+/* One sentence without its full stop. Who acts is ignored unless the pile changes hands. */
 static bool read_sentence(const char *s, const char *items, pile *p) {
     char a[32], b[32], c[32], d[32];
     long long n, m;
@@ -189,8 +189,8 @@ static pile read_question(const char *question) {
 
 /* ---- Reading a solution ---- */
 
-/* Whether every line "a op b = c THINGS" is right, c exact and above zero, and the last line says what the
- * line before it came to. *answer: what it says. lines: how many. */
+/* Whether every line "a op b = c THINGS" is right, c exact and above zero, and the last line has the
+ * result of the line before it. *answer: the number in it. *lines: their count. */
 static bool right_lines(const char *solution, int64_t *answer, int64_t *lines) {
     char *text = mem_strdup(solution), *rest = text, operation, items[32];
     bool fine = true;
@@ -198,7 +198,7 @@ static bool right_lines(const char *solution, int64_t *answer, int64_t *lines) {
     *lines = 0;
     for (char *line; (line = strsep(&rest, "\n"));) {
         int end = 0;
-        assert_int_equal(said, -1); /* nothing behind the answer */
+        assert_int_equal(said, -1); /* nothing after the answer */
         if (sscanf(line, "#### %lld%n", &said, &end) == 1 && !line[end]) continue;
         assert_int_equal(sscanf(line, "%lld %c %lld = %lld %31s%n", &a, &operation, &b, &c, items, &end), 5);
         assert_true(!line[end] && strchr("+-*/", operation));
@@ -246,7 +246,7 @@ static void test_right(void **state) {
     }
 }
 
-/* What the table of chances comes to, as a share of solutions with a wrong answer. */
+/* The effect of the table of chances: the share of solutions with a wrong answer. */
 static void test_flawed(void **state) {
     (void)state;
     static const struct {
@@ -314,8 +314,8 @@ static void assert_pieces_are_tokens(const json_t *vocabulary, const char *text,
     }
 }
 
-/* Every word, digit and sign that is ever asked, taught or judged is a token of the embedded policy; but for
- * the number 0, which only a misreading comes to, and which is a space and a digit there. */
+/* Every word, digit and sign that is ever asked, taught or judged is a token of the embedded policy, except
+ * for the number 0: only a misreading has that result, and it is a space and a digit there. */
 static void test_words_are_tokens(void **state) {
     (void)state;
     json_error_t problem_of_json;

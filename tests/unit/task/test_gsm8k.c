@@ -194,7 +194,7 @@ static void test_sources(void **state) {
     }
 }
 
-/* A megabyte of one pattern, graded; the time of all together shows what is not linear. */
+/* A megabyte of one pattern, graded; the total time shows work that is not linear. */
 static void test_hostile(void **state) {
     (void)state;
     static const char *const patterns[] = {

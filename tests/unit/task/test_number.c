@@ -111,8 +111,8 @@ static void test_forms(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check(cases[i].text, cases[i].numbers);
 }
 
-/* A number at the very end of a buffer without a zero behind it: nothing is read beyond (the sanitizer
- * watches). */
+/* A number at the very end of a buffer without a terminating zero: nothing is read beyond it (the sanitizer
+ * would report it). */
 static void test_bounds(void **state) {
     (void)state;
     static const char *const ends[] = {"5",     "5.", "5 ",  "5,",          "5,00",  "5/", "5 1/",

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "recipe/recipe.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "store/store.h"
 #include "loop/tree_rows.h"
 #include "view/report.h"
@@ -67,6 +67,11 @@ static void add_problem(fixture *f, int64_t problem, const char *question) {
 
 static void add_update(fixture *f, int64_t iteration, int64_t update, double margin, double chosen,
                        double rejected, double kl) {
+    const store_value metrics[] = {{"margin", margin},
+                                   {"accuracy", 0.6},
+                                   {"logp_chosen", chosen},
+                                   {"logp_rejected", rejected},
+                                   {"kl", kl}};
     store_update u = {.phase = "learn",
                       .iteration = iteration,
                       .update = update,
@@ -74,11 +79,8 @@ static void add_update(fixture *f, int64_t iteration, int64_t update, double mar
                       .loss = 0.6,
                       .lr = 1e-5,
                       .grad_norm = 1,
-                      .margin = margin,
-                      .accuracy = 0.6,
-                      .logp_chosen = chosen,
-                      .logp_rejected = rejected,
-                      .kl = kl,
+                      .metrics = metrics,
+                      .metric_count = 5,
                       .tokens = 40,
                       .tokens_computed = 30};
     OK(store_add_update(f->s, &u, &error));
@@ -254,16 +256,12 @@ static void numbers_that_are_none_are_null(void **state) {
                         .loss = NAN,
                         .lr = 1,
                         .grad_norm = NAN,
-                        .margin = NAN,
-                        .accuracy = NAN,
-                        .logp_chosen = NAN,
-                        .logp_rejected = NAN,
-                        .kl = NAN,
                         .tokens_computed = 55};
     OK(store_add_update(f.s, &sft, &error));
     json_t *d = document_of(&f, -1, NULL);
     json_t *it = json_array_get(at(d, "iterations"), 1);
-    assert_true(json_is_null(at(it, "margin")) && json_is_null(at(it, "kl")) && json_is_null(at(it, "main")));
+    assert_true(json_is_null(at(at(it, "metrics"), "margin")) && json_is_null(at(at(it, "metrics"), "kl")) &&
+                json_is_null(at(it, "main")));
     assert_int_equal(json_integer_value(at(it, "cumulative_tokens_computed")), 55 + 12 * 30);
     assert_true(watched(d, "warn", "In 1 of 13 updates"));
     assert_false(watched(d, "warn", "log-probs"));
@@ -378,7 +376,7 @@ static void figures_and_gain(void **state) {
     assert_int_equal(json_integer_value(at(last, "cumulative_tokens_sampled")), 1000);
     assert_int_equal(json_integer_value(at(last, "cumulative_tokens_judged")), 500);
     assert_int_equal(json_integer_value(at(last, "cumulative_tokens_computed")), 3000 + 12 * 30);
-    assert_true(fabs(json_number_value(at(last, "margin")) - 0.95) < 1e-12);
+    assert_true(fabs(json_number_value(at(at(last, "metrics"), "margin")) - 0.95) < 1e-12);
     assert_true(json_number_value(at(at(last, "greedy"), "mean_tokens")) == 35);
     size_t i, bins = 0, replayed = 0;
     json_t *one;

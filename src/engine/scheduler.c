@@ -1,0 +1,317 @@
+/* The scheduler: starts requests while their pages are there, fills one model call from all feeds that have
+ * ids left, and delivers the answers, always in the same order. */
+#include "engine/answers.h"
+#include "engine/request.h"
+#include "engine/unshared.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- What all groups begin with ---- */
+
+/* Sharing costs a page that is not full; below this it is not worth it. */
+enum { LEAST_SHARED = 8 };
+
+static void drop_first(id_list *ids, int64_t n) {
+    ids->count -= n;
+    memmove(ids->at, ids->at + n, (size_t)ids->count * sizeof *ids->at);
+}
+
+/* How many ids `own` begins with as `first` does, at most `most` and one less than it has: each group keeps
+ * an id of its own to read at. */
+static int64_t same_beginning(const id_list *first, const id_list *own, int64_t most) {
+    if (most > own->count - 1) most = own->count - 1;
+    int64_t k = 0;
+    while (k < most && own->at[k] == first->at[k]) k++;
+    return k;
+}
+
+/* Sets the ids that all groups begin with apart from their prompts. */
+static void share_prefix(engine *e, int p) {
+    if (e->groups.count < 2 || e->groups.at[0]->prompt[p].count == 0) return;
+    const id_list *first = &e->groups.at[0]->prompt[p];
+    int64_t same = first->count;
+    for (int64_t i = 0; i < e->groups.count; i++)
+        same = same_beginning(first, &e->groups.at[i]->prompt[p], same);
+    if (same < LEAST_SHARED) return;
+    for (int64_t k = 0; k < same; k++) MEM_LIST_PUSH(&e->shared[p].ids, first->at[k]);
+    for (int64_t i = 0; i < e->groups.count; i++) drop_first(&e->groups.at[i]->prompt[p], same);
+    if (e->set.unshared) { /* counted once, as in the shared engine, but computed again and again */
+        e->counts.prompts += same;
+        e->counts.distinct += same;
+        return;
+    }
+    e->shared[p].run = kv_run_new(e->kv, -1);
+    e->promised += pages_of(same);
+}
+
+/* A group that comes later: takes the shared ids off its prompts where these begin so. */
+static void join(engine *e, sequence_group *g) {
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
+        int64_t n = e->shared[p].ids.count;
+        g->alone[p] = same_beginning(&e->shared[p].ids, &g->prompt[p], n) < n;
+        if (!g->alone[p]) drop_first(&g->prompt[p], n);
+    }
+}
+
+/* Groups from the client; those after the first lot join what the first share. */
+static esp_status more_groups(engine *e, const engine_client *client, bool wait, esp_error *error) {
+    int64_t before = e->groups.count;
+    ESP_TRY(client->more(client->user, e, wait, error));
+    for (int64_t i = before; e->started > 0 && i < e->groups.count; i++) join(e, e->groups.at[i]);
+    return ESP_OK;
+}
+
+sequence_group *engine_add_group(engine *e, void *user) {
+    sequence_group *g = MEM_NEW(sequence_group);
+    *g = (sequence_group){.user = user, .number = e->groups.count};
+    MEM_LIST_PUSH(&e->groups, g);
+    return g;
+}
+
+/* ---- Starting requests ---- */
+
+static bool has_room(const engine *e, int64_t pages) {
+    return pages <= kv_pages_free(e->kv) - e->promised;
+}
+
+static void evict(engine *e, int64_t pages) {
+    MEM_LIST(cache_places *) all = {0};
+    for (int64_t i = 0; i < e->active.count; i++) MEM_LIST_PUSH(&all, &e->active.at[i]->places);
+    cache_evict(e->kv, all.at, all.count, pages);
+    MEM_LIST_FREE(&all);
+}
+
+/* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
+ * no request uses may go for it. *pages: what it takes. */
+static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t *pages) {
+    *pages = request_reserve(e, g);
+    bool fits = e->in_flight == 0 || e->in_flight + g->width <= e->set.max_sequences;
+    if (fits && may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
+    if (fits && has_room(e, *pages)) {
+        request_open(e, g, *pages);
+        return true;
+    }
+    request_cancel(e, g);
+    return false;
+}
+
+static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
+    int64_t shared = 0;
+    for (int p = 0; p < ENGINE_PREFIXES; p++) shared += pages_of(e->shared[p].ids.count);
+    error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
+               "the KV cache of %lld tokens is too small: one request takes up to %lld",
+               (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS),
+               (long long)((pages + shared) * KV_PAGE_TOKENS));
+    return error_because(error, ESP_REASON_CACHE_FULL);
+}
+
+/* Nothing is in flight, so nothing but the shared prefix needs to stay: the first group must be able to
+ * start.
+ */
+static esp_status start_alone(engine *e, sequence_group *g, esp_error *error) {
+    int64_t pages;
+    for (int64_t i = 0; i < e->active.count; i++) cache_places_drop(e->kv, &e->active.at[i]->places);
+    return start_request(e, g, false, &pages) ? ESP_OK : too_small(e, pages, error);
+}
+
+static sequence_group *admit(engine *e) {
+    sequence_group *g = e->groups.at[e->started++];
+    MEM_LIST_PUSH(&e->active, g);
+    return g;
+}
+
+/* Groups that wait for a request go first, in their order and none overtaking another; then new groups, for
+ * which nothing is evicted. */
+static esp_status start_requests(engine *e, esp_error *error) {
+    int64_t pages;
+    sequence_group *waits = NULL;
+    for (int64_t i = 0; i < e->active.count && !waits; i++) {
+        sequence_group *g = e->active.at[i];
+        if (!g->open && !start_request(e, g, true, &pages)) waits = g;
+    }
+    while (!waits && e->started < e->groups.count) {
+        sequence_group *g = admit(e);
+        if (!start_request(e, g, false, &pages)) waits = g;
+    }
+    return waits && e->in_flight == 0 ? start_alone(e, waits, error) : ESP_OK;
+}
+
+/* ---- One model call ---- */
+
+static bool is_ready(const engine *e, const sequence_group *g, const feed *f) {
+    if (f->run >= 0) return true;
+    const shared_prefix *shared = &e->shared[f->prefix];
+    if (f->after.feed < 0)
+        return f->after.run < 0 || f->after.run != shared->run || shared->done == shared->ids.count;
+    const feed *above = &g->feeds.at[f->after.feed];
+    /* A run must not grow once others continue it: a feed above that is part of this same call is fed whole.
+     */
+    return above->done == above->n || above->diverges || (above->done == 0 && above->now == above->n);
+}
+
+static void push_feed(engine *e, feed_owner owner, int32_t run, const int32_t *ids, int64_t n) {
+    owner.first_read = e->reads.count;
+    MEM_LIST_PUSH(&e->feeds, ((kv_feed){run, ids, n}));
+    MEM_LIST_PUSH(&e->owners, owner);
+    e->promised -= kv_pages_needed(e->kv, run, n);
+    assert(e->promised >= 0);
+}
+
+static void push_shared(engine *e, int p, int64_t n) {
+    const shared_prefix *s = &e->shared[p];
+    push_feed(e, (feed_owner){.feed = p}, s->run, s->ids.at + s->done, n);
+}
+
+static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t n) {
+    feed *f = &g->feeds.at[index];
+    if (f->run < 0) {
+        int32_t after = f->after.feed >= 0 ? g->feeds.at[f->after.feed].run : f->after.run;
+        assert(f->after.feed < 0 || after >= 0);
+        f->run = kv_run_new(e->kv, after);
+    }
+    f->now = n;
+    g->taken += kv_pages_needed(e->kv, f->run, n);
+    assert(g->taken <= g->promised);
+    push_feed(e, (feed_owner){.group = g, .feed = index}, f->run, feed_ids(f), n);
+    answers_ask(e, g, index, (int32_t)e->feeds.count - 1);
+}
+
+/* Feeds of a group that are ready, those of one token or those of more, while there is room in the batch. */
+static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *room) {
+    for (int32_t j = 0; g->open && j<g->feeds.count && * room> 0; j++) {
+        const feed *f = &g->feeds.at[j];
+        int64_t left = f->n - f->done;
+        if (left == 0 || f->now || (singles && left > 1) || !is_ready(e, g, f)) continue;
+        int64_t n = left < *room ? left : *room;
+        push_group_feed(e, g, j, n);
+        *room -= n;
+    }
+}
+
+/* Single tokens first, so that long prompts do not hold up those who are sampling. */
+static void gather(engine *e) {
+    e->feeds.count = e->reads.count = e->owners.count = 0;
+    int64_t room = e->set.max_batch_tokens;
+    for (int p = 0; p < ENGINE_PREFIXES && room > 0; p++) {
+        int64_t left = e->shared[p].ids.count - e->shared[p].done, n = left < room ? left : room;
+        if (n == 0) continue;
+        push_shared(e, p, n);
+        room -= n;
+    }
+    for (int singles = 1; singles >= 0; singles--)
+        for (int64_t i = 0; i < e->active.count; i++) gather_group(e, e->active.at[i], singles, &room);
+}
+
+static void deliver(engine *e) {
+    for (int64_t f = 0; f < e->owners.count; f++) {
+        feed_owner o = e->owners.at[f];
+        if (o.group) {
+            answers_take(e, o.group, o.feed, e->reads.at + o.first_read);
+            continue;
+        }
+        int64_t n = e->feeds.at[f].n;
+        e->shared[o.feed].done += n;
+        e->counts.computed += n;
+        e->counts.prompts += n;
+        e->counts.distinct += n;
+    }
+}
+
+/* ---- Until all groups have ended ---- */
+
+static esp_status finish_group(engine *e, const engine_client *client, sequence_group *g, esp_error *error) {
+    e->done++;
+    esp_status status = client->done ? client->done(client->user, e, g, g->number, error) : ESP_OK;
+    group_clear(e->kv, g);
+    return status;
+}
+
+static esp_status finish_requests(engine *e, const engine_client *client, esp_error *error) {
+    int64_t kept = 0;
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < e->active.count && status == ESP_OK; i++) {
+        sequence_group *g = e->active.at[i];
+        if (g->open && g->feeds_left == 0) {
+            e->tick++;
+            status = client->finished(client->user, e, g, error);
+            request_close(e, g);
+        }
+        if (!g->over)
+            e->active.at[kept++] = g;
+        else if (status == ESP_OK)
+            status = finish_group(e, client, g, error);
+    }
+    e->active.count = kept;
+    return status;
+}
+
+static esp_status check_stop(const engine *e, esp_error *error) {
+    return e->set.stop && *e->set.stop ? error_set(error, ESP_INTERRUPTED, NULL, "stopped on request")
+                                       : ESP_OK;
+}
+
+static esp_status run_shared(engine *e, const engine_client *client, esp_error *error) {
+    for (;;) {
+        if (e->started == e->groups.count) ESP_TRY(more_groups(e, client, e->done == e->groups.count, error));
+        if (e->done == e->groups.count) return ESP_OK;
+        ESP_TRY(check_stop(e, error));
+        ESP_TRY(start_requests(e, error));
+        gather(e);
+        assert(e->feeds.count > 0);
+        ESP_TRY(model_extend(e->m, e->kv, e->feeds.at, e->feeds.count, e->reads.at, e->reads.count, error));
+        deliver(e);
+        ESP_TRY(finish_requests(e, client, error));
+        if (client->progress) client->progress(client->user, e->done, e->sampled);
+    }
+}
+
+static esp_status run_unshared(engine *e, const engine_client *client, esp_error *error) {
+    for (;;) {
+        if (e->started == e->groups.count) ESP_TRY(more_groups(e, client, true, error));
+        if (e->started == e->groups.count) return ESP_OK;
+        sequence_group *g = e->groups.at[e->started++];
+        while (!g->over) {
+            ESP_TRY(unshared_answer(e, client, g, error));
+            ESP_TRY(client->finished(client->user, e, g, error));
+        }
+        ESP_TRY(finish_group(e, client, g, error));
+        if (client->progress) client->progress(client->user, e->done, e->sampled);
+    }
+}
+
+static void begin_run(engine *e) {
+    e->started = e->done = 0;
+    e->promised = e->in_flight = 0;
+    e->tick = e->sampled = 0;
+    e->counts = (engine_counts){0};
+    for (int p = 0; p < ENGINE_PREFIXES; p++) e->shared[p].run = -1;
+}
+
+static void end_run(engine *e) {
+    for (int64_t i = 0; i < e->groups.count; i++) {
+        group_clear(e->kv, e->groups.at[i]);
+        mem_free(e->groups.at[i]);
+    }
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
+        if (e->shared[p].run >= 0) kv_run_release(e->kv, e->shared[p].run);
+        MEM_LIST_FREE(&e->shared[p].ids);
+        e->shared[p] = (shared_prefix){.run = -1};
+    }
+    e->groups.count = e->active.count = 0;
+    assert(kv_pages_free(e->kv) == kv_pages_total(e->kv));
+}
+
+esp_status engine_run(engine *e, const engine_client *client, esp_error *error) {
+    begin_run(e);
+    esp_status status = more_groups(e, client, true, error);
+    for (int p = 0; p < ENGINE_PREFIXES && status == ESP_OK; p++) share_prefix(e, p);
+    if (status == ESP_OK)
+        status = e->set.unshared ? run_unshared(e, client, error) : run_shared(e, client, error);
+    end_run(e);
+    return status;
+}
+
+engine_counts engine_shared_counts(const engine *e) {
+    return e->counts;
+}

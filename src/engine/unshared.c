@@ -1,0 +1,127 @@
+#include "engine/unshared.h"
+#include "engine/answers.h"
+#include "engine/request.h"
+
+#include <string.h>
+
+typedef struct {
+    engine *e;
+    const engine_client *client;
+    sequence_group *g;
+} unshared;
+
+static esp_status check_room(const engine *e, int32_t run, int64_t n, esp_error *error) {
+    const kv_cache *kv = e->kv;
+    if (kv_pages_needed(kv, run, n) <= kv_pages_free(kv)) return ESP_OK;
+    error_fail(error, "raise the cache's size, or lower the length of steps",
+               "the KV cache of %lld tokens is too small: one path takes %lld and more",
+               (long long)(kv_pages_total(kv) * KV_PAGE_TOKENS), (long long)(kv_run_length(kv, run) + n));
+    return error_because(error, ESP_REASON_CACHE_FULL);
+}
+
+/* Feeds n ids to the run, in calls of at most max_batch_tokens, and answers the reads: `at` counts in ids,
+ * ascending. */
+static esp_status feed_run(const unshared *u, int32_t run, const int32_t *ids, int64_t n, kv_read *reads,
+                           int64_t read_count, esp_error *error) {
+    engine *e = u->e;
+    ESP_TRY(check_room(e, run, n, error));
+    for (int64_t done = 0, answered = 0; done < n;) {
+        if (e->set.stop && *e->set.stop) return error_set(error, ESP_INTERRUPTED, NULL, "stopped on request");
+        int64_t now = n - done < e->set.max_batch_tokens ? n - done : e->set.max_batch_tokens;
+        int64_t first = answered;
+        for (; answered < read_count && reads[answered].at < done + now; answered++)
+            reads[answered].at -= done;
+        ESP_TRY(model_extend(e->m, e->kv, &(kv_feed){run, ids + done, now}, 1, reads + first,
+                             answered - first, error));
+        u->g->counts.computed += now;
+        done += now;
+        if (u->client->progress) u->client->progress(u->client->user, e->done, e->sampled);
+    }
+    return ESP_OK;
+}
+
+static void append(id_list *list, const int32_t *ids, int64_t n) {
+    MEM_LIST_RESERVE(list, list->count + n);
+    if (n) memcpy(list->at + list->count, ids, (size_t)n * sizeof *ids);
+    list->count += n;
+}
+
+/* The whole prompt and the request's path. */
+static id_list whole_path(const unshared *u) {
+    const sequence_group *g = u->g;
+    const id_list *shared = &u->e->shared[g->request.prefix].ids;
+    id_list out = {0};
+    if (!g->alone[g->request.prefix]) append(&out, shared->at, shared->count);
+    for (int32_t i = 0; i <= g->request.pieces; i++) {
+        engine_piece piece = group_piece(g, i);
+        append(&out, piece.ids, piece.n);
+    }
+    return out;
+}
+
+static esp_status sample(const unshared *u, int32_t number, const id_list *path, int32_t run,
+                         esp_error *error) {
+    const int32_t *next = path->at;
+    int32_t last = 0, keep;
+    int64_t n = path->count;
+    for (bool more = true; more; next = &last, n = 1) {
+        kv_read reads[2];
+        int asked = sequence_reads(u->g, number, reads);
+        for (int r = 0; r < asked; r++) reads[r].at = n - 1;
+        ESP_TRY(feed_run(u, run, next, n, reads, asked, error));
+        more = sequence_take(u->e, u->g, number, reads, &keep);
+        last = u->g->sequences.at[number].last;
+    }
+    return ESP_OK;
+}
+
+/* Path and known tokens are one feed, but for the last token, which is only scored. */
+static esp_status score(const unshared *u, int32_t number, id_list *path, int32_t run, esp_error *error) {
+    const engine_request *r = &u->g->request;
+    const engine_sequence *s = &r->sequences[number];
+    kv_read *reads = MEM_ARRAY(kv_read, s->known_count);
+    for (int64_t i = 0; i < s->known_count; i++)
+        reads[i] = (kv_read){.at = path->count - 1 + i, .kind = READ_SCORE, .token = s->known[i]};
+    append(path, s->known, s->known_count - 1);
+    esp_status status = feed_run(u, run, path->at, path->count, reads, s->known_count, error);
+    for (int64_t i = 0; i < s->known_count && status == ESP_OK; i++)
+        r->reader->known(r->user, number, i, reads[i].logprob);
+    mem_free(reads);
+    return status;
+}
+
+/* The log-probs of the answers after the whole prompt, one tail and the suffix. */
+static esp_status score_tail(const unshared *u, int32_t tail, id_list *path, int32_t run, esp_error *error) {
+    const engine_request *r = &u->g->request;
+    append(path, r->tails[tail].ids, r->tails[tail].n);
+    append(path, r->suffix, r->suffix_count);
+    kv_read reads[ENGINE_ANSWERS];
+    for (int a = 0; a < ENGINE_ANSWERS; a++)
+        reads[a] = (kv_read){.at = path->count - 1, .kind = READ_SCORE, .token = r->answers[a]};
+    ESP_TRY(feed_run(u, run, path->at, path->count, reads, ENGINE_ANSWERS, error));
+    for (int a = 0; a < ENGINE_ANSWERS; a++) r->reader->tail(r->user, tail, a, reads[a].logprob);
+    u->g->counts.suffixes += r->suffix_count;
+    return ESP_OK;
+}
+
+/* Sequence or, from sequence_count on, tail number i. */
+static esp_status answer_one(const unshared *u, int32_t i, esp_error *error) {
+    const engine_request *r = &u->g->request;
+    id_list path = whole_path(u);
+    int32_t run = kv_run_new(u->e->kv, -1);
+    esp_status status = i >= r->sequence_count  ? score_tail(u, i - r->sequence_count, &path, run, error)
+                        : r->sequences[i].known ? score(u, i, &path, run, error)
+                                                : sample(u, i, &path, run, error);
+    kv_run_release(u->e->kv, run);
+    MEM_LIST_FREE(&path);
+    return status;
+}
+
+esp_status unshared_answer(engine *e, const engine_client *client, sequence_group *g, esp_error *error) {
+    unshared u = {e, client, g};
+    g->begun = g->request.sequence_count;
+    request_begin_sequences(g);
+    for (int32_t i = 0; i < g->request.sequence_count + g->request.tail_count; i++)
+        ESP_TRY(answer_one(&u, i, error));
+    return ESP_OK;
+}

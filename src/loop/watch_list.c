@@ -1,0 +1,132 @@
+#include "loop/watch_list.h"
+
+#include "eval/calibration.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void note_trees(run_state *run, int64_t iteration, const store_trees *trees) {
+    int64_t finished = 0, correct = 0, sampled = 0, committed_correct = 0;
+    for (int64_t i = 0; i < trees->count; i++) {
+        finished += trees->at[i].finished;
+        correct += trees->at[i].right;
+        sampled += trees->at[i].tokens_sampled;
+        committed_correct += trees->at[i].outcome > 0;
+    }
+    observer_note(
+        &run->session.observer,
+        "iteration %lld: %lld trees, committed path correct in %.1f%%, %lld finished chains of which "
+        "%.1f%% correct, %.0f tokens sampled per tree",
+        (long long)iteration, (long long)trees->count,
+        100.0 * (double)committed_correct / (double)(trees->count ? trees->count : 1), (long long)finished,
+        100.0 * (double)correct / (double)(finished ? finished : 1),
+        (double)sampled / (double)(trees->count ? trees->count : 1));
+}
+
+/* How well self-evaluation judged the iteration's trees, as it was stored when all of them were done. */
+static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(run->store, &rows, error));
+    for (int64_t i = 0; i < rows.count; i++) {
+        const store_judgement *j = &rows.at[i];
+        bool finished = strcmp(j->kind, "finished") == 0;
+        if (j->iteration != iteration || strcmp(j->source, JUDGE_TRAIN) != 0 || isnan(j->area)) continue;
+        char counts[64] = "";
+        if (finished)
+            snprintf(counts, sizeof counts, " (%lld correct, %lld incorrect)", (long long)j->positives,
+                     (long long)j->negatives);
+        observer_note(&run->session.observer, "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on %s%s",
+                      (long long)iteration, j->area, j->low, j->high,
+                      finished ? "finished chains" : "unfinished steps", counts);
+    }
+    STORE_LIST_FREE(&rows);
+    return ESP_OK;
+}
+
+/* ---- updates ---- */
+
+static bool has_metric(const store_update *u, const char *name) {
+    return strcmp(u->phase, "learn") == 0 && !isnan(store_update_metric(u, name));
+}
+
+/* A metric in the first and in the last quarter of the updates that have it: means. */
+typedef struct {
+    int64_t count;
+    double first, last;
+} metric_change;
+
+static metric_change change_of(const store_updates *updates, const char *name) {
+    metric_change c = {0};
+    for (int64_t i = 0; i < updates->count; i++) c.count += has_metric(&updates->at[i], name);
+    int64_t quarter = c.count / 4 > 0 ? c.count / 4 : 1, seen = 0;
+    for (int64_t i = 0; i < updates->count; i++) {
+        if (!has_metric(&updates->at[i], name)) continue;
+        double share = store_update_metric(&updates->at[i], name) / (double)quarter;
+        if (seen < quarter) c.first += share;
+        if (seen >= c.count - quarter) c.last += share;
+        seen++;
+    }
+    return c;
+}
+
+/* ", margin 0.01 to 0.4, ...": every metric that the updates have. */
+static void put_metrics(const store_updates *updates, text_buffer *out) {
+    for (int64_t i = 0; i < updates->count; i++)
+        for (int64_t k = 0; k < updates->at[i].metric_count; k++) {
+            const char *name = updates->at[i].metrics[k].name;
+            bool earlier = false;
+            for (int64_t j = 0; j < i && !earlier; j++) earlier = has_metric(&updates->at[j], name);
+            metric_change c = earlier ? (metric_change){0} : change_of(updates, name);
+            if (c.count > 0) text_printf(out, ", %s %.4g to %.4g", name, c.first, c.last);
+        }
+}
+
+static void put_rows(const learned_rows *rows, text_buffer *out) {
+    if (rows->pairs > 0)
+        text_printf(out, "%lld pairs of %.1f tokens per step", (long long)rows->pairs, rows->step_tokens);
+    if (rows->pairs > 0 && rows->chains > 0) text_puts(out, ", ");
+    if (rows->chains > 0 || rows->pairs == 0)
+        text_printf(out, "%lld correct chains", (long long)rows->chains);
+}
+
+static void note_updates(run_state *run, int64_t iteration, const learned_rows *rows,
+                         const store_updates *updates) {
+    const observer *o = &run->session.observer;
+    int64_t count = 0;
+    double loss = 0, norm = 0;
+    for (int64_t i = 0; i < updates->count; i++) {
+        const store_update *u = &updates->at[i];
+        if (strcmp(u->phase, "learn") != 0) continue;
+        count++;
+        loss += u->loss;
+        norm += u->grad_norm;
+    }
+    if (count == 0) return;
+    text_buffer text = {0};
+    put_rows(rows, &text);
+    text_printf(&text, ", %lld updates, loss %.4f, gradient %.3f", (long long)count, loss / (double)count,
+                norm / (double)count);
+    put_metrics(updates, &text);
+    observer_note(o, "iteration %lld: %s", (long long)iteration, text.at);
+    text_free(&text);
+    metric_change chosen = change_of(updates, "logp_chosen"), rejected = change_of(updates, "logp_rejected");
+    if (chosen.count >= 4 && chosen.last < chosen.first && rejected.last < rejected.first)
+        observer_note(o,
+                      "iteration %lld: the log-probs of chosen and rejected steps fall together; a larger "
+                      "learn.nll keeps those of chosen steps up",
+                      (long long)iteration);
+}
+
+esp_status watch_iteration(run_state *run, int64_t iteration, const learned_rows *rows, esp_error *error) {
+    store_trees trees;
+    store_updates updates;
+    ESP_TRY(store_read_trees(run->store, iteration, &trees, error));
+    note_trees(run, iteration, &trees);
+    STORE_LIST_FREE(&trees);
+    ESP_TRY(note_judge(run, iteration, error));
+    ESP_TRY(store_read_updates(run->store, iteration, &updates, error));
+    note_updates(run, iteration, rows, &updates);
+    STORE_LIST_FREE(&updates);
+    return ESP_OK;
+}

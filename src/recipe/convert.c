@@ -1,0 +1,81 @@
+#include "recipe/convert.h"
+
+dtype recipe_activations(const recipe *r) {
+    return r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+/* ---- search ---- */
+
+search_config recipe_inference_config(const recipe *r) {
+    search_config c = r->search.config;
+    c.limits.gold_injection = false;
+    return c;
+}
+
+/* ---- learning ---- */
+
+const objective *recipe_objective(const recipe *r) {
+    return objective_at(r->learn.loss);
+}
+
+const void *recipe_objective_options(const recipe *r) {
+    return recipe_objective(r)->options.count > 0 ? &r->learn.loss_options : NULL;
+}
+
+void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
+    const objective *of = recipe_objective(r);
+    bool pairs = of->paths > 1;
+    out->loss = (objective_term){.of = of,
+                                 .options = recipe_objective_options(r),
+                                 .weight = pairs ? r->learn.weight : 1,
+                                 .mean = of->mean};
+    /* A chosen step is divided by its own tokens, right chains by those of all chains of the update. */
+    out->likelihood_options.per_token = !of_chains && r->learn.nll_per_token;
+    out->likelihood =
+        (objective_term){.of = &objective_nll,
+                         .options = &out->likelihood_options,
+                         .weight = pairs ? r->learn.nll : 0,
+                         .mean = of_chains && r->learn.nll_per_token ? MEAN_OVER_TOKENS : MEAN_OVER_EXAMPLES};
+}
+
+bool recipe_learns_from_pairs(const recipe *r) {
+    return recipe_objective(r)->paths > 1 &&
+           (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
+}
+
+bool recipe_learns_from_chains(const recipe *r) {
+    return recipe_objective(r)->paths == 1 ||
+           (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
+}
+
+trainer_settings recipe_sft_settings(const recipe *r) {
+    return (trainer_settings){.beta1 = r->sft.beta1,
+                              .beta2 = r->sft.beta2,
+                              .eps = r->sft.eps,
+                              .weight_decay = r->sft.weight_decay,
+                              .clip = r->sft.clip,
+                              .microbatch_tokens = r->sft.tokens_per_microbatch};
+}
+
+trainer_settings recipe_learn_settings(const recipe *r) {
+    return (trainer_settings){.beta1 = r->learn.beta1,
+                              .beta2 = r->learn.beta2,
+                              .eps = r->learn.eps,
+                              .weight_decay = r->learn.weight_decay,
+                              .clip = r->learn.clip,
+                              .microbatch_tokens = r->learn.tokens_per_microbatch,
+                              .average = r->learn.average};
+}
+
+static schedule over(schedule_kind kind, double peak, double warmup, int64_t total) {
+    return (schedule){
+        .kind = kind, .peak = peak, .warmup_steps = schedule_warmup(warmup, total), .total_steps = total};
+}
+
+schedule recipe_sft_schedule(const recipe *r, int64_t total) {
+    return over(r->sft.schedule, r->sft.lr, r->sft.warmup, total);
+}
+
+schedule recipe_learn_schedule(const recipe *r, int64_t total) {
+    return over(r->learn.schedule, r->learn.lr, r->learn.warmup, total);
+}

@@ -1,0 +1,116 @@
+/* With nothing shared the engine finds the trees that it finds with everything shared, and what the two
+ * compute is counted as a trie counts it. A tiny model, on the plain loops. timeout: 600 */
+#include "trees.h"
+
+enum { CHAIN = 40, SOME = 2 };
+
+static search_config shape_search(void) {
+    search_config c = small_search();
+    c.limits.simulations = 3;
+    c.limits.breadth_root = 3;
+    c.limits.breadth = 2;
+    c.limits.max_steps = 3;
+    c.limits.gold_injection = true;
+    return c;
+}
+
+static searched search_all(bench *b, lm_settings set, const search_config *config, bool unshared) {
+    static const int chosen[SOME] = {0, 4};
+    static problem list[SOME];
+    set.unshared = unshared;
+    for (int i = 0; i < SOME; i++) list[i] = problems[chosen[i]], list[i].index = i;
+    return search_list(b, &set, config, list, SOME, true);
+}
+
+/* ---- Tests ---- */
+
+enum { SHAPES = 4 };
+
+/* Line steps, filled steps, the root probe, chains to the end: what the scheduler does differently. */
+static void shape(int number, lm_settings *set, search_config *config) {
+    *set = usual;
+    set->max_chain_tokens = CHAIN;
+    *config = shape_search();
+    if (number == 1) set->step_size = STEP_FILL, set->max_step_tokens = 24;
+    if (number == 2) set->max_step_tokens = 2, config->limits.root_probe = 3, config->limits.simulations = 6;
+    if (number == 3) config->limits.rest_from_depth = 1, set->max_chain_tokens = 30;
+}
+
+static void finds_the_same_trees(void **state) {
+    (void)state;
+    bench b = bench_open_on("ref"); /* its rows do not depend on what else is in the batch */
+    for (int k = 0; k < SHAPES; k++) {
+        lm_settings set;
+        search_config config;
+        shape(k, &set, &config);
+        searched shared = search_all(&b, set, &config, false), unshared = search_all(&b, set, &config, true);
+        int64_t nodes = 0;
+        for (int32_t i = 0; i < SOME; i++) {
+            same_tree_within(shared.jobs[i].search, unshared.jobs[i].search, 1e-4);
+            nodes += search_node_count(unshared.jobs[i].search);
+        }
+        assert_true(nodes > 12);
+        assert_int_equal(unshared.sum.sampled, shared.sum.sampled);
+        assert_int_equal(unshared.sum.gold, shared.sum.gold);
+        assert_int_equal(unshared.sum.judged, shared.sum.judged);
+        assert_int_equal(unshared.sum.suffixes, shared.sum.suffixes);
+        assert_int_equal(unshared.sum.prompts, shared.sum.prompts);
+        assert_int_equal(unshared.sum.distinct, shared.sum.distinct);
+        const searched *both[] = {&shared, &unshared};
+        for (int i = 0; i < 2; i++) {
+            const token_counts *sum = &both[i]->sum;
+            assert_int_equal(sum->computed, both[i]->computed);
+            assert_int_equal(sum->computed, sum->distinct + sum->suffixes + sum->recomputed);
+        }
+        assert_true(shared.sum.recomputed * 20 <= shared.sum.distinct);
+        assert_true(unshared.sum.computed > 2 * shared.sum.computed);
+        searched_free(&shared);
+        searched_free(&unshared);
+    }
+    bench_close(&b);
+}
+
+static void counts_as_a_trie(void **state) {
+    (void)state;
+    bench b = bench_open_on("cpu");
+    for (int probe = 0; probe <= 3; probe += 3)
+        for (int unshared = 0; unshared < 2; unshared++) {
+            lm_settings set = usual;
+            set.max_chain_tokens = CHAIN;
+            search_config config = shape_search();
+            config.limits.root_probe = probe;
+            searched o = search_all(&b, set, &config, unshared);
+            assert_int_equal(o.sum.distinct, tokens_of_trees(b.words, &o, true));
+            searched_free(&o);
+        }
+    bench_close(&b);
+}
+
+static void too_small_a_cache_is_said(void **state) {
+    (void)state;
+    bench b = bench_open_on("cpu");
+    lm_settings set = usual;
+    set.max_chain_tokens = CHAIN;
+    sampler *p;
+    set.unshared = true;
+    set.kv_tokens = 64;
+    OK(lm_new(&p, b.m, b.words, &set, &error));
+    search_job job = {.problem = &problems[0]};
+    search_config config = shape_search();
+    OK(search_new(&job.search, &config, rng_key(1), &error));
+    assert_int_equal(sampler_search(p, &job, 1, NULL, NULL, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "the KV cache of 64 tokens is too small"));
+    assert_int_equal(error.reason, ESP_REASON_CACHE_FULL);
+    search_free(job.search);
+    sampler_free(p);
+    bench_close(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_same_trees),
+        cmocka_unit_test(counts_as_a_trie),
+        cmocka_unit_test(too_small_a_cache_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
