@@ -28,9 +28,7 @@ static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, 
 static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
     int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
             turn = (first + ordinal) / n - first / n;
-    rng_key_t key =
-        rng_mix(rng_mix(rng_key((uint64_t)s->recipe->run.seed), (uint64_t)iteration), (uint64_t)p->index);
-    return turn ? rng_mix(key, (uint64_t)turn) : key;
+    return tree_rows_key(s->recipe->run.seed, iteration, p->index, turn);
 }
 
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */

@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+rng_key_t tree_rows_key(int64_t seed, int64_t iteration, int64_t problem, int64_t turn) {
+    rng_key_t key = rng_mix(rng_mix(rng_key((uint64_t)seed), (uint64_t)iteration), (uint64_t)problem);
+    return turn ? rng_mix(key, (uint64_t)turn) : key;
+}
+
 /* ---- a tree to rows ---- */
 
 static uint32_t flags_of(const search *s, const search_node *n) {

@@ -6,6 +6,10 @@
 #include "search/harvest.h"
 #include "store/store.h"
 
+/* The key of a problem's search (search_new). turn: how often the iteration had come to the problem before.
+ */
+rng_key_t tree_rows_key(int64_t seed, int64_t iteration, int64_t problem, int64_t turn);
+
 /* ---- a tree to rows ---- */
 
 /* All nodes into out [search_node_count], but for their text, which only a tokenizer knows. Ids and log-probs

@@ -41,13 +41,13 @@ static bool reproduces(const search *s, const store_node *nodes, int64_t count) 
     return true;
 }
 
-bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count) {
+bool replay_tree(replay *out, const search_config *config, rng_key_t key, const store_node *nodes,
+                 int64_t count) {
     search_config as_stored = *config;
     as_stored.rewards.depth_discount_confidence = false; /* the stored confidences are discounted already */
     out->simulations.count = 0;
     search *s;
-    if (!tree_rows_are_sound(nodes, count) || search_new(&s, &as_stored, rng_key(0), NULL) != ESP_OK)
-        return false;
+    if (!tree_rows_are_sound(nodes, count) || search_new(&s, &as_stored, key, NULL) != ESP_OK) return false;
     search_watch(s, record, out);
     search_request asked;
     esp_status status = ESP_OK;

@@ -13,10 +13,12 @@ typedef struct {
 } replay;
 
 /* False where the search does not reproduce the stored nodes with their N, Q and V (within REPLAY_TOLERANCE):
- * another recipe, another program, a damaged store. config is the run's (recipe.search.config). *out is
- * emptied first; freed by replay_free. */
+ * another recipe, another program, a damaged store. config is the run's (recipe.search.config), key the
+ * tree's (tree_rows_key), on which rules with random numbers depend. *out is emptied first; freed by
+ * replay_free. */
 #define REPLAY_TOLERANCE 1e-9
-bool replay_tree(replay *out, const search_config *config, const store_node *nodes, int64_t count);
+bool replay_tree(replay *out, const search_config *config, rng_key_t key, const store_node *nodes,
+                 int64_t count);
 void replay_free(replay *r);
 
 #endif

@@ -1,4 +1,5 @@
 /* Trees: which ones are included (view/report.h), and each as compact rows with the replay of its search. */
+#include "loop/tree_rows.h"
 #include "recipe/convert.h"
 #include "view/replay.h"
 #include "view/report_inner.h"
@@ -114,9 +115,12 @@ static const store_problem *problem_of(const work *w, int64_t index) {
     return low < w->problems.count && w->problems.at[low].problem == index ? &w->problems.at[low] : NULL;
 }
 
-static void put_replay(work *w, const store_nodes *nodes, document *d) {
+/* The key is that of the iteration's first search of the problem: where a rule has random numbers, the replay
+ * of a later one does not reproduce it and is left out. */
+static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, document *d) {
     if (!w->replays) return;
-    if (!replay_tree(&w->replay, &w->config, nodes->at, nodes->count)) {
+    rng_key_t key = tree_rows_key(w->r->recipe->run.seed, t->iteration, t->problem, 0);
+    if (!replay_tree(&w->replay, &w->config, key, nodes->at, nodes->count)) {
         w->replays_left_out++;
         return;
     }
@@ -170,7 +174,7 @@ static void put_tree(work *w, const store_tree *t, const store_nodes *nodes, con
     }
     document_end(d, ']');
     put_pairs(w->r, t->tree, d);
-    put_replay(w, nodes, d);
+    put_replay(w, t, nodes, d);
     document_end(d, '}');
 }
 

@@ -41,7 +41,7 @@ static void stored_free(stored *s) {
 static void check(const search_config *config, uint64_t seed) {
     stored s = search_and_store(config, seed);
     replay r = {0};
-    if (!replay_tree(&r, config, s.nodes.at, s.nodes.count))
+    if (!replay_tree(&r, config, rng_key(seed), s.nodes.at, s.nodes.count))
         fail_msg("seed %d, root_probe %d, gold %d, max_nodes %d", (int)seed, (int)config->limits.root_probe,
                  config->limits.gold_injection, (int)config->limits.max_nodes);
     assert_int_equal(r.simulations.count, s.seen.count);
@@ -63,6 +63,18 @@ static search_config preset_config(const char *name) {
     search_config config = r->search.config;
     recipe_free(r);
     return config;
+}
+
+/* A rule with random numbers is replayed with the tree's key. */
+static void every_rule_is_replayed(void **state) {
+    (void)state;
+    for (int i = 0; search_rule_at(i); i++)
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            search_config config = plain_config();
+            config.limits.simulations = 8;
+            assert_int_equal(search_config_set(&config, "rule", search_rule_name(i), NULL), ESP_OK);
+            check(&config, seed);
+        }
 }
 
 static void every_preset_is_replayed(void **state) {
@@ -91,22 +103,22 @@ static void what_does_not_fit_is_not_told(void **state) {
     stored s = search_and_store(&config, 6);
     replay r = {0};
     assert_true(s.nodes.count > 8);
-    assert_true(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    assert_true(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
     double q = s.nodes.at[3].q;
     s.nodes.at[3].q = q + 1e-6;
-    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
     assert_int_equal(r.simulations.count, 0);
     s.nodes.at[3].q = q;
     s.nodes.at[2].visits++;
-    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
     s.nodes.at[2].visits--;
     search_config other = config;
     puct_of(&other)->c_puct = 41;
     other.limits.simulations++;
-    assert_false(replay_tree(&r, &other, s.nodes.at, s.nodes.count));
-    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count - 1)); /* a node is gone */
+    assert_false(replay_tree(&r, &other, rng_key(6), s.nodes.at, s.nodes.count));
+    assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count - 1)); /* a node is gone */
     s.nodes.at[4].confidence = NAN;
-    assert_false(replay_tree(&r, &config, s.nodes.at, s.nodes.count));
+    assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
     replay_free(&r);
     stored_free(&s);
 }
@@ -143,19 +155,20 @@ static void damage_is_survived(void **state) {
         default:
             n->q = NAN;
         }
-        bool told = replay_tree(&r, &config, s.nodes.at, s.nodes.count);
+        bool told = replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count);
         if (!untouched) assert_false(told);
         stored_free(&s);
     }
-    assert_false(replay_tree(&r, &config, NULL, 0));
+    assert_false(replay_tree(&r, &config, rng_key(6), NULL, 0));
     config.limits.simulations = 0;
-    assert_false(replay_tree(&r, &config, &(store_node){.parent = -1}, 1));
+    assert_false(replay_tree(&r, &config, rng_key(6), &(store_node){.parent = -1}, 1));
     replay_free(&r);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_preset_is_replayed),
+        cmocka_unit_test(every_rule_is_replayed),
         cmocka_unit_test(what_does_not_fit_is_not_told),
         cmocka_unit_test(damage_is_survived),
     };
