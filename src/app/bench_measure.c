@@ -2,8 +2,7 @@
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "base/memory.h"
-
-#include "compute/cpu/onednn.h"
+#include "compute/product_times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,75 +106,31 @@ static void fill(int32_t *ids, int64_t n, uint64_t key, int64_t vocab) {
 
 /* ---- The machine's limit ---- */
 
-static const double LEAST_SECONDS = 0.02;
+static const double LEAST_SECONDS = 0.02; /* a product that takes microseconds is repeated */
 
 typedef struct {
     const char *name;
     int64_t out, in;
-} gemm_shape;
-
-static void small_numbers(void *at, int64_t n, dtype type) {
-    for (int64_t i = 0; i < n; i++) {
-        float x = (float)((i * 2654435761LL >> 7) % 1001) * 1e-3f - 0.5f;
-        uint32_t bits;
-        memcpy(&bits, &x, 4);
-        if (type == DTYPE_F32)
-            ((float *)at)[i] = x;
-        else
-            ((uint16_t *)at)[i] = (uint16_t)(bits >> 16);
-    }
-}
-
-/* Times products of `rows` tokens with the matrix. */
-static esp_status time_gemm(gemm *g, const gemm_shape *s, int64_t rows, int repeats, bench_laps *laps,
-                            esp_error *error) {
-    dtype type = gemm_input(g);
-    void *a = NULL, *b = NULL, *c = NULL;
-    gemm_matrix *matrix = NULL;
-    esp_status status = mem_big_alloc(&a, (size_t)(rows * s->in) * dtype_size(type), "the bench", error);
-    if (status == ESP_OK)
-        status = mem_big_alloc(&b, (size_t)(s->out * s->in) * dtype_size(type), "the bench", error);
-    if (status == ESP_OK)
-        status = mem_big_alloc(&c, (size_t)(rows * s->out) * dtype_size(type), "the bench", error);
-    if (status == ESP_OK) status = gemm_matrix_new(g, &matrix, s->in, s->out, error);
-    if (status == ESP_OK) {
-        small_numbers(a, rows * s->in, type);
-        small_numbers(b, s->out * s->in, type);
-        status = gemm_matrix_set(g, matrix, b, 1, s->in, error); /* stored [out, in] */
-    }
-    double start = clock_seconds(); /* a product that takes microseconds is repeated for a while */
-    for (int i = 0; (i < 4 * repeats + 1 || clock_seconds() - start < LEAST_SECONDS) && status == ESP_OK;
-         i++) {
-        double began = clock_seconds();
-        status = gemm_multiply(g, matrix, rows, a, c, type, false, error);
-        if (i > 0) bench_lap(laps, clock_seconds() - began);
-    }
-    gemm_matrix_free(matrix);
-    mem_big_free(a);
-    mem_big_free(b);
-    mem_big_free(c);
-    return status;
-}
+} matrix_shape;
 
 esp_status bench_limit_measure(const model_config *config, dtype type, int threads, int64_t rows, int repeats,
                                bench_limit *out, json_t *matrices, esp_error *error) {
     int64_t D = config->width, HE = (int64_t)config->heads * config->head_width,
             GE = (int64_t)config->kv_heads * config->head_width;
-    gemm_shape shapes[] = {{"qkv", HE + 2 * GE, D},
-                           {"out", D, HE},
-                           {"gate_up", 2 * config->feed_forward, D},
-                           {"down", D, config->feed_forward},
-                           {"head", config->vocab, D}};
+    matrix_shape shapes[] = {{"qkv", HE + 2 * GE, D},
+                             {"out", D, HE},
+                             {"gate_up", 2 * config->feed_forward, D},
+                             {"down", D, config->feed_forward},
+                             {"head", config->vocab, D}};
     enum { LAYER = 4 }; /* shapes of a layer; the head is counted once */
-    gemm *g;
     *out = (bench_limit){0};
-    ESP_TRY(gemm_new(&g, type, threads, error));
     double flop = 0, seconds = 0, median = 0, head = 0;
     esp_status status = ESP_OK;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && status == ESP_OK; i++) {
         bench_laps laps = {.count = 0};
         double work = 2.0 * (double)rows * (double)shapes[i].out * (double)shapes[i].in;
-        status = time_gemm(g, &shapes[i], rows, repeats, &laps, error);
+        status = product_times(type, threads, rows, shapes[i].out, shapes[i].in, 4 * repeats, LEAST_SECONDS,
+                               BENCH_LAPS, laps.seconds, &laps.count, error);
         if (status != ESP_OK) break;
         double took = bench_best(&laps);
         flop += work * (i < LAYER ? config->layers : 0);
@@ -188,7 +143,6 @@ esp_status bench_limit_measure(const model_config *config, dtype type, int threa
                                                       (json_int_t)shapes[i].out, "in",
                                                       (json_int_t)shapes[i].in, "gflops", work / took / 1e9));
     }
-    gemm_free(g);
     ESP_TRY(status);
     out->flops = flop / seconds;
     out->flops_median = flop / median;

@@ -2,14 +2,14 @@
 #include "app/observe.h"
 #include "app/out_folder.h"
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
 #include "formats/json.h"
 #include "loop/learn_file.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -57,7 +57,7 @@ static const option train_options[] = {
 static esp_status check_memory(const recipe *r, esp_error *error) {
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    dtype act = recipe_activations(r);
     model_options options = {.trainable = true, .recompute = r->model.recompute};
     model_memory m = model_memory_plan(&config, act, &options, r->learn.tokens_per_microbatch, 0);
     return memory_check(m.weights + m.masters + m.optimizer + m.workspace, r->model.path, error);
@@ -100,53 +100,53 @@ static void begin(void *context, const char *title, int64_t total, const char *u
 /* ---- the work ---- */
 
 /* Whether the model's folder has no tokenizer: rows of ids need none. */
-static bool without_tokenizer(const policy *p) {
-    char *json = path_join(p->path, "tokenizer.json"), *packed = path_join(p->path, "tokenizer.json.gz");
-    bool without = file_is_folder(p->path) && !file_exists(json) && !file_exists(packed);
+static bool without_tokenizer(const loaded_model *m) {
+    char *json = path_join(m->path, "tokenizer.json"), *packed = path_join(m->path, "tokenizer.json.gz");
+    bool without = file_is_folder(m->path) && !file_exists(json) && !file_exists(packed);
     mem_free(json);
     mem_free(packed);
     return without;
 }
 
-static esp_status save(const policy *p, const train_flags *own, const char *folder, esp_error *error) {
-    ESP_TRY(model_save(p->model, folder, own->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
-    if (!p->tokenizer) {
-        progress_note(NULL, "%s has no tokenizer: %s is written without one", p->path, own->out);
+static esp_status save(const loaded_model *m, const train_flags *own, const char *folder, esp_error *error) {
+    ESP_TRY(model_save(m->model, folder, own->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
+    if (!m->tokenizer) {
+        progress_note(NULL, "%s has no tokenizer: %s is written without one", m->path, own->out);
         return ESP_OK;
     }
-    return tokenizer_save(p->tokenizer, folder, error);
+    return tokenizer_save(m->tokenizer, folder, error);
 }
 
-static esp_status learn(const recipe *r, const train_flags *own, policy *p, esp_error *error) {
+static esp_status learn(const recipe *r, const train_flags *own, loaded_model *m, esp_error *error) {
     observe_context context = {0};
     learn_file_job job = {.recipe = r,
-                          .model = p->model,
+                          .model = m->model,
                           .path = own->pairs,
                           .shuffle = own->shuffle,
                           .append_end = own->eos,
                           .observer = observe(&context),
                           .stop = stop_flag(),
                           .updated = print_update};
-    if (!without_tokenizer(p)) ESP_TRY(policy_need_tokenizer(p, error));
-    job.tokenizer = p->tokenizer;
+    if (!without_tokenizer(m)) ESP_TRY(loaded_model_need_tokenizer(m, error));
+    job.tokenizer = m->tokenizer;
     job.observer.begin = begin;
     esp_status status = learn_file(&job, error);
     observe_end(&context);
     return status == ESP_INTERRUPTED ? stop_check(error) : status;
 }
 
-static esp_status train_into(const recipe *r, const train_flags *own, policy *p, out_folder *out,
+static esp_status train_into(const recipe *r, const train_flags *own, loaded_model *m, out_folder *out,
                              esp_error *error) {
-    policy_flags flags = {.model = r->model.path,
-                          .dtype = r->model.dtype == RECIPE_F32,
-                          .compute = r->model.compute == RECIPE_REF,
-                          .threads = r->run.threads,
-                          .context = r->model.context,
-                          .recompute = r->model.recompute};
+    model_flags flags = {.model = r->model.path,
+                         .dtype = r->model.dtype == RECIPE_F32,
+                         .compute = r->model.compute == RECIPE_REF,
+                         .threads = r->run.threads,
+                         .context = r->model.context,
+                         .recompute = r->model.recompute};
     ESP_TRY(check_memory(r, error));
-    ESP_TRY(policy_open(p, &flags, true, error));
-    ESP_TRY(learn(r, own, p, error));
-    ESP_TRY(out->aside ? save(p, own, out->aside, error) : ESP_OK);
+    ESP_TRY(loaded_model_open(m, &flags, true, error));
+    ESP_TRY(learn(r, own, m, error));
+    ESP_TRY(out->aside ? save(m, own, out->aside, error) : ESP_OK);
     return stop_check(error);
 }
 
@@ -166,18 +166,18 @@ static esp_status load_recipe(recipe **out, const cli_arguments *arguments, esp_
 static esp_status train_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const train_flags *flags = own;
     recipe *r;
-    policy p = {0};
+    loaded_model m = {0};
     out_folder out = {0};
     ESP_TRY(load_recipe(&r, arguments, error));
     stop_install();
     esp_status status = check_recipe(r, error);
     if (status == ESP_OK && flags->out[0]) status = out_folder_begin(&out, flags->out, error);
-    if (status == ESP_OK) status = train_into(r, flags, &p, &out, error);
+    if (status == ESP_OK) status = train_into(r, flags, &m, &out, error);
     if (status == ESP_OK && out.aside)
         status = out_folder_end(&out, error);
     else
         out_folder_abort(&out);
-    policy_close(&p);
+    loaded_model_close(&m);
     recipe_free(r);
     return status;
 }

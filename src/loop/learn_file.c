@@ -2,7 +2,7 @@
 
 #include "learn/pairs.h"
 #include "learn/schedule.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "text/chat.h"
 
 #include <math.h>
@@ -30,10 +30,10 @@ static esp_status check_stop(const file_training *t, esp_error *error) {
 static int32_t end_token(const recipe *r, const tokenizer *t) {
     chat_kind chat = CHAT_PLAIN;
     if (!t) return -1;
-    if (r->model.chat_template == RECIPE_TEMPLATE_AUTO)
+    if (r->model.chat_template > 0)
+        chat = (chat_kind)(r->model.chat_template - 1);
+    else
         (void)chat_template_detect(tokenizer_chat_template(t), &chat, NULL); /* an unknown one: plain */
-    else if (r->model.chat_template == RECIPE_CHATML)
-        chat = CHAT_CHATML;
     return chat_end_token(chat, t);
 }
 

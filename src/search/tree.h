@@ -23,7 +23,7 @@ typedef struct {
     int32_t nodes; /* of the tree at that time */
 } tree_commit;
 
-/* This many chains of the root probe have come to this node. */
+/* This many chains of the root probe have reached this node. */
 typedef struct {
     int32_t node, chains;
 } tree_probe;
@@ -52,11 +52,11 @@ struct search {
     MEM_LIST(int32_t) landed; /* the child of each candidate of the last reply, gold ones left out */
     int64_t probe_at;
     int32_t probe_right;       /* chains of the probe that ended right */
-    search_phase phase, after; /* after: the one that goes on when the request in hand is answered */
-    search_request request;    /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
+    search_phase phase, after; /* after: the one that continues when the open request is answered */
+    search_request request;    /* the open one, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations, simulations_left; /* from `top` */
-    int32_t nodes_before; /* nodes when the simulation in hand began, or the last chain of the probe ended */
+    int32_t nodes_before; /* nodes when the current simulation began, or the last chain of the probe ended */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
     search_stats stats;

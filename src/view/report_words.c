@@ -1,6 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -102,7 +102,7 @@ static void put_work(const report_run *r, document *d) {
         put_sentence(
             d, mem_printf(
                    "In %s iteration%s it grew %s search tree%s of %.0f steps on average, took %s preference "
-                   "pair%s from them, and was trained on these in %s update%s.",
+                   "pair%s from them, and made %s update%s.",
                    count_of(searched).text, plural(searched).text, count_of(trees).text, plural(trees).text,
                    (double)nodes / (double)trees, count_of(pairs).text, plural(pairs).text,
                    count_of(updates).text, plural(updates).text));

@@ -192,7 +192,7 @@ function treeLegend(most) {
         key([el("span", {class: "sample tag chosen"}, "\u25b2 chosen"), el("span", {class: "sample tag rejected"}, "\u25bd rejected")], "a preference pair"),
         key(el("span", {class: "state right"}, "\u2713"), "correct"),
         key(el("span", {class: "state wrong"}, "\u2715"), "incorrect"),
-        key(el("span", {class: "state"}, "\u2702"), "cut (too long)"));
+        key(el("span", {class: "state"}, "\u2702"), "cut"));
 }
 
 /* The largest |Q| among visited steps of all trees, so that colours mean the same in every tree. */
