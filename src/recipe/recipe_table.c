@@ -85,7 +85,7 @@ static const option sft_options[] = {
 };
 
 static const option search_options[] = {
-    {CHOICE(search, preset, preset_name), .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
+    {CHOICE(search, preset, preset_name), .about = preset_about, .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of one step"},
     {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a whole solution; an unfinished one is cut there"},
     {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "limit a step also to the reference solution's tokens divided by this; 0: off"},
@@ -99,7 +99,7 @@ static const option self_eval_options[] = {
 };
 
 static const option learn_options[] = {
-    {CHOICE(learn, preset, preset_name), .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
+    {CHOICE(learn, preset, preset_name), .about = preset_about, .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
     {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5); rft: likelihood of the correct solutions that the search found"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs per update"},
