@@ -23,8 +23,8 @@ static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, 
     return order[place % n];
 }
 
-/* The tree's key: seed, iteration, problem; and where an iteration is longer than the train set and comes to
- * a problem again, the number of that turn, lest it be the same tree again. */
+/* The tree's key: seed, iteration, problem. An iteration that is longer than the train set repeats problems:
+ * the number of the repetition is then part of the key, so that the trees differ. */
 static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
     int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
             turn = (first + ordinal) / n - first / n;

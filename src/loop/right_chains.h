@@ -1,6 +1,6 @@
-/* The right chains of an iteration's trees: what RFT learns from, and what the likelihood beside preferences
- * may be on (METHOD.md 5.4, 6). A chain counts once a problem, whatever trees, steps and token ids it came
- * in: chains are the same when their texts are, white space collapsed. */
+/* The correct chains of an iteration's trees, which RFT learns from and learn.nll may be computed on
+ * (docs/method.md 5.4, 6). Chains of a problem whose texts are equal (with white space collapsed) count once,
+ * whatever their trees, steps and token ids. */
 #ifndef ESPALIER_LOOP_RIGHT_CHAINS_H
 #define ESPALIER_LOOP_RIGHT_CHAINS_H
 

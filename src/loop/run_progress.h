@@ -28,7 +28,7 @@ esp_status run_progress_open(struct run_state *run, esp_error *error);
 void run_progress_close(run_progress_state *f);
 /* Around a phase, and after each wave of a search. */
 esp_status run_progress_begin(struct run_state *run, const store_position *at, esp_error *error);
-/* So many trees and pairs are committed now, over all iterations. */
+/* trees and pairs: committed so far, over all iterations. */
 void run_progress_tell(struct run_state *run, int64_t trees, int64_t pairs);
 esp_status run_progress_end(struct run_state *run, const store_position *at, esp_error *error);
 

@@ -1,4 +1,4 @@
-/* What a run came to: its evaluations by the recipe's own method, the paired gain from the first to the last,
+/* A run's result: its evaluations by the recipe's own method, the paired gain from the first to the last,
  * and the totals of what it found. */
 #ifndef ESPALIER_LOOP_RUN_RESULT_H
 #define ESPALIER_LOOP_RUN_RESULT_H

@@ -129,7 +129,7 @@ static source_answer next_of(window *w, place *at, int replica, int replicas, se
             *at = (place){.wave = at->wave + 1};
             if (had_jobs) return SOURCE_LATER;
         }
-        /* waves without a job for this replica may be committed before it comes to them */
+        /* waves without a job for this replica may be committed before it reaches them */
         if (at->wave < w->committed) *at = (place){.wave = w->committed};
     }
 }

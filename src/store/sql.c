@@ -1,4 +1,5 @@
-/* How SQL is run: statements prepared once, values bound by letters, SQLite's failures turned into ours. */
+/* How SQL is run: statements prepared once, values bound by letters, SQLite's failures turned into
+ * esp_errors. */
 #include "store/internal.h"
 
 #include <math.h>
