@@ -1,5 +1,6 @@
 /* Search: an iteration's problems in waves, a window of them in flight, each committed whole and in order. */
 #include "loop/phases.h"
+#include "loop/tree_rows.h"
 #include "loop/search_window.h"
 #include "loop/tree_store.h"
 #include "policy/lm.h"
