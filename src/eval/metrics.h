@@ -1,5 +1,5 @@
-/* Numbers of an evaluation: estimators, intervals and tests (METHOD.md 7). Pure functions of counts and
- * arrays; what is drawn at random is keyed (base/random.h), so the same data give the same interval. A figure
+/* Numbers of an evaluation: estimators, intervals and tests (docs/method.md 7). Pure functions of counts and
+ * arrays; random draws are keyed (base/random.h), so the same data give the same interval. A figure
  * that the data do not define (no problems, one class only) is NAN, and its interval the widest. */
 #ifndef ESPALIER_EVAL_METRICS_H
 #define ESPALIER_EVAL_METRICS_H

@@ -17,14 +17,14 @@ typedef struct {
     int64_t chain;   /* of the problem */
     bool right;
     token_list ids;         /* without end-of-sequence */
-    MEM_LIST(int32_t) ends; /* ids behind each step, rising */
+    MEM_LIST(int32_t) ends; /* number of ids after each step, rising */
 } own_chain;
 
 /* The first steps of a chain: a row that could be. */
 typedef struct {
     int64_t chain; /* place in the list of chains */
     int32_t end;   /* ids */
-    bool mixed;    /* the problem has right chains and wrong ones */
+    bool mixed;    /* the problem has both correct and incorrect chains */
     uint64_t rank; /* drawn; the lowest are taken */
 } own_cut;
 
@@ -61,7 +61,7 @@ static bool is_end(const own_work *w, int32_t id) {
     return prompt_is_end(w->s->words, id);
 }
 
-/* A chain that did not finish has come to nothing: there is no label for it. */
+/* An unfinished chain has no label. */
 static void take_chain(own_work *w, int64_t problem, int64_t chain, const chain_job *job) {
     w->counts->chains++;
     if (!job->finished) {
@@ -136,7 +136,8 @@ static esp_status sample_all(own_work *w, esp_error *error) {
 
 /* ---- cuts ---- */
 
-/* Of all chains, in their order. both[0] gets those of wrong chains, both[1] those of right ones. */
+/* The cuts of all chains, in order: both[0] gets those of incorrect chains, both[1] those of correct chains.
+ */
 static void list_cuts(const own_work *w, cut_list both[2]) {
     bool *has = MEM_ARRAY(bool, 2 * w->count + 1);
     for (int64_t c = 0; c < w->chains.count; c++)
@@ -169,7 +170,8 @@ static int by_place(const void *a, const void *b) {
     return (x->end > y->end) - (x->end < y->end);
 }
 
-/* As many right as wrong ones, `want` in all where there are so many, in the order of the chains. */
+/* Chooses as many correct as incorrect cuts, `want` in all if there are enough, in the order of the chains.
+ */
 static void choose(cut_list both[2], int64_t want, cut_list *out) {
     int64_t each = want / 2;
     for (int i = 0; i < 2; i++)

@@ -1,5 +1,5 @@
-/* Evaluation: the policy as it stands, on the recipe's set, by the recipe's method; before the first
- * iteration and after the last by samples and by search too, where the recipe asks for it. */
+/* Evaluation: the current policy on the recipe's set, by the recipe's method; before the first iteration and
+ * after the last also by samples and by search, if the recipe has these. */
 #include "eval/evaluate.h"
 #include "loop/phases.h"
 
@@ -19,7 +19,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
     const observer *o = &run->session.observer;
     observer_note(o,
                   "iteration %lld: %s on %lld problems of %s: %.1f%% [%.1f, %.1f], %.0f%% of chains finish, "
-                  "%.0f tokens a chain",
+                  "%.0f tokens per chain",
                   (long long)at->iteration, evaluation_name(e->method, e->unjudged), (long long)e->problems,
                   set, 100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high,
                   100 * e->finished_share, e->mean_tokens);
@@ -30,7 +30,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
             "the model's context",
             (long long)at->iteration, (long long)e->too_long);
     if (e->method == RECIPE_SAMPLE && e->point_count > 0)
-        observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens a problem",
+        observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens per problem",
                       (long long)at->iteration, (long long)e->k, 100 * e->points[e->point_count - 1].pass,
                       (long long)e->k, 100 * e->accuracy, e->points[e->point_count - 1].tokens);
     if (e->method != RECIPE_SEARCH) return;

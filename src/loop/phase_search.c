@@ -20,8 +20,8 @@ static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, 
     return order[place % n];
 }
 
-/* The tree's key: seed, iteration, problem; and where an iteration is longer than the train set and comes to
- * a problem again, the number of that turn, lest it be the same tree again. */
+/* The tree's key: seed, iteration, problem; and, if an iteration is longer than the train set, the number of
+ * times that the problem has been searched, so that it does not grow the same tree again. */
 static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
     int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
             turn = (first + ordinal) / n - first / n;
@@ -229,8 +229,8 @@ static esp_status store_wave(run_state *run, const store_position *at, const sto
     return status;
 }
 
-/* Searches the wave at `at` and moves `at` on: to the next wave, or out of the phase behind the last one,
- * which is that of problems_per_iteration or the one in which tokens_per_iteration was reached. */
+/* Searches the wave at `at` and advances `at`: to the next wave, or, after the last one, to the next phase.
+ * The last wave is that of problems_per_iteration, or the one in which tokens_per_iteration is reached. */
 static esp_status search_wave(run_state *run, sampler *policy, store_position *at, progress *p,
                               esp_error *error) {
     const session *s = &run->session;

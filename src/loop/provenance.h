@@ -7,11 +7,10 @@
 #include "recipe/session.h"
 #include "store/store.h"
 
-/* The recipe that a call works by: r itself for a new run. To go on with a run, it is held against the one in
- * `folder`, where a path may be written otherwise if it is the same file, and fails where they differ in a
- * key that decides results; relative paths become those of the folder the run was begun in, unless there is
- * nothing there and something here (a run that was moved). A run without recipe.yaml counts as new. Freed by
- * recipe_free. */
+/* The recipe to run: r itself for a new run. To continue a run, r is compared with the recipe in `folder`; it
+ * is an error if they differ in a key that decides results, but a path may be spelt differently if it is the
+ * same file. Relative paths are relative to the folder where the run was started, unless the file exists only
+ * here (a run that was moved). A run without recipe.yaml counts as new. Freed by recipe_free. */
 esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, recipe **out,
                              esp_error *error);
 
@@ -27,8 +26,8 @@ uint64_t provenance_problems_hash(const problem_set *set);
  * pieces of 1 MiB spread over it). path: a folder in Hugging Face layout, or a GGUF file. */
 esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *error);
 
-/* Holds problems and model against those that the run began with, and keeps what was not kept yet (a new run,
- * a run of an older program). Fails where one has changed: the rest of the run would be another one's. */
+/* Compares problems and model with those that the run started with, and stores the hashes that are missing (a
+ * new run, or one of an older version). Fails if one has changed. */
 esp_status provenance_check_contents(const session *s, store *run, esp_error *error);
 
 #endif

@@ -1,6 +1,6 @@
-/* The right chains of an iteration's trees: what RFT learns from, and what the likelihood beside preferences
- * may be on (METHOD.md 5.4, 6). A chain counts once a problem, whatever trees, steps and token ids it came
- * in: chains are the same when their texts are, white space collapsed. */
+/* The correct chains of an iteration's trees: what RFT trains on, and what the likelihood added to
+ * preferences can be of (docs/method.md 5.4, 6). A chain counts once per problem, whatever its trees, steps
+ * and token ids: chains are the same if their texts are, with white space collapsed. */
 #ifndef ESPALIER_LOOP_RIGHT_CHAINS_H
 #define ESPALIER_LOOP_RIGHT_CHAINS_H
 

@@ -1,5 +1,6 @@
-/* The loop (METHOD.md 1): SFT if asked, then iterations of search, learning and evaluation, recorded in a run
- * directory that a kill at any moment leaves whole and from which a later call goes on to the same bits. */
+/* The loop (docs/method.md 1): SFT if configured, then iterations of search, learning and evaluation,
+ * recorded in a run directory. A kill at any moment leaves it consistent, and a later call continues the run
+ * with the same result, bit for bit. */
 #ifndef ESPALIER_LOOP_RUN_H
 #define ESPALIER_LOOP_RUN_H
 
@@ -18,7 +19,7 @@ typedef struct {
 /* Runs to the end, or until stopped (ESP_INTERRUPTED: what was finished is kept; the message says how to
  * resume). */
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error);
-/* What a run came to, as JSON: iterations with their watch lists and evaluations. New reference. */
+/* The results of a run as JSON: iterations with their watch lists and evaluations. New reference. */
 esp_status run_summary(const char *folder, json_t **out, esp_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a run came to: its evaluations by the recipe's own method, the paired gain from the first to the last,
- * and the totals of what it found. */
+/* The results of a run: its evaluations by the recipe's method, the paired gain from the first to the last,
+ * and its totals. */
 #ifndef ESPALIER_LOOP_RUN_RESULT_H
 #define ESPALIER_LOOP_RUN_RESULT_H
 

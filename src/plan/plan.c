@@ -133,7 +133,7 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
 
 typedef struct {
     double sampled, fed, judged_nodes, nodes, pairs; /* a tree; fed: tokens of steps fed to the judge */
-    double chains, chain_tokens; /* right ones that learning takes, tokens in all of them */
+    double chains, chain_tokens; /* correct chains to train on, and tokens in all of them */
 } tree_cost;
 
 /* A whole number around the mean, between half and one and a half of it, at least 1. */
@@ -279,14 +279,14 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
     return p;
 }
 
-/* Pairs and right chains side by side: the longer list gives the number of updates, the shorter one is spread
+/* Pairs and correct chains together: the longer list gives the number of updates, the shorter one is spread
  * over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
     double problems = (double)r->run.problems_per_iteration, epochs = (double)r->learn.epochs;
     double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
-                 2 * d->step_tokens; /* a state half way, two steps behind it */
+                 2 * d->step_tokens; /* a state halfway, followed by two steps */
     double longer = most(pairs, chains), updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
     plan_phase p = {
@@ -457,7 +457,7 @@ void plan_table(const plan *p, text_buffer *out) {
     put_time(out, p->seconds);
     text_printf(
         out,
-        "\n\na tree: about %.0f nodes, %.1f pairs, %.1f right chains, were %.0f%% of all chains right\n"
+        "\n\na tree: about %.0f nodes, %.1f pairs, %.1f correct chains, if %.0f%% of all chains are correct\n"
         "a rationale: %.1f steps of %.0f tokens; a prompt: %.0f\n"
         "speeds: prefill %.0f, decode %.0f (%lld side by side), training %.0f tokens/s, an update %.2f s\n",
         p->nodes, p->pairs, p->right_chains, 100 * p->data.right, p->data.steps, p->data.step_tokens,

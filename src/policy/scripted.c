@@ -160,7 +160,7 @@ static esp_status read_config(scripted *p, json_t *config, esp_error *error) {
 
 /* ---- the tree of a case ---- */
 
-/* Where a node stands in the case: its way down from the root by child numbers. */
+/* A node's place in the case: its path from the root by child numbers. */
 typedef struct {
     json_t *node;
     int64_t above; /* in the list of places, -1 at the root */

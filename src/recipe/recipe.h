@@ -64,16 +64,17 @@ typedef struct {
     struct {
         int64_t epochs; /* 0: no SFT */
         double lr;
-        int64_t batch; /* rows an update */
+        int64_t batch; /* rows per update */
         schedule_kind schedule;
         double warmup;      /* share of the updates */
         int64_t max_length; /* tokens of a row; longer rows are left out and counted */
         double weight_decay, beta1, beta2, eps, clip;
         int64_t tokens_per_microbatch;
-        double judge_examples; /* judge rows a problem: self-evaluation is taught */
+        double judge_examples; /* judge rows per problem: self-evaluation is trained */
         recipe_judge_source judge_source;
-        int64_t judge_chains; /* own: chains sampled a problem */
-        int64_t judge_limit;  /* own: problems sampled on, behind the rationales'; 0: the rationales' own */
+        int64_t judge_chains; /* own: chains sampled per problem */
+        int64_t
+            judge_limit; /* own: problems to sample on, after the rationales'; 0: those of the rationales */
         double rationale_examples; /* share of the gold rationales that are taught */
         int64_t limit;             /* problems; 0: all */
     } sft;
@@ -94,13 +95,13 @@ typedef struct {
         int loss;                  /* a value of objective_at */
         option_space loss_options; /* of that objective */
         double lr;
-        int64_t batch; /* pairs an update */
+        int64_t batch; /* pairs per update */
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
         double weight;      /* of the preference loss beside the NLL */
         double nll;         /* weight of the NLL */
-        recipe_nll nll_on;  /* what it is on: the chosen steps, or all distinct right chains */
-        int64_t max_chains; /* right chains a problem, the first ones; 0: all */
+        recipe_nll nll_on;  /* what it is of: the chosen steps, or all distinct correct chains */
+        int64_t max_chains; /* most correct chains per problem; 0: all */
         double average;     /* decay of the running average of the weights, an update; 0: off */
         bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
         recipe_reference reference;
@@ -120,7 +121,7 @@ typedef struct {
         int64_t limit; /* problems; 0: all */
         int64_t batch; /* chains side by side */
         /* Besides, before the first iteration and after the last: */
-        int64_t compare_k;             /* samples a problem; 0: none */
+        int64_t compare_k;             /* samples per problem; 0: none */
         recipe_compare compare_search; /* search; both: without self-evaluation too */
         int64_t compare_limit;         /* problems; 0: as limit */
     } eval;

@@ -20,7 +20,7 @@ typedef struct {
     const recipe *recipe; /* borrowed */
     observer observer;
     const volatile sig_atomic_t
-        *stop; /* set from outside: finish the write in hand, then ESP_INTERRUPTED; may be NULL */
+        *stop; /* set from outside: finish the current write, then ESP_INTERRUPTED; may be NULL */
     compute *compute;
     tokenizer *tokenizer;
     chat_kind chat;

@@ -30,10 +30,10 @@ typedef struct {
     double lambda; /* exponent of the length */
 } search_prior;
 
-/* 2.4, 2.6: R = O + C of a node. O is 1 for a finished chain that is right and -1 for a wrong one. */
+/* 2.4, 2.6: R = O + C of a node. O is 1 for a finished correct chain and -1 for an incorrect one. */
 typedef struct {
     double cut_reward;              /* O of a cut chain */
-    double right_other_reward;      /* O of a right chain whose text is not the gold rationale */
+    double right_other_reward;      /* O of a correct chain whose text is not the gold rationale */
     double short_bonus_1;           /* factor on a positive O at depth 1 */
     double short_bonus_2;           /* and at depth 2 */
     double gamma;                   /* discount per step */

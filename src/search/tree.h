@@ -23,7 +23,7 @@ typedef struct {
     int32_t nodes; /* of the tree at that time */
 } tree_commit;
 
-/* This many chains of the root probe have come to this node. */
+/* This many chains of the root probe have reached this node. */
 typedef struct {
     int32_t node, chains;
 } tree_probe;
@@ -52,11 +52,11 @@ struct search {
     MEM_LIST(int32_t) landed; /* the child of each candidate of the last reply, gold ones left out */
     int64_t probe_at;
     int32_t probe_right;       /* chains of the probe that ended right */
-    search_phase phase, after; /* after: the one that goes on when the request in hand is answered */
-    search_request request;    /* the one in hand, in PHASE_CANDIDATES and PHASE_JUDGE */
+    search_phase phase, after; /* after: the phase that continues when the current request is answered */
+    search_request request;    /* the current one, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations, simulations_left; /* from `top` */
-    int32_t nodes_before; /* nodes when the simulation in hand began, or the last chain of the probe ended */
+    int32_t nodes_before; /* nodes when the current simulation began, or the last chain of the probe ended */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
     search_stats stats;
@@ -82,7 +82,7 @@ void tree_backup(search *s, int32_t leaf);
 
 /* probe.c: root_probe */
 void probe_begin(search *s);
-/* The node that the next chains have come to, into s->at, and how many they are. False: all have ended. */
+/* Stores the node that the next chains have reached in s->at, and their number. False: all have ended. */
 bool probe_next(search *s, int32_t *chains);
 /* They end at that node. */
 void probe_stay(search *s);

@@ -42,7 +42,7 @@ esp_status store_meta_set(store *s, const char *key, const char *value, esp_erro
 /* *value is NULL where the key is absent; freed by mem_free. */
 esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error);
 
-/* ---- where the run stands: what comes next ---- */
+/* ---- the position of the run: what comes next ---- */
 typedef enum {
     STORE_PHASE_SFT,
     STORE_PHASE_SEARCH,
@@ -59,7 +59,7 @@ typedef struct {
                              given */
 } store_position;
 const char *store_phase_name(store_phase phase);
-/* A new run stands at {STORE_PHASE_SFT, 0, 0, 0, ""}. */
+/* A new run is at {STORE_PHASE_SFT, 0, 0, 0, ""}. */
 esp_status store_position_get(store *s, store_position *out, esp_error *error);
 /* Within the transaction of the work that leads there, so that work and position agree at any kill. */
 esp_status store_position_set(store *s, const store_position *p, esp_error *error);
@@ -88,7 +88,7 @@ typedef struct {
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
     int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
-    int64_t finished, right; /* finished chains in the tree, and the right ones among them */
+    int64_t finished, right; /* finished chains in the tree, and the correct ones of these */
 } store_tree;
 esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
 

@@ -140,8 +140,8 @@ static int32_t common_segments(const attention_span *a, const attention_span *b,
     return n;
 }
 
-/* Adds a span's rows of k and v, `row` bytes each, to what is fetched, but for leading segments that the span
- * before has too. Returns their bytes; ends with the first segment behind `most`. */
+/* Adds a span's rows of k and v, `row` bytes each, to the rows to fetch, without leading segments that the
+ * previous span has too. Returns their bytes; stops after the first segment beyond `most`. */
 static int64_t fetch_span(panel_fetch *f, const attention_span *span, const attention_span *last,
                           const attention_segment *segments, int64_t row, int64_t most, const char *k,
                           const char *v) {

@@ -18,7 +18,7 @@ enum {
 /* A chunk of rows and their logits. */
 typedef struct {
     const linear *head;
-    int64_t rows, padded;     /* rows; and with those of zeros behind them */
+    int64_t rows, padded;     /* rows; and their number with the rows of zeros after them */
     const void *gathered;     /* act, [padded, in] */
     const void *x;            /* the same as products take it */
     const float *temperature; /* [rows], or NULL */
@@ -72,7 +72,7 @@ static bool compute_logits(compute *c, logit_chunk *k) {
     return !failed;
 }
 
-/* Room for a chunk of `rows`, and its rows of x, which lie at index[0..rows-1]. */
+/* Makes room for a chunk of `rows` and gathers its rows of x, at index[0..rows-1]. */
 static bool begin_chunk(compute *c, logit_chunk *k, const linear *head, const void *x, const int64_t *index,
                         int64_t rows) {
     size_t row = (size_t)head->in * dtype_size(c->act);

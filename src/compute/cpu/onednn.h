@@ -31,7 +31,7 @@ void gemm_describe(const gemm *g, char *text, size_t size);
 
 esp_status gemm_matrix_new(gemm *g, gemm_matrix **out, int64_t k, int64_t n, esp_error *error);
 void gemm_matrix_free(gemm_matrix *b);
-/* Packs; element (i, j) lies at source[i * k_stride + j * n_stride], one of the strides being 1. */
+/* Packs a matrix; element (i, j) is source[i * k_stride + j * n_stride], and one of the strides is 1. */
 esp_status gemm_matrix_set(gemm *g, gemm_matrix *b, const void *source, int64_t k_stride, int64_t n_stride,
                            esp_error *error);
 

@@ -1,11 +1,9 @@
 /* Matrix products in pairs of bf16 numbers (the instruction VDPBF16PS), for weights too large for a core's
  * cache.
- *
- * oneDNN's products are as fast as the processor while their matrices lie in cache. A model of any size is
- * read from memory once a pass, and then most of what a short batch does is wait. Here each thread fetches
- * the panel that it needs next while it multiplies with the one it has, for 1 row as for 1,000; and every sum
- * is taken in the order of k whatever the number of rows and threads, so a token's bits do not depend on its
- * batch.
+ * oneDNN's products run at the processor's speed while their matrices are in cache. A model of any size is
+ * read from memory once per pass, and a short batch then mostly waits. Here each thread prefetches the panel
+ * that it needs next while it multiplies with the current one, for any number of rows. Every sum is in the
+ * order of k, whatever the number of rows and threads, so a token's bits do not depend on its batch.
  *
  * A right matrix [k, n] is packed in panels of PANEL_COLUMNS columns: k/2 rows of PANEL_COLUMNS words, a word
  * holding elements 2i and 2i + 1 of a column. The last panel is filled up with zeros. k must be even.

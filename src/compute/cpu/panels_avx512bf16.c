@@ -14,8 +14,7 @@ enum {
     LINE = 64,         /* bytes fetched together */
     CACHE = 640 << 10, /* bytes of a core's cache that one operand may take */
     LONGEST = 8192,    /* of k in one go, where the result can be taken up again */
-    OWN_ROWS =
-        128, /* at least so many are worth a thread's reading all panels, also where cores share no cache */
+    OWN_ROWS = 128,  /* from this number on, each thread reads all panels, even if the cores share no cache */
     LEFT_WIDTH = 48, /* words: groups of rows of a left matrix that are packed side by side */
     TOKENS = 512,    /* of a transposed product in one go, at most */
 };
@@ -73,7 +72,7 @@ typedef enum {
 typedef struct {
     fetch_kind kind;
     const char *at;
-    int64_t step; /* bytes a pair, of a share */
+    int64_t step; /* bytes per pair, of a share */
     panel_fetch *later;
 } tile_fetch;
 
@@ -139,8 +138,8 @@ INLINE void put_sums(const int rows, const sums_out *c, const __mmask16 *lanes, 
         EACH_VECTOR (v) _mm512_mask_storeu_ps(to + r * c->row + v * WORDS, lanes[v], sum[r][v]);
 }
 
-/* Rows are read from a pointer for every ROWS_A_POINTER of them, at which it and one or two rows behind it
- * are one address each: all pointers stay in registers. */
+/* There is one pointer for every ROWS_A_POINTER rows; each of these rows is one address relative to it. All
+ * pointers stay in registers. */
 enum { ROWS_A_POINTER = 3, POINTERS = (PANEL_ROWS + ROWS_A_POINTER - 1) / ROWS_A_POINTER };
 #define EACH_POINTER(g, rows)                                                                                \
     _Pragma("GCC unroll 4") for (int g = 0; g < ((rows) + ROWS_A_POINTER - 1) / ROWS_A_POINTER; g++)
@@ -394,8 +393,9 @@ static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
 
 /* ---- Products of activations: gradients of weights ---- */
 
-/* Of x [k, n], pairs of rows as panels of `width` columns, [panels, pairs, width]; zeros behind the last row
- * and column. A block of some pairs and columns at a time: both sides are read and written in whole lines. */
+/* Packs pairs of rows of x [k, n] as panels of `width` columns, [panels, pairs, width], with zeros after the
+ * last row and column. Works in blocks of pairs and columns, so that both sides are read and written in whole
+ * lines. */
 INLINE void pack_pairs(int64_t k, int64_t n, const uint16_t *x, const int width, uint32_t *to) {
     enum { BLOCK_PAIRS = 16, BLOCK_COLUMNS = 96 };
     int64_t pairs = (k + 1) / 2, down = (pairs + BLOCK_PAIRS - 1) / BLOCK_PAIRS;

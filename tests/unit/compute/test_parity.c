@@ -273,9 +273,9 @@ static void check_rows(pair *p) {
     }
 }
 
-/* A forest: run 0 is a prompt; runs 1 and 2 hang below it; run 3 below run 2; run 4 is a path of its own, of
- * one token. Run 5 is a long path. Runs 6 to 10 are of one token, as in decoding: three siblings below run 3,
- * one below the last of them, and one that shares less. Slots are scattered through the pool. */
+/* A forest: run 0 is a prompt; runs 1 and 2 are below it; run 3 is below run 2; run 4 is a path of its own,
+ * of one token. Run 5 is a long path. Runs 6 to 10 are of one token, as in decoding: three siblings below run
+ * 3, one below the last of them, and one that shares less. Slots are scattered through the pool. */
 enum { RUNS = 11 };
 typedef struct {
     int64_t tokens, pool;
