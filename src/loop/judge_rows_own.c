@@ -209,7 +209,8 @@ static esp_status choose_rows(own_work *w, int64_t want, judge_row_list *out, es
     if (want > 1 && chosen.count == 0)
         status = error_fail(
             error, "raise sft.judge_chains or sft.judge_limit, or set sft.judge_source: corrupted",
-            "the policy's own chains teach no judge: of %lld, %lld are right, %lld wrong, %lld unfinished",
+            "the policy's own chains cannot train a judge: of %lld, %lld are correct, %lld incorrect, %lld "
+            "unfinished",
             (long long)w->counts->chains, (long long)w->counts->right,
             (long long)(w->counts->chains - w->counts->right - w->counts->unfinished),
             (long long)w->counts->unfinished);

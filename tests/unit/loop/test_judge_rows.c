@@ -376,7 +376,7 @@ static void test_own_fails(void **state) {
     judge_own_counts counts;
     for (int i = 0; i < 6; i++) f.at[i].gold = "1000001";
     assert_int_equal(judge_rows_own(&f.s, f.p, f.at, 6, 10, &rows, &counts, &error), ESP_FAILED);
-    assert_non_null(strstr(error.message, "own chains teach no judge: of 12, 0 are right"));
+    assert_non_null(strstr(error.message, "own chains cannot train a judge: of 12, 0 are correct"));
     assert_non_null(strstr(error.hint, "sft.judge_chains"));
     assert_null(rows.at);
     text_buffer book = {0};
