@@ -72,7 +72,7 @@ ESP_API void esp_free(void *p);
 
 /* ---- Models ---- */
 
-/* A language model of the Llama family, with its tokenizer. */
+/* A language model (Llama, Mistral or Qwen2), with its tokenizer. */
 typedef struct esp_model esp_model;
 
 /* The type in which matrices are multiplied; sums always have 32 bits. */

@@ -1,6 +1,6 @@
 /* The public interface, include/espalier.h, over the rooms below: models, text, log-probs, generation,
  * grading and the loss. The loop is in library_run.c. */
-#include "base/random.h"
+#include "engine/samples.h"
 #include "learn/objective.h"
 #include "model/model.h"
 #include "prompt/prompt.h"
@@ -141,7 +141,7 @@ typedef struct {
     esp_model *model;
     esp_generate_options options;
     chat_kind chat;
-    token_list prompt, answer;
+    token_list prompt;
     int64_t room; /* tokens of the answer at most */
 } generation;
 
@@ -169,24 +169,18 @@ static esp_status encode_prompt(generation *g, const char *prompt, esp_error *er
     return ESP_OK;
 }
 
-/* Until end-of-sequence, which is not kept, or until there is no room. */
-static esp_status grow(generation *g, kv_cache *cache, esp_error *error) {
-    rng_key_t key = rng_mix(rng_key(g->options.seed), 0);
-    int32_t end = chat_end_token(g->chat, g->model->tokenizer), last;
-    kv_feed feed = {.run = kv_run_new(cache, -1), .tokens = g->prompt.at, .n = g->prompt.count};
-    while (g->answer.count < g->room) {
-        kv_read read = {.at = feed.n - 1,
-                        .kind = g->options.temperature > 0 ? READ_SAMPLE : READ_GREEDY,
-                        .temperature = (float)g->options.temperature,
-                        .u = rng_uniform(key, (uint64_t)g->answer.count)};
-        ESP_TRY(model_extend(g->model->model, cache, &feed, 1, &read, 1, error));
-        if (read.token == end) break;
-        MEM_LIST_PUSH(&g->answer, read.token);
-        last = read.token;
-        feed.tokens = &last;
-        feed.n = 1;
-    }
-    return ESP_OK;
+/* Until end-of-sequence, or until there is no room. */
+static esp_status sample(generation *g, engine_sample *out, esp_error *error) {
+    model *m = g->model->model;
+    engine_settings settings = engine_samples_settings(g->prompt.count, g->room, 1);
+    engine *e;
+    *out = (engine_sample){.key = rng_mix(rng_key(g->options.seed), 0),
+                           .temperature = (float)g->options.temperature};
+    ESP_TRY(engine_new(&e, m, &settings, error));
+    esp_status status = engine_samples(e, g->prompt.at, g->prompt.count,
+                                       chat_end_token(g->chat, g->model->tokenizer), g->room, out, 1, error);
+    engine_free(e);
+    return status;
 }
 
 esp_status esp_generate(esp_model *model, const char *prompt, const esp_generate_options *options,
@@ -200,16 +194,15 @@ esp_status esp_generate(esp_model *model, const char *prompt, const esp_generate
     if (!(g.options.temperature >= 0 && g.options.temperature <= 100))
         return usage(error, "esp_generate", "temperature is not between 0 and 100");
     ESP_TRY(need_tokenizer(model, error));
-    kv_cache *cache = NULL;
+    engine_sample answer = {.finished = false};
     text_buffer out = {0};
     esp_status status = encode_prompt(&g, prompt, error);
-    if (status == ESP_OK) status = kv_new(&cache, model->model, g.prompt.count + g.room, error);
-    if (status == ESP_OK) status = grow(&g, cache, error);
+    if (status == ESP_OK) status = sample(&g, &answer, error);
     if (status == ESP_OK)
-        status = tokenizer_decode_more(model->tokenizer, g.answer.at, g.answer.count, false, &out, error);
-    kv_free(cache);
+        status = tokenizer_decode_more(model->tokenizer, answer.ids.at, answer.ids.count - answer.finished,
+                                       false, &out, error);
+    engine_sample_free(&answer);
     MEM_LIST_FREE(&g.prompt);
-    MEM_LIST_FREE(&g.answer);
     return give_text(status, &out, text, length);
 }
 

@@ -2,7 +2,7 @@
  * run. Each part runs in a separate process, so that its peak memory can be measured. */
 #include "app/bench_measure.h"
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/verbs.h"
 #include "model/arch.h"
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 typedef struct {
-    policy_flags policy;
+    model_flags model;
     int64_t repeats, problems;
     double plain_seconds;
     char *only, *pairs;
@@ -24,13 +24,13 @@ typedef struct {
 
 #define PART_NAMES "limit, load, prefill, decode, judge, search, plain, sft, dpo, arith"
 
-/* The same as POLICY_FLAGS, but the model is optional. */
+/* The same as MODEL_FLAGS, but the model is optional. */
 static const option bench_options[] = {
     {.flag = "--model",
      .type = OPTION_PATH,
-     .offset = offsetof(bench_flags, policy.model),
+     .offset = offsetof(bench_flags, model.model),
      .help = "folder or GGUF file; without it a made-up model in the shape of SmolLM2-135M (and no search)"},
-    POLICY_FLAGS_COMPUTE(bench_flags, policy),
+    MODEL_FLAGS_COMPUTE(bench_flags, model),
     {.flag = "--repeats",
      .type = OPTION_INT,
      .initial = "3",
@@ -59,7 +59,7 @@ static const option bench_options[] = {
     {.flag = "--recompute",
      .type = OPTION_BOOL,
      .initial = "false",
-     .offset = offsetof(bench_flags, policy.recompute),
+     .offset = offsetof(bench_flags, model.recompute),
      .help =
          "SFT and DPO steps recompute a layer's activations in the backward pass instead of keeping them"},
     {.flag = "--only",
@@ -157,8 +157,8 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
                           esp_error *error) {
     b->config = smollm2_shape();
     if (b->model_path[0]) ESP_TRY(model_read_config(&b->config, b->model_path, error));
-    ESP_TRY(compute_new(&b->compute, flags->policy.compute ? "ref" : "cpu", b->type,
-                        (int)flags->policy.threads, error));
+    ESP_TRY(compute_new(&b->compute, flags->model.compute ? "ref" : "cpu", b->type, (int)flags->model.threads,
+                        error));
     if (part->needs & NEEDS_LIMIT) ESP_TRY(measure_limit(b, &b->limit, error));
     b->clock = compute_clock_new(b->compute);
     bool text = part->needs & NEEDS_TOKENIZER || (part->measure == bench_dpo && b->pairs[0]);
@@ -175,10 +175,10 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
                      .problems = flags->problems,
                      .plain_seconds = flags->plain_seconds,
                      .pairs = flags->pairs,
-                     .model_path = flags->policy.model,
-                     .context = flags->policy.context,
-                     .recompute = flags->policy.recompute,
-                     .type = flags->policy.dtype ? DTYPE_F32 : DTYPE_BF16};
+                     .model_path = flags->model.model,
+                     .context = flags->model.context,
+                     .recompute = flags->model.recompute,
+                     .type = flags->model.dtype ? DTYPE_F32 : DTYPE_BF16};
     bench_limit after = {0};
     json_t *result = NULL, *answer;
     esp_status status = prepare(&b, flags, part, &error);
@@ -337,7 +337,7 @@ static esp_status measure_all(const bench_flags *flags, progress *bar, json_t *d
         json_t *answer;
         if (!is_wanted(flags->only, part->name)) continue;
         json_object_set_new(document, part->key, json_null());
-        if (part->needs & NEEDS_TOKENIZER && !flags->policy.model[0]) continue;
+        if (part->needs & NEEDS_TOKENIZER && !flags->model.model[0]) continue;
         progress_status(bar, "%s", part->name);
         ESP_TRY(run_part(flags, part, &answer, error));
         json_object_set(document, part->key, json_object_get(answer, "result"));
@@ -357,7 +357,7 @@ static esp_status measure_all(const bench_flags *flags, progress *bar, json_t *d
 
 static esp_status bench_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const bench_flags *flags = own;
-    const char *name = flags->policy.model[0] ? flags->policy.model : "made up, in the shape of SmolLM2-135M";
+    const char *name = flags->model.model[0] ? flags->model.model : "made up, in the shape of SmolLM2-135M";
     (void)arguments; /* the document is JSON with and without --json */
     ESP_TRY(check_names(flags->only, error));
     json_t *document =
@@ -365,7 +365,7 @@ static esp_status bench_run(const cli_arguments *arguments, void *own, esp_error
     int64_t wanted = 0;
     for (int i = 0; i < PARTS; i++)
         wanted += is_wanted(flags->only, parts[i].name) &&
-                  !(parts[i].needs & NEEDS_TOKENIZER && !flags->policy.model[0]);
+                  !(parts[i].needs & NEEDS_TOKENIZER && !flags->model.model[0]);
     progress *bar = progress_begin("bench", wanted, "parts");
     esp_status status = measure_all(flags, bar, document, error);
     progress_end(bar);

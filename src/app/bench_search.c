@@ -3,7 +3,7 @@
 #include "app/bench_measure.h"
 #include "base/clock.h"
 #include "policy/lm.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
-/* espalier generate: text from a prompt. All samples grow side by side behind one computed prompt. */
+/* espalier generate: text from a prompt. All samples are drawn side by side after one computed prompt. */
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/verbs.h"
-#include "base/random.h"
+#include "engine/samples.h"
 #include "prompt/prompt.h"
 
 #include <string.h>
 
 typedef struct {
-    policy_flags policy;
+    model_flags model;
     char *prompt, *prompt_file;
     int64_t max_tokens, samples, seed;
     double temperature;
@@ -18,11 +18,11 @@ typedef struct {
 } generate_flags;
 
 static const option generate_options[] = {
-    POLICY_FLAGS(generate_flags, policy),
+    MODEL_FLAGS(generate_flags, model),
     {.flag = "--prompt",
      .type = OPTION_STRING,
      .offset = offsetof(generate_flags, prompt),
-     .help = "the text to go on from"},
+     .help = "the text to continue"},
     {.flag = "--prompt-file",
      .type = OPTION_PATH,
      .offset = offsetof(generate_flags, prompt_file),
@@ -84,27 +84,15 @@ static const option generate_options[] = {
      .help = "control tokens in the prompt, as <|im_end|>, are those tokens; and they are shown"},
 };
 
-/* One sample as it grows. */
-typedef struct {
-    token_list ids;
-    MEM_LIST(float) logprobs;
-    int32_t run;
-    rng_key_t key;
-    bool finished; /* by end-of-sequence */
-    bool growing;
-} sample;
-
 typedef struct {
     const generate_flags *flags;
-    policy policy;
+    loaded_model loaded;
     token_list prompt;
     chat_kind chat;
-    int32_t end; /* -1: none */
-    kv_cache *cache;
-    sample *samples;
-    kv_feed *feeds;
-    kv_read *reads;
+    int32_t end;  /* -1: none */
     int64_t room; /* tokens that may follow the prompt */
+    engine *engine;
+    engine_sample *samples;
 } generation;
 
 /* ---- the prompt ---- */
@@ -113,7 +101,7 @@ static esp_status prompt_text_of(const generate_flags *flags, char **text, size_
     bool from_flag = flags->prompt[0] != '\0', from_file = flags->prompt_file[0] != '\0';
     if (from_flag && from_file)
         return error_set(error, ESP_USAGE, "give one of them",
-                         "espalier generate: --prompt stands beside --prompt-file");
+                         "espalier generate: both --prompt and --prompt-file are given");
     if (from_flag) {
         *text = mem_strdup(flags->prompt);
         *length = strlen(*text);
@@ -130,12 +118,12 @@ static esp_status choose_chat(generation *g, esp_error *error) {
         g->chat = (chat_kind)(flags->chat_template - 1);
         return ESP_OK;
     }
-    return chat_template_detect(tokenizer_chat_template(g->policy.tokenizer), &g->chat, error);
+    return chat_template_detect(tokenizer_chat_template(g->loaded.tokenizer), &g->chat, error);
 }
 
 static esp_status encode_prompt(generation *g, esp_error *error) {
     const generate_flags *flags = g->flags;
-    const model *m = g->policy.model;
+    const model *m = g->loaded.model;
     char *text;
     size_t length;
     ESP_TRY(choose_chat(g, error));
@@ -144,93 +132,38 @@ static esp_status encode_prompt(generation *g, esp_error *error) {
                         .system = flags->chat && flags->system[0] ? flags->system : NULL,
                         .bos = flags->chat || flags->bos,
                         .special = !flags->chat && flags->special};
-    esp_status status = prompt_of_text(g->policy.tokenizer, &form, text, length, &g->prompt, error);
+    esp_status status = prompt_of_text(g->loaded.tokenizer, &form, text, length, &g->prompt, error);
     mem_free(text);
     ESP_TRY(status);
     ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
                          &g->room, error));
     if (g->room > flags->max_tokens) g->room = flags->max_tokens;
-    g->end = chat_end_token(g->chat, g->policy.tokenizer);
+    g->end = chat_end_token(g->chat, g->loaded.tokenizer);
     return ESP_OK;
 }
 
-/* ---- growing ---- */
+/* ---- sampling ---- */
 
-static kv_read question(const generation *g, const sample *s, int32_t feed, int64_t at) {
-    bool greedy = g->flags->greedy || g->flags->temperature == 0;
-    return (kv_read){.feed = feed,
-                     .at = at,
-                     .kind = greedy ? READ_GREEDY : READ_SAMPLE,
-                     .temperature = (float)g->flags->temperature,
-                     .u = rng_uniform(s->key, (uint64_t)s->ids.count)};
-}
-
-static void take(generation *g, sample *s, const kv_read *read) {
-    MEM_LIST_PUSH(&s->ids, read->token);
-    MEM_LIST_PUSH(&s->logprobs, read->logprob);
-    s->finished = read->token == g->end;
-    s->growing = !s->finished && s->ids.count < g->room;
-}
-
-/* The prompt, computed once; every sample's first token is read behind it. */
-static esp_status first_tokens(generation *g, esp_error *error) {
-    int64_t n = g->flags->samples;
-    int32_t root = kv_run_new(g->cache, -1);
-    g->feeds[0] = (kv_feed){.run = root, .tokens = g->prompt.at, .n = g->prompt.count};
-    for (int64_t i = 0; i < n; i++) {
-        sample *s = &g->samples[i];
-        s->key = rng_mix(rng_key((uint64_t)g->flags->seed), (uint64_t)i);
-        g->reads[i] = question(g, s, 0, g->prompt.count - 1);
-    }
-    ESP_TRY(model_extend(g->policy.model, g->cache, g->feeds, 1, g->reads, n, error));
-    for (int64_t i = 0; i < n; i++) {
-        take(g, &g->samples[i], &g->reads[i]);
-        g->samples[i].run = kv_run_new(g->cache, root);
-    }
-    return ESP_OK;
-}
-
-/* One more token for every sample that still grows. *growing: how many did. */
-static esp_status next_tokens(generation *g, int64_t *growing, esp_error *error) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < g->flags->samples; i++) {
-        sample *s = &g->samples[i];
-        if (!s->growing) continue;
-        g->feeds[n] = (kv_feed){.run = s->run, .tokens = &s->ids.at[s->ids.count - 1], .n = 1};
-        g->reads[n] = question(g, s, (int32_t)n, 0);
-        n++;
-    }
-    *growing = n;
-    if (n == 0) return ESP_OK;
-    ESP_TRY(model_extend(g->policy.model, g->cache, g->feeds, n, g->reads, n, error));
-    for (int64_t i = 0, k = 0; i < g->flags->samples; i++)
-        if (g->samples[i].growing) take(g, &g->samples[i], &g->reads[k++]);
-    return ESP_OK;
-}
-
-static esp_status grow(generation *g, esp_error *error) {
-    int64_t n = g->flags->samples;
-    int64_t pages = (g->prompt.count + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS +
-                    n * ((g->room + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS + 1);
-    g->samples = MEM_ARRAY(sample, n);
-    g->feeds = MEM_ARRAY(kv_feed, n);
-    g->reads = MEM_ARRAY(kv_read, n);
-    ESP_TRY(kv_new(&g->cache, g->policy.model, pages * KV_PAGE_TOKENS, error));
-    ESP_TRY(first_tokens(g, error));
-    int64_t growing;
-    do ESP_TRY(next_tokens(g, &growing, error));
-    while (growing > 0);
-    return ESP_OK;
+static esp_status sample(generation *g, esp_error *error) {
+    const generate_flags *flags = g->flags;
+    int32_t n = (int32_t)flags->samples;
+    engine_settings settings = engine_samples_settings(g->prompt.count, g->room, n);
+    ESP_TRY(engine_new(&g->engine, g->loaded.model, &settings, error));
+    g->samples = MEM_ARRAY(engine_sample, n);
+    for (int32_t i = 0; i < n; i++)
+        g->samples[i] = (engine_sample){.key = rng_mix(rng_key((uint64_t)flags->seed), (uint64_t)i),
+                                        .temperature = flags->greedy ? 0 : (float)flags->temperature};
+    return engine_samples(g->engine, g->prompt.at, g->prompt.count, g->end, g->room, g->samples, n, error);
 }
 
 /* ---- output ---- */
 
-static esp_status print_sample(const generation *g, const sample *s, int64_t index, bool json,
+static esp_status print_sample(const generation *g, const engine_sample *s, int64_t index, bool json,
                                esp_error *error) {
     text_buffer text = {0};
     int64_t shown = s->ids.count - (s->finished && !g->flags->special);
     esp_status status =
-        tokenizer_decode_more(g->policy.tokenizer, s->ids.at, shown, g->flags->special, &text, error);
+        tokenizer_decode_more(g->loaded.tokenizer, s->ids.at, shown, g->flags->special, &text, error);
     if (status == ESP_OK && json) {
         json_t *logprobs = json_array();
         for (int64_t i = 0; i < s->logprobs.count; i++)
@@ -249,24 +182,19 @@ static esp_status print_sample(const generation *g, const sample *s, int64_t ind
 }
 
 static void generation_free(generation *g) {
-    for (int64_t i = 0; g->samples && i < g->flags->samples; i++) {
-        MEM_LIST_FREE(&g->samples[i].ids);
-        MEM_LIST_FREE(&g->samples[i].logprobs);
-    }
+    for (int64_t i = 0; g->samples && i < g->flags->samples; i++) engine_sample_free(&g->samples[i]);
     mem_free(g->samples);
-    mem_free(g->feeds);
-    mem_free(g->reads);
     MEM_LIST_FREE(&g->prompt);
-    kv_free(g->cache);
-    policy_close(&g->policy);
+    engine_free(g->engine);
+    loaded_model_close(&g->loaded);
 }
 
 static esp_status generate_run(const cli_arguments *arguments, void *own, esp_error *error) {
     generation g = {.flags = own};
-    ESP_TRY(policy_open(&g.policy, &g.flags->policy, false, error));
-    esp_status status = policy_need_tokenizer(&g.policy, error);
+    ESP_TRY(loaded_model_open(&g.loaded, &g.flags->model, false, error));
+    esp_status status = loaded_model_need_tokenizer(&g.loaded, error);
     if (status == ESP_OK) status = encode_prompt(&g, error);
-    if (status == ESP_OK) status = grow(&g, error);
+    if (status == ESP_OK) status = sample(&g, error);
     for (int64_t i = 0; i < g.flags->samples && status == ESP_OK; i++)
         status = print_sample(&g, &g.samples[i], i, arguments->json, error);
     generation_free(&g);
@@ -274,13 +202,14 @@ static esp_status generate_run(const cli_arguments *arguments, void *own, esp_er
 }
 
 const app_verb verb_generate = {
-    .cli = {.name = "generate",
-            .summary = "text from a prompt",
-            .options = {generate_options, sizeof generate_options / sizeof *generate_options},
-            .about =
-                "Prints what follows the prompt; several samples (-n) are parted by lines of three dashes.\n"
-                "With --json a line a sample: {\"sample\", \"text\", \"ids\", \"logprobs\", \"finished\",\n"
-                "\"prompt_tokens\"}; log-probs are those of the untempered model."},
+    .cli =
+        {.name = "generate",
+         .summary = "text from a prompt",
+         .options = {generate_options, sizeof generate_options / sizeof *generate_options},
+         .about =
+             "Prints what follows the prompt; lines of three dashes separate several samples (-n).\n"
+             "With --json one line per sample: {\"sample\", \"text\", \"ids\", \"logprobs\", \"finished\",\n"
+             "\"prompt_tokens\"}; log-probs are those of the untempered model."},
     .own_size = sizeof(generate_flags),
     .run = generate_run,
 };

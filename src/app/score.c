@@ -1,7 +1,7 @@
 /* espalier score: log-probs of given texts. Lines are packed into token trees, so that common beginnings are
  * computed once; results are printed in the order of the lines. */
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/verbs.h"
 #include "formats/json.h"
 #include "learn/pack.h"
@@ -9,13 +9,13 @@
 #include <math.h>
 
 typedef struct {
-    policy_flags policy;
+    model_flags model;
     int64_t batch_tokens;
     bool special;
 } score_flags;
 
 static const option score_options[] = {
-    POLICY_FLAGS(score_flags, policy),
+    MODEL_FLAGS(score_flags, model),
     {.flag = "--batch-tokens",
      .type = OPTION_INT,
      .initial = "2048",
@@ -32,7 +32,7 @@ static const option score_options[] = {
 
 /* Lines that are scored together. */
 typedef struct {
-    policy policy;
+    loaded_model loaded;
     const score_flags *flags;
     pack *pack;
     token_list ids;          /* of all lines, one after another */
@@ -67,7 +67,7 @@ static esp_status score_waiting(scorer *s, esp_error *error) {
         token_tree tree = pack_tree(s->pack);
         logprob = MEM_ARRAY(float, tree.start[tree.runs]);
         at = MEM_ARRAY(int32_t, s->ids.count);
-        status = model_forward(s->policy.model, &tree, NULL, false, logprob, error);
+        status = model_forward(s->loaded.model, &tree, NULL, false, logprob, error);
     }
     int64_t start = 0;
     for (int64_t i = 0; i < s->ends.count && status == ESP_OK; i++) {
@@ -87,14 +87,14 @@ static esp_status score_waiting(scorer *s, esp_error *error) {
 /* The ids of one row into *ids. */
 static esp_status read_row(scorer *s, const json_t *row, const char *where, token_list *ids,
                            esp_error *error) {
-    int64_t vocab = model_configuration(s->policy.model)->vocab;
+    int64_t vocab = model_configuration(s->loaded.model)->vocab;
     const json_t *text = json_object_get(row, "text");
     if (json_object_get(row, "ids")) return json_need_ids(row, "ids", where, vocab, ids, error);
     if (!json_is_string(text))
         return error_fail(error, "each line is {\"text\": \"...\"} or {\"ids\": [...]}",
                           "%s: has neither \"text\" (a string) nor \"ids\"", where);
-    ESP_TRY(policy_need_tokenizer(&s->policy, error));
-    ESP_TRY(tokenizer_encode(s->policy.tokenizer, json_string_value(text), json_string_length(text),
+    ESP_TRY(loaded_model_need_tokenizer(&s->loaded, error));
+    ESP_TRY(tokenizer_encode(s->loaded.tokenizer, json_string_value(text), json_string_length(text),
                              s->flags->special, ids, error));
     for (int64_t i = 0; i < ids->count; i++)
         if (ids->at[i] >= vocab)
@@ -107,7 +107,7 @@ static esp_status read_row(scorer *s, const json_t *row, const char *where, toke
 static esp_status add_row(scorer *s, const json_t *row, int64_t line, const char *where, esp_error *error) {
     token_list ids = {0};
     esp_status status = read_row(s, row, where, &ids, error);
-    int64_t context = model_context(s->policy.model);
+    int64_t context = model_context(s->loaded.model);
     if (status == ESP_OK && ids.count > context)
         status = error_fail(error, "shorten the text, or raise --context as far as the model goes",
                             "%s: %lld tokens are more than the context of %lld", where, (long long)ids.count,
@@ -141,14 +141,14 @@ static esp_status score_file(scorer *s, esp_error *error) {
 
 static esp_status score_run(const cli_arguments *arguments, void *own, esp_error *error) {
     scorer s = {.flags = own, .path = arguments->positional_count ? arguments->positionals[0] : "-"};
-    ESP_TRY(policy_open(&s.policy, &s.flags->policy, false, error));
+    ESP_TRY(loaded_model_open(&s.loaded, &s.flags->model, false, error));
     s.pack = pack_new();
     esp_status status = score_file(&s, error);
     pack_free(s.pack);
     MEM_LIST_FREE(&s.ids);
     MEM_LIST_FREE(&s.ends);
     MEM_LIST_FREE(&s.lines);
-    policy_close(&s.policy);
+    loaded_model_close(&s.loaded);
     return status;
 }
 

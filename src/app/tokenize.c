@@ -1,6 +1,6 @@
 /* espalier tokenize: converts text to token ids and back. */
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/verbs.h"
 #include "formats/json.h"
 

@@ -1,7 +1,7 @@
 /* espalier train: preference learning from a file. */
 #include "app/out_folder.h"
 #include "app/output.h"
-#include "app/policy.h"
+#include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/stop.h"
 #include "app/verbs.h"
@@ -9,7 +9,7 @@
 #include "formats/json.h"
 #include "learn/pairs.h"
 #include "learn/update_loop.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "text/chat.h"
 
 #include <math.h>
@@ -56,7 +56,7 @@ static const option train_options[] = {
 typedef struct {
     const recipe *recipe;
     const train_flags *flags;
-    policy policy;
+    loaded_model loaded;
     pairs_file pairs;
     recipe_terms terms;
     example_list examples;
@@ -74,7 +74,7 @@ typedef struct {
 static esp_status check_memory(const recipe *r, esp_error *error) {
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    dtype act = recipe_activations(r);
     model_options options = {.trainable = true, .recompute = r->model.recompute};
     model_memory m = model_memory_plan(&config, act, &options, r->learn.tokens_per_microbatch, 0);
     return memory_check(m.weights + m.masters + m.optimizer + m.workspace, r->model.path, error);
@@ -104,7 +104,7 @@ static esp_status score_references(training *t, esp_error *error) {
     int64_t unknown = examples_without_reference(t->pairs.at, t->pairs.count);
     if (unknown == 0) return ESP_OK;
     t->progress = progress_begin("reference log-probs", unknown, "pairs");
-    esp_status status = examples_set_references(t->policy.model, t->pairs.at, t->pairs.count,
+    esp_status status = examples_set_references(t->loaded.model, t->pairs.at, t->pairs.count,
                                                 t->recipe->learn.tokens_per_microbatch, scored, t, error);
     progress_end(t->progress);
     t->progress = NULL;
@@ -163,7 +163,7 @@ static esp_status updated(void *context, const update_report *u, esp_error *erro
 }
 
 /* Whether the model's folder has no tokenizer: rows of ids need none. */
-static bool without_tokenizer(const policy *p) {
+static bool without_tokenizer(const loaded_model *p) {
     char *json = path_join(p->path, "tokenizer.json"), *packed = path_join(p->path, "tokenizer.json.gz");
     bool without = file_is_folder(p->path) && !file_exists(json) && !file_exists(packed);
     mem_free(json);
@@ -174,21 +174,21 @@ static bool without_tokenizer(const policy *p) {
 /* Reads the pairs; those over learn.max_length are left out and counted. */
 static esp_status read_pairs(training *t, esp_error *error) {
     const recipe *r = t->recipe;
-    if (!without_tokenizer(&t->policy)) ESP_TRY(policy_need_tokenizer(&t->policy, error));
-    const tokenizer *tokens = t->policy.tokenizer;
+    if (!without_tokenizer(&t->loaded)) ESP_TRY(loaded_model_need_tokenizer(&t->loaded, error));
+    const tokenizer *tokens = t->loaded.tokenizer;
     chat_kind chat = CHAT_PLAIN;
-    if (tokens && r->model.chat_template == RECIPE_TEMPLATE_AUTO)
+    if (r->model.chat_template > 0)
+        chat = (chat_kind)(r->model.chat_template - 1);
+    else if (tokens)
         (void)chat_template_detect(tokenizer_chat_template(tokens), &chat,
                                    NULL); /* only the end token asks */
-    else if (r->model.chat_template == RECIPE_CHATML)
-        chat = CHAT_CHATML;
     int32_t end = tokens ? chat_end_token(chat, tokens) : -1;
     pairs_read_options options = {.tokenizer = tokens,
-                                  .vocab = model_configuration(t->policy.model)->vocab,
+                                  .vocab = model_configuration(t->loaded.model)->vocab,
                                   .smoothing_cap = r->search.harvest.smoothing_cap,
                                   .append_end = t->flags->eos && end >= 0,
                                   .end = end,
-                                  .context = model_context(t->policy.model),
+                                  .context = model_context(t->loaded.model),
                                   .max_length = r->learn.max_length,
                                   .term = &t->terms.loss};
     ESP_TRY(pairs_read(&t->pairs, t->flags->pairs, &options, error));
@@ -219,7 +219,7 @@ static esp_status train_all(training *t, esp_error *error) {
     t->schedule = recipe_learn_schedule(r, t->updates);
     ESP_TRY(schedule_check(&t->schedule, error));
     trainer_settings settings = recipe_learn_settings(r);
-    ESP_TRY(trainer_new(&t->trainer, t->policy.model, &settings, error));
+    ESP_TRY(trainer_new(&t->trainer, t->loaded.model, &settings, error));
     if (!isatty(STDOUT_FILENO)) t->progress = progress_begin("train", t->updates, "updates");
     updates_plan plan = {
         .batches = t->batches, .count = t->updates, .rate = rate_of, .done = updated, .context = t};
@@ -229,24 +229,24 @@ static esp_status train_all(training *t, esp_error *error) {
 }
 
 static esp_status save(training *t, const char *folder, esp_error *error) {
-    ESP_TRY(model_save(t->policy.model, folder, t->flags->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
-    if (!t->policy.tokenizer) {
-        progress_note(NULL, "%s has no tokenizer: %s is written without one", t->policy.path, t->flags->out);
+    ESP_TRY(model_save(t->loaded.model, folder, t->flags->out_dtype ? DTYPE_BF16 : DTYPE_F32, error));
+    if (!t->loaded.tokenizer) {
+        progress_note(NULL, "%s has no tokenizer: %s is written without one", t->loaded.path, t->flags->out);
         return ESP_OK;
     }
-    return tokenizer_save(t->policy.tokenizer, folder, error);
+    return tokenizer_save(t->loaded.tokenizer, folder, error);
 }
 
 static esp_status train_into(training *t, out_folder *out, esp_error *error) {
     const recipe *r = t->recipe;
-    policy_flags flags = {.model = r->model.path,
-                          .dtype = r->model.dtype == RECIPE_F32,
-                          .compute = r->model.compute == RECIPE_REF,
-                          .threads = r->run.threads,
-                          .context = r->model.context,
-                          .recompute = r->model.recompute};
+    model_flags flags = {.model = r->model.path,
+                         .dtype = r->model.dtype == RECIPE_F32,
+                         .compute = r->model.compute == RECIPE_REF,
+                         .threads = r->run.threads,
+                         .context = r->model.context,
+                         .recompute = r->model.recompute};
     ESP_TRY(check_memory(r, error));
-    ESP_TRY(policy_open(&t->policy, &flags, true, error));
+    ESP_TRY(loaded_model_open(&t->loaded, &flags, true, error));
     ESP_TRY(train_all(t, error));
     ESP_TRY(out->aside ? save(t, out->aside, error) : ESP_OK);
     return stop_check(error);
@@ -281,7 +281,7 @@ static esp_status train_run(const cli_arguments *arguments, void *own, esp_error
         out_folder_abort(&out);
     trainer_free(t.trainer);
     if (t.pairs.memory) pairs_file_free(&t.pairs);
-    policy_close(&t.policy);
+    loaded_model_close(&t.loaded);
     batches_free(t.batches);
     MEM_LIST_FREE(&t.examples);
     recipe_free(r);

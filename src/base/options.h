@@ -17,7 +17,7 @@
 typedef enum {
     OPTION_INT,    /* int64_t */
     OPTION_FLOAT,  /* double, finite */
-    OPTION_BOOL,   /* bool; as a flag without a value: --offline, --no-offline */
+    OPTION_BOOL,   /* bool; as a flag it takes no value: --offline, --no-offline */
     OPTION_STRING, /* char *, owned by the struct, never NULL */
     OPTION_PATH,   /* char *, as OPTION_STRING */
     OPTION_ENUM,   /* a C enum (int sized) that counts its names from 0 */
@@ -27,7 +27,7 @@ enum {
     OPTION_REQUIRED = 1,  /* a verb's own flag that must be given */
     OPTION_ABOVE_LOW = 2, /* the range is open at its low end */
     OPTION_FREE = 4,      /* a recipe key that may differ between a run and its --resume */
-    OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be repeated: one value per line */
+    OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be given again: one value per line */
 };
 
 typedef struct {

@@ -1,6 +1,6 @@
 /* Making and freeing an engine. */
 #include "engine/engine.h"
-#include "engine/state.h"
+#include "engine/request.h"
 
 esp_status engine_new(engine **out, model *m, const engine_settings *settings, esp_error *error) {
     *out = NULL;
@@ -31,6 +31,10 @@ void engine_free(engine *e) {
     MEM_LIST_FREE(&e->reads);
     MEM_LIST_FREE(&e->owners);
     mem_free(e);
+}
+
+int64_t engine_cache_tokens(int64_t prompt, int64_t most, int64_t count) {
+    return (pages_of(prompt) + count * request_sequence_pages(most)) * KV_PAGE_TOKENS;
 }
 
 void engine_limit_sequences(engine *e, int32_t max_sequences) {

@@ -34,6 +34,8 @@ typedef struct {
 /* model is borrowed. Fails on settings out of range and when the cache does not fit in memory. */
 esp_status engine_new(engine **out, model *m, const engine_settings *settings, esp_error *error);
 void engine_free(engine *e);
+/* Size of a cache in which `count` sequences of at most `most` tokens run side by side after one prompt. */
+int64_t engine_cache_tokens(int64_t prompt, int64_t most, int64_t count);
 void engine_limit_sequences(engine *e, int32_t max_sequences); /* between runs */
 int32_t engine_max_sequences(const engine *e);
 model *engine_model(const engine *e);

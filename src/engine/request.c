@@ -153,7 +153,7 @@ static int64_t add_all_tails(sequence_group *g, attach_point at) {
 
 /* A token more for an ask that follows the last one; a run starts a page, and k sequences part at most k - 1
  * times. */
-static int64_t sequence_pages(int64_t most) {
+int64_t request_sequence_pages(int64_t most) {
     return pages_of(most + 1) + 2;
 }
 
@@ -166,7 +166,7 @@ static int64_t divide(const engine *e, sequence_group *g) {
     int64_t room = kv_pages_total(e->kv) - pages_of(e->shared[r->prefix].ids.count) -
                    pages_of(g->prompt[r->prefix].count);
     for (g->begun = 0; g->begun < wanted; g->begun++) {
-        int64_t more = sequence_pages(r->sequences[g->begun].most);
+        int64_t more = request_sequence_pages(r->sequences[g->begun].most);
         if (g->begun && sum + more > room) break;
         sum += more;
     }
@@ -179,7 +179,7 @@ static int64_t reserve_sequences(const engine *e, sequence_group *g) {
     if (r->divisible) return divide(e, g);
     g->begun = r->sequence_count;
     g->width = r->width + r->tail_count;
-    return r->sequence_count ? r->width * sequence_pages(r->sequences[0].most) : 0;
+    return r->sequence_count ? r->width * request_sequence_pages(r->sequences[0].most) : 0;
 }
 
 void request_begin_sequences(sequence_group *g) {

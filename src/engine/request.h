@@ -5,6 +5,8 @@
 
 #include "engine/state.h"
 
+/* Pages of a sequence of at most `most` tokens, at worst. */
+int64_t request_sequence_pages(int64_t most);
 /* Lays out the request's feeds and pins its path. Returns the pages that it takes at worst, and sets its
  * width. */
 int64_t request_reserve(engine *e, sequence_group *g);

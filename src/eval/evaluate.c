@@ -1,7 +1,8 @@
 #include "eval/evaluate.h"
 #include "base/clock.h"
+#include "policy/problem_chains.h"
 
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,9 +10,6 @@
 
 /* Keeps the random numbers of evaluation apart from those of training's searches ("eval"). */
 static const uint64_t evaluation_word = 0x6576616c;
-/* Chains of one call of lm_chains: bounds the memory of their ids and log-probs; a multiple of any useful
- * batch. */
-enum { CHAINS_AT_ONCE = 4096 };
 /* Room for a prompt of its own beside a chain's tokens in the KV cache. */
 enum { PROMPT_ROOM = 192 };
 
@@ -115,66 +113,56 @@ static void keep_text(const work *w, evaluation_result *r, const text_buffer *te
     if (w->options->keep_text) r->text = mem_strndup(text->at ? text->at : "", text->length);
 }
 
-static void take_chain(const work *w, const problem *p, int64_t sample, const chain_job *job,
-                       evaluation_result *out) {
-    *out = grade(w, p, job->text.at, job->text.length, job->finished);
-    out->sample = sample;
-    out->tokens = job->ids.count;
-    keep_text(w, out, &job->text);
-}
-
 /* A problem whose prompt leaves no room for an answer in the model's context is answered wrong. */
-static bool set_aside(work *w, const problem *p, int64_t room, evaluation_result *results) {
-    if (room >= 1) return false;
+static void set_aside(work *w, const problem *p, evaluation_result *results) {
     w->out->too_long++;
     for (int64_t j = 0; j < w->out->per_problem; j++) {
         results[j] = (evaluation_result){.problem = p->index, .sample = j};
         bool vote = w->out->method == RECIPE_SEARCH && j == 1;
         if (!vote) keep_text(w, &results[j], &(text_buffer){0});
     }
-    return true;
 }
 
-/* Chains of problems first .. first + n - 1. */
-static esp_status run_chains(work *w, int64_t first, int64_t n, esp_error *error) {
+/* ---- chains ---- */
+
+static rng_key_t chain_key(void *user, int64_t problem, int64_t chain) {
+    const work *w = user;
+    return rng_mix(problem_key(w, &w->problems->at[problem]), (uint64_t)chain);
+}
+
+static void leave_out(void *user, int64_t problem) {
+    work *w = user;
+    set_aside(w, &w->problems->at[problem], &w->out->results[problem * w->out->per_problem]);
+}
+
+static void take_chain(void *user, int64_t problem, int64_t chain, const chain_job *job) {
+    const work *w = user;
+    evaluation_result *out = &w->out->results[problem * w->out->per_problem + chain];
+    *out = grade(w, &w->problems->at[problem], job->text.at, job->text.length, job->finished);
+    out->sample = chain;
+    out->tokens = job->ids.count;
+    keep_text(w, out, &job->text);
+}
+
+static esp_status run_chains(work *w, esp_error *error) {
     const evaluate_options *o = w->options;
-    bool greedy = o->method == RECIPE_GREEDY;
-    int64_t k = w->out->per_problem, count = 0; /* of problems that can be answered */
-    chain_job *jobs = MEM_ARRAY(chain_job, n * k);
-    token_list *prompts = MEM_ARRAY(token_list, n);
-    int64_t *places = MEM_ARRAY(int64_t, n);
-    esp_status status = ESP_OK;
-    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
-        const problem *p = &w->problems->at[i];
-        int64_t room;
-        status = sampler_room(w->policy, p, false, false, &room, error);
-        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[i * k])) continue;
-        status = prompt_ids(w->s->words, p, &prompts[count], error);
-        for (int64_t j = 0; j < k; j++)
-            jobs[count * k + j] = (chain_job){.prompt = prompts[count].at,
-                                              .prompt_count = prompts[count].count,
-                                              .temperature = greedy ? 0 : (float)o->temperature,
-                                              .key = rng_mix(problem_key(w, p), (uint64_t)j),
-                                              .max_tokens = (int32_t)o->max_tokens};
-        places[count++] = i;
-    }
-    token_counts counts = {0};
-    if (status == ESP_OK && count > 0)
-        status = sampler_chains(w->policy, jobs, count * k, &counts, progress, w, error);
-    for (int64_t i = 0; i < count * k; i++) {
-        int64_t place = places[i / k];
-        if (status == ESP_OK)
-            take_chain(w, &w->problems->at[place], i % k, &jobs[i], &w->out->results[place * k + i % k]);
-        chain_job_free(&jobs[i]);
-    }
+    problem_chains chains = {.problems = w->problems->at,
+                             .count = w->out->problems,
+                             .each = w->out->per_problem,
+                             .temperature = o->method == RECIPE_GREEDY ? 0 : (float)o->temperature,
+                             .max_tokens = (int32_t)o->max_tokens,
+                             .key = chain_key,
+                             .left_out = leave_out,
+                             .take = take_chain,
+                             .progress = progress,
+                             .user = w};
+    token_counts counts;
+    esp_status status = problem_chains_run(w->policy, &chains, &counts, error);
     tally(w->out, &counts);
-    w->done += n * k;
-    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
-    mem_free(prompts);
-    mem_free(places);
-    mem_free(jobs);
     return status;
 }
+
+/* ---- searches ---- */
 
 /* The vote of a tree's visited finished chains, weighted by C. results: of each node, with its answer. */
 static evaluation_result vote(const work *w, const search *s, const evaluation_result *results) {
@@ -255,7 +243,11 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
         const problem *p = &w->problems->at[i];
         int64_t room;
         status = sampler_room(w->policy, p, false, config.rewards.judge, &room, error);
-        if (status != ESP_OK || set_aside(w, p, room, &w->out->results[2 * i])) continue;
+        if (status != ESP_OK) break;
+        if (room < 1) {
+            set_aside(w, p, &w->out->results[2 * i]);
+            continue;
+        }
         jobs[count] = (search_job){.problem = p, .gold_known = false}; /* (3.2) */
         status = search_new(&jobs[count].search, &config, problem_key(w, p), error);
         if (status == ESP_OK) places[count++] = i;
@@ -287,15 +279,11 @@ static lm_settings settings_of(const session *s, const evaluate_options *o) {
     return set;
 }
 
-static esp_status run_all(work *w, esp_error *error) {
-    evaluation *e = w->out;
-    bool searching = e->method == RECIPE_SEARCH;
-    int64_t block = searching ? w->s->recipe->run.wave : CHAINS_AT_ONCE / e->per_problem;
-    if (block < 1) block = 1;
-    for (int64_t first = 0; first < e->problems; first += block) {
-        int64_t n = e->problems - first < block ? e->problems - first : block;
-        ESP_TRY(searching ? run_searches(w, first, n, error) : run_chains(w, first, n, error));
-    }
+/* Searches in waves: what is in flight together bounds the memory of their trees. */
+static esp_status run_waves(work *w, esp_error *error) {
+    int64_t all = w->out->problems, wave = w->s->recipe->run.wave;
+    for (int64_t first = 0; first < all; first += wave)
+        ESP_TRY(run_searches(w, first, all - first < wave ? all - first : wave, error));
     return ESP_OK;
 }
 
@@ -324,7 +312,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     observer_begin(&s->observer, options->method == RECIPE_GREEDY ? "evaluation" : title,
                    search ? out->problems : out->result_count,
                    out->result_count == out->problems || search ? "problems" : "chains");
-    esp_status status = run_all(&w, error);
+    esp_status status = search ? run_waves(&w, error) : run_chains(&w, error);
     if (status == ESP_OK && out->too_long == out->problems)
         status = error_fail(error, "use a model with a longer context, or shorter problems",
                             "no problem's prompt leaves room for an answer in the context of %lld tokens "

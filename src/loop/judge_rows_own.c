@@ -1,13 +1,12 @@
 /* Judge rows from what the policy itself writes: chains are sampled, graded, and cut at their steps. */
 #include "loop/judge_rows.h"
+#include "policy/problem_chains.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Keeps these random numbers apart from all others of a run ("own"). */
 static const uint64_t own_word = 0x6f776e, cut_word = 0x637574;
-/* Chains of one call of lm_chains: bounds the memory of what is in flight. */
-enum { CHAINS_AT_ONCE = 4096 };
 /* What is drawn from the key of a cut, by counter. */
 enum { DRAW_RANK, DRAW_EXAMPLE };
 
@@ -17,14 +16,14 @@ typedef struct {
     int64_t chain;   /* of the problem */
     bool right;
     token_list ids;         /* without end-of-sequence */
-    MEM_LIST(int32_t) ends; /* number of ids after each step, rising */
+    MEM_LIST(int32_t) ends; /* ids up to the end of each step, rising */
 } own_chain;
 
 /* The first steps of a chain: a row that could be. */
 typedef struct {
     int64_t chain; /* place in the list of chains */
     int32_t end;   /* ids */
-    bool mixed;    /* the problem has both correct and incorrect chains */
+    bool mixed;    /* the problem has correct chains and incorrect ones */
     uint64_t rank; /* drawn; the lowest are taken */
 } own_cut;
 
@@ -36,33 +35,29 @@ typedef struct {
     const problem *problems;
     int64_t count, each; /* problems; chains of each */
     MEM_LIST(own_chain) chains;
-    int64_t done;
     judge_own_counts *counts;
 } own_work;
 
-static rng_key_t chain_key(const own_work *w, int64_t problem, int64_t chain) {
+static rng_key_t chain_key(void *user, int64_t problem, int64_t chain) {
+    const own_work *w = user;
     rng_key_t key = rng_mix(rng_key((uint64_t)w->s->recipe->run.seed), own_word);
     return rng_mix(rng_mix(key, (uint64_t)w->problems[problem].index), (uint64_t)chain);
 }
 
-static rng_key_t cut_key(const own_work *w, const own_chain *chain, int32_t end) {
+static rng_key_t cut_key(own_work *w, const own_chain *chain, int32_t end) {
     return rng_mix(rng_mix(chain_key(w, chain->problem, chain->chain), cut_word), (uint64_t)end);
 }
 
 /* ---- chains ---- */
 
 static void progress(void *user, int64_t done, int64_t sampled) {
+    const own_work *w = user;
+    observer_step(&w->s->observer, done, "%lld tokens sampled", (long long)sampled);
+}
+
+/* A chain that did not finish has no answer: there is no label for it. */
+static void take_chain(void *user, int64_t problem, int64_t chain, const chain_job *job) {
     own_work *w = user;
-    observer_step(&w->s->observer, w->done + done, "%lld tokens sampled",
-                  (long long)(w->counts->tokens_sampled + sampled));
-}
-
-static bool is_end(const own_work *w, int32_t id) {
-    return prompt_is_end(w->s->words, id);
-}
-
-/* An unfinished chain has no label. */
-static void take_chain(own_work *w, int64_t problem, int64_t chain, const chain_job *job) {
     w->counts->chains++;
     if (!job->finished) {
         w->counts->unfinished++;
@@ -73,7 +68,7 @@ static void take_chain(own_work *w, int64_t problem, int64_t chain, const chain_
     task_grade_free(&g);
     w->counts->right += kept.right;
     int64_t n = job->ids.count;
-    while (n > 0 && is_end(w, job->ids.at[n - 1])) n--; /* (3.1) the judge sees none */
+    while (n > 0 && prompt_is_end(w->s->words, job->ids.at[n - 1])) n--; /* the judge sees none */
     MEM_LIST_RESERVE(&kept.ids, n);
     if (n) memcpy(kept.ids.at, job->ids.at, (size_t)n * sizeof *job->ids.at);
     kept.ids.count = n;
@@ -86,59 +81,29 @@ static void take_chain(own_work *w, int64_t problem, int64_t chain, const chain_
     MEM_LIST_PUSH(&w->chains, kept);
 }
 
-/* Chains of problems first .. first + n - 1, but of those whose prompt leaves no room for an answer. */
-static esp_status sample(own_work *w, int64_t first, int64_t n, esp_error *error) {
-    const recipe *r = w->s->recipe;
-    int64_t each = w->each, count = 0;
-    chain_job *jobs = MEM_ARRAY(chain_job, n * each);
-    token_list *prompts = MEM_ARRAY(token_list, n);
-    int64_t *places = MEM_ARRAY(int64_t, n);
-    esp_status status = ESP_OK;
-    for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
-        int64_t room;
-        status = sampler_room(w->policy, &w->problems[i], true, false, &room, error);
-        if (status != ESP_OK || room < 1) continue;
-        status = prompt_ids(w->s->words, &w->problems[i], &prompts[count], error);
-        for (int64_t j = 0; j < each; j++)
-            jobs[count * each + j] = (chain_job){.prompt = prompts[count].at,
-                                                 .prompt_count = prompts[count].count,
-                                                 .temperature = (float)r->search.temperature,
-                                                 .key = chain_key(w, i, j),
-                                                 .max_tokens = (int32_t)r->search.max_chain_tokens};
-        places[count++] = i;
-    }
-    token_counts counts = {0};
-    if (status == ESP_OK && count > 0)
-        status = sampler_chains(w->policy, jobs, count * each, &counts, progress, w, error);
-    for (int64_t i = 0; i < count * each; i++) {
-        if (status == ESP_OK) take_chain(w, places[i / each], i % each, &jobs[i]);
-        chain_job_free(&jobs[i]);
-    }
-    w->counts->tokens_sampled += counts.sampled;
-    w->done += n * each;
-    for (int64_t i = 0; i < n; i++) MEM_LIST_FREE(&prompts[i]);
-    mem_free(prompts);
-    mem_free(places);
-    mem_free(jobs);
-    return status;
-}
-
 static esp_status sample_all(own_work *w, esp_error *error) {
-    int64_t block = CHAINS_AT_ONCE / w->each;
-    if (block < 1) block = 1;
-    esp_status status = ESP_OK;
+    const recipe *r = w->s->recipe;
+    problem_chains chains = {.problems = w->problems,
+                             .count = w->count,
+                             .each = w->each,
+                             .temperature = (float)r->search.temperature,
+                             .max_tokens = (int32_t)r->search.max_chain_tokens,
+                             .key = chain_key,
+                             .take = take_chain,
+                             .progress = progress,
+                             .user = w};
+    token_counts counts;
     observer_begin(&w->s->observer, "sft: own chains", w->count * w->each, "chains");
-    for (int64_t first = 0; first < w->count && status == ESP_OK; first += block)
-        status = sample(w, first, w->count - first < block ? w->count - first : block, error);
+    esp_status status = problem_chains_run(w->policy, &chains, &counts, error);
     observer_end(&w->s->observer);
+    w->counts->tokens_sampled = counts.sampled;
     return status;
 }
 
 /* ---- cuts ---- */
 
-/* The cuts of all chains, in order: both[0] gets those of incorrect chains, both[1] those of correct chains.
- */
-static void list_cuts(const own_work *w, cut_list both[2]) {
+/* Of all chains, in their order. both[0] gets those of incorrect chains, both[1] those of correct ones. */
+static void list_cuts(own_work *w, cut_list both[2]) {
     bool *has = MEM_ARRAY(bool, 2 * w->count + 1);
     for (int64_t c = 0; c < w->chains.count; c++)
         has[2 * w->chains.at[c].problem + w->chains.at[c].right] = true;

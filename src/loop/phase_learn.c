@@ -2,7 +2,7 @@
 #include "loop/phases.h"
 #include "loop/updates.h"
 #include "loop/watch_list.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "loop/right_chains.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 #include "loop/right_chains.h"
 
 #include "search/search.h"
+#include "text/steps.h"
 #include "text/tokenizer.h"
 
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static uint64_t chain_text_key(const store_nodes *nodes, int64_t leaf) {
         const char *step = nodes->at[way.at[i]].text;
         if (step) text_append(&text, step, strlen(step));
     }
-    uint64_t key = search_text_key(text.at ? text.at : "", text.length);
+    uint64_t key = step_text_key(text.at ? text.at : "", text.length);
     MEM_LIST_FREE(&way);
     text_free(&text);
     return key;

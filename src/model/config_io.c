@@ -27,6 +27,7 @@ esp_status config_refuse_flag(const config_source *s, const char *key, const cha
 /* ---- Numbers that both kinds of file have ---- */
 
 typedef enum { OPTIONAL, NEEDED_IN_GGUF, NEEDED } field_need;
+enum { ABSENT = -1 }; /* a default that depends on other fields */
 typedef enum { FIELD_INT64, FIELD_INT, FIELD_DOUBLE } field_type;
 
 /* gguf: after the architecture's name and a dot; NULL: not in the metadata. */
@@ -48,8 +49,8 @@ static const field fields[] = {
     {"num_hidden_layers", "block_count", FIELD_INT, offsetof(model_config, layers), NEEDED, 0},
     {"num_attention_heads", "attention.head_count", FIELD_INT, offsetof(model_config, heads), NEEDED, 0},
     {"num_key_value_heads", "attention.head_count_kv", FIELD_INT, offsetof(model_config, kv_heads), OPTIONAL,
-     0},
-    {"head_dim", "attention.key_length", FIELD_INT, offsetof(model_config, head_width), OPTIONAL, 0},
+     ABSENT},
+    {"head_dim", "attention.key_length", FIELD_INT, offsetof(model_config, head_width), OPTIONAL, ABSENT},
     {"rms_norm_eps", "attention.layer_norm_rms_epsilon", FIELD_DOUBLE, offsetof(model_config, norm_eps),
      NEEDED_IN_GGUF, 1e-6},
     {"rope_theta", "rope.freq_base", FIELD_DOUBLE, offsetof(model_config, rope.theta), OPTIONAL, 10000},
@@ -100,8 +101,8 @@ static esp_status read_field(model_config *c, const config_source *s, const fiel
 static esp_status read_fields(model_config *c, const config_source *s, esp_error *error) {
     for (int i = 0; i < FIELDS; i++)
         if (!s->gguf || fields[i].gguf) ESP_TRY(read_field(c, s, &fields[i], error));
-    if (c->kv_heads == 0) c->kv_heads = c->heads;
-    if (c->head_width == 0 && c->heads > 0) c->head_width = (int)(c->width / c->heads);
+    if (c->kv_heads == ABSENT) c->kv_heads = c->heads;
+    if (c->head_width == ABSENT && c->heads > 0) c->head_width = (int)(c->width / c->heads);
     c->rope.factor = 1;
     c->rope.original_context = c->context;
     return ESP_OK;

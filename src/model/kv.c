@@ -1,5 +1,5 @@
-/* The KV cache: a pool of pages, and runs that own pages and hold on to their parents. model_extend is the
- * only writer. */
+/* The KV cache: a pool of pages, and runs that own pages and keep their parents. model_extend is the only
+ * writer. */
 #include "model/internal.h"
 
 #include <assert.h>

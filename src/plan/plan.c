@@ -1,7 +1,7 @@
 #include "plan/plan.h"
 
 #include "eval/evaluate.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ esp_status plan_read_data(const session *s, plan_data *out, esp_error *error) {
 /* ---- memory ---- */
 
 plan_memory plan_memory_of(const recipe *r, const model_config *config, double longest) {
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    dtype act = recipe_activations(r);
     bool learns = r->learn.epochs > 0 && r->run.iterations > 0, sft = r->sft.epochs > 0,
          trains = sft || learns;
     double tape = 0;

@@ -207,8 +207,8 @@ static esp_status settle(const reply_place *at, const answer_candidate *c, searc
         out->outcome = grade.correct ? SEARCH_RIGHT : SEARCH_WRONG;
         task_grade_free(&grade);
         const char *rationale = at->gold->rationale;
-        out->gold_text = rationale && search_text_key(text.at, text.length) ==
-                                          search_text_key(rationale, strlen(rationale));
+        out->gold_text =
+            rationale && step_text_key(text.at, text.length) == step_text_key(rationale, strlen(rationale));
     }
     text_free(&text);
     return status;
@@ -221,7 +221,7 @@ static esp_status describe(const reply_place *at, const answer_candidate *c, sea
     for (int64_t i = 0; i < c->ids.count; i++) out->logprob += (double)c->logprobs.at[i];
     text_buffer text = {0};
     esp_status status = prompt_text(at->w, c->ids.at, c->ids.count, &text, error);
-    if (status == ESP_OK) out->text_key = search_text_key(text.at, text.length);
+    if (status == ESP_OK) out->text_key = step_text_key(text.at, text.length);
     text_free(&text);
     return status == ESP_OK ? settle(at, c, out, error) : status;
 }

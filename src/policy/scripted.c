@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "search/harvest.h"
 #include "search/rule.h"
+#include "text/steps.h"
 
 #include <math.h>
 #include <string.h>
@@ -160,7 +161,7 @@ static esp_status read_config(scripted *p, json_t *config, esp_error *error) {
 
 /* ---- the tree of a case ---- */
 
-/* A node's place in the case: its path from the root by child numbers. */
+/* The place of a node in the case: its path from the root by child numbers. */
 typedef struct {
     json_t *node;
     int64_t above; /* in the list of places, -1 at the root */
@@ -277,7 +278,7 @@ static search_candidate candidate_of(const json_t *node) {
     const json_t *step = json_object_get(node, "step"), *outcome = json_object_get(node, "outcome");
     search_candidate c = {.n = (int32_t)json_integer_value(json_object_get(node, "tokens")),
                           .logprob = json_number_value(json_object_get(node, "logprob")),
-                          .text_key = search_text_key(json_string_value(step), json_string_length(step)),
+                          .text_key = step_text_key(json_string_value(step), json_string_length(step)),
                           .outcome = SEARCH_OPEN};
     if (json_is_number(outcome)) {
         c.reward = json_number_value(outcome);

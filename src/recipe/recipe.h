@@ -18,13 +18,6 @@
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
 typedef enum { RECIPE_CPU, RECIPE_REF } recipe_compute;
 typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
-typedef enum {
-    RECIPE_TEMPLATE_AUTO,
-    RECIPE_CHATML,
-    RECIPE_LLAMA2,
-    RECIPE_MISTRAL,
-    RECIPE_PLAIN
-} recipe_template;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
@@ -51,8 +44,8 @@ typedef struct {
         recipe_init init;
         recipe_dtype dtype;
         recipe_compute compute;
-        recipe_template chat_template;
-        int64_t context; /* tokens; 0: the model's own */
+        int chat_template; /* 0: detect it, else chat_kind + 1 */
+        int64_t context;   /* tokens; 0: the model's own */
         bool recompute;
     } model;
     struct {
@@ -70,12 +63,11 @@ typedef struct {
         int64_t max_length; /* tokens of a row; longer rows are left out and counted */
         double weight_decay, beta1, beta2, eps, clip;
         int64_t tokens_per_microbatch;
-        double judge_examples; /* judge rows per problem: self-evaluation is trained */
+        double judge_examples; /* rows per problem that train self-evaluation */
         recipe_judge_source judge_source;
         int64_t judge_chains; /* own: chains sampled per problem */
-        int64_t
-            judge_limit; /* own: problems to sample on, after the rationales'; 0: those of the rationales */
-        double rationale_examples; /* share of the gold rationales that are taught */
+        int64_t judge_limit;  /* own: problems sampled on, after the rationales'; 0: the rationales' own */
+        double rationale_examples; /* share of the gold rationales that are trained on */
         int64_t limit;             /* problems; 0: all */
     } sft;
     struct {
@@ -98,11 +90,11 @@ typedef struct {
         int64_t batch; /* pairs per update */
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
-        double weight;      /* of the preference loss beside the NLL */
+        double weight;      /* of the preference loss */
         double nll;         /* weight of the NLL */
-        recipe_nll nll_on;  /* what it is of: the chosen steps, or all distinct correct chains */
-        int64_t max_chains; /* most correct chains per problem; 0: all */
-        double average;     /* decay of the running average of the weights, an update; 0: off */
+        recipe_nll nll_on;  /* of the chosen steps, or of all distinct correct chains */
+        int64_t max_chains; /* correct chains per problem, the first ones; 0: all */
+        double average;     /* decay per update of the running average of the weights; 0: off */
         bool nll_per_token; /* that NLL is a mean over its tokens, not a sum */
         recipe_reference reference;
         schedule_kind schedule;
@@ -119,10 +111,10 @@ typedef struct {
         double temperature;
         int64_t max_tokens;
         int64_t limit; /* problems; 0: all */
-        int64_t batch; /* chains side by side */
-        /* Besides, before the first iteration and after the last: */
+        int64_t batch; /* chains sampled at the same time */
+        /* Extra evaluations before the first iteration and after the last: */
         int64_t compare_k;             /* samples per problem; 0: none */
-        recipe_compare compare_search; /* search; both: without self-evaluation too */
+        recipe_compare compare_search; /* by search; both: also without self-evaluation */
         int64_t compare_limit;         /* problems; 0: as limit */
     } eval;
 } recipe;

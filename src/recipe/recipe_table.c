@@ -3,6 +3,7 @@
 #include "learn/objective.h"
 #include "recipe/recipe.h"
 #include "search/rule.h"
+#include "text/chat.h"
 
 #include <assert.h>
 #include <math.h>
@@ -23,113 +24,117 @@
 
 #define SCHEDULES "constant|linear|cosine"
 
+/* model.chat_template is a chat_kind, counted from 1. */
+_Static_assert(CHAT_PLAIN == 0 && CHAT_CHATML == 1 && CHAT_LLAMA2 == 2 && CHAT_MISTRAL == 3,
+               "order of the names");
+
 /* clang-format off */
 static const option run_options[] = {
     {INT(run, seed), .flag = "--seed", .initial = "1", .low = 0, .high = 9e18, .help = "seed of all random numbers"},
-    {PATH(run, out), .flag = "--out", .marks = OPTION_FREE, .help = "run directory; empty: runs/ and the recipe's name"},
-    {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "iterations of search and learning"},
-    {INT(run, problems_per_iteration), .flag = "--problems", .initial = "256", .low = 1, .high = 1e9, .help = "problems searched per iteration (B)"},
-    {INT(run, tokens_per_iteration), .initial = "0", .low = 0, .high = 1e15, .help = "an iteration's search ends after the wave in which the tokens sampled and judged reach this number; 0: no limit"},
-    {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems searched together and stored in one transaction; a kill loses at most the current wave"},
-    {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last"},
+    {PATH(run, out), .flag = "--out", .marks = OPTION_FREE, .help = "folder of the run; empty: runs/ and the name of the recipe"},
+    {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
+    {INT(run, problems_per_iteration), .flag = "--problems", .initial = "256", .low = 1, .high = 1e9, .help = "problems searched in each iteration"},
+    {INT(run, tokens_per_iteration), .initial = "0", .low = 0, .high = 1e15, .help = "end the search of an iteration after the wave in which this many tokens were sampled and judged; 0: no limit"},
+    {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems that are searched together and saved together; an interruption loses at most the current wave"},
+    {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last iteration"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
-    {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "threads of the compute layer; 0: one per core"},
+    {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "computing threads; 0: one per core"},
 };
 
 static const option model_options[] = {
-    {PATH(model, path), .flag = "--model", .help = "folder in Hugging Face layout, or a GGUF file"},
-    {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "weights from model.path, or new random ones (then only its configuration and tokenizer are read)"},
+    {PATH(model, path), .flag = "--model", .help = "model: a folder in Hugging Face layout, or a GGUF file"},
+    {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "take the weights from model.path, or start from random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "number format of matrix products"},
-    {ENUM(model, compute, recipe_compute, "cpu|ref"), .flag = "--compute", .initial = "cpu", .help = "fused kernels and oneDNN (cpu), or simple loops to check them (ref)"},
-    {ENUM(model, chat_template, recipe_template, "auto|chatml|llama2|mistral|plain"), .flag = "--chat-template", .initial = "auto", .help = "form of the prompt; auto: recognised from the model's files"},
-    {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: that of the model"},
-    {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "training keeps only each layer's input and recomputes the rest: less memory, more time, the same bits"},
+    {ENUM(model, compute, recipe_compute, "cpu|ref"), .flag = "--compute", .initial = "cpu", .help = "compute backend: cpu is fast, ref is plain loops for checking it"},
+    {ENUM(model, chat_template, int, "auto|plain|chatml|llama2|mistral"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: detected from the model's files"},
+    {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
+    {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "in training keep only the input of each layer and compute the rest again: less memory, more time, the same result"},
 };
 
 static const option data_options[] = {
-    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: format of the problems, prompt, grading"},
-    {PATH(data, train), .flag = "--train", .help = "problems to search and learn from (JSONL, plain or .gz)"},
+    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the format of the problem files, the prompt and the grading"},
+    {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from: JSON lines, plain or .gz, or generate:..."},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
-    {PATH(data, dev), .flag = "--dev", .help = "problems to choose settings on (development set)"},
-    {INT(data, train_limit), .flag = "--train-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only the first problems of train; 0: all"},
-    {INT(data, test_limit), .flag = "--test-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only the first problems of test; 0: all"},
-    {INT(data, dev_limit), .flag = "--dev-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only the first problems of dev; 0: all"},
-    {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "if there is no dev file: problems at the end of train that are set apart as dev"},
+    {PATH(data, dev), .flag = "--dev", .help = "problems to choose settings on"},
+    {INT(data, train_limit), .flag = "--train-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of train; 0: all"},
+    {INT(data, test_limit), .flag = "--test-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of test; 0: all"},
+    {INT(data, dev_limit), .flag = "--dev-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of dev; 0: all"},
+    {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "without a dev file, set this many problems at the end of train apart as dev"},
 };
 
 static const option sft_options[] = {
-    {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the gold rationales; 0: none"},
+    {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the reference solutions; 0: none"},
     {FLOAT(sft, lr), .flag = "--lr", .initial = "2e-5", .low = 0, .high = 1, .help = "learning rate"},
     {INT(sft, batch), .flag = "--batch", .initial = "32", .low = 1, .high = 1e6, .help = "rows per update"},
     {ENUM(sft, schedule, schedule_kind, SCHEDULES), .initial = "cosine", .help = "how the learning rate falls after the warm-up"},
-    {FLOAT(sft, warmup), .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
-    {INT(sft, max_length), .initial = "512", .low = 8, .high = 1e7, .help = "longest row, in tokens; longer rows are left out and counted"},
-    {FLOAT(sft, weight_decay), .flag = "--weight-decay", .initial = "0", .low = 0, .high = 10, .help = "AdamW's decay of matrices"},
-    {FLOAT(sft, beta1), .initial = "0.9", .low = 0, .high = 0.9999999, .help = "AdamW's first moment"},
-    {FLOAT(sft, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "AdamW's second moment"},
-    {FLOAT(sft, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "AdamW's epsilon"},
+    {FLOAT(sft, warmup), .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates during which the learning rate rises"},
+    {INT(sft, max_length), .initial = "512", .low = 8, .high = 1e7, .help = "tokens of a row; longer rows are left out and counted"},
+    {FLOAT(sft, weight_decay), .flag = "--weight-decay", .initial = "0", .low = 0, .high = 10, .help = "weight decay of AdamW, on matrices only"},
+    {FLOAT(sft, beta1), .initial = "0.9", .low = 0, .high = 0.9999999, .help = "decay of the first moment of AdamW"},
+    {FLOAT(sft, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay of the second moment of AdamW"},
+    {FLOAT(sft, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "epsilon of AdamW"},
     {FLOAT(sft, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
-    {INT(sft, tokens_per_microbatch), .initial = "1024", .low = 64, .high = 1e8, .help = "tokens per pass; bounds memory"},
-    {FLOAT(sft, judge_examples), .initial = "0", .low = 0, .high = 10, .help = "judge rows per problem: correct and incorrect chains that teach self-evaluation"},
-    {ENUM(sft, judge_source, recipe_judge_source, "corrupted|own"), .initial = "corrupted", .help = "source of the judge rows: gold rationales, with a mistake inserted in the incorrect ones (corrupted), or chains that the model at model.path samples (own)"},
-    {INT(sft, judge_chains), .initial = "4", .low = 1, .high = 4096, .help = "own: chains sampled per problem, at search.temperature"},
-    {INT(sft, judge_limit), .initial = "0", .low = 0, .high = 1e9, .help = "own: number of problems to sample on, after those of the rationales (sft.limit); 0: the problems of the rationales"},
-    {FLOAT(sft, rationale_examples), .initial = "1", .low = 0, .high = 1, .help = "share of the gold rationales to train on; 0: judge rows only"},
-    {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only the first rationales; 0: all"},
+    {INT(sft, tokens_per_microbatch), .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at once; limits memory, and changes the result only by rounding"},
+    {FLOAT(sft, judge_examples), .initial = "0", .low = 0, .high = 10, .help = "rows per problem that train the model to judge steps, correct and incorrect ones"},
+    {ENUM(sft, judge_source, recipe_judge_source, "corrupted|own"), .initial = "corrupted", .help = "incorrect solutions in these rows: corrupted reference solutions, or solutions that the model at model.path samples itself"},
+    {INT(sft, judge_chains), .initial = "4", .low = 1, .high = 4096, .help = "with own: solutions sampled per problem, at search.temperature"},
+    {INT(sft, judge_limit), .initial = "0", .low = 0, .high = 1e9, .help = "with own: sample on this many problems after those of the reference solutions (sft.limit); 0: on the same problems"},
+    {FLOAT(sft, rationale_examples), .initial = "1", .low = 0, .high = 1, .help = "share of the reference solutions that are trained on; 0: only rows for judging"},
+    {INT(sft, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many reference solutions; 0: all"},
 };
 
 static const option search_options[] = {
-    {CHOICE(search, preset, preset_name), .flag = "--preset", .initial = "default", .help = "named set of values for all search keys that are not given"},
-    {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "longest step, in tokens"},
-    {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "longest chain, in tokens; an unfinished chain is cut there"},
-    {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "also limit a step to the gold rationale's tokens divided by this; 0: off"},
+    {CHOICE(search, preset, preset_name), .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
+    {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of one step"},
+    {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a whole solution; an unfinished one is cut there"},
+    {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "limit a step also to the reference solution's tokens divided by this; 0: off"},
     {FLOAT(search, temperature), .flag = "--search-temperature", .initial = "1", .low = 0, .high = 10, .marks = OPTION_ABOVE_LOW, .help = "temperature at which candidate steps are sampled"},
-    {ENUM(search, step, step_size, "line|fill"), .flag = "--step", .initial = "line", .help = "a step is one line, or as many whole lines as fit in max_step_tokens (fill)"},
+    {ENUM(search, step, step_size, "line|fill"), .flag = "--step", .initial = "line", .help = "a step is one line (for some tasks one sentence), or as many whole ones as fit into max_step_tokens"},
 };
 
 static const option self_eval_options[] = {
     {.type = OPTION_BOOL, .key = "enabled", .offset = offsetof(recipe, search.config.rewards.judge), .flag = "--self-eval", .initial = "true", .help = "the model judges its own steps, and the search uses its confidence"},
-    {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "the judge's example answer; at evaluation nothing gold is shown"},
+    {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "show the judge the reference solution as an example, or nothing; evaluation never shows it"},
 };
 
 static const option learn_options[] = {
-    {CHOICE(learn, preset, preset_name), .flag = "--learn-preset", .initial = "default", .help = "named set of values for all learn keys that are not given"},
-    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "loss (docs/method.md 5); rft: fine-tuning on the policy's own correct chains"},
+    {CHOICE(learn, preset, preset_name), .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
+    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5); rft: likelihood of the correct solutions that the search found"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs per update"},
-    {INT(learn, epochs), .flag = "--epochs", .initial = "4", .low = 0, .high = 1000, .help = "passes over an iteration's pairs; 0: search and evaluate only"},
-    {INT(learn, steps), .flag = "--steps", .initial = "0", .low = 0, .high = 1e9, .help = "most updates per iteration; 0: all batches"},
-    {FLOAT(learn, weight), .flag = "--preference-weight", .initial = "0.1", .low = 0, .high = 1000, .help = "weight of the preference loss, relative to learn.nll; 0: likelihood only"},
-    {FLOAT(learn, nll), .flag = "--nll", .initial = "1", .low = 0, .high = 1000, .help = "weight of the negative log-likelihood (learn.nll_on)"},
-    {ENUM(learn, nll_on, recipe_nll, "chosen|right_chains"), .flag = "--nll-on", .initial = "right_chains", .help = "the likelihood is that of the pairs' chosen steps, or of all distinct correct chains of the iteration's trees, as in rft"},
-    {BOOL(learn, nll_per_token), .initial = "true", .help = "the likelihood is a mean over tokens (of a chosen step; of an update's correct chains), not the sum over a step or chain"},
-    {INT(learn, max_chains), .flag = "--max-chains", .initial = "0", .low = 0, .high = 1e6, .help = "most correct chains per problem to learn from; 0: all"},
-    {FLOAT(learn, average), .flag = "--average", .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay per update of a running average of the weights, which is then the policy; 0: off"},
-    {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "policy that log-probs are compared with: that which sampled the iteration's trees, or the one after SFT"},
+    {INT(learn, epochs), .flag = "--epochs", .initial = "4", .low = 0, .high = 1000, .help = "passes over the pairs of an iteration; 0: search and evaluate only"},
+    {INT(learn, steps), .flag = "--steps", .initial = "0", .low = 0, .high = 1e9, .help = "at most this many updates per iteration; 0: all batches"},
+    {FLOAT(learn, weight), .flag = "--preference-weight", .initial = "0.1", .low = 0, .high = 1000, .help = "weight of the preference loss, added to that of learn.nll; 0: likelihood only"},
+    {FLOAT(learn, nll), .flag = "--nll", .initial = "1", .low = 0, .high = 1000, .help = "weight of the negative log-likelihood that learn.nll_on names"},
+    {ENUM(learn, nll_on, recipe_nll, "chosen|right_chains"), .flag = "--nll-on", .initial = "right_chains", .help = "likelihood of the pairs' chosen steps, or of all different correct solutions in the iteration's trees"},
+    {BOOL(learn, nll_per_token), .initial = "true", .help = "take that likelihood as a mean over tokens (of a chosen step, or of an update's correct solutions), not as a sum"},
+    {INT(learn, max_chains), .flag = "--max-chains", .initial = "0", .low = 0, .high = 1e6, .help = "correct solutions per problem that are learned from, the first ones; 0: all"},
+    {FLOAT(learn, average), .flag = "--average", .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay per update of a running average of the weights, which is then used as the model; 0: off"},
+    {ENUM(learn, reference, recipe_reference, "previous|sft"), .flag = "--reference", .initial = "previous", .help = "model that log-probabilities are compared with: the one that searched this iteration, or the one after supervised fine-tuning"},
     {ENUM(learn, schedule, schedule_kind, SCHEDULES), .flag = "--schedule", .initial = "cosine", .help = "how the learning rate falls after the warm-up, over the whole run"},
-    {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates in which the learning rate rises"},
-    {FLOAT(learn, weight_decay), .flag = "--weight-decay", .initial = "0.05", .low = 0, .high = 10, .help = "AdamW's decay of matrices"},
-    {FLOAT(learn, beta1), .initial = "0.9", .low = 0, .high = 0.9999999, .help = "AdamW's first moment"},
-    {FLOAT(learn, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "AdamW's second moment"},
-    {FLOAT(learn, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "AdamW's epsilon"},
+    {FLOAT(learn, warmup), .flag = "--warmup", .initial = "0.03", .low = 0, .high = 1, .help = "share of the updates during which the learning rate rises"},
+    {FLOAT(learn, weight_decay), .flag = "--weight-decay", .initial = "0.05", .low = 0, .high = 10, .help = "weight decay of AdamW, on matrices only"},
+    {FLOAT(learn, beta1), .initial = "0.9", .low = 0, .high = 0.9999999, .help = "decay of the first moment of AdamW"},
+    {FLOAT(learn, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay of the second moment of AdamW"},
+    {FLOAT(learn, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "epsilon of AdamW"},
     {FLOAT(learn, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
-    {INT(learn, max_length), .flag = "--max-length", .initial = "1024", .low = 8, .high = 1e7, .help = "longest path of a pair, in tokens; longer pairs are left out and counted"},
-    {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens per pass; bounds memory"},
-    {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "all trees come from the policy after SFT (a baseline)"},
-    {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or of a tree's best and worst whole chains (a baseline)"},
+    {INT(learn, max_length), .flag = "--max-length", .initial = "1024", .low = 8, .high = 1e7, .help = "tokens of a prompt with the longer step of a pair; longer pairs are left out and counted"},
+    {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at once; limits memory"},
+    {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "search every iteration with the model after supervised fine-tuning (a baseline)"},
+    {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or one pair per tree of its best and its worst whole solution (a baseline)"},
 };
 
 static const option eval_options[] = {
-    {ENUM(eval, method, recipe_method, "greedy|sample|search"), .flag = "--method", .initial = "greedy", .help = "how to answer: greedy, the majority of k samples, or search"},
+    {ENUM(eval, method, recipe_method, "greedy|sample|search"), .flag = "--method", .initial = "greedy", .help = "how an answer is found"},
     {ENUM(eval, set, recipe_set, "test|dev"), .initial = "test", .help = "problems that the run evaluates on"},
     {INT(eval, k), .flag = "--k", .initial = "1", .low = 1, .high = 4096, .help = "samples per problem, for pass@k and maj@k"},
     {FLOAT(eval, temperature), .flag = "--temperature", .initial = "0.7", .low = 0, .high = 10, .marks = OPTION_ABOVE_LOW, .help = "temperature of the samples"},
-    {INT(eval, max_tokens), .flag = "--max-tokens", .initial = "320", .low = 1, .high = 1e6, .help = "longest chain, in tokens; an unfinished chain is incorrect"},
-    {INT(eval, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "problems; 0: all"},
-    {INT(eval, batch), .flag = "--batch", .initial = "64", .low = 1, .high = 65536, .help = "chains sampled at a time"},
-    {INT(eval, compare_k), .initial = "0", .low = 0, .high = 4096, .help = "extra evaluation before the first and after the last iteration: samples per problem, for pass@k and maj@k; 0: none"},
-    {ENUM(eval, compare_search, recipe_compare, "off|on|both"), .initial = "off", .help = "extra evaluation before the first and after the last iteration: search at inference; both: also without self-evaluation"},
-    {INT(eval, compare_limit), .initial = "0", .low = 0, .high = 1e9, .help = "problems of these extra evaluations; 0: the same as eval.limit"},
+    {INT(eval, max_tokens), .flag = "--max-tokens", .initial = "320", .low = 1, .high = 1e6, .help = "tokens of a solution; an unfinished one counts as incorrect"},
+    {INT(eval, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems; 0: all"},
+    {INT(eval, batch), .flag = "--batch", .initial = "64", .low = 1, .high = 65536, .help = "solutions sampled at the same time"},
+    {INT(eval, compare_k), .initial = "0", .low = 0, .high = 4096, .help = "extra samples per problem before the first and after the last iteration, for pass@k and maj@k; 0: none"},
+    {ENUM(eval, compare_search, recipe_compare, "off|on|both"), .initial = "off", .help = "also evaluate by search before the first and after the last iteration; both: with and without self-evaluation"},
+    {INT(eval, compare_limit), .initial = "0", .low = 0, .high = 1e9, .help = "problems of these extra evaluations; 0: as many as eval.limit"},
 };
 /* clang-format on */
 

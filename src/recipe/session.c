@@ -4,23 +4,10 @@
 #include <string.h>
 
 static esp_status choose_chat(session *s, esp_error *error) {
-    switch (s->recipe->model.chat_template) {
-    case RECIPE_CHATML:
-        s->chat = CHAT_CHATML;
-        return ESP_OK;
-    case RECIPE_LLAMA2:
-        s->chat = CHAT_LLAMA2;
-        return ESP_OK;
-    case RECIPE_MISTRAL:
-        s->chat = CHAT_MISTRAL;
-        return ESP_OK;
-    case RECIPE_PLAIN:
-        s->chat = CHAT_PLAIN;
-        return ESP_OK;
-    case RECIPE_TEMPLATE_AUTO:
-        break;
-    }
-    return chat_template_detect(tokenizer_chat_template(s->tokenizer), &s->chat, error);
+    if (s->recipe->model.chat_template == 0)
+        return chat_template_detect(tokenizer_chat_template(s->tokenizer), &s->chat, error);
+    s->chat = (chat_kind)(s->recipe->model.chat_template - 1);
+    return ESP_OK;
 }
 
 esp_status session_open(session *out, const recipe *r, const observer *observer,
@@ -33,13 +20,12 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     }
     out->task = task_find(r->data.task, error);
     if (!out->task) return ESP_FAILED;
-    dtype act = r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
     esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = choose_chat(out, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
-        status = compute_new(&out->compute, r->model.compute == RECIPE_REF ? "ref" : "cpu", act,
-                             (int)r->run.threads, error);
+        status = compute_new(&out->compute, r->model.compute == RECIPE_REF ? "ref" : "cpu",
+                             recipe_activations(r), (int)r->run.threads, error);
     if (status != ESP_OK) session_close(out);
     return status;
 }

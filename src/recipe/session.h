@@ -8,7 +8,7 @@
 #include "model/model.h"
 #include "policy/lm.h"
 #include "prompt/prompt.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "search/search.h"
 #include "task/task.h"
 #include "text/chat.h"

@@ -1,6 +1,6 @@
 /* The root probe: whole chains sampled from the root before any simulation, advanced together, so that common
- * steps make them one tree: if m of them have reached the same state, m candidates are requested, and equal
- * candidates become one child. The samples are those of independent chains. */
+ * steps make them one tree: where m of them have reached the same state, m candidates are asked for, and
+ * equal candidates become one child. The samples are those of independent chains. */
 #include "search/tree.h"
 
 static void come_to(search *s, int32_t node, int32_t chains) {

@@ -126,24 +126,3 @@ int64_t search_path_ids(const search *s, int32_t node, int32_t *out) {
     }
     return total;
 }
-
-static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-uint64_t search_text_key(const char *text, size_t length) {
-    /* FNV-1a with 64 bits (Fowler, Noll, Vo), over the collapsed text, which is never written down. */
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    bool gap = false, begun = false;
-    for (size_t i = 0; i < length; i++) {
-        if (is_space(text[i])) {
-            gap = begun;
-            continue;
-        }
-        if (gap) hash = (hash ^ (uint64_t)' ') * UINT64_C(0x100000001b3);
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-        gap = false;
-        begun = true;
-    }
-    return hash;
-}

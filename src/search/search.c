@@ -147,7 +147,7 @@ static void wait_for_judge(search *s, int32_t first, int32_t count) {
     s->phase = PHASE_JUDGE;
 }
 
-/* The current request is answered. */
+/* The open request is answered. */
 static void score(search *s, int32_t first, int32_t count, const double *confidences) {
     tree_score(s, first, count, confidences);
     if (s->after == PHASE_PROBE) probe_move(s);

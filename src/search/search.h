@@ -54,7 +54,7 @@ typedef struct {
     const float *logprobs; /* [n] log-prob of each id, or NULL */
     int32_t n;             /* |a|, at least 1 */
     double logprob;        /* log-prob of the step, natural log */
-    uint64_t text_key; /* search_text_key of the step's text: equal keys among siblings are one step (2.3) */
+    uint64_t text_key; /* of the step's text (step_text_key): equal keys among siblings are one step (2.3) */
     search_outcome outcome; /* OPEN becomes CUT at max_steps, and in a reply that ran to the chain's end */
     double reward;          /* O of a SCORED outcome */
     bool gold;              /* the gold rationale's next step; only where the request said wants_gold */
@@ -84,10 +84,6 @@ void search_next(search *s, search_request *out);
  * confidence that is not finite, an empty step) is an error that names the node, and leaves the search as it
  * was. */
 esp_status search_feed(search *s, const search_reply *reply, esp_error *error);
-
-/* Of a step's text, white space collapsed to single spaces and dropped at both ends; for duplicate dropping
- * (2.3). */
-uint64_t search_text_key(const char *text, size_t length);
 
 /* What one simulation did (2.6): from the current root down to `leaf`, making the nodes first_new ..
  * first_new + new_count - 1 on its way. */

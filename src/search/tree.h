@@ -52,8 +52,8 @@ struct search {
     MEM_LIST(int32_t) landed; /* the child of each candidate of the last reply, gold ones left out */
     int64_t probe_at;
     int32_t probe_right;       /* chains of the probe that ended right */
-    search_phase phase, after; /* after: the phase that continues when the current request is answered */
-    search_request request;    /* the current one, in PHASE_CANDIDATES and PHASE_JUDGE */
+    search_phase phase, after; /* after: the one that continues when the open request is answered */
+    search_request request;    /* the open one, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations, simulations_left; /* from `top` */
     int32_t nodes_before; /* nodes when the current simulation began, or the last chain of the probe ended */

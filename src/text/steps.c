@@ -134,16 +134,19 @@ void step_replay_end(step_machine *m) {
     step_begin(m);
 }
 
-void text_collapse(const char *text, size_t length, text_buffer *out) {
-    bool pending = false, any = false;
+uint64_t step_text_key(const char *text, size_t length) {
+    /* FNV-1a with 64 bits (Fowler, Noll, Vo), over the collapsed text, which is not written down. */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    bool gap = false, begun = false;
     for (size_t i = 0; i < length; i++) {
         if (is_blank(text[i])) {
-            pending = any;
+            gap = begun;
             continue;
         }
-        if (pending) text_append(out, " ", 1);
-        text_append(out, text + i, 1);
-        pending = false;
-        any = true;
+        if (gap) hash = (hash ^ (uint64_t)' ') * UINT64_C(0x100000001b3);
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+        gap = false;
+        begun = true;
     }
+    return hash;
 }

@@ -78,8 +78,8 @@ step_result step_feed(step_machine *m, int32_t id, const char *piece, size_t len
 /* A step that is known already, token by token: counted, its end not looked for. */
 void step_replay(step_machine *m, const char *piece, size_t length);
 void step_replay_end(step_machine *m);
-/* White space collapsed to single spaces, none at the ends: what two sibling steps are compared by
- * (docs/method.md 2.3). The result is appended to *out. */
-void text_collapse(const char *text, size_t length, text_buffer *out);
+/* A hash of the text with white space collapsed to single spaces and dropped at both ends: sibling steps with
+ * equal keys are one step (docs/method.md 2.3). */
+uint64_t step_text_key(const char *text, size_t length);
 
 #endif

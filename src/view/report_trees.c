@@ -1,5 +1,5 @@
 /* Trees: which ones are included (view/report.h), and each as compact rows with the replay of its search. */
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "view/replay.h"
 #include "view/report_inner.h"
 

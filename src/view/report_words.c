@@ -1,6 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>

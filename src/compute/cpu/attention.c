@@ -48,7 +48,7 @@ static attention_unit block_unit(const attention_unit *all, const query_block *b
 }
 
 /* A decoding step reads keys once each, in pieces too short for the processor to see a stream in: they are
- * asked for while the block before is worked on. */
+ * prefetched while the block before is worked on. */
 static void prefetch_keys(const compute *c, const attention_span *span, const attention_segment *segments,
                           int64_t row_width, const void *k, const void *v) {
     int64_t row = row_width * (int64_t)dtype_size(c->act), left = PREFETCH_KEYS;
@@ -140,8 +140,8 @@ static int32_t common_segments(const attention_span *a, const attention_span *b,
     return n;
 }
 
-/* Adds a span's rows of k and v, `row` bytes each, to the rows to fetch, without leading segments that the
- * previous span has too. Returns their bytes; stops after the first segment beyond `most`. */
+/* Adds a span's rows of k and v, `row` bytes each, to what is fetched, but for leading segments that the span
+ * before has too. Returns their bytes; ends with the segment that passes `most`. */
 static int64_t fetch_span(panel_fetch *f, const attention_span *span, const attention_span *last,
                           const attention_segment *segments, int64_t row, int64_t most, const char *k,
                           const char *v) {

@@ -1,5 +1,5 @@
 /* The vocabulary. Rows are taken in chunks; a thread computes a block of their logits and reads it while it
- * is in its cache: the greatest, and the sum of exponentials. What a row is asked is answered from those
+ * is in its cache: the greatest, and the sum of exponentials. Questions about a row are answered from those
  * sums, and from at most a few blocks of its logits. Rows nobody asks about, or whose gradient is zero, are
  * never computed. */
 #include "base/half.h"
@@ -18,7 +18,7 @@ enum {
 /* A chunk of rows and their logits. */
 typedef struct {
     const linear *head;
-    int64_t rows, padded;     /* rows; and their number with the rows of zeros after them */
+    int64_t rows, padded;     /* rows; and with the rows of zeros after them */
     const void *gathered;     /* act, [padded, in] */
     const void *x;            /* the same as products take it */
     const float *temperature; /* [rows], or NULL */
@@ -72,7 +72,7 @@ static bool compute_logits(compute *c, logit_chunk *k) {
     return !failed;
 }
 
-/* Makes room for a chunk of `rows` and gathers its rows of x, at index[0..rows-1]. */
+/* Room for a chunk of `rows`, and its rows of x, rows index[0..rows-1]. */
 static bool begin_chunk(compute *c, logit_chunk *k, const linear *head, const void *x, const int64_t *index,
                         int64_t rows) {
     size_t row = (size_t)head->in * dtype_size(c->act);

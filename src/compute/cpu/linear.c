@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    VOCABULARY = 8192, /* matrices with at least this many rows are packed in blocks */
+    VOCABULARY = 8192, /* matrices of at least that many rows are packed in blocks */
     VOCABULARY_BLOCK = 1024,
 };
 

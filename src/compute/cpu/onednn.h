@@ -4,7 +4,7 @@
  * The left matrix has as many rows as there are tokens, which is another number in every call, and a oneDNN
  * primitive is made for one number of rows and takes about 0.3 ms to make. So products are cut by rows into
  * powers of two from 64 to 1024 and a rest below 64, each with its primitive, made once and kept: at most 68
- * a matrix and kind of result.
+ * per matrix and kind of result.
  *
  * Where the machine (or ONEDNN_MAX_CPU_ISA) has no bf16 products, an instance for bf16 takes f32 matrices
  * whose values are bf16 ones; gemm_input says which it is. */
@@ -31,7 +31,7 @@ void gemm_describe(const gemm *g, char *text, size_t size);
 
 esp_status gemm_matrix_new(gemm *g, gemm_matrix **out, int64_t k, int64_t n, esp_error *error);
 void gemm_matrix_free(gemm_matrix *b);
-/* Packs a matrix; element (i, j) is source[i * k_stride + j * n_stride], and one of the strides is 1. */
+/* Packs; element (i, j) is source[i * k_stride + j * n_stride], one of the strides being 1. */
 esp_status gemm_matrix_set(gemm *g, gemm_matrix *b, const void *source, int64_t k_stride, int64_t n_stride,
                            esp_error *error);
 

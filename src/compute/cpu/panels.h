@@ -1,9 +1,11 @@
 /* Matrix products in pairs of bf16 numbers (the instruction VDPBF16PS), for weights too large for a core's
  * cache.
- * oneDNN's products run at the processor's speed while their matrices are in cache. A model of any size is
- * read from memory once per pass, and a short batch then mostly waits. Here each thread prefetches the panel
- * that it needs next while it multiplies with the current one, for any number of rows. Every sum is in the
- * order of k, whatever the number of rows and threads, so a token's bits do not depend on its batch.
+ *
+ * oneDNN's products are as fast as the processor while their matrices are in cache. A model of any size is
+ * read from memory once per pass, and then a short batch mostly waits. Here each thread fetches
+ * the panel that it needs next while it multiplies with the one it has, for 1 row as for 1,000; and every sum
+ * is taken in the order of k whatever the number of rows and threads, so a token's bits do not depend on its
+ * batch.
  *
  * A right matrix [k, n] is packed in panels of PANEL_COLUMNS columns: k/2 rows of PANEL_COLUMNS words, a word
  * holding elements 2i and 2i + 1 of a column. The last panel is filled up with zeros. k must be even.
@@ -27,7 +29,7 @@ typedef struct {
     bool gated; /* for multiply_gated: a panel holds as many columns of the first half as of the second */
 } panel_matrix;
 
-/* What becomes of a result. */
+/* Where a result goes. */
 typedef enum {
     PANEL_STORE,  /* c = a b, f32 */
     PANEL_ADD,    /* c += a b, f32 */
@@ -36,8 +38,9 @@ typedef enum {
     PANEL_GATE,   /* c = silu(a b's first half) * its second, bf16 */
 } panel_result;
 
-/* Memory that will be read soon. A product of many rows, which memory does not hold up, asks for the pieces
- * in their order, PANEL_FETCH bytes at a time; `next` is the first that is not asked for. One to a thread. */
+/* Memory that will be read soon. A product of many rows, which memory does not hold up, prefetches the
+ * pieces in their order, PANEL_FETCH bytes at a time; `next` is the first that is not prefetched. One per
+ * thread. */
 typedef struct {
     const char *at;
     int64_t bytes;

@@ -14,7 +14,8 @@ enum {
     LINE = 64,         /* bytes fetched together */
     CACHE = 640 << 10, /* bytes of a core's cache that one operand may take */
     LONGEST = 8192,    /* of k in one go, where the result can be taken up again */
-    OWN_ROWS = 128,  /* from this number on, each thread reads all panels, even if the cores share no cache */
+    OWN_ROWS = 128,  /* from this number on it pays that each thread reads all panels, also where cores share
+                        no cache */
     LEFT_WIDTH = 48, /* words: groups of rows of a left matrix that are packed side by side */
     TOKENS = 512,    /* of a transposed product in one go, at most */
 };
@@ -138,8 +139,8 @@ INLINE void put_sums(const int rows, const sums_out *c, const __mmask16 *lanes, 
         EACH_VECTOR (v) _mm512_mask_storeu_ps(to + r * c->row + v * WORDS, lanes[v], sum[r][v]);
 }
 
-/* There is one pointer for every ROWS_A_POINTER rows; each of these rows is one address relative to it. All
- * pointers stay in registers. */
+/* Rows are read from a pointer for every ROWS_A_POINTER of them, at which it and one or two rows after it
+ * are one address each: all pointers stay in registers. */
 enum { ROWS_A_POINTER = 3, POINTERS = (PANEL_ROWS + ROWS_A_POINTER - 1) / ROWS_A_POINTER };
 #define EACH_POINTER(g, rows)                                                                                \
     _Pragma("GCC unroll 4") for (int g = 0; g < ((rows) + ROWS_A_POINTER - 1) / ROWS_A_POINTER; g++)
@@ -152,7 +153,7 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
     __m512 sum[PANEL_ROWS][VECTORS];
     const word *left[POINTERS];
     const int64_t row = a->row, step = a->step;
-    const char *ahead = f->at, *later = NULL;
+    const char *soon = f->at, *later = NULL;
     begin_sums(rows, c, lanes, sum);
     EACH_POINTER (g, rows) left[g] = a->at + g * ROWS_A_POINTER * row;
     for (int64_t done = 0, stop; done < pairs; done = stop) {
@@ -166,12 +167,12 @@ INLINE void tile(const int rows, const fetch_kind kind, int64_t pairs, const lef
             __m512bh right[VECTORS];
             EACH_VECTOR (v) right[v] = (__m512bh)_mm512_loadu_si512(panel + v * WORDS);
             if (kind == FETCH_PANEL) {
-                _mm_prefetch(ahead, _MM_HINT_T1);
-                _mm_prefetch(ahead + LINE, _MM_HINT_T1);
-                ahead += 2 * LINE;
+                _mm_prefetch(soon, _MM_HINT_T1);
+                _mm_prefetch(soon + LINE, _MM_HINT_T1);
+                soon += 2 * LINE;
             } else if (kind != FETCH_NOTHING) {
-                _mm_prefetch(ahead, _MM_HINT_T0);
-                ahead += f->step;
+                _mm_prefetch(soon, _MM_HINT_T0);
+                soon += f->step;
             }
             if (kind == FETCH_SHARE_AND_LATER) {
                 _mm_prefetch(later, _MM_HINT_T1);
@@ -393,9 +394,8 @@ static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
 
 /* ---- Products of activations: gradients of weights ---- */
 
-/* Packs pairs of rows of x [k, n] as panels of `width` columns, [panels, pairs, width], with zeros after the
- * last row and column. Works in blocks of pairs and columns, so that both sides are read and written in whole
- * lines. */
+/* Of x [k, n], pairs of rows as panels of `width` columns, [panels, pairs, width]; zeros after the last row
+ * and column. A block of some pairs and columns at a time: both sides are read and written in whole lines. */
 INLINE void pack_pairs(int64_t k, int64_t n, const uint16_t *x, const int width, uint32_t *to) {
     enum { BLOCK_PAIRS = 16, BLOCK_COLUMNS = 96 };
     int64_t pairs = (k + 1) / 2, down = (pairs + BLOCK_PAIRS - 1) / BLOCK_PAIRS;

@@ -31,14 +31,14 @@ static const option dpop_table[] = {
      .high = 1000,
      .marks = OPTION_ABOVE_LOW,
      .offset = offsetof(dpop_options, beta),
-     .help = "strength of the pull to the reference (docs/method.md 5.1)"},
+     .help = "how strongly the model is held to the reference: higher allows less change"},
     {.key = "penalty",
      .type = OPTION_FLOAT,
      .initial = "50",
      .low = 0,
      .high = 1e6,
      .offset = offsetof(dpop_options, penalty),
-     .help = "weight on a chosen step that falls below the reference"},
+     .help = "penalty for a chosen step that becomes less likely than under the reference"},
 };
 
 const objective objective_dpop = {

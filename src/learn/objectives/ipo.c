@@ -30,7 +30,7 @@ static const option ipo_table[] = {
      .high = 1000,
      .marks = OPTION_ABOVE_LOW,
      .offset = offsetof(ipo_options, beta),
-     .help = "strength of the pull to the reference (docs/method.md 5.1)"},
+     .help = "how strongly the model is held to the reference: higher allows less change"},
 };
 
 const objective objective_ipo = {

@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include "app/cli.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 
 #include <string.h>
 

@@ -273,7 +273,7 @@ static void check_rows(pair *p) {
     }
 }
 
-/* A forest: run 0 is a prompt; runs 1 and 2 are below it; run 3 is below run 2; run 4 is a path of its own,
+/* A forest: run 0 is a prompt; runs 1 and 2 are its children; run 3 is run 2's; run 4 is a path of its own,
  * of one token. Run 5 is a long path. Runs 6 to 10 are of one token, as in decoding: three siblings below run
  * 3, one below the last of them, and one that shares less. Slots are scattered through the pool. */
 enum { RUNS = 11 };

@@ -2,7 +2,7 @@
  * whose answers depend neither on what else is evaluated nor on anything gold. */
 #include "base/file.h"
 #include "eval/evaluate.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "support.h"
 
 #include <math.h>

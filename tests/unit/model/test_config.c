@@ -105,6 +105,7 @@ static void refused(void **state) {
         {LLAMA ", 'head_dim': '16'}", "head_dim"},
         {LLAMA ", 'head_dim': 15}", "head_dim"},
         {LLAMA ", 'num_key_value_heads': 3}", "3"},
+        {LLAMA ", 'num_key_value_heads': 0}", "num_key_value_heads"},
         {LLAMA ", 'num_key_value_heads': 4294967296}", "num_key_value_heads"},
         {LLAMA ", 'tie_word_embeddings': 1}", "tie_word_embeddings"},
         {"{'architectures': ['LlamaForCausalLM'], 'vocab_size': 9}", "hidden_size"},
@@ -119,6 +120,21 @@ static void refused(void **state) {
         if (!strstr(error.message, rows[i].named) || !strstr(error.message, "here/config.json"))
             fail_msg("\"%s\" is not in: %s", rows[i].named, error.message);
     }
+}
+
+/* The hint of an unknown architecture lists those that are known. */
+static void known_architectures(void **state) {
+    (void)state;
+    model_config c;
+    assert_int_equal(read_text(&c, "{'model_type': 'gpt2', " COMMON "}"), ESP_FAILED);
+    for (int i = 0; arch_at(i); i++) {
+        assert_non_null(strstr(error.hint, arch_at(i)->hf));
+        assert_ptr_equal(arch_by_hf(arch_at(i)->hf), arch_at(i));
+        assert_ptr_equal(arch_by_model_type(arch_at(i)->model_type), arch_at(i));
+        if (arch_at(i)->gguf) assert_ptr_equal(arch_by_gguf(arch_at(i)->gguf), arch_at(i));
+    }
+    assert_null(arch_by_hf("llama"));
+    assert_null(arch_by_gguf("LlamaForCausalLM"));
 }
 
 static void assert_same(const model_config *a, const model_config *b) {
@@ -176,8 +192,9 @@ static void written_and_read(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(every_key),
-                                       cmocka_unit_test(rotations), cmocka_unit_test(refused),
-                                       cmocka_unit_test(written_and_read)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),         cmocka_unit_test(every_key),
+        cmocka_unit_test(rotations),        cmocka_unit_test(refused),
+        cmocka_unit_test(written_and_read), cmocka_unit_test(known_architectures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

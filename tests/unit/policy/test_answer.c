@@ -130,8 +130,8 @@ static void gold_steps_make_the_rationale(void **state) {
     }
     text_buffer text = {0};
     OK(prompt_path_text(f.words, s, node, &text, &error));
-    assert_int_equal(search_text_key(text.at, text.length),
-                     search_text_key(sum.rationale, strlen(sum.rationale)));
+    assert_int_equal(step_text_key(text.at, text.length),
+                     step_text_key(sum.rationale, strlen(sum.rationale)));
     text_free(&text);
     search_free(s);
     close_words(&f);

@@ -14,11 +14,26 @@ static search_config shape_search(void) {
     return c;
 }
 
+/* Of a task whose steps are sentences. */
+static const problem stories[SOME] = {
+    {.index = 0,
+     .id = "s0",
+     .question = "Did the dog run?",
+     .gold = "yes",
+     .rationale = "The dog was happy. He saw a ball. He ran to it.\nThe answer is yes."},
+    {.index = 1,
+     .id = "s1",
+     .question = "Was Lily sad?",
+     .gold = "no",
+     .rationale = "Lily had a toy. She liked it! She was not sad.\nThe answer is no."},
+};
+
 static searched search_all(bench *b, lm_settings set, const search_config *config, bool unshared) {
     static const int chosen[SOME] = {0, 4};
     static problem list[SOME];
     set.unshared = unshared;
-    for (int i = 0; i < SOME; i++) list[i] = problems[chosen[i]], list[i].index = i;
+    bool sentences = task_unit(b->t) == TASK_STEP_SENTENCE;
+    for (int i = 0; i < SOME; i++) list[i] = sentences ? stories[i] : problems[chosen[i]], list[i].index = i;
     return search_list(b, &set, config, list, SOME, true);
 }
 
@@ -36,9 +51,8 @@ static void shape(int number, lm_settings *set, search_config *config) {
     if (number == 3) config->limits.rest_from_depth = 1, set->max_chain_tokens = 30;
 }
 
-static void finds_the_same_trees(void **state) {
-    (void)state;
-    bench b = bench_open_on("ref"); /* its rows do not depend on what else is in the batch */
+static void same_trees_of(const char *task) {
+    bench b = bench_open_for("ref", task); /* its rows do not depend on what else is in the batch */
     for (int k = 0; k < SHAPES; k++) {
         lm_settings set;
         search_config config;
@@ -49,7 +63,7 @@ static void finds_the_same_trees(void **state) {
             same_tree_within(shared.jobs[i].search, unshared.jobs[i].search, 1e-4);
             nodes += search_node_count(unshared.jobs[i].search);
         }
-        assert_true(nodes > 12);
+        assert_true(nodes > 8);
         assert_int_equal(unshared.sum.sampled, shared.sum.sampled);
         assert_int_equal(unshared.sum.gold, shared.sum.gold);
         assert_int_equal(unshared.sum.judged, shared.sum.judged);
@@ -68,6 +82,16 @@ static void finds_the_same_trees(void **state) {
         searched_free(&unshared);
     }
     bench_close(&b);
+}
+
+static void finds_the_same_trees(void **state) {
+    (void)state;
+    same_trees_of("gsm8k");
+}
+
+static void finds_the_same_trees_of_sentences(void **state) {
+    (void)state;
+    same_trees_of("yesno");
 }
 
 static void counts_as_a_trie(void **state) {
@@ -109,6 +133,7 @@ static void too_small_a_cache_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_same_trees),
+        cmocka_unit_test(finds_the_same_trees_of_sentences),
         cmocka_unit_test(counts_as_a_trie),
         cmocka_unit_test(too_small_a_cache_is_said),
     };

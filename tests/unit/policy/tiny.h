@@ -16,15 +16,19 @@ typedef struct {
     prompt_words *words;
 } bench;
 
-static inline bench bench_open_on(const char *backend) {
+static inline bench bench_open_for(const char *backend, const char *task) {
     bench b;
     const char *path = TEST_DATA "/models/tinystories-656k";
     OK(test_compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
-    b.t = task_find("gsm8k", &error);
+    b.t = task_find(task, &error);
     OK(prompt_words_new(&b.words, b.tokens, b.t, CHAT_PLAIN, &error));
     return b;
+}
+
+static inline bench bench_open_on(const char *backend) {
+    return bench_open_for(backend, "gsm8k");
 }
 
 static inline void bench_close(bench *b) {

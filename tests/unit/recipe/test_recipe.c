@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include "base/file.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "search/rules/puct.h"
 
 #include <glob.h>

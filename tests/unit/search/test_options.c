@@ -217,15 +217,6 @@ static void every_rule(void **state) {
         }
 }
 
-/* The collapsed text decides whether two steps are one. */
-static void text_keys(void **state) {
-    (void)state;
-    assert_true(search_text_key("1 + 2\n", 6) == search_text_key(" 1  +\t2", 7));
-    assert_true(search_text_key("1 + 2", 5) != search_text_key("1 +2", 4));
-    assert_true(search_text_key("", 0) == search_text_key(" \n", 2));
-    assert_true(search_text_key("ab", 2) != search_text_key("ba", 2));
-}
-
 /* ---- what does not fit ---- */
 
 /* The reply is refused with a message that says `what`, and a correct one is then accepted as if nothing had
@@ -340,17 +331,11 @@ static void dead_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rest_from_depth),
-        cmocka_unit_test(node_budget),
-        cmocka_unit_test(gold_path),
-        cmocka_unit_test(rewards_by_outcome),
-        cmocka_unit_test(depth_discount),
-        cmocka_unit_test(finished_chains),
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(every_rule),
-        cmocka_unit_test(text_keys),
-        cmocka_unit_test(refused_replies),
-        cmocka_unit_test(refused_configurations),
+        cmocka_unit_test(rest_from_depth), cmocka_unit_test(node_budget),
+        cmocka_unit_test(gold_path),       cmocka_unit_test(rewards_by_outcome),
+        cmocka_unit_test(depth_discount),  cmocka_unit_test(finished_chains),
+        cmocka_unit_test(defaults),        cmocka_unit_test(every_rule),
+        cmocka_unit_test(refused_replies), cmocka_unit_test(refused_configurations),
         cmocka_unit_test(dead_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

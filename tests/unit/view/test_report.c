@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "recipe/recipe.h"
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
 #include "store/store.h"
 #include "loop/tree_rows.h"
 #include "view/report.h"

@@ -1,7 +1,7 @@
 /* A policy as the small verbs (score, tokenize, generate) open it: flags that name the model and how it is
- * computed, and the compute layer, model and tokenizer behind them. */
-#ifndef ESPALIER_APP_POLICY_H
-#define ESPALIER_APP_POLICY_H
+ * computed, and the compute layer, model and tokenizer that they open. */
+#ifndef ESPALIER_APP_LOADED_MODEL_H
+#define ESPALIER_APP_LOADED_MODEL_H
 
 #include "model/model.h"
 #include "base/options.h"
@@ -13,16 +13,16 @@ typedef struct {
     int compute; /* 0 cpu, 1 ref */
     int64_t threads, context;
     bool recompute; /* of a model that is opened to train */
-} policy_flags;
+} model_flags;
 
-/* Rows of a verb's option table, for the policy_flags that is `member` of its struct. */
-#define POLICY_FLAG_MODEL(owner, member)                                                                     \
+/* Rows of a verb's option table, for the model_flags that is `member` of its struct. */
+#define MODEL_FLAG_MODEL(owner, member)                                                                      \
     {                                                                                                        \
         .flag = "--model", .type = OPTION_PATH, .marks = OPTION_REQUIRED,                                    \
         .offset = offsetof(owner, member.model), .help = "folder in Hugging Face layout, or a GGUF file"     \
     }
-#define POLICY_FLAGS(owner, member) POLICY_FLAG_MODEL(owner, member), POLICY_FLAGS_COMPUTE(owner, member)
-#define POLICY_FLAGS_COMPUTE(owner, member)                                                                  \
+#define MODEL_FLAGS(owner, member) MODEL_FLAG_MODEL(owner, member), MODEL_FLAGS_COMPUTE(owner, member)
+#define MODEL_FLAGS_COMPUTE(owner, member)                                                                   \
     {.flag = "--dtype",                                                                                      \
      .type = OPTION_ENUM,                                                                                    \
      .choices = "bf16|f32",                                                                                  \
@@ -41,7 +41,7 @@ typedef struct {
          .low = 0,                                                                                           \
          .high = 4096,                                                                                       \
          .offset = offsetof(owner, member.threads),                                                          \
-         .help = "threads of the compute layer; 0: one a core"},                                             \
+         .help = "threads of the compute layer; 0: one per core"},                                           \
     {                                                                                                        \
         .flag = "--context", .type = OPTION_INT, .initial = "0", .low = 0, .high = 1e7,                      \
         .offset = offsetof(owner, member.context), .help = "tokens of context; 0: the model's own"           \
@@ -50,14 +50,14 @@ typedef struct {
 typedef struct {
     compute *compute;
     model *model;
-    tokenizer *tokenizer; /* NULL until policy_tokenizer */
+    tokenizer *tokenizer; /* NULL until loaded_model_need_tokenizer */
     const char *path;     /* borrowed from the flags */
-} policy;
+} loaded_model;
 
 /* Opens compute layer and model (trainable: with f32 masters). On failure nothing is left to close. */
-esp_status policy_open(policy *out, const policy_flags *flags, bool trainable, esp_error *error);
+esp_status loaded_model_open(loaded_model *out, const model_flags *flags, bool trainable, esp_error *error);
 /* Opens the tokenizer where it is first needed, so that rows of ids need none. */
-esp_status policy_need_tokenizer(policy *p, esp_error *error);
-void policy_close(policy *p);
+esp_status loaded_model_need_tokenizer(loaded_model *p, esp_error *error);
+void loaded_model_close(loaded_model *p);
 
 #endif

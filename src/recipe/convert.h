@@ -1,11 +1,14 @@
-/* From the recipe's keys to what the parts of the program take. */
-#ifndef ESPALIER_RECIPE_RECIPE_PARTS_H
-#define ESPALIER_RECIPE_RECIPE_PARTS_H
+/* From a recipe to what other folders take: configurations, terms of the loss, settings, schedules. */
+#ifndef ESPALIER_RECIPE_CONVERT_H
+#define ESPALIER_RECIPE_CONVERT_H
 
 #include "learn/objective.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
 #include "recipe/recipe.h"
+
+/* model.dtype: the number format of matrix products. */
+dtype recipe_activations(const recipe *r);
 
 /* The search's configuration for inference: search.config with nothing gold in it (docs/method.md 3.2). */
 search_config recipe_inference_config(const recipe *r);

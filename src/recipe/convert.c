@@ -1,4 +1,8 @@
-#include "recipe/recipe_parts.h"
+#include "recipe/convert.h"
+
+dtype recipe_activations(const recipe *r) {
+    return r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
 
 /* ---- search ---- */
 
