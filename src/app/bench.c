@@ -18,11 +18,11 @@
 typedef struct {
     model_flags model;
     int64_t repeats, problems;
-    double plain_seconds;
+    double unshared_seconds;
     char *only, *pairs;
 } bench_flags;
 
-#define PART_NAMES "limit, load, prefill, decode, judge, search, plain, sft, dpo, arith"
+#define PART_NAMES "limit, load, prefill, decode, judge, search, unshared, sft, dpo, arith"
 
 /* The same as MODEL_FLAGS, but the model is optional. */
 static const option bench_options[] = {
@@ -45,12 +45,12 @@ static const option bench_options[] = {
      .high = 4096,
      .offset = offsetof(bench_flags, problems),
      .help = "trees searched at the same time"},
-    {.flag = "--plain-seconds",
+    {.flag = "--unshared-seconds",
      .type = OPTION_FLOAT,
      .initial = "60",
      .low = 0,
      .high = 1e6,
-     .offset = offsetof(bench_flags, plain_seconds),
+     .offset = offsetof(bench_flags, unshared_seconds),
      .help = "seconds to search the same problems without sharing; at least two are searched"},
     {.flag = "--pairs",
      .type = OPTION_PATH,
@@ -85,7 +85,7 @@ static const bench_part parts[] = {
     {"decode", "decode", bench_decode, NEEDS_MODEL | NEEDS_LIMIT},
     {"judge", "judge", bench_judge, NEEDS_MODEL | NEEDS_LIMIT},
     {"search", "search", bench_search, NEEDS_MODEL | NEEDS_TOKENIZER | NEEDS_LIMIT},
-    {"plain", "plain", bench_plain, NEEDS_MODEL | NEEDS_TOKENIZER | NEEDS_LIMIT},
+    {"unshared", "unshared", bench_unshared, NEEDS_MODEL | NEEDS_TOKENIZER | NEEDS_LIMIT},
     {"sft", "sft_step", bench_sft, NEEDS_MODEL | NEEDS_MASTERS | NEEDS_LIMIT},
     {"dpo", "dpo_step", bench_dpo, NEEDS_MODEL | NEEDS_MASTERS | NEEDS_LIMIT},
     {"arith", "search_arithmetic", bench_arithmetic, 0},
@@ -173,7 +173,7 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
     esp_error error = {0};
     bench_place b = {.repeats = (int)flags->repeats,
                      .problems = flags->problems,
-                     .plain_seconds = flags->plain_seconds,
+                     .unshared_seconds = flags->unshared_seconds,
                      .pairs = flags->pairs,
                      .model_path = flags->model.model,
                      .context = flags->model.context,
@@ -311,20 +311,20 @@ static void compare_with_limit(json_t *document) {
 /* Compares the search without sharing with the normal one: how many trees are equal, and how many times
  * longer it takes. If it was stopped early, or sampled other trees, its time is scaled by the tokens sampled.
  */
-static void compare_with_plain(json_t *document) {
+static void compare_with_unshared(json_t *document) {
     const json_t *search = json_object_get(document, "search");
-    json_t *plain = json_object_get(document, "plain");
-    if (!json_is_object(search) || !json_is_object(plain)) return;
-    const json_t *all = json_object_get(search, "trees"), *own = json_object_get(plain, "trees");
+    json_t *unshared = json_object_get(document, "unshared");
+    if (!json_is_object(search) || !json_is_object(unshared)) return;
+    const json_t *all = json_object_get(search, "trees"), *own = json_object_get(unshared, "trees");
     int64_t equal = 0;
     for (size_t i = 0; i < json_array_size(own); i++)
         equal += json_equal(json_object_get(json_array_get(all, i), "key"),
                             json_object_get(json_array_get(own, i), "key"));
     double sampled = json_number_value(json_object_get(search, "tokens_sampled")),
-           sampled_plain = json_number_value(json_object_get(plain, "tokens_sampled")),
-           seconds = json_number_value(json_object_get(plain, "seconds")) * sampled / sampled_plain;
-    json_object_set_new(plain, "trees_equal", json_integer(equal));
-    bench_put(plain, "search_is_times_as_fast",
+           sampled_unshared = json_number_value(json_object_get(unshared, "tokens_sampled")),
+           seconds = json_number_value(json_object_get(unshared, "seconds")) * sampled / sampled_unshared;
+    json_object_set_new(unshared, "trees_equal", json_integer(equal));
+    bench_put(unshared, "search_is_times_as_fast",
               seconds / json_number_value(json_object_get(search, "seconds_median")));
 }
 
@@ -351,7 +351,7 @@ static esp_status measure_all(const bench_flags *flags, progress *bar, json_t *d
     }
     bench_put(document, "peak_gigabytes", peak);
     compare_with_limit(document);
-    compare_with_plain(document);
+    compare_with_unshared(document);
     return ESP_OK;
 }
 

@@ -57,7 +57,7 @@ typedef struct {
     int repeats;
     int64_t problems, context;
     bool recompute;
-    double plain_seconds;
+    double unshared_seconds;
     const char *pairs, *model_path; /* "": none */
     dtype type;
     model_config config;
@@ -94,7 +94,7 @@ json_t *bench_limit_json(const bench_limit *l, int64_t rows);
 /* Each makes its part of the document; bench.c has their names. */
 typedef esp_status bench_measure(bench_place *b, json_t **out, esp_error *error);
 bench_measure bench_gemm_limit, bench_load, bench_prefill, bench_decode, bench_judge;
-bench_measure bench_search, bench_plain;
+bench_measure bench_search, bench_unshared;
 bench_measure bench_sft, bench_dpo;
 bench_measure bench_arithmetic;
 

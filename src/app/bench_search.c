@@ -245,10 +245,10 @@ esp_status bench_search(bench_place *b, json_t **out, esp_error *error) {
 
 /* ---- Without sharing ---- */
 
-enum { LEAST_PLAIN = 2 };
+enum { LEAST_UNSHARED = 2 };
 
 /* One problem after another, until all are done or the time is up. */
-esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
+esp_status bench_unshared(bench_place *b, json_t **out, esp_error *error) {
     search_bench s;
     int64_t n = 0;
     double seconds = 0;
@@ -258,7 +258,7 @@ esp_status bench_plain(bench_place *b, json_t **out, esp_error *error) {
     json_t *each = json_array();
     compute_clock_start(b->clock);
     double cpu = bench_cpu_seconds();
-    while (n < s.count && (n < LEAST_PLAIN || seconds < b->plain_seconds) && status == ESP_OK) {
+    while (n < s.count && (n < LEAST_UNSHARED || seconds < b->unshared_seconds) && status == ESP_OK) {
         double began = clock_seconds();
         status = sampler_search(s.policy, &s.jobs[n++], 1, NULL, NULL, error);
         seconds += clock_seconds() - began;

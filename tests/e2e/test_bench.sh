@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 need_program
 
-expect_exit 0 "$ESPALIER" bench --model "$TINY" --repeats 1 --problems 3 --plain-seconds 0
+expect_exit 0 "$ESPALIER" bench --model "$TINY" --repeats 1 --problems 3 --unshared-seconds 0
 python3 - << 'PYTHON' || fail "the document is not as described"
 import json, math
 d = json.load(open('out'))
@@ -20,7 +20,7 @@ def timed(part, extra=()):
 def rated(part, key='tokens_per_second'):
     assert part[key] >= part[key + '_median'] > 0 and part['share_of_limit'] > 0
 
-names = ['limit', 'load', 'prefill', 'decode', 'judge', 'search', 'plain', 'sft', 'dpo', 'arith']
+names = ['limit', 'load', 'prefill', 'decode', 'judge', 'search', 'unshared', 'sft', 'dpo', 'arith']
 assert list(d['parts']) == names, list(d['parts'])
 peaks = [p['peak_gigabytes'] for p in d['parts'].values()]
 assert min(peaks) > 0.003 and d['peak_gigabytes'] == max(peaks)
@@ -45,12 +45,12 @@ rated(d['prefill']), timed(d['prefill'])
 assert [row['sequences'] for row in d['decode']] == [1, 8, 32, 64]
 for row in d['decode'] + [d['judge']]:
     rated(row), timed(row)
-s, p = d['search'], d['plain']
+s, p = d['search'], d['unshared']
 assert s['problems'] == 3 and s['tokens_sampled'] > 0 and len(s['trees']) == 3
 assert s['tokens_computed'] <= 1.05 * s['tokens_distinct'] + s['suffix_tokens'] + s['tokens_recomputed'], s
 timed(s, ['tree']), rated(s, 'problems_per_minute')
 assert s['time']['tree'] > 0
-# --plain-seconds 0 stops it after the two problems that it always does.
+# --unshared-seconds 0 stops it after the two problems that it always does.
 assert p['problems'] == 2 and 0 <= p['trees_equal'] <= 2 and p['tokens_sampled'] > 0, p
 assert p['tokens_computed'] > 3 * p['tokens_distinct'] and p['search_is_times_as_fast'] > 0
 # 4 problems, a prompt of 144 tokens and 16 steps of 24 each, computed once; 32 pairs of two paths apart.
@@ -69,11 +69,11 @@ for row, size in zip(d['search_arithmetic'], sizes, strict=True):
 PYTHON
 
 # If sums do not depend on the height of a batch, the search without sharing gives the same tree.
-expect_exit 0 "$ESPALIER" bench --model "$TINY" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,plain
-python3 - << 'PYTHON' || fail "the plain way's tree is another one"
+expect_exit 0 "$ESPALIER" bench --model "$TINY" --compute ref --dtype f32 --repeats 1 --problems 1 --only search,unshared
+python3 - << 'PYTHON' || fail "the unshared search's tree differs"
 import json
 d = json.load(open('out'))
-s, p = d['search'], d['plain']
+s, p = d['search'], d['unshared']
 assert p['trees_equal'] == 1 and p['tokens_sampled'] == s['tokens_sampled'], (s, p)
 assert p['tokens_distinct'] == s['tokens_distinct'] and p['tokens_computed'] > 3 * s['tokens_computed']
 PYTHON
