@@ -69,6 +69,16 @@ static const char *value_word(const option *o) {
     return "";
 }
 
+/* One line per choice, where there is one. */
+static void put_choices(text_buffer *out, const option *o) {
+    for (int i = 0; o->choice && o->about && o->choice(i); i++) {
+        text_puts(out, ".br\n");
+        bold(out, o->choice(i));
+        text_puts(out, ": ");
+        put_prose(out, o->about(i));
+    }
+}
+
 /* Appends a name, its help, and the values that it accepts, as `shown` has them. */
 static void put_option(text_buffer *out, option_table table, const option *shown, const char *name,
                        const char *other) {
@@ -92,6 +102,7 @@ static void put_option(text_buffer *out, option_table table, const option *shown
     text_puts(&about, ".");
     put_prose(out, about.at);
     text_free(&about);
+    put_choices(out, shown);
 }
 
 static void put_groups(text_buffer *out, const char *groups) {

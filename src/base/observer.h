@@ -27,9 +27,10 @@ typedef struct {
     void (*step)(void *context, int64_t done, const char *detail); /* detail may be NULL */
     void (*end)(void *context);
     void (*note)(void *context, const char *line);
-    void (*tokens)(void *context, int64_t done); /* of the current work: sampled or trained on; falls when
-                                                    the next work starts */
-    void (*progress)(void *context, const run_progress *progress); /* the position of the run has changed */
+    void (*tokens)(void *context, int64_t done); /* of the current piece of work: sampled or learned from;
+                                                    falls where a new piece starts */
+    void (*progress)(void *context,
+                     const run_progress *progress); /* a phase began, or a wave was committed */
 } observer;
 void observer_begin(const observer *o, const char *title, int64_t total, const char *unit);
 void observer_step(const observer *o, int64_t done, const char *format, ...)

@@ -409,6 +409,15 @@ static void wrapped(const char *text, int indent, int width, text_buffer *out) {
     text_puts(out, "\n");
 }
 
+/* One line per choice. */
+static void manual_choices(const option *o, int width, text_buffer *out) {
+    for (int i = 0; o->choice && o->about && o->choice(i); i++) {
+        char *line = mem_printf("%s: %s", o->choice(i), o->about(i));
+        wrapped(line, 8, width, out);
+        mem_free(line);
+    }
+}
+
 static void manual_entry(option_table table, const option *o, bool with_flag, int width, text_buffer *out) {
     text_buffer about = {0};
     text_printf(&about, "%s; ", o->help);
@@ -424,6 +433,7 @@ static void manual_entry(option_table table, const option *o, bool with_flag, in
     const char *flag = with_flag && o->flag ? o->flag : "";
     text_printf(out, "  %s%s%s\n", flag, *flag && o->key ? ", " : "", o->key ? o->key : "");
     wrapped(about.at, 6, width, out);
+    manual_choices(o, width, out);
     text_free(&about);
 }
 

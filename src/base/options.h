@@ -37,6 +37,7 @@ typedef struct {
     option_type type;
     const char *choices;              /* OPTION_ENUM: its names, "bf16|f32" */
     const char *(*choice)(int value); /* or a function that names them; NULL past the last */
+    const char *(*about)(int value);  /* one line on each for the manual, or NULL */
     const char *initial;              /* the default, as text; NULL reads as 0, false or "" */
     double low, high;                 /* numbers: the range, ends included; unchecked when both are 0 */
     unsigned marks;                   /* OPTION_REQUIRED... */

@@ -1,8 +1,8 @@
 /* Evaluation of a policy on problems (docs/method.md 7): greedy chains, k samples, or search at inference.
- * Nothing gold is shown to the policy, the judge or the search (3.2): chains see only the question, trees
- * have unknown outcomes and a judge without example; answers are graded afterwards. A random number is a
- * function of (seed, problem's index, sample), so a problem's numbers do not depend on the order or the
- * number of problems, or on the checkpoint. */
+ * Nothing gold reaches policy, judge or search (3.2): chains see the question alone, trees are run with
+ * outcomes unknown and a judge without example; what came is graded afterwards. A random number is a function
+ * of (seed, problem's index, sample), so neither the order nor the number of problems, nor the checkpoint,
+ * changes the numbers a problem is given. */
 #ifndef ESPALIER_EVAL_EVALUATE_H
 #define ESPALIER_EVAL_EVALUATE_H
 
@@ -27,16 +27,16 @@ typedef struct {
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */
 evaluate_options evaluate_options_of(const recipe *r);
-/* The extra evaluations before the first and after the last iteration (eval.compare_*), without those that
- * eval.method already covers: k samples, search, and search without self-evaluation if the recipe has it.
- * Returns their number. */
+/* The extra evaluations before the first and after the last iteration (eval.compare_*), minus any that
+ * eval.method already covers: k samples, search, and search without self-evaluation where the recipe has it.
+ * Returns how many. */
 enum { EVALUATE_BESIDES = 3 };
 int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
 /* Size of the KV cache that an evaluation makes. */
 int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *options);
 
-/* One chain. Search has two per problem: sample 0 is the committed path; sample 1 is the answer that the
- * tree's visited finished chains vote for, weighted by C (1 each without self-evaluation), with 0 tokens and
+/* One chain. Search has two per problem: sample 0 is the committed path, sample 1 the answer that the tree's
+ * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
  * text NULL. */
 typedef struct {
     int64_t problem; /* index in the data file */
@@ -49,13 +49,12 @@ typedef struct {
                       answer. Made by evaluation_summarize */
 } evaluation_result;
 
-/* Of k' samples: the means over problems of the unbiased pass@k', and of whether the majority of the first k'
- * samples is correct (maj@k', ties to the earliest answer). Intervals are Wilson's with one trial per
- * problem. */
+/* Of k' samples: mean over problems of the unbiased pass@k' and of the majority's being right over the first
+ * k' samples (maj@k', ties to the earliest answer). Intervals are Wilson's with one trial per problem. */
 typedef struct {
     int64_t k;
     double pass, majority;
-    double tokens; /* sampled per problem for k' samples, from the mean of all */
+    double tokens; /* sampled per problem for k samples, by the mean over all */
     metrics_interval pass_interval, majority_interval;
 } evaluation_point;
 
@@ -107,7 +106,7 @@ const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
 /* As it is named in the store: "search-unjudged" too. */
 const char *evaluation_name(recipe_method method, bool unjudged);
 /* Replaces the evaluation of that iteration, method and set ("test", "dev") in the store, with its results
- * and with the figures of its judge. */
+ * and the quality of its judge. */
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
                             esp_error *error);
 /* An evaluation from the store: its results and what follows from them; seconds are 0, and so are a search's

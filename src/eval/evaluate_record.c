@@ -108,7 +108,7 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
     return ESP_OK;
 }
 
-/* The figures of the judge in an evaluation by search. */
+/* The quality of the judge in an evaluation by search. */
 static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, esp_error *error) {
     if (out->method != RECIPE_SEARCH || out->unjudged) return ESP_OK;
     store_judgements rows;

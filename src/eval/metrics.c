@@ -166,13 +166,3 @@ double metrics_deviation(const double *values, int64_t n) {
     for (int64_t i = 0; i < n; i++) sum += (values[i] - mean) * (values[i] - mean);
     return sqrt(sum / (double)(n - 1));
 }
-
-double metrics_quantile(const double *values, int64_t n, double q) {
-    if (n < 1 || !(q >= 0 && q <= 1)) return NAN;
-    double *sorted = MEM_ARRAY(double, n);
-    memcpy(sorted, values, sizeof *sorted * (size_t)n);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    double quantile = sorted_quantile(sorted, n, q);
-    mem_free(sorted);
-    return quantile;
-}

@@ -1,6 +1,6 @@
 /* Numbers of an evaluation: estimators, intervals and tests (docs/method.md 7). Pure functions of counts and
- * arrays; random draws are keyed (base/random.h), so the same data give the same interval. A figure
- * that the data do not define (no problems, one class only) is NAN, and its interval the widest. */
+ * arrays; random draws are keyed (base/random.h), so the same data give the same interval. A figure that the
+ * data do not define (no problems, one class only) is NAN, and its interval the widest. */
 #ifndef ESPALIER_EVAL_METRICS_H
 #define ESPALIER_EVAL_METRICS_H
 
@@ -51,10 +51,8 @@ typedef struct {
 } metrics_auc;
 metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n);
 
-/* Mean, standard deviation (n - 1; 0 for one value) and quantiles, linear between order statistics (type 7 of
- * Hyndman and Fan 1996, the default of numpy and R). q is 0 to 1. NAN for no values. */
+/* Mean, and standard deviation (n - 1; 0 for one value). NAN for no values. */
 double metrics_mean(const double *values, int64_t n);
 double metrics_deviation(const double *values, int64_t n);
-double metrics_quantile(const double *values, int64_t n, double q);
 
 #endif

@@ -45,7 +45,7 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* Renamed first, so that no incomplete folder has the old name after a kill. */
+/* Renamed first: a kill must not leave half of a folder under its name. */
 static esp_status remove_whole(const char *path, esp_error *error) {
     char *old = mem_printf("%s.old", path);
     esp_status status = folder_remove(old, error);

@@ -1,5 +1,5 @@
-/* Evaluation: the current policy on the recipe's set, by the recipe's method; before the first iteration and
- * after the last also by samples and by search, if the recipe has these. */
+/* Evaluation: the current policy on the recipe's set by the recipe's method. Before the first and after the
+ * last iteration also by samples and by search, where the recipe asks for it. */
 #include "eval/evaluate.h"
 #include "loop/phases.h"
 
@@ -26,7 +26,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
     if (e->too_long > 0)
         observer_note(
             o,
-            "iteration %lld: %lld problems count as wrong: their prompts leave no room for an answer in "
+            "iteration %lld: %lld problems count as incorrect: their prompts leave no room for an answer in "
             "the model's context",
             (long long)at->iteration, (long long)e->too_long);
     if (e->method == RECIPE_SAMPLE && e->point_count > 0)
@@ -35,7 +35,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
                       (long long)e->k, 100 * e->accuracy, e->points[e->point_count - 1].tokens);
     if (e->method != RECIPE_SEARCH) return;
     observer_note(
-        o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged per problem",
+        o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged a problem",
         (long long)at->iteration, 100 * e->search.vote, (double)e->tokens_sampled / (double)e->problems,
         (double)e->tokens_judged / (double)e->problems);
     note_judge(run, at, &e->search.finished_judged, "finished chains");

@@ -1,11 +1,14 @@
-/* Search: an iteration's problems in waves, each wave searched side by side and committed whole. */
+/* Search: an iteration's problems in waves, a window of them in flight, each committed whole and in order. */
 #include "loop/phases.h"
-#include "loop/tree_pairs.h"
-#include "loop/tree_rows.h"
+#include "loop/search_window.h"
+#include "loop/tree_store.h"
+#include "policy/lm.h"
 
-#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+/* ---- problems ---- */
 
 /* The train set's problem at place `ordinal` of an iteration: the next B of a seeded shuffle, a new one each
  * epoch. */
@@ -20,122 +23,14 @@ static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, 
     return order[place % n];
 }
 
-/* The tree's key: seed, iteration, problem; and, if an iteration is longer than the train set, the number of
- * times that the problem has been searched, so that it does not grow the same tree again. */
+/* The tree's key: seed, iteration, problem. An iteration that is longer than the train set repeats problems:
+ * the number of the repetition is then part of the key, so that the trees differ. */
 static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
     int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
             turn = (first + ordinal) / n - first / n;
     rng_key_t key =
         rng_mix(rng_mix(rng_key((uint64_t)s->recipe->run.seed), (uint64_t)iteration), (uint64_t)p->index);
     return turn ? rng_mix(key, (uint64_t)turn) : key;
-}
-
-/* ---- a finished tree to the store ---- */
-
-static esp_status store_nodes_of(run_state *run, int64_t tree, const search *s, esp_error *error) {
-    int32_t count = search_node_count(s);
-    store_node *rows = MEM_ARRAY(store_node, count);
-    tree_rows_nodes(s, rows);
-    text_buffer text = {0};
-    esp_status status = ESP_OK;
-    for (int32_t i = 0; i < count && status == ESP_OK; i++) {
-        text_clear(&text);
-        if (rows[i].count > 0)
-            status = tokenizer_decode_more(run->session.tokenizer, rows[i].ids, rows[i].count, false, &text,
-                                           error);
-        rows[i].text = text.at ? text.at : "";
-        if (status == ESP_OK) status = store_add_nodes(run->store, tree, &rows[i], 1, error);
-    }
-    text_free(&text);
-    mem_free(rows);
-    return status;
-}
-
-static esp_status store_commitments_of(run_state *run, int64_t tree, const search *s,
-                                       const harvest_pairs *pairs, esp_error *error) {
-    for (int32_t i = 0; i < search_commitment_count(s); i++) {
-        int32_t pair = pairs->of_commitment[i];
-        store_commitment row = tree_rows_commitment(s, i, pair < 0 ? NULL : &pairs->at[pair]);
-        ESP_TRY(store_add_commitments(run->store, tree, &row, 1, error));
-    }
-    return ESP_OK;
-}
-
-static esp_status store_one_pair(run_state *run, const store_tree *tree, store_pair *row, esp_error *error) {
-    row->iteration = tree->iteration;
-    row->tree = tree->tree;
-    row->problem = tree->problem;
-    /* The reference `previous` is the policy that sampled: its log-probs are known (docs/method.md 1). */
-    bool previous = run->session.recipe->learn.reference == RECIPE_PREVIOUS;
-    row->ref_logp_chosen = previous ? row->policy_logp_chosen : NAN;
-    row->ref_logp_rejected = previous ? row->policy_logp_rejected : NAN;
-    return store_add_pair(run->store, row, error);
-}
-
-static esp_status store_step_pairs(run_state *run, const store_tree *tree, const search *s,
-                                   const harvest_pairs *pairs, esp_error *error) {
-    for (int32_t i = 0; i < pairs->count; i++) {
-        store_pair row = tree_pairs_step(s, &pairs->at[i]);
-        ESP_TRY(store_one_pair(run, tree, &row, error));
-    }
-    return ESP_OK;
-}
-
-static esp_status store_chain_pair(run_state *run, const store_tree *tree, const search *s,
-                                   esp_error *error) {
-    harvest_pair pair;
-    if (!harvest_instance_pair(s, &run->session.recipe->search.harvest, &pair)) return ESP_OK;
-    store_pair row = tree_pairs_chain(s, &pair);
-    return store_one_pair(run, tree, &row, error);
-}
-
-/* The commitments, and what is learned from the tree. */
-static esp_status store_harvest_of(run_state *run, const store_tree *tree, const search *s,
-                                   esp_error *error) {
-    const recipe *r = run->session.recipe;
-    harvest_pairs pairs;
-    harvest_step_pairs(s, &r->search.harvest, &pairs);
-    esp_status status = store_commitments_of(run, tree->tree, s, &pairs, error);
-    if (status == ESP_OK)
-        status = r->learn.pairs == RECIPE_PAIRS_STEP ? store_step_pairs(run, tree, s, &pairs, error)
-                                                     : store_chain_pair(run, tree, s, error);
-    harvest_pairs_free(&pairs);
-    return status;
-}
-
-static esp_status store_tree_of(run_state *run, const search_job *job, store_tree *tree, esp_error *error) {
-    const search *s = job->search;
-    token_list prompt = {0};
-    esp_status status = prompt_ids(run->session.words, job->problem, &prompt, error);
-    tree_rows_tree(s, tree);
-    tree->problem = job->problem->index;
-    tree->prompt_ids = prompt.at, tree->prompt_count = prompt.count;
-    tree->tokens_sampled = job->counts.sampled;
-    tree->tokens_judged = job->counts.judged;
-    tree->tokens_computed = job->counts.computed;
-    store_problem row = {job->problem->index, job->problem->id, job->problem->question, job->problem->gold};
-    if (status == ESP_OK) status = store_add_problem(run->store, &row, error);
-    if (status == ESP_OK) status = store_add_tree(run->store, tree, error);
-    if (status == ESP_OK) status = store_nodes_of(run, tree->tree, s, error);
-    if (status == ESP_OK) status = store_harvest_of(run, tree, s, error);
-    MEM_LIST_FREE(&prompt);
-    return status;
-}
-
-/* --- A wave
- * -------------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    const observer *observer;
-    int64_t before;  /* trees of the waves before */
-    int64_t sampled; /* tokens sampled in them */
-    int64_t spent;   /* tokens sampled and judged in them */
-} progress;
-
-static void show(void *user, int64_t done, int64_t sampled) {
-    progress *p = user;
-    observer_tokens(p->observer, sampled);
-    observer_step(p->observer, p->before + done, "%lld tokens sampled", (long long)(p->sampled + sampled));
 }
 
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
@@ -150,109 +45,182 @@ static esp_status step_limit(const session *s, const problem *p, int32_t *out, e
     return status;
 }
 
-/* Adds what the iteration's finished waves took. */
-static esp_status tokens_spent(run_state *run, int64_t iteration, progress *p, esp_error *error) {
+/* ---- what the observer is told ---- */
+
+/* A wave may be committed by another thread than the one that the observer is called by: the figures of a
+ * commit are left here until that one comes by. */
+typedef struct {
+    pthread_mutex_t lock;
+    bool committed; /* since the observer was told */
+    int64_t trees, pairs;
+    text_buffer note; /* to be passed on; empty: none */
+} commit_news;
+
+typedef struct {
+    run_state *run;
+    const sampler *policy;
+    const search_config *config;
+    int64_t *order, order_epoch; /* of the train set */
+    store_position at;           /* of the next commit */
+    int64_t spent;               /* tokens sampled and judged in the iteration's committed waves */
+    int64_t before, sampled;     /* problems and sampled tokens of the waves before the current search */
+    int64_t committed;           /* sampled tokens of the waves committed since */
+    commit_news news;
+} work;
+
+static void tell(work *w) {
+    const observer *o = &w->run->session.observer;
+    pthread_mutex_lock(&w->news.lock);
+    bool committed = w->news.committed;
+    w->news.committed = false;
+    int64_t trees = w->news.trees, pairs = w->news.pairs;
+    text_buffer note = w->news.note;
+    w->news.note = (text_buffer){0};
+    pthread_mutex_unlock(&w->news.lock);
+    if (committed) run_progress_tell(w->run, trees, pairs);
+    if (note.length > 0) observer_note(o, "%s", note.at);
+    text_free(&note);
+}
+
+static void show(void *user, int64_t done, int64_t sampled) {
+    work *w = user;
+    const observer *o = &w->run->session.observer;
+    observer_tokens(o, sampled);
+    observer_step(o, w->before + done, "%lld tokens sampled", (long long)(w->sampled + sampled));
+    tell(w);
+}
+
+static esp_status leave_news(work *w, const search_wave *wave, esp_error *error) {
+    store_totals totals;
+    ESP_TRY(store_read_totals(w->run->store, &totals, error));
+    pthread_mutex_lock(&w->news.lock);
+    w->news.committed = true;
+    w->news.trees = totals.trees, w->news.pairs = totals.pairs;
+    if (wave->left_out_count > 0)
+        text_printf(&w->news.note,
+                    "%siteration %lld: %lld problems left out: their prompts leave no room for an answer in "
+                    "the model's context: %.300s",
+                    w->news.note.length > 0 ? "; " : "", (long long)w->at.iteration,
+                    (long long)wave->left_out_count, wave->left_out.at);
+    pthread_mutex_unlock(&w->news.lock);
+    return ESP_OK;
+}
+
+/* ---- waves ---- */
+
+static esp_status add_job(work *w, const problem *p, int64_t ordinal, search_wave *out, esp_error *error) {
+    const session *s = &w->run->session;
+    search_job *job = &out->jobs[out->count];
+    int64_t room;
+    ESP_TRY(sampler_room(w->policy, p, true, w->config->rewards.judge, &room, error));
+    if (room < 1) {
+        text_printf(&out->left_out, "%s%s", out->left_out_count++ ? " " : "", p->id ? p->id : "?");
+        return ESP_OK;
+    }
+    *job = (search_job){.problem = p, .gold_known = true};
+    ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
+    ESP_TRY(search_new(&job->search, w->config, tree_key(s, w->at.iteration, ordinal, p), error));
+    out->ordinals[out->count++] = ordinal;
+    return ESP_OK;
+}
+
+static esp_status make_wave(void *user, search_wave *out, esp_error *error) {
+    work *w = user;
+    const session *s = &w->run->session;
+    int64_t size = s->recipe->run.wave, first = out->wave * size,
+            left = s->recipe->run.problems_per_iteration - first, n = left < size ? left : size;
+    out->jobs = MEM_ARRAY(search_job, n);
+    out->ordinals = MEM_ARRAY(int64_t, n);
+    for (int64_t i = first; i < first + n; i++) {
+        const problem *p = &s->train.at[problem_at(s, w->at.iteration, i, w->order, &w->order_epoch)];
+        ESP_TRY(add_job(w, p, i, out, error));
+    }
+    return ESP_OK;
+}
+
+static esp_status store_wave(work *w, const store_position *next, const search_wave *wave, esp_error *error) {
+    store *to = w->run->store;
+    ESP_TRY(store_wave_begin(to, w->at.iteration, wave->wave, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < wave->count && status == ESP_OK; i++) {
+        store_tree tree = {.iteration = w->at.iteration, .wave = wave->wave, .ordinal = wave->ordinals[i]};
+        status = tree_store(w->run, &wave->jobs[i], &tree, error);
+    }
+    if (status == ESP_OK && wave->left_out_count > 0)
+        status = store_event(to, w->at.iteration, "left_out", wave->left_out.at, error);
+    if (status == ESP_OK) return store_wave_commit(to, next, error);
+    store_rollback(to);
+    return status;
+}
+
+static int64_t wave_count(const recipe *r) {
+    return (r->run.problems_per_iteration + r->run.wave - 1) / r->run.wave;
+}
+
+/* Commits a wave and moves the position on: to the next wave, or out of the phase after the last one, which
+ * is that of problems_per_iteration or the one with which tokens_per_iteration is reached. */
+static esp_status commit_wave(void *user, const search_wave *wave, bool *last, esp_error *error) {
+    work *w = user;
+    const recipe *r = w->run->session.recipe;
+    for (int64_t i = 0; i < wave->count; i++) {
+        w->committed += wave->jobs[i].counts.sampled;
+        w->spent += wave->jobs[i].counts.sampled + wave->jobs[i].counts.judged;
+    }
+    bool enough = r->run.tokens_per_iteration > 0 && w->spent >= r->run.tokens_per_iteration;
+    *last = enough || wave->wave + 1 == wave_count(r);
+    store_position next = w->at;
+    next.wave++;
+    if (*last) next = phase_after(r, w->run->phases, &w->at, w->at.checkpoint);
+    ESP_TRY(store_wave(w, &next, wave, error));
+    ESP_TRY(leave_news(w, wave, error));
+    w->at.wave++;
+    return ESP_OK;
+}
+
+/* Adds what the iteration's committed waves took. */
+static esp_status tokens_spent(work *w, esp_error *error) {
     store_trees trees;
-    ESP_TRY(store_read_trees(run->store, iteration, &trees, error));
+    ESP_TRY(store_read_trees(w->run->store, w->at.iteration, &trees, error));
     for (int64_t i = 0; i < trees.count; i++) {
-        p->sampled += trees.at[i].tokens_sampled;
-        p->spent += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
+        w->sampled += trees.at[i].tokens_sampled;
+        w->spent += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
     }
     STORE_LIST_FREE(&trees);
     return ESP_OK;
 }
 
-/* Problems of one wave that can be searched; those whose prompt leaves no room for an answer are left out. */
-typedef struct {
-    search_job *jobs;  /* [count], searches made */
-    int64_t *ordinals; /* [count] places in the iteration */
-    int64_t count;
-    text_buffer left_out; /* ids */
-    int64_t left_out_count;
-} wave_jobs;
-
-static void free_wave(wave_jobs *w) {
-    for (int64_t i = 0; i < w->count; i++) search_free(w->jobs[i].search);
-    mem_free(w->jobs);
-    mem_free(w->ordinals);
-    text_free(&w->left_out);
-}
-
-static esp_status add_job(const session *s, const sampler *policy, const search_config *config,
-                          const problem *p, int64_t iteration, int64_t ordinal, wave_jobs *w,
-                          esp_error *error) {
-    search_job *job = &w->jobs[w->count];
-    int64_t room;
-    ESP_TRY(sampler_room(policy, p, true, config->rewards.judge, &room, error));
-    if (room < 1) {
-        text_printf(&w->left_out, "%s%s", w->left_out_count++ ? " " : "", p->id ? p->id : "?");
-        return ESP_OK;
-    }
-    *job = (search_job){.problem = p, .gold_known = true};
-    ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
-    ESP_TRY(search_new(&job->search, config, tree_key(s, iteration, ordinal, p), error));
-    w->ordinals[w->count++] = ordinal;
-    return ESP_OK;
-}
-
-static esp_status make_wave(const session *s, const sampler *policy, int64_t iteration, int64_t first,
-                            int64_t n, wave_jobs *w, esp_error *error) {
-    int64_t *order = MEM_ARRAY(int64_t, s->train.count), order_epoch = -1;
-    *w = (wave_jobs){.jobs = MEM_ARRAY(search_job, n), .ordinals = MEM_ARRAY(int64_t, n)};
-    const search_config *config = &s->recipe->search.config;
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
-        const problem *p = &s->train.at[problem_at(s, iteration, first + i, order, &order_epoch)];
-        status = add_job(s, policy, config, p, iteration, first + i, w, error);
-    }
-    mem_free(order);
-    return status;
-}
-
-static esp_status store_wave(run_state *run, const store_position *at, const store_position *next,
-                             const wave_jobs *w, esp_error *error) {
-    ESP_TRY(store_wave_begin(run->store, at->iteration, at->wave, error));
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < w->count && status == ESP_OK; i++) {
-        store_tree tree = {.iteration = at->iteration, .wave = at->wave, .ordinal = w->ordinals[i]};
-        status = store_tree_of(run, &w->jobs[i], &tree, error);
-    }
-    if (status == ESP_OK && w->left_out_count > 0) {
-        observer_note(&run->session.observer,
-                      "iteration %lld: %lld problems left out: their prompts leave no room for an answer in "
-                      "the model's context: %.300s",
-                      (long long)at->iteration, (long long)w->left_out_count, w->left_out.at);
-        status = store_event(run->store, at->iteration, "left_out", w->left_out.at, error);
-    }
-    if (status == ESP_OK) return store_wave_commit(run->store, next, error);
-    store_rollback(run->store);
-    return status;
-}
-
-/* Searches the wave at `at` and advances `at`: to the next wave, or, after the last one, to the next phase.
- * The last wave is that of problems_per_iteration, or the one in which tokens_per_iteration is reached. */
-static esp_status search_wave(run_state *run, sampler *policy, store_position *at, progress *p,
-                              esp_error *error) {
+static esp_status search_waves(run_state *run, sampler *policy, const store_position *position,
+                               esp_error *error) {
     const session *s = &run->session;
-    const recipe *r = s->recipe;
-    int64_t first = at->wave * r->run.wave, left = r->run.problems_per_iteration - first,
-            n = left < r->run.wave ? left : r->run.wave;
-    wave_jobs w;
-    esp_status status = make_wave(s, policy, at->iteration, first, n, &w, error);
-    p->before = first;
-    if (status == ESP_OK && w.count > 0) status = sampler_search(policy, w.jobs, w.count, show, p, error);
-    for (int64_t i = 0; i < w.count; i++) {
-        p->sampled += w.jobs[i].counts.sampled;
-        p->spent += w.jobs[i].counts.sampled + w.jobs[i].counts.judged;
+    work w = {.run = run,
+              .policy = policy,
+              .config = &s->recipe->search.config,
+              .order = MEM_ARRAY(int64_t, s->train.count),
+              .order_epoch = -1,
+              .at = *position,
+              .before = position->wave * s->recipe->run.wave};
+    search_window_plan plan = {.first = position->wave,
+                               .end = wave_count(s->recipe),
+                               .window = s->recipe->run.window,
+                               .make = make_wave,
+                               .commit = commit_wave,
+                               .progress = show,
+                               .user = &w};
+    pthread_mutex_init(&w.news.lock, NULL);
+    esp_status status = position->wave > 0 ? tokens_spent(&w, error) : ESP_OK;
+    /* With a window of one wave each wave is a search of its own: what its trees took is then the same
+     * however often the run was interrupted. */
+    bool last = false;
+    for (int64_t end = plan.end; status == ESP_OK && !last && plan.first < end; plan.first = plan.end) {
+        plan.end = plan.window == 1 ? plan.first + 1 : end;
+        status = search_window_run(&plan, policy, &last, error);
+        tell(&w);
+        w.before = w.at.wave * s->recipe->run.wave;
+        w.sampled += w.committed;
+        w.committed = 0;
     }
-    bool enough = r->run.tokens_per_iteration > 0 && p->spent >= r->run.tokens_per_iteration;
-    store_position next = *at;
-    next.wave++;
-    if (n == left || enough) next = phase_after(run->session.recipe, run->phases, at, at->checkpoint);
-    if (status == ESP_OK) status = store_wave(run, at, &next, &w, error);
-    if (status == ESP_OK) status = run_progress_wave(run, error);
-    free_wave(&w);
-    *at = next;
+    pthread_mutex_destroy(&w.news.lock);
+    mem_free(w.order);
     return status;
 }
 
@@ -269,21 +237,17 @@ static esp_status open_other_model(run_state *run, const store_position *at, mod
 }
 
 esp_status phase_search(run_state *run, const store_position *position, esp_error *error) {
-    const recipe *r = run->session.recipe;
     lm_settings settings = session_lm_settings(&run->session);
     settings.unshared = run->unshared;
-    progress p = {.observer = &run->session.observer};
     model *other; /* NULL: the run's own */
     sampler *policy = NULL;
     ESP_TRY(open_other_model(run, position, &other, error));
     esp_status status = lm_new(&policy, other ? other : run->model, run->session.words, &settings, error);
     char title[64];
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
-    observer_begin(&run->session.observer, title, r->run.problems_per_iteration, "problems");
-    store_position at = *position;
-    if (status == ESP_OK && at.wave > 0) status = tokens_spent(run, at.iteration, &p, error);
-    while (status == ESP_OK && at.phase == STORE_PHASE_SEARCH && at.iteration == position->iteration)
-        status = search_wave(run, policy, &at, &p, error);
+    observer_begin(&run->session.observer, title, run->session.recipe->run.problems_per_iteration,
+                   "problems");
+    if (status == ESP_OK) status = search_waves(run, policy, position, error);
     observer_end(&run->session.observer);
     sampler_free(policy);
     model_free(other);

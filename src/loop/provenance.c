@@ -225,7 +225,7 @@ esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *err
     return status;
 }
 
-/* Compares the hash with the one stored under `key`; stores it if there is none. */
+/* Compares with what is stored under `key`; stores it where nothing is. */
 static esp_status check_one(store *run, const char *key, uint64_t hash, const char *what, const char *path,
                             esp_error *error) {
     char here[24], *there;

@@ -1,6 +1,6 @@
-/* The correct chains of an iteration's trees: what RFT trains on, and what the likelihood added to
- * preferences can be of (docs/method.md 5.4, 6). A chain counts once per problem, whatever its trees, steps
- * and token ids: chains are the same if their texts are, with white space collapsed. */
+/* The correct chains of an iteration's trees, which RFT learns from and learn.nll may be computed on
+ * (docs/method.md 5.4, 6). Chains of a problem whose texts are equal (with white space collapsed) count once,
+ * whatever their trees, steps and token ids. */
 #ifndef ESPALIER_LOOP_RIGHT_CHAINS_H
 #define ESPALIER_LOOP_RIGHT_CHAINS_H
 

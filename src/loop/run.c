@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The verb that began a run goes on with it: another one would take its finished phases for its own. */
+/* Only the phases that a run was started with may be resumed: others would misread which phases are done. */
 static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     char mine[24], *there;
     snprintf(mine, sizeof mine, "%d%s", run->phases, run->unshared ? " unshared" : "");
@@ -42,7 +42,7 @@ static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
     return ESP_OK;
 }
 
-/* A kill right after the store was made leaves it without a recipe: such a run starts again. */
+/* A kill right after the store was made leaves it without a recipe: such a run starts from the beginning. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
     char *path = path_join(options->folder, "recipe.yaml"),
          *checkpoints = path_join(options->folder, "checkpoints");
@@ -106,8 +106,8 @@ static esp_status check_fits(const recipe *r, esp_error *error) {
     return plan_check(&memory, error);
 }
 
-/* When an iteration's trees are complete, stores how well they were judged. Checked at every position, so
- * that a kill in between loses nothing. */
+/* When an iteration's trees are complete, how well they were judged is stored with them. This is checked
+ * before each phase, so that a kill in between loses nothing. */
 static esp_status keep_judgement(run_state *run, const store_position *at, esp_error *error) {
     int64_t done = at->phase == STORE_PHASE_SEARCH ? at->iteration - 1 : at->iteration;
     store_judgements rows;

@@ -105,15 +105,11 @@ static esp_status read_scores(run_state *run, esp_error *error) {
     return ESP_OK;
 }
 
-esp_status run_progress_wave(run_state *run, esp_error *error) {
+void run_progress_tell(run_state *run, int64_t trees, int64_t pairs) {
     const observer *o = &run->session.observer;
-    if (!o->progress) return ESP_OK;
-    store_totals totals;
-    ESP_TRY(store_read_totals(run->store, &totals, error));
-    run->progress.shown.trees = totals.trees;
-    run->progress.shown.pairs = totals.pairs;
-    o->progress(o->context, &run->progress.shown);
-    return ESP_OK;
+    run->progress.shown.trees = trees;
+    run->progress.shown.pairs = pairs;
+    if (o->progress) o->progress(o->context, &run->progress.shown);
 }
 
 esp_status run_progress_begin(run_state *run, const store_position *at, esp_error *error) {
@@ -126,8 +122,12 @@ esp_status run_progress_begin(run_state *run, const store_position *at, esp_erro
     f->shown.iterations = r->run.iterations;
     f->shown.phase_seconds = expected(&f->took, r, at);
     f->shown.seconds_after = run_progress_seconds_after(r, run->phases, at, &f->took);
-    if (run->session.observer.progress) ESP_TRY(read_scores(run, error));
-    return run_progress_wave(run, error);
+    if (!run->session.observer.progress) return ESP_OK;
+    store_totals totals;
+    ESP_TRY(read_scores(run, error));
+    ESP_TRY(store_read_totals(run->store, &totals, error));
+    run_progress_tell(run, totals.trees, totals.pairs);
+    return ESP_OK;
 }
 
 esp_status run_progress_end(run_state *run, const store_position *at, esp_error *error) {

@@ -28,7 +28,8 @@ esp_status run_progress_open(struct run_state *run, esp_error *error);
 void run_progress_close(run_progress_state *f);
 /* Around a phase, and after each wave of a search. */
 esp_status run_progress_begin(struct run_state *run, const store_position *at, esp_error *error);
-esp_status run_progress_wave(struct run_state *run, esp_error *error);
+/* trees and pairs: committed so far, over all iterations. */
+void run_progress_tell(struct run_state *run, int64_t trees, int64_t pairs);
 esp_status run_progress_end(struct run_state *run, const store_position *at, esp_error *error);
 
 /* Seconds that all phases after the one at `at` will take; NAN where one of them was never timed. */

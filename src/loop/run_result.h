@@ -1,5 +1,5 @@
-/* The results of a run: its evaluations by the recipe's method, the paired gain from the first to the last,
- * and its totals. */
+/* A run's result: its evaluations by the recipe's own method, the paired gain from the first to the last,
+ * and the totals of what it found. */
 #ifndef ESPALIER_LOOP_RUN_RESULT_H
 #define ESPALIER_LOOP_RUN_RESULT_H
 

@@ -133,7 +133,7 @@ esp_status plan_check(const plan_memory *m, esp_error *error) {
 
 typedef struct {
     double sampled, fed, judged_nodes, nodes, pairs; /* a tree; fed: tokens of steps fed to the judge */
-    double chains, chain_tokens; /* correct chains to train on, and tokens in all of them */
+    double chains, chain_tokens; /* correct ones that learning uses, tokens in all of them */
 } tree_cost;
 
 /* A whole number around the mean, between half and one and a half of it, at least 1. */
@@ -279,14 +279,14 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
     return p;
 }
 
-/* Pairs and correct chains together: the longer list gives the number of updates, the shorter one is spread
- * over them. */
+/* Pairs and correct chains side by side: the longer list gives the number of updates, the shorter one is
+ * spread over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
     double problems = (double)r->run.problems_per_iteration, epochs = (double)r->learn.epochs;
     double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
-                 2 * d->step_tokens; /* a state halfway, followed by two steps */
+                 2 * d->step_tokens; /* a state half way, two steps after it */
     double longer = most(pairs, chains), updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
     plan_phase p = {

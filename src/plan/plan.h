@@ -10,7 +10,7 @@
 
 /* Speeds of the model on this machine. */
 typedef struct {
-    double prefill; /* tokens per second through the layers: prompts, and steps fed to the judge */
+    double prefill; /* tokens per second through the layers, prompts and steps fed to the judge */
     double decode;  /* sampled tokens per second with `decode_width` sequences side by side */
     int64_t decode_width;
     double train;  /* distinct tokens per second, forward and backward */

@@ -145,8 +145,8 @@ static esp_status fastest_step(const gauge *g, model *m, kv_cache *kv, const kv_
     return ESP_OK;
 }
 
-/* Seconds of a step of g->width sequences after one prompt: sampled from each if `all` is not NULL, and from
- * the first only. */
+/* Seconds of a step of g->width sequences after one prompt: sampled from each where `all` is not NULL, and
+ * from the first alone. */
 static esp_status time_decode(const gauge *g, model *m, double *all, double *one, esp_error *error) {
     int64_t prefix = PREFIX_TOKENS < model_context(m) / 2 ? PREFIX_TOKENS : model_context(m) / 2;
     kv_cache *kv;

@@ -7,13 +7,15 @@
 
 typedef struct {
     const char *name;
+    const char *about; /* its `about` */
     const char *yaml;
     size_t length;
 } preset_file;
 
 /* In the order in which help lists them, `default` first; NULL past the last. */
 const preset_file *preset_file_at(int index);
-/* The name of preset `index`, or NULL. */
+/* Of preset `index`, or NULL. */
 const char *preset_name(int index);
+const char *preset_about(int index);
 
 #endif

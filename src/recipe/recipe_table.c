@@ -35,7 +35,8 @@ static const option run_options[] = {
     {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
     {INT(run, problems_per_iteration), .flag = "--problems", .initial = "256", .low = 1, .high = 1e9, .help = "problems searched in each iteration"},
     {INT(run, tokens_per_iteration), .initial = "0", .low = 0, .high = 1e15, .help = "end the search of an iteration after the wave in which this many tokens were sampled and judged; 0: no limit"},
-    {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems that are searched together and saved together; an interruption loses at most the current wave"},
+    {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems that are searched together and saved together; an interruption loses at most the waves in flight"},
+    {INT(run, window), .flag = "--window", .initial = "1", .low = 1, .high = 1024, .marks = OPTION_FREE, .help = "waves searched at the same time; while one ends and is saved, the next one keeps the cores busy. The trees are the same; above 1 their tokens_computed depends on where a run was interrupted"},
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last iteration"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "computing threads; 0: one per core"},
@@ -84,7 +85,7 @@ static const option sft_options[] = {
 };
 
 static const option search_options[] = {
-    {CHOICE(search, preset, preset_name), .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
+    {CHOICE(search, preset, preset_name), .about = preset_about, .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of one step"},
     {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a whole solution; an unfinished one is cut there"},
     {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "limit a step also to the reference solution's tokens divided by this; 0: off"},
@@ -98,7 +99,7 @@ static const option self_eval_options[] = {
 };
 
 static const option learn_options[] = {
-    {CHOICE(learn, preset, preset_name), .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
+    {CHOICE(learn, preset, preset_name), .about = preset_about, .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
     {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5); rft: likelihood of the correct solutions that the search found"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs per update"},

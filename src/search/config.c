@@ -14,7 +14,7 @@
 
 /* clang-format off */
 static const option options[] = {
-    {.type = OPTION_ENUM, FIELD(int, rule, "rule"), .choice = search_rule_name, .flag = "--rule", .initial = "puct", .help = "rule by which the search chooses what to try next and what to commit to"},
+    {.type = OPTION_ENUM, FIELD(int, rule, "rule"), .choice = search_rule_name, .about = search_rule_about, .flag = "--rule", .initial = "puct", .help = "rule by which the search chooses what to try next and what to commit to"},
     {INT(limits, simulations), .flag = "--simulations", .initial = "1", .low = 1, .high = 1e6, .help = "simulations from each state that the search commits from"},
     {INT(limits, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "at the problem's own state, this many times as many simulations"},
     {INT(limits, breadth_root), .flag = "--breadth-root", .initial = "2", .low = 1, .high = 1024, .help = "candidate first steps sampled for a problem"},

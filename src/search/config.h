@@ -30,7 +30,7 @@ typedef struct {
     double lambda; /* exponent of the length */
 } search_prior;
 
-/* 2.4, 2.6: R = O + C of a node. O is 1 for a finished correct chain and -1 for an incorrect one. */
+/* 2.4, 2.6: R = O + C of a node. O is 1 for a finished chain that is correct and -1 for an incorrect one. */
 typedef struct {
     double cut_reward;              /* O of a cut chain */
     double right_other_reward;      /* O of a correct chain whose text is not the gold rationale */

@@ -14,6 +14,11 @@ const char *search_rule_name(int index) {
     return rule ? rule->name : NULL;
 }
 
+const char *search_rule_about(int index) {
+    const search_rule *rule = search_rule_at(index);
+    return rule ? rule->about : NULL;
+}
+
 /* Q of the children of `node` and then its V, which stays as it is where no child has a weight. */
 static void update_value(tree_view *v, tree_node *node, int32_t least) {
     double sum = 0, weights = 0;

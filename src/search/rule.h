@@ -51,8 +51,9 @@ typedef struct {
 
 /* The rules in the order of the table; NULL past the last. */
 const search_rule *search_rule_at(int index);
-/* The name of rule `index`, or NULL. */
+/* Of rule `index`, or NULL. */
 const char *search_rule_name(int index);
+const char *search_rule_about(int index);
 
 /* docs/method.md 2.6, for rules that use it: from `leaf` to the root, Q of a state's children is r + gamma V,
  * its V the mean of Q weighted by visits (an unvisited child counts `least`), and N rises by one. */

@@ -1,4 +1,5 @@
-/* Runs SQL: prepares statements once, binds values by letters, turns SQLite's failures into esp_errors. */
+/* How SQL is run: statements prepared once, values bound by letters, SQLite's failures turned into
+ * esp_errors. */
 #include "store/internal.h"
 
 #include <math.h>

@@ -42,7 +42,7 @@ esp_status store_meta_set(store *s, const char *key, const char *value, esp_erro
 /* *value is NULL where the key is absent; freed by mem_free. */
 esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error);
 
-/* ---- the position of the run: what comes next ---- */
+/* ---- the position: what comes next ---- */
 typedef enum {
     STORE_PHASE_SFT,
     STORE_PHASE_SEARCH,
@@ -88,7 +88,7 @@ typedef struct {
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
     int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
-    int64_t finished, right; /* finished chains in the tree, and the correct ones of these */
+    int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
 } store_tree;
 esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
 

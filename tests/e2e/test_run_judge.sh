@@ -78,7 +78,7 @@ for text, in sqlite3.connect("long/run.db").execute("SELECT text FROM events WHE
 [ "$left" -gt 0 ] || fail "no problem was left out; the test shows nothing"
 [ "$(count long 'SELECT count(*) FROM trees')" = $((16 - left)) ] || fail "$left left out of 16, but not the others searched"
 expect_in err '^iteration [12]: [0-9]+ problems left out: their prompts leave no room for an answer'
-expect_in err '^iteration 0: 4 problems count as wrong: their prompts leave no room for an answer'
+expect_in err '^iteration 0: 4 problems count as incorrect: their prompts leave no room for an answer'
 [ "$(count long "SELECT count(*) FROM eval_results WHERE method = 'greedy' AND iteration = 2")" = 16 ] || fail "not all 16 counted"
 [ "$(count long "SELECT count(*) FROM eval_results WHERE method = 'greedy' AND iteration = 2 AND tokens = 0 AND NOT right")" = 4 ] ||
     fail "the 4 that are too long do not count as incorrect"

@@ -111,6 +111,6 @@ expect_in err 'iteration 1: [0-9]+ correct chains, [0-9]+ updates'
 
 # What cannot be is said.
 run_tiny 1 refused "${all[@]}" --loser random_sibling
-expect_in err 'search.pairs_at is all'
+expect_in err 'search: pairs_at is all'
 run_tiny 2 refused --average 1
 expect_in err 'learn.average'

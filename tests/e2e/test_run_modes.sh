@@ -96,3 +96,10 @@ else
     at_least official 1 "SELECT count(*) FROM updates WHERE phase = 'learn'"
 fi
 [ -s official/checkpoints/iteration-1/model.safetensors ] || fail "official: no policy at the end"
+
+# A window of three waves finds what wave by wave is found.
+run_tiny 0 one --iterations 1 --wave 2 --window 1
+run_tiny 0 three --iterations 1 --wave 2 --window 3
+found() { dump "$1" | grep -E '^INSERT INTO "?(waves|nodes|commitments|pairs|updates)"? '; }
+[ "$(found one | wc -l)" -gt 20 ] || fail "too little was found; the test shows nothing"
+cmp <(found one) <(found three) || fail "another window gives other trees"

@@ -3,6 +3,7 @@
 #include "made_up.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct {
     const char *hf, *gguf;
@@ -109,8 +110,31 @@ static void first_numbers(void **state) {
     close_model(m);
 }
 
+/* What a backend says of itself decides: without backward operations it trains nothing, without a cache that
+ * replicas share no model has replicas. */
+static void traits(void **state) {
+    (void)state;
+    model_config shape = made_up_shape(VOCAB, 2, 2, 1, 32);
+    compute *c;
+    model *m;
+    OK(test_compute_new(&c, "ref", DTYPE_F32, 2, &error));
+    OK(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true}, 1, &error));
+    assert_int_equal(model_replica_limit(m), 2);
+    model_free(m);
+    c->traits.cache_bytes = 0;
+    OK(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true}, 1, &error));
+    assert_int_equal(model_replica_limit(m), 1);
+    model_free(m);
+    c->traits.trains = false;
+    assert_int_equal(model_create(&m, &shape, &(model_options){.compute = c, .trainable = true}, 1, &error),
+                     ESP_FAILED);
+    assert_non_null(strstr(error.message, "does not train"));
+    OK(model_create(&m, &shape, &(model_options){.compute = c}, 1, &error));
+    close_model(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(llama), cmocka_unit_test(weights),
-                                       cmocka_unit_test(first_numbers)};
+                                       cmocka_unit_test(first_numbers), cmocka_unit_test(traits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,8 @@ static void help_prints_what_runs(void **state) {
         text_free(&value);
     }
     assert_true(compared > 80);
+    assert_non_null(strstr(manual.at, "\n        gumbel: sequential halving"));
+    assert_non_null(strstr(manual.at, "\n        paper: arXiv 2405.00451, arithmetic\n"));
     recipe_free(r);
     recipe_free(defaults);
     text_free(&manual);
