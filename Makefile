@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 RECIPE ?= recipes/quickstart.yaml
 OUT ?= runs/$(basename $(notdir $(RECIPE)))
 
-.PHONY: all help deps build test check format layers words lint sanitize bench fuzz model transformers run install clean
+.PHONY: all help deps build test check format layers words rooms lint sanitize bench fuzz model transformers run install clean
 all: build
 
 help:
@@ -43,7 +43,7 @@ test:
 		{ test -z "$$CI" && echo 'The test on transformers will be skipped.'; }
 	@$(CTEST) --test-dir $(BUILD)
 
-check: format layers lint sanitize
+check: format layers words rooms lint sanitize
 
 format:
 	@tools/check-format
@@ -54,6 +54,9 @@ layers:
 # Plain English, folder by folder: make words IN=src/app
 words:
 	@tools/check-words $(IN)
+
+rooms:
+	@tools/draw-rooms --check
 
 lint: build
 	@tools/deps lint

@@ -1,4 +1,4 @@
-/* The public interface, include/espalier.h: the whole loop, and what a run came to. */
+/* The public interface, include/espalier.h: the whole loop, and the results of a run. */
 #include "loop/run.h"
 
 static esp_status usage(esp_error *error, const char *function, const char *what) {

@@ -1,5 +1,5 @@
 /* A policy as the small verbs (score, tokenize, generate) open it: flags that name the model and how it is
- * computed, and the compute layer, model and tokenizer behind them. */
+ * computed, and the compute layer, model and tokenizer that they open. */
 #ifndef ESPALIER_APP_LOADED_MODEL_H
 #define ESPALIER_APP_LOADED_MODEL_H
 
@@ -41,7 +41,7 @@ typedef struct {
          .low = 0,                                                                                           \
          .high = 4096,                                                                                       \
          .offset = offsetof(owner, member.threads),                                                          \
-         .help = "threads of the compute layer; 0: one a core"},                                             \
+         .help = "threads of the compute layer; 0: one per core"},                                           \
     {                                                                                                        \
         .flag = "--context", .type = OPTION_INT, .initial = "0", .low = 0, .high = 1e7,                      \
         .offset = offsetof(owner, member.context), .help = "tokens of context; 0: the model's own"           \

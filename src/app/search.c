@@ -29,7 +29,8 @@ static const option search_options[] = {
     {.flag = "--unshared",
      .type = OPTION_BOOL,
      .offset = offsetof(search_flags, unshared),
-     .help = "compute everything anew, one candidate at a time (slow; to compare)"},
+     .help =
+         "share nothing: compute every candidate from its whole prompt, one at a time (slow; to compare)"},
 };
 
 static esp_status search_scripted(const char *path, esp_error *error) {

@@ -13,7 +13,7 @@ typedef struct {
     int32_t feed;            /* it continues at this feed's end; -1: ended */
     int32_t count;           /* tokens so far */
     int32_t last;            /* the last of them */
-    engine_ask ask;          /* what was asked last, */
+    engine_ask ask;          /* the last question, */
     int reads;               /* in this number of reads */
     rng_key_t prefix_hash;   /* of everything that was fed */
     int32_t kept_feed, kept; /* once ended: the feed whose run has its first `kept` tokens; -1: none */

@@ -23,9 +23,9 @@ typedef struct replica_place replica_place;
 typedef esp_status replica_work(void *user, engine *e, int replica, replica_place *place, esp_error *error);
 void replica_note(replica_place *place, int64_t done, int64_t sampled);
 
-/* Runs `count` replicas until all have returned; the first error counts. tokens_each: about how many tokens a
- * sequence has of its own, from which follows how many sequences keep their keys in a core's cache. progress
- * (may be NULL) gets the sums, by the calling thread only. */
+/* Runs `count` replicas until all have returned; the first error counts. tokens_each: about
+ * how many tokens of its own a sequence has; this decides how many sequences can keep their keys in a core's
+ * cache. progress (may be NULL) gets the sums, by the calling thread only. */
 esp_status engine_replicas_run(engine_replicas *r, int count, int64_t tokens_each, replica_work *work,
                                void *user, replica_progress *progress, void *progress_user, esp_error *error);
 

@@ -74,7 +74,7 @@ typedef struct {
     const evaluate_options *options;
     evaluation *out;
     judge_scores scores;
-    int64_t done; /* pieces of work before the call at hand */
+    int64_t done; /* pieces of work before the current call */
 } work;
 
 static void progress(void *user, int64_t done, int64_t sampled) {

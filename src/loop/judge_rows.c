@@ -8,7 +8,7 @@ static const uint64_t judge_word = 0x6a756467;
 
 /* What is drawn from the key of a row, by counter; the task's own draws follow. */
 enum { DRAW_DEPTH, DRAW_LABEL, DRAW_EXAMPLE, DRAW_EARLIER, DRAWS };
-_Static_assert((int)DRAWS <= (int)TASK_MISTAKE_DRAW, "the task's draws would repeat ours");
+_Static_assert((int)DRAWS <= (int)TASK_MISTAKE_DRAW, "the task's draws would repeat those of this file");
 
 /* ---- steps ---- */
 

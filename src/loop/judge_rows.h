@@ -53,12 +53,12 @@ typedef struct {
 } judge_own_counts;
 
 /* Rows from the policy's own chains: sft.judge_chains of each problem, sampled at search.temperature, at most
- * search.max_chain_tokens long, graded, and cut behind each step and at the end. A cut is labelled by what
- * became of its chain; unfinished chains make no rows. Of all cuts as many right as wrong ones are kept, by a
- * keyed draw, `want` in all where there are so many, those of problems first that have chains of both kinds.
- * With self_eval.example gold, a keyed half of the rows shows the gold rationale (training's judge; at
- * evaluation there is none). The ids are those that were sampled. A key is a function of (seed, problem's
- * index, chain): the same policy gives the same rows. Fails where there is no right or no wrong chain. */
+ * search.max_chain_tokens long, graded, and cut after each step and at the end. A cut is labelled by the
+ * outcome of its chain; unfinished chains make no rows. A keyed draw keeps as many correct as incorrect cuts,
+ * `want` in all if there are enough, preferring problems that have chains of both kinds. With
+ * self_eval.example gold, a keyed half of the rows shows the gold rationale (training's judge; at evaluation
+ * there is none). The ids are those that were sampled. A key is a function of (seed, problem's index, chain):
+ * the same policy gives the same rows. Fails if there is no correct or no incorrect chain. */
 esp_status judge_rows_own(session *s, sampler *policy, const problem *problems, int64_t n, int64_t want,
                           judge_row_list *out, judge_own_counts *counts, esp_error *error);
 void judge_row_list_free(judge_row_list *rows);

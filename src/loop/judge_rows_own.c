@@ -102,7 +102,7 @@ static esp_status sample_all(own_work *w, esp_error *error) {
 
 /* ---- cuts ---- */
 
-/* Of all chains, in their order. both[0] gets those of wrong chains, both[1] those of right ones. */
+/* Of all chains, in their order. both[0] gets those of incorrect chains, both[1] those of correct ones. */
 static void list_cuts(own_work *w, cut_list both[2]) {
     bool *has = MEM_ARRAY(bool, 2 * w->count + 1);
     for (int64_t c = 0; c < w->chains.count; c++)
@@ -135,7 +135,8 @@ static int by_place(const void *a, const void *b) {
     return (x->end > y->end) - (x->end < y->end);
 }
 
-/* As many right as wrong ones, `want` in all where there are so many, in the order of the chains. */
+/* Chooses as many correct as incorrect cuts, `want` in all if there are enough, in the order of the chains.
+ */
 static void choose(cut_list both[2], int64_t want, cut_list *out) {
     int64_t each = want / 2;
     for (int i = 0; i < 2; i++)
@@ -173,7 +174,8 @@ static esp_status choose_rows(own_work *w, int64_t want, judge_row_list *out, es
     if (want > 1 && chosen.count == 0)
         status = error_fail(
             error, "raise sft.judge_chains or sft.judge_limit, or set sft.judge_source: corrupted",
-            "the policy's own chains teach no judge: of %lld, %lld are right, %lld wrong, %lld unfinished",
+            "the policy's own chains cannot train a judge: of %lld, %lld are correct, %lld incorrect, %lld "
+            "unfinished",
             (long long)w->counts->chains, (long long)w->counts->right,
             (long long)(w->counts->chains - w->counts->right - w->counts->unfinished),
             (long long)w->counts->unfinished);

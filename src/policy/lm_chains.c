@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* About how many tokens a chain has, for engine_replicas_run. */
+/* The approximate number of tokens per chain, for engine_replicas_run. */
 enum { CHAIN_TOKENS = 64 };
 
 /* The chains of one prompt. */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* About how many tokens a step has, for engine_replicas_run. */
+/* The approximate number of tokens per step, for engine_replicas_run. */
 enum { STEP_TOKENS = 16 };
 
 /* One search in flight. */

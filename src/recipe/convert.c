@@ -29,7 +29,7 @@ void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
                                  .options = recipe_objective_options(r),
                                  .weight = pairs ? r->learn.weight : 1,
                                  .mean = of->mean};
-    /* A chosen step is divided by its own tokens, right chains by those of all chains of the update. */
+    /* A chosen step is divided by its own tokens, correct chains by those of all chains of the update. */
     out->likelihood_options.per_token = !of_chains && r->learn.nll_per_token;
     out->likelihood =
         (objective_term){.of = &objective_nll,

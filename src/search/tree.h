@@ -82,7 +82,7 @@ void tree_backup(search *s, int32_t leaf);
 
 /* probe.c: root_probe */
 void probe_begin(search *s);
-/* The node that the next chains have come to, into s->at, and how many they are. False: all have ended. */
+/* Stores the node that the next chains have reached in s->at, and their number. False: all have ended. */
 bool probe_next(search *s, int32_t *chains);
 /* They end at that node. */
 void probe_stay(search *s);

@@ -32,7 +32,7 @@ typedef enum {
 typedef struct {
     text_buffer question;
     text_buffer solution; /* lines "12 + 7 = 19 apples" and "#### 19", as taught */
-    int64_t gold;         /* the right answer, whatever the solution says */
+    int64_t gold;         /* the correct answer, whatever the solution says */
     int64_t flawed;       /* sentences that the solution misreads */
 } arith_story;
 

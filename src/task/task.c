@@ -81,7 +81,7 @@ static esp_status read_file(const task *t, const char *path, arena *memory, prob
     esp_status status = read_rows(t, reader, stem, memory, list, error);
     if (status == ESP_OK && list->count == 0)
         status =
-            error_fail(error, "give a JSONL file with one problem a line", "%s: holds no problems", path);
+            error_fail(error, "give a JSONL file with one problem per line", "%s: holds no problems", path);
     mem_free(stem);
     jsonl_close(reader);
     return status;

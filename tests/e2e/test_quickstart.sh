@@ -44,7 +44,7 @@ PYTHON
 if [ "$ESPALIER_SANITIZE" = ON ]; then exit 0; fi
 recipe arith-warmup warm --set sft.limit=3000 --set eval.limit=50
 recipe arith-judge judge --model warm/checkpoints/sft --set sft.limit=200 --set eval.limit=50
-expect_in judge.err '^sft: 800 own chains, [0-9.]+% of them right, [0-9.]+% unfinished; [1-9][0-9]* judge rows, half of them right'
+expect_in judge.err '^sft: 800 own chains, [0-9.]+% of them correct, [0-9.]+% unfinished; [1-9][0-9]* judge rows, half of them correct'
 expect_in judge.err '^sft: 200 rationales, [1-9][0-9]* judge rows'
 python3 - << 'PYTHON' || fail "the warm-up"
 import json

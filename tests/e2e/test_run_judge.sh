@@ -12,7 +12,7 @@ own=(--set sft.judge_source=own --set sft.judge_examples=2 --set sft.judge_chain
     --set search.temperature=1.3 --set search.breadth_root=4 --set eval.compare_k=4 --set eval.compare_search=both --set eval.compare_limit=6)
 
 strike_tiny 0 0 2 whole "${own[@]}"
-expect_in err '^sft: 144 own chains, [0-9.]+% of them right, [0-9.]+% unfinished; [0-9]+ judge rows, half of them right'
+expect_in err '^sft: 144 own chains, [0-9.]+% of them correct, [0-9.]+% unfinished; [0-9]+ judge rows, half of them correct'
 expect_in err '^sft: 12 rationales, [1-9][0-9]* judge rows'
 calls=$(cat calls)
 # Stopped within SFT it samples the same chains again from the model as given, not from what it has become.
@@ -55,7 +55,7 @@ PYTHON
 # A policy that is never right cannot be taught so, and the run says what to do.
 sed 's/"answer": ".*"}/"answer": "It is 987.\\n#### 987"}/' train.jsonl > never.jsonl
 expect_exit 1 "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train never.jsonl --out never "${own[@]:0:4}"
-expect_in err "the policy's own chains teach no judge: of 192, 0 are right"
+expect_in err "the policy's own chains cannot train a judge: of 192, 0 are correct"
 expect_in err 'sft.judge_chains'
 # Chains on the problems after the rationales' need such problems.
 expect_exit 1 "$ESPALIER" sft "$RECIPES/tiny.yaml" --model "$TINY" --train train.jsonl --out none "${own[@]:0:4}" --set sft.judge_limit=17

@@ -1,7 +1,7 @@
 /* Planning with Gumbel noise (Danihelka, Guez, Schrittwieser, Silver, "Policy improvement by planning with
- * Gumbel", ICLR 2022): at the current root the top candidates by noisy log-prior are halved in rounds over
- * the simulations that there are, below it a visit goes where the improved policy is furthest ahead of the
- * visits.
+ * Gumbel", ICLR 2022): at the current root, the top candidates by noisy log-prior are halved in rounds over
+ * the available simulations; below it, a visit goes to the child whose share of the improved policy most
+ * exceeds its share of visits.
  *
  * Three things are as this search has them (docs/method.md 2.9): the logits are the log-priors (2.2) of the
  * candidates, which were sampled already; a state's own value before its first visit, the network's in the
@@ -41,9 +41,8 @@ static void softmax(const tree_view *v, int32_t node, const double *add, double 
     for (int32_t k = 0; k < n; k++) out[k] /= sum;
 }
 
-/* The value that stands in for a child without visits: of the visited ones the mean of Q weighted by prior,
- * and the state's own value before any visit (0), weighted by all visits against one (appendix D of the
- * paper). */
+/* The value used for a child without visits: the mean of the visited children's Q weighted by prior, and the
+ * state's own value before any visit (0), weighted by all visits against one (appendix D of the paper). */
 static double mixed_value(const tree_view *v, int32_t node, const double *prior) {
     const tree_node *nodes = v->nodes;
     double visits = 0, sum = 0, weights = 0;

@@ -457,7 +457,7 @@ static void test_search_is_blind(void **state) {
     close_fixture(&f);
 }
 
-/* A prompt beyond the model's context is a wrong answer, and changes nothing for the other problems. */
+/* A prompt beyond the model's context counts as incorrect, and changes nothing for the other problems. */
 static void test_too_long(void **state) {
     (void)state;
     static const char *const threes[] = {"3", "4", "5"};

@@ -1,5 +1,5 @@
-/* Judge rows: half of them wrong, wrong ones wrong in their last line and nowhere before, and the ids those
- * of a search. */
+/* Judge rows: half of them are incorrect, these only in their last line, and the ids are those of a search.
+ */
 #include "loop/judge_rows.h"
 #include "support.h"
 
@@ -89,7 +89,7 @@ static void test_gsm8k(void **state) {
     problem_set_free(&set);
 }
 
-/* A wrong answer's line is graded wrong: the number's value differs, not just its spelling. */
+/* The line of an incorrect answer is graded incorrect: the number's value differs, not only its spelling. */
 static void test_wrong_is_wrong(void **state) {
     (void)state;
     static const char *const rationales[] = {"#### 29", "#### 1,250", "#### 0.50",
@@ -109,11 +109,11 @@ static void test_wrong_is_wrong(void **state) {
             judge_steps_free(&s);
         }
         assert_in_range(wrong, 110, 190);
-        if (r == 1) assert_true(spelled > 200); /* grouped as the right one is */
+        if (r == 1) assert_true(spelled > 200); /* grouped as the correct number is */
     }
 }
 
-/* "8 = 24": the result behind the sign, again where it comes back; other numbers stay. */
+/* "8 = 24": the result after the sign, and again where it recurs; other numbers stay. */
 static void test_carried(void **state) {
     (void)state;
     problem p = made("3*8 = 24 pens\n24+5 = 29 pens\n#### 29");
@@ -273,7 +273,7 @@ static void sample_chains(own_fixture *f, int64_t problem, int64_t each, chain_j
     OK(sampler_chains(f->p, jobs, each, NULL, NULL, NULL, &error));
 }
 
-/* A number that one of the chains comes to becomes the gold answer: right by luck. */
+/* A number that one of the chains yields becomes the gold answer: correct by luck. */
 static void make_some_right(own_fixture *f, int64_t each) {
     for (int64_t p = 0; p < 6; p++) {
         chain_job jobs[64];
@@ -292,8 +292,8 @@ static void make_some_right(own_fixture *f, int64_t each) {
     }
 }
 
-/* Each row is some problem's judge prefix, the beginning of one of its chains as it was sampled, cut behind a
- * step, the suffix, and what became of that chain. */
+/* Each row is a problem's judge prefix, the beginning of one of its chains as it was sampled, cut after a
+ * step, the suffix, and the outcome of that chain. */
 static void test_own_rows(void **state) {
     (void)state;
     enum { EACH = 24, WANT = 60 };
@@ -376,7 +376,7 @@ static void test_own_fails(void **state) {
     judge_own_counts counts;
     for (int i = 0; i < 6; i++) f.at[i].gold = "1000001";
     assert_int_equal(judge_rows_own(&f.s, f.p, f.at, 6, 10, &rows, &counts, &error), ESP_FAILED);
-    assert_non_null(strstr(error.message, "own chains teach no judge: of 12, 0 are right"));
+    assert_non_null(strstr(error.message, "own chains cannot train a judge: of 12, 0 are correct"));
     assert_non_null(strstr(error.hint, "sft.judge_chains"));
     assert_null(rows.at);
     text_buffer book = {0};

@@ -34,7 +34,7 @@ static void what_was_never_done_is_not_known(void **state) {
     phase_seconds known = {
         .sft = NAN, .search = 10, .learn = NAN, .evaluate_ends = 7, .evaluate_between = NAN};
     assert_true(isnan(after(&r, RUN_ALL, STORE_PHASE_SEARCH, 1, known)));
-    known.learn = 5; /* one place of evaluation stands in for the other */
+    known.learn = 5; /* one kind of evaluation is used for the other */
     assert_true(after(&r, RUN_ALL, STORE_PHASE_SEARCH, 1, known) == 5 + 7 + 15 + 7);
     known.search = NAN;
     assert_true(after(&r, RUN_ALL, STORE_PHASE_LEARN, 2, known) == 7);

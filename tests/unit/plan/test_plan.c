@@ -114,7 +114,7 @@ static void test_default_preset(void **state) {
     near(base.memory.optimizer, 3 * base.memory.masters);
 }
 
-/* The default preset learns from pairs and from right chains, rft from the chains alone: each as often as
+/* The default preset learns from pairs and from correct chains, rft only from the chains: each as often as
  * there are epochs, in as many updates as the longer list fills. */
 static void test_right_chains(void **state) {
     (void)state;
@@ -136,8 +136,8 @@ static void test_right_chains(void **state) {
          both.phases[2].trained * 2 * 4 / (4 * 10 * fmax(both.pairs, both.right_chains)));
 }
 
-/* What the quickstart's policy asked for at first (96 trees, 43% of the chains right): 6.5 nodes and 0.58
- * distinct right chains a tree. Made-up steps never come twice, so that theirs are half as many again. */
+/* What the quickstart's policy asked for at first (96 trees, 43% of the chains right): 6.5 nodes and
+ * 0.58 distinct correct chains per tree. Made-up steps never repeat, so they have half as many again. */
 static void test_like_the_quickstart(void **state) {
     (void)state;
     recipe_override set[] = {{"model.path", "m", "test"},
@@ -159,8 +159,8 @@ static void test_like_the_quickstart(void **state) {
     recipe_free(r);
 }
 
-/* What a search over SmolLM2-135M asked for (16 trees, 1% of the chains right): 104 nodes, 6.7 pairs, 2432
- * tokens a tree. The made-up steps come within a third of it. */
+/* What a search over SmolLM2-135M asked for (16 trees, 1% of the chains right): 104 nodes, 6.7 pairs,
+ * 2432 tokens per tree. The made-up steps are within a third of it. */
 static void test_like_a_real_search(void **state) {
     (void)state;
     recipe_override set[] = {{"model.path", "m", "test"},

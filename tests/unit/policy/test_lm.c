@@ -90,8 +90,7 @@ static void steps_as_the_model_says(void **state) {
         if (mode == 2) /* siblings that part at the last token of a step, and are gone on from */
             set.max_step_tokens = 2, config.limits.breadth = config.limits.breadth_root = 8,
             config.limits.simulations = 12;
-        if (mode ==
-            3) /* states that get the candidates they are short of later, behind keys others hang on */
+        if (mode == 3) /* states that get missing candidates later, below cached keys that others continue */
             config.limits.root_probe = 3, config.limits.simulations = 8;
         searched o = search_list(&b, &set, &config, problems + (mode == 0 ? 3 : 0), 2, true);
         int64_t nodes = 0, gold = 0;

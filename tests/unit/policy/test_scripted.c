@@ -109,7 +109,7 @@ static void by_hand(void **state) {
     json_decref(want);
 }
 
-/* Of equals the first stands: in select, in commit, as winner and as loser. */
+/* Of equals the first is taken: in select, in commit, as winner and as loser. */
 static void ties(void **state) {
     (void)state;
     json_t *scenario = parse("{\"config\":{" CONFIG "},\"root\":{\"children\":[" STEP("a", "-1") "," STEP(
@@ -118,7 +118,7 @@ static void ties(void **state) {
     json_object_set_new(config, "breadth_root", json_integer(4));
     json_object_set_new(config, "pairs_from", json_string("all"));
     for (int simulations = 1; simulations <= 2; simulations++) {
-        /* b first; then c, whose visits lag behind; then b and c stand at one visit each. */
+        /* b first; then c, which has fewer visits; then b and c have one visit each. */
         esp_error error = {0};
         json_object_set_new(config, "iterations", json_integer(simulations));
         if (scripted_solve(scenario, NULL, &got, &error)) fail_msg("%s", error.message);

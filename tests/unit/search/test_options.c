@@ -219,8 +219,8 @@ static void every_rule(void **state) {
 
 /* ---- what does not fit ---- */
 
-/* The reply is refused with a message that says `what`, and a right one is taken afterwards as if nothing
- * was. */
+/* The reply is refused with a message that says `what`, and a correct one is then accepted as if nothing had
+ * happened. */
 static void refuse(synthetic *y, search_reply reply, const char *what) {
     esp_error error = {0};
     if (search_feed(y->s, &reply, &error) != ESP_FAILED) fail_msg("taken: %s", what);
@@ -313,7 +313,7 @@ static void refused_configurations(void **state) {
     assert_int_equal(search_config_check(&config, &error), ESP_FAILED);
 }
 
-/* A policy that has nothing to say: the search ends where it stands, without a step. */
+/* A policy that proposes nothing: the search ends where it is, without a step. */
 static void dead_end(void **state) {
     (void)state;
     search_config config = plain();

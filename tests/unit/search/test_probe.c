@@ -120,7 +120,7 @@ static void chains_are_visits(void **state) {
     assert_true(seen > SEEDS / 2);
 }
 
-/* A policy of which every chain is right: as many tokens as the chains, no simulations, no pairs, a right
+/* A policy whose every chain is correct: as many tokens as the chains, no simulations, no pairs, a correct
  * answer. */
 static void all_right_needs_no_search(void **state) {
     (void)state;
@@ -208,8 +208,8 @@ static void same_bits_again(void **state) {
     }
 }
 
-/* A node budget, replies that are short and dead ends: it ends, and chains that cannot go on count where they
- * stand.
+/* A node budget, replies that are short and dead ends: it ends, and chains that cannot continue count where
+ * they are.
  */
 static void short_replies(void **state) {
     (void)state;

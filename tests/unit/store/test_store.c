@@ -133,7 +133,7 @@ static esp_status write_wave(store *s, int64_t wave, esp_error *error) {
     return store_wave_commit(s, &next, error);
 }
 
-/* Writes waves from where the run stands up to `waves`. */
+/* Writes waves from the position of the run up to `waves`. */
 static esp_status go_on(const char *folder, store_mode mode, int64_t waves, esp_error *error) {
     store *s;
     store_position at;

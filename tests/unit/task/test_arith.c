@@ -246,7 +246,7 @@ static void test_right(void **state) {
     }
 }
 
-/* The effect of the table of chances: the share of solutions with a wrong answer. */
+/* The effect of the table of probabilities: the share of solutions with an incorrect answer. */
 static void test_flawed(void **state) {
     (void)state;
     static const struct {
@@ -270,7 +270,7 @@ static void test_flawed(void **state) {
             right_lines(p->rationale, &answer, &lines);
             bool flawed = strcmp(p->rationale, r->rationale) != 0;
             if (!flawed) assert_null(p->example);
-            /* whoever needs a right solution finds it */
+            /* a correct solution can be had */
             if (flawed) assert_string_equal(p->example, r->rationale);
             bool missed = answer != strtoll(p->gold, NULL, 10);
             wrong += missed;
@@ -347,7 +347,7 @@ static void test_words_are_tokens(void **state) {
     json_decref(file);
 }
 
-/* The prompt is the question; the judge's example is a right solution, also where the teacher's is not. */
+/* The prompt is the question; the judge's example is a correct solution, even if the teacher's is not. */
 static void test_prompts(void **state) {
     (void)state;
     problem_set set = make("generate:level=rare,count=40,flaws=10");
