@@ -6,7 +6,8 @@
 #include "search/harvest.h"
 #include "store/store.h"
 
-/* The key of a problem's search (search_new). turn: how often the iteration had come to the problem before.
+/* The key of a problem's search (search_new). turn: how many times the iteration has reached the problem
+ * before.
  */
 rng_key_t tree_rows_key(int64_t seed, int64_t iteration, int64_t problem, int64_t turn);
 
