@@ -26,6 +26,7 @@ void engine_free(engine *e) {
     if (!e) return;
     kv_free(e->kv);
     MEM_LIST_FREE(&e->groups);
+    MEM_LIST_FREE(&e->lots);
     MEM_LIST_FREE(&e->active);
     MEM_LIST_FREE(&e->feeds);
     MEM_LIST_FREE(&e->reads);

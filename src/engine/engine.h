@@ -128,6 +128,8 @@ void group_request(sequence_group *g, const engine_request *request);
 void group_end(sequence_group *g);
 int32_t group_begun(const sequence_group *g); /* sequences of a divisible request that have run */
 const engine_counts *group_counts(const sequence_group *g);
+/* Tokens of the prompts that the groups of its lot share, where it is the first of them; else NULL. */
+const engine_counts *group_shared_counts(const sequence_group *g);
 /* Of the complete request: keeps a sequence's tokens, or a tail's ids, in the cache as those of a new place.
  */
 void group_keep_sequence(engine *e, sequence_group *g, int32_t sequence, int32_t place);
@@ -144,18 +146,16 @@ typedef struct {
     /* The group's request is complete. The client takes what it wants to keep, and sets the next request or
      * ends the group. */
     esp_status (*finished)(void *user, engine *e, sequence_group *g, esp_error *error);
-    /* The group has ended; number: of those that were added, in their order. May be NULL. */
-    esp_status (*done)(void *user, engine *e, sequence_group *g, int64_t number, esp_error *error);
+    /* The group has ended. May be NULL. */
+    esp_status (*done)(void *user, engine *e, sequence_group *g, esp_error *error);
     void (*progress)(void *user, int64_t groups_done, int64_t sampled); /* between calls; may be NULL */
     void *user;
 } engine_client;
 
-/* Runs until all groups have ended. What the prompts of the first `more` begin with alike is computed once; a
- * group that comes later shares it where it begins so too. Fails when the cache is smaller than one request
- * needs (the message says how large it must be), ESP_INTERRUPTED on request. Afterwards there are no groups
- * and the cache is empty, in any case. */
+/* Runs until all groups have ended. The groups that one call of `more` adds are a lot: what all their prompts
+ * begin with is computed once for them, whatever else is in flight. Fails when the cache is smaller than one
+ * request needs (the message says how large it must be), ESP_INTERRUPTED on request. Afterwards there are no
+ * groups and the cache is empty, in any case. */
 esp_status engine_run(engine *e, const engine_client *client, esp_error *error);
-/* Of the last run, or the present one: tokens that all groups share. */
-engine_counts engine_shared_counts(const engine *e);
 
 #endif

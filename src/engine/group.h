@@ -19,11 +19,29 @@ typedef struct {
     int32_t kept_feed, kept; /* once ended: the feed whose run has its first `kept` tokens; -1: none */
 } sequence;
 
+/* Ids that all groups of a lot begin with. */
+typedef struct {
+    id_list ids;
+    int32_t run; /* -1: none */
+    int64_t done;
+    int64_t counted; /* of the ids, in the lot's counts */
+} shared_prefix;
+
+/* Groups that were added together. What their prompts begin with is computed once for all of them; lots share
+ * nothing with each other, so that what is computed for one does not depend on what ran before it. */
+typedef struct {
+    shared_prefix shared[ENGINE_PREFIXES];
+    bool open;      /* the shared ids have runs */
+    int64_t first;  /* number of its first group */
+    int64_t groups; /* that have not ended */
+    engine_counts counts;
+} group_lot;
+
 struct sequence_group {
     void *user;
-    int64_t number;                  /* in the order of adding */
-    id_list prompt[ENGINE_PREFIXES]; /* after what all groups share */
-    bool alone[ENGINE_PREFIXES];     /* its prompt begins otherwise: it shares nothing */
+    int64_t number; /* in the order of adding */
+    group_lot *lot;
+    id_list prompt[ENGINE_PREFIXES]; /* after what the lot shares */
     cache_places places;
     engine_request request;
     bool open; /* its feeds are at work */

@@ -52,7 +52,7 @@ static int64_t add_path(engine *e, sequence_group *g, attach_point *tail) {
     int prefix = g->request.prefix;
     int32_t last = g->request.pieces, first = last;
     while (first > 0 && part_of(e, g, first).run < 0) first--;
-    *tail = (attach_point){-1, g->alone[prefix] ? -1 : e->shared[prefix].run};
+    *tail = (attach_point){-1, g->lot->shared[prefix].run};
     int64_t pages = 0;
     for (int32_t i = 0; i <= last; i++) {
         engine_piece piece = group_piece(g, i);
@@ -163,7 +163,7 @@ static int64_t divide(const engine *e, sequence_group *g) {
     int64_t place = e->set.max_sequences - e->in_flight, sum = 0;
     if (place < LEAST_TOGETHER) place = LEAST_TOGETHER;
     int64_t wanted = smaller(smaller(place, r->sequence_count), e->set.max_sequences);
-    int64_t room = kv_pages_total(e->kv) - pages_of(e->shared[r->prefix].ids.count) -
+    int64_t room = kv_pages_total(e->kv) - pages_of(g->lot->shared[r->prefix].ids.count) -
                    pages_of(g->prompt[r->prefix].count);
     for (g->begun = 0; g->begun < wanted; g->begun++) {
         int64_t more = request_sequence_pages(r->sequences[g->begun].most);

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* ---- What all groups begin with ---- */
+/* ---- Lots: what their groups begin with ---- */
 
 /* Sharing costs a page that is not full; below this it is not worth it. */
 enum { LEAST_SHARED = 8 };
@@ -26,40 +26,72 @@ static int64_t same_beginning(const id_list *first, const id_list *own, int64_t 
     return k;
 }
 
-/* Sets the ids that all groups begin with apart from their prompts. */
-static void share_prefix(engine *e, int p) {
-    if (e->groups.count < 2 || e->groups.at[0]->prompt[p].count == 0) return;
-    const id_list *first = &e->groups.at[0]->prompt[p];
+/* Counts the lot's shared ids up to `done` that were not counted before. */
+static void count_shared(group_lot *lot, shared_prefix *s) {
+    int64_t n = s->done - s->counted;
+    if (n <= 0) return;
+    lot->counts.prompts += n;
+    lot->counts.distinct += n;
+    s->counted = s->done;
+}
+
+/* Takes the ids that all groups of the lot begin with off their prompts. */
+static void share_prefix(engine *e, group_lot *lot, int p) {
+    sequence_group **groups = e->groups.at + lot->first;
+    shared_prefix *shared = &lot->shared[p];
+    if (lot->groups < 2 || groups[0]->prompt[p].count == 0) return;
+    const id_list *first = &groups[0]->prompt[p];
     int64_t same = first->count;
-    for (int64_t i = 0; i < e->groups.count; i++)
-        same = same_beginning(first, &e->groups.at[i]->prompt[p], same);
+    for (int64_t i = 0; i < lot->groups; i++) same = same_beginning(first, &groups[i]->prompt[p], same);
     if (same < LEAST_SHARED) return;
-    for (int64_t k = 0; k < same; k++) MEM_LIST_PUSH(&e->shared[p].ids, first->at[k]);
-    for (int64_t i = 0; i < e->groups.count; i++) drop_first(&e->groups.at[i]->prompt[p], same);
-    if (e->set.unshared) { /* counted once, as in the shared engine, but computed again and again */
-        e->counts.prompts += same;
-        e->counts.distinct += same;
-        return;
-    }
-    e->shared[p].run = kv_run_new(e->kv, -1);
-    e->promised += pages_of(same);
+    for (int64_t k = 0; k < same; k++) MEM_LIST_PUSH(&shared->ids, first->at[k]);
+    for (int64_t i = 0; i < lot->groups; i++) drop_first(&groups[i]->prompt[p], same);
+    if (!e->set.unshared) return;
+    shared->done = same; /* counted once, as in the shared engine, but computed again and again */
+    count_shared(lot, shared);
 }
 
-/* A group that comes later: takes the shared ids off its prompts where these begin so. */
-static void join(engine *e, sequence_group *g) {
-    for (int p = 0; p < ENGINE_PREFIXES; p++) {
-        int64_t n = e->shared[p].ids.count;
-        g->alone[p] = same_beginning(&e->shared[p].ids, &g->prompt[p], n) < n;
-        if (!g->alone[p]) drop_first(&g->prompt[p], n);
-    }
-}
-
-/* Groups from the client; those after the first lot join what the first share. */
+/* Groups from the client: those that come together are a lot. */
 static esp_status more_groups(engine *e, const engine_client *client, bool wait, esp_error *error) {
     int64_t before = e->groups.count;
     ESP_TRY(client->more(client->user, e, wait, error));
-    for (int64_t i = before; e->started > 0 && i < e->groups.count; i++) join(e, e->groups.at[i]);
+    if (e->groups.count == before) return ESP_OK;
+    group_lot *lot = MEM_NEW(group_lot);
+    *lot = (group_lot){.first = before, .groups = e->groups.count - before};
+    MEM_LIST_PUSH(&e->lots, lot);
+    for (int64_t i = before; i < e->groups.count; i++) e->groups.at[i]->lot = lot;
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
+        lot->shared[p].run = -1;
+        share_prefix(e, lot, p);
+    }
     return ESP_OK;
+}
+
+static int64_t lot_pages(const group_lot *lot) {
+    int64_t pages = 0;
+    for (int p = 0; p < ENGINE_PREFIXES; p++) pages += pages_of(lot->shared[p].ids.count);
+    return pages;
+}
+
+/* The shared ids get their runs, to be fed by the next calls; their pages must be there. */
+static void lot_open(engine *e, group_lot *lot) {
+    for (int p = 0; p < ENGINE_PREFIXES; p++)
+        if (lot->shared[p].ids.count) lot->shared[p].run = kv_run_new(e->kv, -1);
+    e->promised += lot_pages(lot);
+    lot->open = true;
+}
+
+/* Gives the runs back; where groups continue one, its pages stay until they end. */
+static void lot_close(engine *e, group_lot *lot) {
+    for (int p = 0; p < ENGINE_PREFIXES && lot->open; p++) {
+        shared_prefix *s = &lot->shared[p];
+        if (s->run < 0) continue;
+        e->promised -= pages_of(s->ids.count) - pages_of(s->done);
+        kv_run_release(e->kv, s->run);
+        s->run = -1;
+        s->done = 0;
+    }
+    lot->open = false;
 }
 
 sequence_group *engine_add_group(engine *e, void *user) {
@@ -85,6 +117,12 @@ static void evict(engine *e, int64_t pages) {
 /* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
  * no request uses may go for it. *pages: what it takes. */
 static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t *pages) {
+    if (!g->lot->open) {
+        *pages = lot_pages(g->lot);
+        if (may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
+        if (!has_room(e, *pages)) return false;
+        lot_open(e, g->lot);
+    }
     *pages = request_reserve(e, g);
     bool fits = e->in_flight == 0 || e->in_flight + g->width <= e->set.max_sequences;
     if (fits && may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
@@ -97,22 +135,21 @@ static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t 
 }
 
 static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
-    int64_t shared = 0;
-    for (int p = 0; p < ENGINE_PREFIXES; p++) shared += pages_of(e->shared[p].ids.count);
     error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
                "the KV cache of %lld tokens is too small: one request takes up to %lld",
-               (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS),
-               (long long)((pages + shared) * KV_PAGE_TOKENS));
+               (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS), (long long)(pages * KV_PAGE_TOKENS));
     return error_because(error, ESP_REASON_CACHE_FULL);
 }
 
-/* Nothing is in flight, so nothing but the shared prefix needs to stay: the first group must be able to
- * start.
- */
+/* Nothing is in flight, so nothing but what the group's own lot shares needs to stay: the first group must be
+ * able to start. */
 static esp_status start_alone(engine *e, sequence_group *g, esp_error *error) {
-    int64_t pages;
+    int64_t pages, shared = lot_pages(g->lot);
     for (int64_t i = 0; i < e->active.count; i++) cache_places_drop(e->kv, &e->active.at[i]->places);
-    return start_request(e, g, false, &pages) ? ESP_OK : too_small(e, pages, error);
+    for (int64_t i = 0; i < e->lots.count; i++)
+        if (e->lots.at[i] != g->lot) lot_close(e, e->lots.at[i]);
+    if (start_request(e, g, false, &pages)) return ESP_OK;
+    return too_small(e, g->lot->open ? pages + shared : pages, error);
 }
 
 static sequence_group *admit(engine *e) {
@@ -139,9 +176,9 @@ static esp_status start_requests(engine *e, esp_error *error) {
 
 /* ---- One model call ---- */
 
-static bool is_ready(const engine *e, const sequence_group *g, const feed *f) {
+static bool is_ready(const sequence_group *g, const feed *f) {
     if (f->run >= 0) return true;
-    const shared_prefix *shared = &e->shared[f->prefix];
+    const shared_prefix *shared = &g->lot->shared[f->prefix];
     if (f->after.feed < 0)
         return f->after.run < 0 || f->after.run != shared->run || shared->done == shared->ids.count;
     const feed *above = &g->feeds.at[f->after.feed];
@@ -158,9 +195,15 @@ static void push_feed(engine *e, feed_owner owner, int32_t run, const int32_t *i
     assert(e->promised >= 0);
 }
 
-static void push_shared(engine *e, int p, int64_t n) {
-    const shared_prefix *s = &e->shared[p];
-    push_feed(e, (feed_owner){.feed = p}, s->run, s->ids.at + s->done, n);
+/* What is left of a lot's shared ids, while there is room in the batch. */
+static void gather_lot(engine *e, group_lot *lot, int64_t *room) {
+    for (int p = 0; lot->open && p<ENGINE_PREFIXES && * room> 0; p++) {
+        const shared_prefix *s = &lot->shared[p];
+        int64_t left = s->ids.count - s->done, n = left < *room ? left : *room;
+        if (n == 0) continue;
+        push_feed(e, (feed_owner){.lot = lot, .feed = p}, s->run, s->ids.at + s->done, n);
+        *room -= n;
+    }
 }
 
 static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t n) {
@@ -182,7 +225,7 @@ static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *ro
     for (int32_t j = 0; g->open && j<g->feeds.count && * room> 0; j++) {
         const feed *f = &g->feeds.at[j];
         int64_t left = f->n - f->done;
-        if (left == 0 || f->now || (singles && left > 1) || !is_ready(e, g, f)) continue;
+        if (left == 0 || f->now || (singles && left > 1) || !is_ready(g, f)) continue;
         int64_t n = left < *room ? left : *room;
         push_group_feed(e, g, j, n);
         *room -= n;
@@ -193,12 +236,7 @@ static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *ro
 static void gather(engine *e) {
     e->feeds.count = e->reads.count = e->owners.count = 0;
     int64_t room = e->set.max_batch_tokens;
-    for (int p = 0; p < ENGINE_PREFIXES && room > 0; p++) {
-        int64_t left = e->shared[p].ids.count - e->shared[p].done, n = left < room ? left : room;
-        if (n == 0) continue;
-        push_shared(e, p, n);
-        room -= n;
-    }
+    for (int64_t i = 0; i < e->lots.count; i++) gather_lot(e, e->lots.at[i], &room);
     for (int singles = 1; singles >= 0; singles--)
         for (int64_t i = 0; i < e->active.count; i++) gather_group(e, e->active.at[i], singles, &room);
 }
@@ -210,11 +248,9 @@ static void deliver(engine *e) {
             answers_take(e, o.group, o.feed, e->reads.at + o.first_read);
             continue;
         }
-        int64_t n = e->feeds.at[f].n;
-        e->shared[o.feed].done += n;
-        e->counts.computed += n;
-        e->counts.prompts += n;
-        e->counts.distinct += n;
+        o.lot->shared[o.feed].done += e->feeds.at[f].n;
+        o.lot->counts.computed += e->feeds.at[f].n;
+        count_shared(o.lot, &o.lot->shared[o.feed]);
     }
 }
 
@@ -222,8 +258,9 @@ static void deliver(engine *e) {
 
 static esp_status finish_group(engine *e, const engine_client *client, sequence_group *g, esp_error *error) {
     e->done++;
-    esp_status status = client->done ? client->done(client->user, e, g, g->number, error) : ESP_OK;
+    esp_status status = client->done ? client->done(client->user, e, g, error) : ESP_OK;
     group_clear(e->kv, g);
+    if (--g->lot->groups == 0) lot_close(e, g->lot);
     return status;
 }
 
@@ -284,8 +321,6 @@ static void begin_run(engine *e) {
     e->started = e->done = 0;
     e->promised = e->in_flight = 0;
     e->tick = e->sampled = 0;
-    e->counts = (engine_counts){0};
-    for (int p = 0; p < ENGINE_PREFIXES; p++) e->shared[p].run = -1;
 }
 
 static void end_run(engine *e) {
@@ -293,25 +328,24 @@ static void end_run(engine *e) {
         group_clear(e->kv, e->groups.at[i]);
         mem_free(e->groups.at[i]);
     }
-    for (int p = 0; p < ENGINE_PREFIXES; p++) {
-        if (e->shared[p].run >= 0) kv_run_release(e->kv, e->shared[p].run);
-        MEM_LIST_FREE(&e->shared[p].ids);
-        e->shared[p] = (shared_prefix){.run = -1};
+    for (int64_t i = 0; i < e->lots.count; i++) {
+        lot_close(e, e->lots.at[i]);
+        for (int p = 0; p < ENGINE_PREFIXES; p++) MEM_LIST_FREE(&e->lots.at[i]->shared[p].ids);
+        mem_free(e->lots.at[i]);
     }
-    e->groups.count = e->active.count = 0;
+    e->groups.count = e->active.count = e->lots.count = 0;
     assert(kv_pages_free(e->kv) == kv_pages_total(e->kv));
 }
 
 esp_status engine_run(engine *e, const engine_client *client, esp_error *error) {
     begin_run(e);
     esp_status status = more_groups(e, client, true, error);
-    for (int p = 0; p < ENGINE_PREFIXES && status == ESP_OK; p++) share_prefix(e, p);
     if (status == ESP_OK)
         status = e->set.unshared ? run_unshared(e, client, error) : run_shared(e, client, error);
     end_run(e);
     return status;
 }
 
-engine_counts engine_shared_counts(const engine *e) {
-    return e->counts;
+const engine_counts *group_shared_counts(const sequence_group *g) {
+    return g->number == g->lot->first ? &g->lot->counts : NULL;
 }

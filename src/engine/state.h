@@ -5,16 +5,10 @@
 
 #include "engine/group.h"
 
-/* Ids that all groups begin with. */
-typedef struct {
-    id_list ids;
-    int32_t run; /* -1: none */
-    int64_t done;
-} shared_prefix;
-
 /* Whose a feed of the present call is. */
 typedef struct {
-    sequence_group *group; /* NULL: the shared ids of prefix `feed` */
+    sequence_group *group; /* NULL: the shared ids of the lot, of prefix `feed` */
+    group_lot *lot;
     int32_t feed;
     int64_t first_read;
 } feed_owner;
@@ -27,12 +21,11 @@ struct engine {
     MEM_LIST(sequence_group *) groups; /* started in this order */
     int64_t started, done;
     MEM_LIST(sequence_group *) active;
-    shared_prefix shared[ENGINE_PREFIXES];
+    MEM_LIST(group_lot *) lots;
     int64_t promised;  /* pages promised to open requests and not yet taken */
     int32_t in_flight; /* sequences */
     int64_t tick;
     int64_t sampled;
-    engine_counts counts; /* of what all groups share */
     /* the present call */
     MEM_LIST(kv_feed) feeds;
     MEM_LIST(kv_read) reads;

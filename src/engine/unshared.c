@@ -49,9 +49,9 @@ static void append(id_list *list, const int32_t *ids, int64_t n) {
 /* The whole prompt and the request's path. */
 static id_list whole_path(const unshared *u) {
     const sequence_group *g = u->g;
-    const id_list *shared = &u->e->shared[g->request.prefix].ids;
+    const id_list *shared = &g->lot->shared[g->request.prefix].ids;
     id_list out = {0};
-    if (!g->alone[g->request.prefix]) append(&out, shared->at, shared->count);
+    append(&out, shared->at, shared->count);
     for (int32_t i = 0; i <= g->request.pieces; i++) {
         engine_piece piece = group_piece(g, i);
         append(&out, piece.ids, piece.n);

@@ -62,8 +62,7 @@ typedef struct {
     int64_t *order, order_epoch; /* of the train set */
     store_position at;           /* of the next commit */
     int64_t spent;               /* tokens sampled and judged in the iteration's committed waves */
-    int64_t before, sampled;     /* problems and sampled tokens of the waves before the current search */
-    int64_t committed;           /* sampled tokens of the waves committed since */
+    int64_t before, sampled;     /* problems and sampled tokens of the waves before this search */
     commit_news news;
 } work;
 
@@ -161,10 +160,8 @@ static int64_t wave_count(const recipe *r) {
 static esp_status commit_wave(void *user, const search_wave *wave, bool *last, esp_error *error) {
     work *w = user;
     const recipe *r = w->run->session.recipe;
-    for (int64_t i = 0; i < wave->count; i++) {
-        w->committed += wave->jobs[i].counts.sampled;
+    for (int64_t i = 0; i < wave->count; i++)
         w->spent += wave->jobs[i].counts.sampled + wave->jobs[i].counts.judged;
-    }
     bool enough = r->run.tokens_per_iteration > 0 && w->spent >= r->run.tokens_per_iteration;
     *last = enough || wave->wave + 1 == wave_count(r);
     store_position next = w->at;
@@ -207,17 +204,9 @@ static esp_status search_waves(run_state *run, sampler *policy, const store_posi
                                .user = &w};
     pthread_mutex_init(&w.news.lock, NULL);
     esp_status status = position->wave > 0 ? tokens_spent(&w, error) : ESP_OK;
-    /* With a window of one wave each wave is a search of its own: what its trees took is then the same
-     * however often the run was interrupted. */
     bool last = false;
-    for (int64_t end = plan.end; status == ESP_OK && !last && plan.first < end; plan.first = plan.end) {
-        plan.end = plan.window == 1 ? plan.first + 1 : end;
-        status = search_window_run(&plan, policy, &last, error);
-        tell(&w);
-        w.before = w.at.wave * s->recipe->run.wave;
-        w.sampled += w.committed;
-        w.committed = 0;
-    }
+    if (status == ESP_OK && plan.first < plan.end) status = search_window_run(&plan, policy, &last, error);
+    tell(&w);
     pthread_mutex_destroy(&w.news.lock);
     mem_free(w.order);
     return status;

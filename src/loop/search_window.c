@@ -3,39 +3,63 @@
 #include <assert.h>
 #include <pthread.h>
 
+/* A wave in flight. */
+typedef struct {
+    search_wave wave; /* the first member: a job's owner is its wave */
+    int64_t *done;    /* [replicas] jobs of each replica's slice */
+} flight;
+
 /* Where a replica is: it is given its slice of one wave after the other. */
 typedef struct {
     int64_t wave, given; /* given: jobs of its slice of this wave */
+    int64_t open;        /* its slices of the waves before this one are done */
 } place;
 
 typedef struct {
     const search_window_plan *plan;
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t changed;
-    search_wave *waves; /* [window], wave w at w % window */
-    int64_t committed;  /* waves before this one are committed */
-    int64_t made;       /* waves before this one are made */
-    place *places;      /* [replicas]; NULL before the first job */
-    bool last;          /* no more waves are wanted */
-    bool searched;      /* nothing more will be done: the committing thread ends after what is complete */
-    esp_status status;  /* of make and commit */
+    MEM_LIST(flight *) made; /* the waves from plan->first on; NULL once committed */
+    int64_t committed;       /* waves before this one are committed */
+    int replicas;            /* 0 before the first job */
+    place *places;           /* [replicas] */
+    bool last;               /* no more waves are wanted */
+    bool searched;     /* nothing more will be done: the committing thread ends after what is complete */
+    esp_status status; /* of make and commit */
     esp_error error;
 } window;
 
-static search_wave *wave_at(const window *w, int64_t wave) {
-    return &w->waves[wave % w->plan->window];
+static int64_t made_end(const window *w) {
+    return w->plan->first + w->made.count;
+}
+
+static flight *flight_of(const window *w, int64_t wave) {
+    assert(wave >= w->plan->first && wave < made_end(w));
+    return w->made.at[wave - w->plan->first];
 }
 
 static bool is_complete(const search_wave *wave) {
     return wave->done == wave->count;
 }
 
-static void wave_clear(search_wave *wave) {
-    for (int64_t i = 0; i < wave->count; i++) search_free(wave->jobs[i].search);
-    mem_free(wave->jobs);
-    mem_free(wave->ordinals);
-    text_free(&wave->left_out);
-    *wave = (search_wave){0};
+static void flight_free(flight *f) {
+    if (!f) return;
+    for (int64_t i = 0; i < f->wave.count; i++) search_free(f->wave.jobs[i].search);
+    mem_free(f->wave.jobs);
+    mem_free(f->wave.ordinals);
+    text_free(&f->wave.left_out);
+    mem_free(f->done);
+    mem_free(f);
+}
+
+/* Jobs first .. first + count - 1 of a wave are the replica's. */
+typedef struct {
+    int64_t first, count;
+} slice;
+
+static slice slice_of(const window *w, const search_wave *wave, int replica) {
+    int64_t first = wave->count * replica / w->replicas;
+    return (slice){first, wave->count * (replica + 1) / w->replicas - first};
 }
 
 /* ---- committing ---- */
@@ -47,16 +71,17 @@ static void note_failure(window *w, esp_status status, const esp_error *error) {
 }
 
 /* The oldest wave, where it is complete and not committed; NULL otherwise. */
-static search_wave *oldest_complete(const window *w) {
-    bool there = w->status == ESP_OK && !w->last && w->committed < w->made;
-    return there && is_complete(wave_at(w, w->committed)) ? wave_at(w, w->committed) : NULL;
+static flight *oldest_complete(const window *w) {
+    if (w->status != ESP_OK || w->last || w->committed >= made_end(w)) return NULL;
+    flight *f = flight_of(w, w->committed);
+    return is_complete(&f->wave) ? f : NULL;
 }
 
 static void *commit_waves(void *user) {
     window *w = user;
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        search_wave *oldest = oldest_complete(w);
+        flight *oldest = oldest_complete(w);
         if (!oldest && w->searched) break;
         if (!oldest) {
             pthread_cond_wait(&w->changed, &w->lock);
@@ -65,13 +90,14 @@ static void *commit_waves(void *user) {
         esp_error error = {0};
         bool last = false;
         pthread_mutex_unlock(&w->lock); /* the search goes on meanwhile */
-        esp_status status = w->plan->commit(w->plan->user, oldest, &last, &error);
+        esp_status status = w->plan->commit(w->plan->user, &oldest->wave, &last, &error);
         pthread_mutex_lock(&w->lock);
         note_failure(w, status, &error);
-        wave_clear(oldest);
         w->last = last;
+        if (status != ESP_OK) break;
+        w->made.at[w->committed - w->plan->first] = NULL;
         w->committed++;
-        pthread_cond_broadcast(&w->changed);
+        flight_free(oldest);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -80,80 +106,86 @@ static void *commit_waves(void *user) {
 /* ---- giving jobs to replicas ---- */
 
 static void make_wave(window *w) {
-    search_wave *wave = wave_at(w, w->made);
-    *wave = (search_wave){.wave = w->made};
+    flight *f = MEM_NEW(flight);
+    *f = (flight){.wave = {.wave = made_end(w)}};
     esp_error error = {0};
-    note_failure(w, w->plan->make(w->plan->user, wave, &error), &error);
-    for (int64_t i = 0; i < wave->count; i++) wave->jobs[i].owner = wave;
-    w->made++;
+    note_failure(w, w->plan->make(w->plan->user, &f->wave, &error), &error);
+    for (int64_t i = 0; i < f->wave.count; i++) f->wave.jobs[i].owner = f;
+    MEM_LIST_PUSH(&w->made, f);
     pthread_cond_broadcast(&w->changed); /* none of its problems may be searchable: it is complete then */
 }
 
-static search_job *job_of_slice(const window *w, place *at, int replica, int replicas) {
-    const search_wave *wave = wave_at(w, at->wave);
-    int64_t first = wave->count * replica / replicas, end = wave->count * (replica + 1) / replicas;
-    return first + at->given < end ? &wave->jobs[first + at->given++] : NULL;
+static void begin_replicas(window *w, int replicas) {
+    if (w->replicas) return;
+    w->replicas = replicas;
+    w->places = MEM_ARRAY(place, replicas);
+    for (int i = 0; i < replicas; i++) w->places[i] = (place){w->plan->first, 0, w->plan->first};
 }
 
-/* No job is with a replica. */
-static bool all_are_complete(const window *w) {
-    for (int64_t i = w->committed; i < w->made; i++)
-        if (!is_complete(wave_at(w, i))) return false;
-    return true;
+/* Whether the replica has done its slice of a wave. */
+static bool slice_is_done(const window *w, int64_t wave, int replica) {
+    if (wave < w->committed) return true;
+    const flight *f = flight_of(w, wave);
+    return (f->done ? f->done[replica] : 0) == slice_of(w, &f->wave, replica).count;
 }
 
-/* The window is full: it moves on when its oldest wave is committed. Where all jobs are done there is nothing
- * to do but to wait for that; otherwise the replica asks again when a job is done. */
-static bool wait_for_commit(window *w) {
-    if (!all_are_complete(w)) return false;
-    int64_t committed = w->committed;
-    while (w->committed == committed && w->status == ESP_OK) pthread_cond_wait(&w->changed, &w->lock);
-    return true;
+/* Whether its open jobs are of fewer waves than the window has. */
+static bool may_begin(const window *w, place *at, int replica) {
+    while (at->open < at->wave && slice_is_done(w, at->open, replica)) at->open++;
+    return at->wave < at->open + w->plan->window;
+}
+
+static search_job *job_of_slice(const window *w, place *at, int replica) {
+    flight *f = flight_of(w, at->wave);
+    slice own = slice_of(w, &f->wave, replica);
+    return at->given < own.count ? &f->wave.jobs[own.first + at->given++] : NULL;
 }
 
 /* A replica's slice of a wave is given whole before LATER is answered, and not together with the next one's:
  * what the sampler makes of jobs that it is given together (prompts that begin alike) is then the same in
  * every run, a resumed one too. */
-static source_answer next_of(window *w, place *at, int replica, int replicas, search_job **job) {
-    const search_window_plan *plan = w->plan;
-    for (;;) {
-        if (w->status != ESP_OK || w->last || at->wave >= plan->end) return SOURCE_END;
-        if (at->wave >= w->committed + plan->window) {
-            if (!wait_for_commit(w)) return SOURCE_LATER;
-        } else if (at->wave >= w->made) {
-            make_wave(w);
-        } else {
-            *job = job_of_slice(w, at, replica, replicas);
-            if (*job) return SOURCE_JOB;
-            bool had_jobs = at->given > 0;
-            *at = (place){.wave = at->wave + 1};
-            if (had_jobs) return SOURCE_LATER;
+static source_answer next_of(window *w, place *at, int replica, search_job **job) {
+    while (w->status == ESP_OK && !w->last && at->wave < w->plan->end) {
+        if (!may_begin(w, at, replica)) return SOURCE_LATER;
+        if (at->wave < w->committed) { /* it had no job there */
+            *at = (place){at->wave + 1, 0, at->open};
+            continue;
         }
-        /* waves without a job for this replica may be committed before it reaches them */
-        if (at->wave < w->committed) *at = (place){.wave = w->committed};
+        if (at->wave == made_end(w)) make_wave(w);
+        *job = job_of_slice(w, at, replica);
+        if (*job) return SOURCE_JOB;
+        bool had_jobs = at->given > 0;
+        *at = (place){at->wave + 1, 0, at->open};
+        if (had_jobs) return SOURCE_LATER;
     }
+    return SOURCE_END;
 }
 
 static source_answer next_job(void *user, int replica, int replicas, search_job **job) {
     window *w = user;
     pthread_mutex_lock(&w->lock);
-    if (!w->places) {
-        w->places = MEM_ARRAY(place, replicas);
-        for (int i = 0; i < replicas; i++) w->places[i].wave = w->plan->first;
-    }
-    if (w->places[replica].wave < w->committed) w->places[replica] = (place){.wave = w->committed};
-    source_answer answer = next_of(w, &w->places[replica], replica, replicas, job);
+    begin_replicas(w, replicas);
+    source_answer answer = next_of(w, &w->places[replica], replica, job);
     pthread_mutex_unlock(&w->lock);
     return answer;
+}
+
+/* Whose slice the job belongs to. */
+static int replica_of(const window *w, const search_wave *wave, const search_job *job) {
+    int replica = 0;
+    while (slice_of(w, wave, replica).first + slice_of(w, wave, replica).count <= job - wave->jobs) replica++;
+    return replica;
 }
 
 static esp_status job_done(void *user, search_job *job, esp_error *error) {
     window *w = user;
     pthread_mutex_lock(&w->lock);
-    search_wave *wave = job->owner;
-    wave->done++;
-    assert(wave->done <= wave->count);
-    if (is_complete(wave)) pthread_cond_broadcast(&w->changed);
+    flight *f = job->owner;
+    if (!f->done) f->done = MEM_ARRAY(int64_t, w->replicas);
+    f->done[replica_of(w, &f->wave, job)]++;
+    f->wave.done++;
+    assert(f->wave.done <= f->wave.count);
+    if (is_complete(&f->wave)) pthread_cond_broadcast(&w->changed);
     esp_status status = w->last ? ESP_INTERRUPTED : w->status;
     if (status != ESP_OK && error) *error = w->error;
     pthread_mutex_unlock(&w->lock);
@@ -171,7 +203,7 @@ static esp_status search_and_commit(window *w, sampler *policy, esp_error *error
     pthread_t committing;
     pthread_mutex_lock(&w->lock);
     make_wave(w);
-    int64_t expected = wave_at(w, w->plan->first)->count;
+    int64_t expected = flight_of(w, w->plan->first)->wave.count;
     pthread_mutex_unlock(&w->lock);
     search_source source = {
         .expected = expected, .next = next_job, .done = job_done, .progress = tell, .user = w};
@@ -189,18 +221,15 @@ static esp_status search_and_commit(window *w, sampler *policy, esp_error *error
 }
 
 esp_status search_window_run(const search_window_plan *plan, sampler *policy, bool *last, esp_error *error) {
-    window w = {.plan = plan,
-                .waves = MEM_ARRAY(search_wave, plan->window),
-                .committed = plan->first,
-                .made = plan->first};
+    window w = {.plan = plan, .committed = plan->first};
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.changed, NULL);
     esp_status status = search_and_commit(&w, policy, error);
     *last = w.last;
     pthread_mutex_destroy(&w.lock);
     pthread_cond_destroy(&w.changed);
-    for (int64_t i = 0; i < plan->window; i++) wave_clear(&w.waves[i]);
-    mem_free(w.waves);
+    for (int64_t i = 0; i < w.made.count; i++) flight_free(w.made.at[i]);
+    MEM_LIST_FREE(&w.made);
     mem_free(w.places);
     return status;
 }

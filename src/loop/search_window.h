@@ -1,7 +1,12 @@
-/* An iteration's problems in waves of run.wave, of which run.window are in flight: while one wave's last
- * trees end and the wave is committed, the next one keeps the cores busy. Waves are committed in order, each
- * when it and all before it are complete, on a thread of its own. The window is a source of jobs for a
- * sampler (policy/sampler.h); what a wave's jobs are and how a wave is stored is the caller's affair. */
+/* An iteration's problems in waves of run.wave, of which a replica has run.window in flight: while one wave's
+ * last trees end and the wave is committed, the next one keeps the cores busy. Waves are committed in order,
+ * each when it and all before it are complete, on a thread of its own. The window is a source of jobs for a
+ * sampler (policy/sampler.h); what a wave's jobs are and how a wave is stored is the caller's affair.
+ *
+ * A replica gets a fixed slice of each wave, and begins a wave once its own slices more than a window back
+ * are done. It never waits for another replica or for a commit: what is in its batches depends on its own
+ * work alone, so every run has the same bits, and a slow replica does not hold up the others. Complete waves
+ * stay in memory until the ones before them are committed. */
 #ifndef ESPALIER_LOOP_SEARCH_WINDOW_H
 #define ESPALIER_LOOP_SEARCH_WINDOW_H
 
@@ -21,7 +26,7 @@ typedef struct {
 
 typedef struct {
     int64_t first, end; /* the first wave, and the number of all waves of the iteration */
-    int64_t window;     /* waves in flight at most; at least 1 */
+    int64_t window;     /* waves in which a replica has open jobs, at most; at least 1 */
     /* Fills the jobs of out->wave; the rest is zeroed. The first wave is made on the caller's thread. */
     esp_status (*make)(void *user, search_wave *out, esp_error *error);
     /* Stores a complete wave. *last: no wave after it is wanted; those in flight are dropped. */

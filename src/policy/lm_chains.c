@@ -93,12 +93,12 @@ static void group_clear_chains(chain_group *g) {
     g->sequences = NULL;
 }
 
-static esp_status done(void *user, engine *e, sequence_group *group, int64_t number, esp_error *error) {
+static esp_status done(void *user, engine *e, sequence_group *group, esp_error *error) {
+    (void)e;
     (void)error;
     chain_run *run = user;
     chain_group *g = group_user(group);
-    engine_counts shared = engine_shared_counts(e);
-    token_counts own = lm_counts_of(group_counts(group), number == 0 ? &shared : NULL);
+    token_counts own = lm_counts_of(group_counts(group), group_shared_counts(group));
     own.sampled = g->sampled;
     token_counts_add(run->counts, &own);
     group_clear_chains(g);

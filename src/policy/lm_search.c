@@ -322,12 +322,12 @@ static esp_status more(void *user, engine *e, bool wait, esp_error *error) {
     return ESP_OK;
 }
 
-/* What all searches share counts for the first. */
-static esp_status done(void *user, engine *e, sequence_group *g, int64_t number, esp_error *error) {
+/* What the searches of a lot share counts for its first. */
+static esp_status done(void *user, engine *e, sequence_group *g, esp_error *error) {
+    (void)e;
     search_run *run = user;
     tree *t = group_user(g);
-    engine_counts shared = engine_shared_counts(e);
-    t->job->counts = lm_counts_of(group_counts(g), number == 0 ? &shared : NULL);
+    t->job->counts = lm_counts_of(group_counts(g), group_shared_counts(g));
     t->job->counts.sampled = t->sampled;
     t->job->counts.gold = t->gold_tokens;
     tree_clear(t);

@@ -51,7 +51,9 @@ typedef struct {
 
 typedef struct {
     member members[GROUPS];
+    int64_t lot; /* groups that are added together; 0: all */
     int64_t added, done, sampled;
+    int64_t lots, shared; /* shared: tokens that groups of a lot have in common, each once */
 } client;
 
 static const int32_t suffix[SUFFIX] = {7, 8, 9};
@@ -87,7 +89,8 @@ static engine_request sampling(member *m, sampled *into, uint64_t key) {
 static esp_status more(void *user, engine *e, bool wait, esp_error *unused) {
     (void)wait, (void)unused;
     client *c = user;
-    for (; c->added < GROUPS; c->added++) {
+    int64_t end = c->lot && c->added + c->lot < GROUPS ? c->added + c->lot : GROUPS;
+    for (; c->added < end; c->added++) {
         member *m = &c->members[c->added];
         sequence_group *g = engine_add_group(e, m);
         for (int p = 0; p < ENGINE_PREFIXES; p++) group_set_prompt(g, p, m->prompt, PROMPT - p);
@@ -126,11 +129,13 @@ static esp_status finished(void *user, engine *e, sequence_group *g, esp_error *
     }
 }
 
-static esp_status done(void *user, engine *e, sequence_group *g, int64_t number, esp_error *unused) {
+static esp_status done(void *user, engine *e, sequence_group *g, esp_error *unused) {
     (void)e, (void)unused;
     client *c = user;
-    assert_ptr_equal(group_user(g), &c->members[number]);
-    c->members[number].counts = *group_counts(g);
+    member *m = group_user(g);
+    m->counts = *group_counts(g);
+    const engine_counts *shared = group_shared_counts(g);
+    if (shared) c->lots++, c->shared += shared->distinct;
     c->done++;
     return ESP_OK;
 }
@@ -154,8 +159,9 @@ static client *fresh_client(void) {
 
 static const engine_settings usual = {.kv_tokens = 8192, .max_batch_tokens = 64, .max_sequences = 16};
 
-static client *run(fixture *f, const engine_settings *set) {
+static client *run_in_lots(fixture *f, const engine_settings *set, int64_t lot) {
     client *c = fresh_client();
+    c->lot = lot;
     engine_client ops = {.more = more, .finished = finished, .done = done, .progress = progress, .user = c};
     engine *e;
     OK(engine_new(&e, f->m, set, &error));
@@ -164,6 +170,10 @@ static client *run(fixture *f, const engine_settings *set) {
     assert_int_equal(c->done, GROUPS);
     assert_int_equal(c->sampled, GROUPS * 2 * SAMPLES * STEP);
     return c;
+}
+
+static client *run(fixture *f, const engine_settings *set) {
+    return run_in_lots(f, set, 0);
 }
 
 /* Log-probs of the last `n` of the ids, by a forward of their own. */
@@ -261,6 +271,32 @@ static void company_and_cache_do_not_matter(void **state) {
     close_model(&f);
 }
 
+/* What a lot's groups share is counted for each lot again, whatever else is in flight: also where the cache is
+ * so small that a lot must give up what it shares. A group by itself shares nothing. */
+static void lots_share_among_themselves(void **state) {
+    (void)state;
+    fixture f = open_model("ref");
+    client *whole = run(&f, &usual);
+    assert_int_equal(whole->lots, 1);
+    assert_int_equal(whole->shared, 2 * PROMPT / 2); /* in both prefixes */
+    engine_settings small = usual;
+    small.kv_tokens = 480;
+    for (int k = 0; k < 4; k++) {
+        int64_t lot = 1 + k % 2;
+        client *parts = run_in_lots(&f, k < 2 ? &usual : &small, lot);
+        assert_int_equal(parts->lots, GROUPS / lot);
+        assert_int_equal(parts->shared, lot == 1 ? 0 : parts->lots * whole->shared);
+        same_members(whole, parts);
+        for (int g = 0; g < GROUPS; g++) {
+            int64_t own = parts->members[g].counts.distinct, in_all = whole->members[g].counts.distinct;
+            assert_int_equal(own, lot == 1 ? in_all + whole->shared : in_all);
+        }
+        free(parts);
+    }
+    free(whole);
+    close_model(&f);
+}
+
 static void refuses_what_cannot_be_done(void **state) {
     (void)state;
     fixture f = open_model("cpu");
@@ -292,6 +328,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_as_the_model_says),
         cmocka_unit_test(company_and_cache_do_not_matter),
+        cmocka_unit_test(lots_share_among_themselves),
         cmocka_unit_test(refuses_what_cannot_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

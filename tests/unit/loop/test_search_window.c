@@ -1,5 +1,6 @@
-/* A window over waves: commits come in order and whole, no more waves are in flight than the window says,
- * what each replica gets does not depend on time, and a cut, a failure and a stop leave whole waves. */
+/* A window over waves: commits come in order and whole, a replica has jobs of no more waves than the window
+ * says and is never without one while there are more, what each replica gets does not depend on time, and a
+ * cut, a failure and a stop leave whole waves. */
 #include "support.h"
 
 #include "loop/search_window.h"
@@ -15,6 +16,7 @@ enum { PER_WAVE = 5, MOST_WAVES = 12, REPLICAS = 3 };
 typedef struct {
     sampler base;
     int replicas;
+    int64_t window;                      /* of the plan */
     rng_key_t key;                       /* in which order jobs end */
     int64_t stop_after;                  /* jobs; -1: never */
     int64_t took[MOST_WAVES * PER_WAVE]; /* by job: its replica */
@@ -31,18 +33,21 @@ static int64_t number_of(const search_job *job) {
     return job->max_step_tokens; /* where make_wave has put it */
 }
 
-/* Takes all jobs that there are for a replica; true: there were some. */
-static bool take_jobs(hands *h, int replica) {
+/* Takes all jobs that there are for a replica. */
+static void take_jobs(hands *h, int replica) {
     search_job *job;
-    bool some = false;
+    bool idle = h->held[replica].count == 0;
     for (;;) {
         source_answer answer = h->source->next(h->source->user, replica, h->f->replicas, &job);
         h->ended[replica] = answer == SOURCE_END;
-        if (answer != SOURCE_JOB) return some;
+        if (answer != SOURCE_JOB) break;
         h->f->took[number_of(job)] = replica;
         MEM_LIST_PUSH(&h->held[replica], job);
-        some = true;
+        for (int64_t i = 0; i < h->held[replica].count; i++)
+            assert_true(number_of(h->held[replica].at[i]) / PER_WAVE >
+                        number_of(job) / PER_WAVE - h->f->window);
     }
+    assert_true(!idle || h->ended[replica] || h->held[replica].count > 0);
 }
 
 static esp_status end_one(hands *h, int replica, rng_key_t key, esp_error *error) {
@@ -94,9 +99,6 @@ typedef struct {
 
 static esp_status make(void *user, search_wave *out, esp_error *error) {
     ledger *l = user;
-    pthread_mutex_lock(&l->lock);
-    assert_true(out->wave < l->committed + l->window);
-    pthread_mutex_unlock(&l->lock);
     if (out->wave == l->fail_make) return error_fail(error, NULL, "no wave %d", (int)out->wave);
     if (out->wave == l->empty) return ESP_OK;
     out->jobs = MEM_ARRAY(search_job, PER_WAVE);
@@ -126,6 +128,7 @@ static esp_status run(ledger *l, fake_sampler *f, bool *last, esp_error *error) 
     search_window_plan plan = {
         .first = l->first, .end = MOST_WAVES, .window = l->window, .make = make, .commit = commit, .user = l};
     f->base.ops = &fake_ops;
+    f->window = l->window;
     l->committed = l->first;
     pthread_mutex_init(&l->lock, NULL);
     esp_status status = search_window_run(&plan, &f->base, last, error);

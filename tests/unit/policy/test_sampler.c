@@ -1,5 +1,5 @@
 /* A source that gives its jobs bit by bit: the searches come out as those of an array, each job is handed
- * back done and once, what is given later shares what fits, and an error of the source stops everything.
+ * back done and once, and an error of the source stops everything.
  * timeout: 600 */
 #include "tiny.h"
 
@@ -112,35 +112,6 @@ static void jobs_may_come_later(void **state) {
     bench_close(&b);
 }
 
-/* What comes later and begins as the first jobs do is not computed again. */
-static void later_jobs_share(void **state) {
-    (void)state;
-    bench b = bench_open_on("cpu");
-    search_config config = small_search();
-    lm_settings set = usual;
-    set.kv_tokens = 8192; /* one replica */
-    sampler *s;
-    OK(lm_new(&s, b.m, b.words, &set, &error));
-    int64_t computed[2], prompts[2];
-    for (int k = 0; k < 2; k++) {
-        feeder f;
-        feeder_fill(&f, &config);
-        f.window = k ? 3 : JOBS;
-        OK(run(s, &f));
-        assert_int_equal(f.replicas, 1);
-        computed[k] = prompts[k] = 0;
-        for (int i = 0; i < JOBS; i++) {
-            computed[k] += f.jobs[i].counts.computed;
-            prompts[k] += f.jobs[i].counts.prompts;
-        }
-        feeder_free(&f);
-    }
-    assert_int_equal(prompts[0], prompts[1]);
-    assert_true(computed[1] < computed[0] + computed[0] / 20); /* rounding may change a step */
-    sampler_free(s);
-    bench_close(&b);
-}
-
 static void an_error_of_the_source_stops_all(void **state) {
     (void)state;
     bench b = bench_open_on("cpu");
@@ -164,7 +135,6 @@ static void an_error_of_the_source_stops_all(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_may_come_later),
-        cmocka_unit_test(later_jobs_share),
         cmocka_unit_test(an_error_of_the_source_stops_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
