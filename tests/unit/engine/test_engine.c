@@ -271,8 +271,8 @@ static void company_and_cache_do_not_matter(void **state) {
     close_model(&f);
 }
 
-/* What a lot's groups share is counted for each lot again, whatever else is in flight: also where the cache is
- * so small that a lot must give up what it shares. A group by itself shares nothing. */
+/* What a lot's groups share is counted for each lot again, whatever else is in flight: also where the cache
+ * is so small that a lot must give up what it shares. A group by itself shares nothing. */
 static void lots_share_among_themselves(void **state) {
     (void)state;
     fixture f = open_model("ref");
