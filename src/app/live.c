@@ -1,6 +1,7 @@
 #include "app/live.h"
 
 #include "app/stop.h"
+#include "view/display.h"
 
 #include <math.h>
 #include <string.h>

@@ -240,7 +240,8 @@ esp_status report_baselines(const report_run *r, const report_options *options, 
             note(notes, named->label, "has no evaluation yet, so it has no line.");
         else if (!same_problems(r, &b))
             note(notes, named->label,
-                 "was evaluated on other problems, or by another method, than this run: do not compare the two.");
+                 "was evaluated on other problems, or by another method, than this run: do not compare the "
+                 "two.");
         report_run_close(&b);
     }
     document_end(d, ']');
