@@ -1,6 +1,6 @@
 /* The model: a transformer (model/arch.h) that outputs log-probs: `forward` gives one per token of a tree,
- * `backward` takes one dloss/dlogprob a token; `extend` grows paths in a KV cache and scores or samples their
- * next tokens. Logits stay in the compute layer. */
+ * `backward` takes one dloss/dlogprob per token; `extend` grows paths in a KV cache and scores or samples
+ * their next tokens. Logits stay in the compute layer. */
 #ifndef ESPALIER_MODEL_MODEL_H
 #define ESPALIER_MODEL_MODEL_H
 
