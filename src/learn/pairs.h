@@ -46,8 +46,7 @@ typedef struct {
     const objective_term *term; /* of every example */
 } pairs_read_options;
 
-/* docs/method.md 4.2: the share of label smoothing from visit counts, N_l / (max(1, N_w) + N_l), at most cap.
- * Counts are >= 0. */
+/* The share of label smoothing from visit counts: harvest_doubt_by_visits, at most cap. Counts are >= 0. */
 double pairs_smoothing(double visits_chosen, double visits_rejected, double cap);
 
 /* Reads a JSONL file of either form ("-": standard input, .gz). A row that is no pair is an error that names

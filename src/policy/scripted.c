@@ -334,7 +334,7 @@ static json_t *commitment_json(const scripted *p, const search_commitment *made,
                      pair_json(pair, made->children[0].node));
 }
 
-json_t *scripted_result(const scripted *p, const search *s) {
+static json_t *result_of(const scripted *p, const search *s) {
     json_t *steps = json_array();
     harvest_pairs pairs;
     harvest_step_pairs(s, &p->harvest, &pairs);
@@ -375,7 +375,7 @@ esp_status scripted_solve(json_t *scenario, const char *where, json_t **out, esp
     if (!*out) {
         status = scripted_search(p, &s, error);
         if (status == ESP_OK) status = drive(p, s, error);
-        if (status == ESP_OK) *out = scripted_result(p, s);
+        if (status == ESP_OK) *out = result_of(p, s);
     }
     search_free(s);
     scripted_free(p);
