@@ -1,17 +1,20 @@
 /* Espalier: Monte Carlo tree search over reasoning steps, and preference learning from the search's results.
- * This is the library's only public header; it needs no other, in C and in C++. Errors. A call that can fail
- * returns an esp_status and, if it is not ESP_OK, fills *error with what failed, where, and what to do about
- * it. error may be NULL. A failed call leaves its outputs empty (NULL, 0) and nothing to free. The library
- * never prints and never exits; it aborts only if a small allocation fails.
+ * This is the library's only public header; it needs no other, in C and in C++.
+ *
+ * Errors. A call that can fail returns an esp_status and, if it is not ESP_OK, fills *error with what failed,
+ * where, and what to do about it. error may be NULL. A failed call leaves its outputs empty (NULL, 0) and
+ * nothing to free. The library never prints and never exits; it aborts only if a small allocation fails.
  *
  * Options. A struct of options that is all zeroes, or NULL instead of one, means the defaults.
+ *
  * Ownership. The caller frees pointers that a call returns with esp_free, and a model with esp_model_close.
- * Arguments are borrowed during the call. Threads. Only one thread may use a model at a time, except for
- * esp_tokenize and esp_detokenize, which any number of threads may call at the same time. Different models,
- * and calls without a model, are independent. The compute layer's threads spin while they wait for each
- * other. If other programs use the same cores, set GOMP_SPINCOUNT=1000 in the environment before the process
- * starts, as the espalier program does for itself; with glibc also GLIBC_TUNABLES=glibc.malloc.hugetlb=1,
- * which makes reading weights a little faster. */
+ * Arguments are borrowed during the call.
+ *
+ * Threads. Only one thread may use a model at a time, except for esp_tokenize and esp_detokenize, which any
+ * number of threads may call at the same time. Different models, and calls without a model, are independent.
+ * The compute layer's threads spin while they wait for each other. If other programs use the same cores, set
+ * GOMP_SPINCOUNT=1000 in the environment before the process starts, as the espalier program does for itself;
+ * with glibc also GLIBC_TUNABLES=glibc.malloc.hugetlb=1, which makes reading weights a little faster. */
 #ifndef ESPALIER_H
 #define ESPALIER_H
 

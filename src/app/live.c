@@ -1,8 +1,7 @@
 #include "app/live.h"
 
 #include "app/stop.h"
-#include "app/terminal.h"
-#include "base/clock.h"
+#include "view/display.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,17 +41,8 @@ struct live_view {
 
 static const double live_pause = 0.1, speed_pause = 0.5;
 
-static double monotonic(void *context) {
-    (void)context;
-    return clock_seconds();
-}
-
 static double now(const live_view *p) {
-    return p->style.now(p->style.context);
-}
-
-static int window(const live_view *p) {
-    return p->style.width ? p->style.width : terminal_width(p->style.stream, 80);
+    return progress_now(&p->style);
 }
 
 bool live_fits(FILE *stream) {
@@ -273,7 +263,7 @@ static int rows_on_screen(const live_view *p, int width) {
 }
 
 static void put_erase(live_view *p, text_buffer *out) {
-    int width = window(p), rows = rows_on_screen(p, width);
+    int width = progress_width(&p->style), rows = rows_on_screen(p, width);
     if (p->stop && *p->stop && !p->stopping) { /* its line was written below the view, after an empty one */
         p->stopping = true;
         if (p->lines) rows += 1 + (stop_line_columns() + width - 1) / width;
@@ -285,7 +275,7 @@ static void put_erase(live_view *p, text_buffer *out) {
 static void put_lines(live_view *p, text_buffer *out) {
     static void (*const makers[LINES])(line_maker *) = {put_rule, put_work, put_accuracy, put_counts,
                                                         put_times};
-    int width = window(p) - 1; /* the last column would wrap on some terminals */
+    int width = progress_width(&p->style) - 1; /* the last column would wrap on some terminals */
     for (int i = 0; i < LINES; i++) {
         line_maker m = {.live = p, .out = out, .width = width};
         if (i > 0 && width > 20) text_puts(out, " "), m.width--;
@@ -325,7 +315,6 @@ static char *cleaned(const live_view *p, const char *text) {
 live_view *live_open(const progress_style *style, const char *name, const volatile sig_atomic_t *stop) {
     live_view *p = MEM_NEW(live_view);
     p->style = *style;
-    if (!p->style.now) p->style.now = monotonic;
     p->name = cleaned(p, name);
     p->stop = stop;
     p->began = now(p);
@@ -390,7 +379,7 @@ void live_progress(live_view *p, const run_progress *progress) {
 
 /* Wrapped at spaces; all lines but the first are indented. */
 static void put_note(const live_view *p, const char *line, text_buffer *out) {
-    int width = window(p) - 1, indent = 0;
+    int width = progress_width(&p->style) - 1, indent = 0;
     for (const char *at = line; *at || at == line; indent = 2) {
         size_t skip = 0, n = display_wrap(at, width - indent, &skip);
         text_printf(out, "%*s%.*s\n", indent, "", (int)n, at);

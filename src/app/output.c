@@ -1,6 +1,7 @@
 #include "app/output.h"
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,23 +49,10 @@ esp_status input_read(const char *path, char **text, size_t *length, esp_error *
     return file_read("/dev/stdin", text, length, error);
 }
 
-/* Length of the UTF-8 character at s, of at most n bytes; 0 if there is no valid one (RFC 3629). */
-static size_t utf8_length(const unsigned char *s, size_t n) {
-    if (s[0] < 0x80) return 1;
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool surrogate = s[0] == 0xed && s[1] > 0x9f;
-    bool beyond = s[0] == 0xf4 && s[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
 json_t *json_from_text(const char *text, size_t length) {
     text_buffer clean = {0};
     for (size_t i = 0; i < length;) {
-        size_t n = utf8_length((const unsigned char *)text + i, length - i);
+        size_t n = utf8_length(text + i, length - i);
         if (n)
             text_append(&clean, text + i, n);
         else

@@ -18,13 +18,16 @@ struct progress {
 
 static const double live_pause = 0.1, log_pause = 2, log_longest_pause = 15; /* seconds between drawings */
 
-static double monotonic(void *context) {
-    (void)context;
-    return clock_seconds();
+double progress_now(const progress_style *style) {
+    return style->now ? style->now(style->context) : clock_seconds();
+}
+
+int progress_width(const progress_style *style) {
+    return style->width ? style->width : terminal_width(style->stream, 80);
 }
 
 static double now(const progress *p) {
-    return p->style.now(p->style.context);
+    return progress_now(&p->style);
 }
 
 progress_style progress_style_of(FILE *stream) {
@@ -37,7 +40,8 @@ progress_style progress_style_of(FILE *stream) {
 
 /* ---- numbers in words ---- */
 
-void progress_put_rate(text_buffer *out, double per_second) {
+/* "3.2/s", "12/min" */
+static void put_rate(text_buffer *out, double per_second) {
     double rate = per_second;
     const char *unit = "s";
     if (rate < 1) rate *= 60, unit = "min";
@@ -55,7 +59,7 @@ static void put_figures(const progress *p, const char *between, bool with_percen
     if (with_percent && p->total) text_printf(out, " (%lld%%)", (long long)(100 * p->done / p->total));
     if (rate <= 0) return;
     text_puts(out, between);
-    progress_put_rate(out, rate);
+    put_rate(out, rate);
     if (!p->total || p->done >= p->total) return;
     text_puts(out, between);
     display_duration(out, (double)(p->total - p->done) / rate);
@@ -63,10 +67,6 @@ static void put_figures(const progress *p, const char *between, bool with_percen
 }
 
 /* ---- drawing ---- */
-
-static int window(const progress *p) {
-    return p->style.width ? p->style.width : terminal_width(p->style.stream, 80);
-}
 
 void progress_put_bar(const progress_style *style, double share, int width, text_buffer *out) {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
@@ -85,7 +85,7 @@ static void draw_live(progress *p) {
     text_buffer figures = {0}, line = {0};
     put_figures(p, "  ", false, &figures);
     if (p->status && *p->status) text_printf(&figures, "  %s", p->status);
-    int width = window(p) - 1; /* the last column would wrap on some terminals */
+    int width = progress_width(&p->style) - 1; /* the last column would wrap on some terminals */
     int room = width - display_columns(p->title) - display_columns(figures.at) - 4;
     text_puts(&line, "\r");
     if (p->total && room >= LEAST_BAR) {
@@ -151,7 +151,6 @@ progress *progress_begin_styled(const progress_style *style, const char *title, 
     progress *p = MEM_NEW(progress);
     *p = (progress){
         .style = *style, .title = cleaned(style, title), .unit = cleaned(style, unit), .total = total};
-    if (!p->style.now) p->style.now = monotonic;
     p->began = now(p);
     p->drawn = p->style.live ? p->began - live_pause : p->began;
     if (p->style.live) draw_when_due(p);
@@ -210,7 +209,7 @@ void progress_end(progress *p) {
     display_duration(&line, elapsed);
     if (elapsed > 0 && p->done > 0) {
         text_puts(&line, " (");
-        progress_put_rate(&line, (double)p->done / elapsed);
+        put_rate(&line, (double)p->done / elapsed);
         text_puts(&line, ")");
     }
     if (p->status && *p->status) text_printf(&line, ", %s", p->status);

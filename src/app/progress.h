@@ -22,9 +22,10 @@ typedef struct {
 } progress_style;
 progress_style progress_style_of(FILE *stream);
 
-/* Append a bar of `width` columns, and a rate: "3.2/s", "12/min". */
+double progress_now(const progress_style *style); /* seconds */
+int progress_width(const progress_style *style);  /* columns, now */
+/* Appends a bar of `width` columns. */
 void progress_put_bar(const progress_style *style, double share, int width, text_buffer *out);
-void progress_put_rate(text_buffer *out, double per_second);
 
 /* total 0: unknown. unit: a plural noun, "problems". progress_begin uses standard error. */
 progress *progress_begin(const char *title, int64_t total, const char *unit);

@@ -44,18 +44,6 @@ typedef struct {
     store_problems problems;
 } show_work;
 
-static const store_problem *problem_of(const show_work *w, int64_t index) {
-    int64_t low = 0, high = w->problems.count; /* ordered by index */
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if (w->problems.at[middle].problem < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < w->problems.count && w->problems.at[low].problem == index ? &w->problems.at[low] : NULL;
-}
-
 static json_t *text_or_null(const char *text) {
     return text ? json_from_text(text, strlen(text)) : json_null();
 }
@@ -111,7 +99,7 @@ static esp_status show_tree(const show_work *w, const store_tree *tree, bool jso
     ESP_TRY(store_read_nodes(w->store, tree->tree, &nodes, error));
     esp_status status = store_read_tree_pairs(w->store, tree, &pairs, error);
     if (status == ESP_OK) {
-        tree_text_input in = {tree, problem_of(w, tree->problem), &nodes, &pairs};
+        tree_text_input in = {tree, store_problem_of(&w->problems, tree->problem), &nodes, &pairs};
         status = print_tree(w, &in, json, error);
         STORE_LIST_FREE(&pairs);
     }
@@ -132,7 +120,7 @@ static esp_status find_tree(const show_work *w, const char *word, const store_tr
     for (int by_name = wanted < 0; by_name < 2 && !*out; by_name++) {
         for (int64_t i = 0; i < w->trees.count;
              i++) { /* ordered by iteration: the last match is the newest */
-            const store_problem *p = problem_of(w, w->trees.at[i].problem);
+            const store_problem *p = store_problem_of(&w->problems, w->trees.at[i].problem);
             bool named = p && p->name && strcmp(p->name, word) == 0;
             if (by_name ? named : w->trees.at[i].problem == wanted) *out = &w->trees.at[i];
         }
@@ -154,7 +142,7 @@ static json_t *list_json(const show_work *w, const store_sizes *sizes) {
     json_t *list = json_array();
     for (int64_t i = w->trees.count - 1; i >= 0; i--) {
         const store_tree *t = &w->trees.at[i];
-        const store_problem *p = problem_of(w, t->problem);
+        const store_problem *p = store_problem_of(&w->problems, t->problem);
         json_array_append_new(
             list,
             json_pack("{s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "tree", (json_int_t)t->tree,
@@ -175,7 +163,7 @@ static int name_columns(const display *d) {
 
 static void put_row(const show_work *w, const display *d, const store_tree *t, const store_size *size,
                     text_buffer *out) {
-    const store_problem *p = problem_of(w, t->problem);
+    const store_problem *p = store_problem_of(&w->problems, t->problem);
     text_buffer name = {0}, question = {0}, cut = {0};
     const char *n = p && p->name ? p->name : "", *q = p ? p->question : "";
     display_clean(&name, d->unicode, n, strlen(n));

@@ -226,6 +226,18 @@ esp_status store_read_problems(store *s, store_problems *out, esp_error *error) 
     READ_ALL(store_problem, take_problem, out, QUERY("SELECT * FROM problems ORDER BY problem", ""));
 }
 
+const store_problem *store_problem_of(const store_problems *problems, int64_t problem) {
+    int64_t low = 0, high = problems->count;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (problems->at[middle].problem < problem)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < problems->count && problems->at[low].problem == problem ? &problems->at[low] : NULL;
+}
+
 esp_status store_read_trees(store *s, int64_t iteration, store_trees *out, esp_error *error) {
     READ_ALL(store_tree, take_tree, out,
              QUERY("SELECT * FROM trees WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, ordinal", "i",

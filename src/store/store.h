@@ -236,7 +236,9 @@ esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error 
 esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out, esp_error *error);
 /* One tree's, without those ids. */
 esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error);
-esp_status store_read_problems(store *s, store_problems *out, esp_error *error);
+esp_status store_read_problems(store *s, store_problems *out, esp_error *error); /* by problem */
+/* The problem of that number among those that store_read_problems has read; NULL: it is not there. */
+const store_problem *store_problem_of(const store_problems *problems, int64_t problem);
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);
 esp_status store_read_evals(store *s, store_evals *out, esp_error *error);
 esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,

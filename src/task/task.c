@@ -1,8 +1,8 @@
 #include "task/task.h"
 
-#include "task/task_ops.h"
-
+#include "base/utf8.h"
 #include "formats/json.h"
+#include "task/task_ops.h"
 
 #include <string.h>
 
@@ -288,35 +288,19 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
     return status;
 }
 
-/* Bytes of the valid UTF-8 sequence at i, or 0. */
-static size_t utf8_length(const unsigned char *s, size_t left) {
-    unsigned char c = s[0];
-    size_t n = c < 0x80                ? 1
-               : c >= 0xc2 && c < 0xe0 ? 2
-               : c >= 0xe0 && c < 0xf0 ? 3
-               : c >= 0xf0 && c < 0xf5 ? 4
-                                       : 0;
-    if (n == 0 || n > left) return 0;
-    for (size_t k = 1; k < n; k++)
-        if ((s[k] & 0xc0) != 0x80) return 0;
-    bool bad = (c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
-               (c == 0xf4 && s[1] > 0x8f);
-    return bad ? 0 : n;
-}
-
 char *task_excerpt(const char *text, size_t start, size_t length) {
-    const unsigned char *s = (const unsigned char *)text + start;
+    const char *s = text + start;
     text_buffer b = {0};
     text_puts(&b, "");
     for (size_t i = 0; i < length;) {
         size_t n = utf8_length(s + i, length - i);
-        bool shown = n > 0 && s[i] >= 0x20 && s[i] != 0x7f;
+        bool shown = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f);
         if (b.length + (shown ? n : 3) > 100) {
             text_puts(&b, "...");
             break;
         }
         if (shown)
-            text_append(&b, (const char *)s + i, n);
+            text_append(&b, s + i, n);
         else
             text_puts(&b, "\xef\xbf\xbd");
         i += n ? n : 1;

@@ -1,5 +1,7 @@
 #include "text/bpe.h"
 
+#include "base/utf8.h"
+
 void bpe_scratch_free(bpe_scratch *s) {
     MEM_LIST_FREE(&s->symbols);
     MEM_LIST_FREE(&s->heap);

@@ -1,6 +1,6 @@
 #include "text/normalize.h"
 
-#include "text/vocabulary.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "text/pretokenize.h"
 
-#include "text/vocabulary.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include "text/tokenizer_inner.h"
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

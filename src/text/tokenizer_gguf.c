@@ -1,6 +1,7 @@
 /* Converts the tokenizer of a GGUF file to an equivalent tokenizer.json. */
 #include "text/tokenizer_inner.h"
 
+#include "base/utf8.h"
 #include "formats/gguf.h"
 
 #include <stdlib.h>

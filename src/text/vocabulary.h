@@ -66,9 +66,6 @@ esp_status vocabulary_add_merge(vocabulary *v, int32_t rank, const char *left, s
 /* The merge of two ids, or NULL. */
 const merge_slot *vocabulary_merge(const vocabulary *v, int32_t left, int32_t right);
 
-/* Length in bytes of the UTF-8 character at text (1 to 4); 0 if the bytes are not valid UTF-8. */
-size_t utf8_length(const char *text, size_t length);
-
 /* The GPT-2 alphabet, which writes each of the 256 bytes as a printable character. Reading fails (false) on a
  * character outside the alphabet. */
 void byte_alphabet_write(const char *bytes, size_t length, text_buffer *out);

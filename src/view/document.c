@@ -1,5 +1,7 @@
 #include "view/document.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +45,6 @@ void document_null(document *d) {
     document_raw(d, "null", 4);
 }
 
-void document_bool(document *d, bool value) {
-    document_raw(d, value ? "true" : "false", value ? 4 : 5);
-}
-
 void document_integer(document *d, int64_t value) {
     char digits[32];
     document_raw(d, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)value));
@@ -75,21 +73,6 @@ void document_number(document *d, double value) {
 
 /* ---- texts ---- */
 
-/* Length of the UTF-8 character at s, of at most n bytes (RFC 3629); 0 if there is no valid one. */
-static size_t character(const unsigned char *s, size_t n) {
-    if (s[0] < 0x80) return 1;
-    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
-    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (length > n) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (s[0] == 0xe0 && s[1] < 0xa0) return 0; /* overlong */
-    if (s[0] == 0xed && s[1] > 0x9f) return 0; /* a surrogate */
-    if (s[0] == 0xf0 && s[1] < 0x90) return 0; /* overlong */
-    if (s[0] == 0xf4 && s[1] > 0x8f) return 0; /* beyond U+10FFFF */
-    return length;
-}
-
 static void put_ascii(text_buffer *out, unsigned char c) {
     switch (c) {
     case '"':
@@ -116,7 +99,7 @@ static void put_ascii(text_buffer *out, unsigned char c) {
 static void put_characters(text_buffer *out, const char *text, size_t length) {
     const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < length;) {
-        size_t n = character(s + i, length - i);
+        size_t n = utf8_length(text + i, length - i);
         if (n == 1)
             put_ascii(out, s[i]);
         else if (n == 0)
@@ -187,5 +170,5 @@ void document_put_number(document *d, const char *key, double value) {
 
 void document_put_bool(document *d, const char *key, bool value) {
     document_key(d, key);
-    document_bool(d, value);
+    document_raw(d, value ? "true" : "false", value ? 4 : 5);
 }

@@ -22,7 +22,6 @@ void document_end(document *d, char bracket);   /* '}' or ']' */
 void document_key(document *d, const char *key);
 
 void document_null(document *d);
-void document_bool(document *d, bool value);
 void document_integer(document *d, int64_t value);
 /* The fewest digits that identify the double; null if it is not finite. */
 void document_number(document *d, double value);

@@ -241,7 +241,7 @@ esp_status report_baselines(const report_run *r, const report_options *options, 
         else if (!same_problems(r, &b))
             note(notes, named->label,
                  "was evaluated on other problems, or by another method, than this run: do not compare the "
-                 "against each other.");
+                 "two.");
         report_run_close(&b);
     }
     document_end(d, ']');

@@ -57,8 +57,7 @@ typedef struct {
 /* Reads everything except the trees' texts. On failure there is nothing to free. */
 esp_status report_run_open(report_run *out, const char *folder, esp_error *error);
 void report_run_close(report_run *r);
-double report_mean_of(const report_mean *m);                                   /* NAN: of nothing */
-report_iteration *report_iteration_of(const report_run *r, int64_t iteration); /* NULL: none */
+double report_mean_of(const report_mean *m); /* NAN: of nothing */
 /* Index in r->pairs of the tree's first pair; its others follow. -1: it has none. */
 int64_t report_first_pair(const report_run *r, int64_t tree);
 /* The first (last) iteration that was evaluated; NULL: none. */

@@ -34,7 +34,8 @@ static void list_iterations(report_run *r) {
     MEM_LIST_FREE(&all);
 }
 
-report_iteration *report_iteration_of(const report_run *r, int64_t iteration) {
+/* NULL: none. */
+static report_iteration *iteration_of(const report_run *r, int64_t iteration) {
     for (int64_t i = 0; i < r->iteration_count; i++)
         if (r->iterations[i].iteration == iteration) return &r->iterations[i];
     return NULL;
@@ -108,7 +109,7 @@ static esp_status add_trees(report_run *r, esp_error *error) {
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < r->trees.count && status == ESP_OK; i++) {
         const store_tree *t = &r->trees.at[i];
-        report_iteration *it = report_iteration_of(r, t->iteration);
+        report_iteration *it = iteration_of(r, t->iteration);
         status = add_tree(r, it, t, &s, error);
         bool last = i + 1 == r->trees.count || r->trees.at[i + 1].iteration != t->iteration;
         if (!last) continue;
@@ -237,7 +238,7 @@ static void add_evaluations(report_run *r) {
     for (int64_t i = 0; i < r->evals.count; i++) {
         const store_eval *e = &r->evals.at[i];
         if (strcmp(e->method, r->method) != 0 || strcmp(e->set, r->set) != 0) continue;
-        report_iteration *it = report_iteration_of(r, e->iteration);
+        report_iteration *it = iteration_of(r, e->iteration);
         evaluation whole;
         it->evaluated = true;
         it->main = *e;

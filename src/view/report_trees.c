@@ -103,18 +103,6 @@ typedef struct {
     int64_t replays_left_out;
 } work;
 
-static const store_problem *problem_of(const work *w, int64_t index) {
-    int64_t low = 0, high = w->problems.count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (w->problems.at[middle].problem < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < w->problems.count && w->problems.at[low].problem == index ? &w->problems.at[low] : NULL;
-}
-
 /* The key is that of the iteration's first search of the problem: where a rule has random numbers, the replay
  * of a later one does not reproduce it and is left out. */
 static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, document *d) {
@@ -146,7 +134,7 @@ static void put_pairs(const report_run *r, int64_t tree, document *d) {
 
 static void put_tree(work *w, const store_tree *t, const store_nodes *nodes, const store_commitments *commits,
                      document *d) {
-    const store_problem *p = problem_of(w, t->problem);
+    const store_problem *p = store_problem_of(&w->problems, t->problem);
     document_begin(d, '{');
     document_put_integer(d, "tree", t->tree);
     document_put_integer(d, "iteration", t->iteration);

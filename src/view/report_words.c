@@ -1,6 +1,7 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
 #include "recipe/convert.h"
+#include "view/display.h"
 #include "view/report_inner.h"
 
 #include <ctype.h>
@@ -14,13 +15,11 @@ typedef struct {
 
 /* 1234567 as "1,234,567". */
 static written count_of(int64_t n) {
-    char digits[24];
-    written w = {0};
-    int length = snprintf(digits, sizeof digits, "%lld", (long long)(n < 0 ? 0 : n)), at = 0;
-    for (int i = 0; i < length && at < (int)sizeof w.text - 2; i++) {
-        if (i > 0 && (length - i) % 3 == 0) w.text[at++] = ',';
-        w.text[at++] = digits[i];
-    }
+    text_buffer digits = {0};
+    written w;
+    display_count(&digits, n < 0 ? 0 : n);
+    snprintf(w.text, sizeof w.text, "%s", digits.at);
+    text_free(&digits);
     return w;
 }
 

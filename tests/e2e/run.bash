@@ -1,5 +1,5 @@
 # What the tests of `espalier run` share: a run of seconds, means to strike it at a known moment, and how runs are
-# compared. Sourced behind lib.sh.
+# compared. Sourced after lib.sh.
 # shellcheck shell=bash
 need_program
 RECIPES=$ESPALIER_SOURCE_DIR/tests/e2e/recipes
@@ -99,7 +99,7 @@ strike_tiny() {
     local code=$1 at=$2 signal=$3
     shift 3
     tiny "$@"
-    { # bash's own line on a process that was killed is none of ours
+    { # without the line that bash writes about a process that was killed
         LIB_FRAME=1 expect_exit "$code" "${STRIKE[@]}" "STRIKE_AT=$at" "STRIKE_SIGNAL=$signal" \
             "STRIKE_COUNT=$WORK/calls" "${TINY_RUN[@]}"
     } 2> >(grep -v ' Killed  ' >&2)

@@ -1,4 +1,4 @@
-# What the fault tests share: a command that must be refused. Sourced behind lib.sh.
+# What the fault tests share: a command that must be refused. Sourced after lib.sh.
 # shellcheck shell=bash
 
 # refuses PATTERN COMMAND...: exit 1, exactly one error, which matches PATTERN, with a hint; and the folder

@@ -38,7 +38,7 @@ done
 # A real full disk, where we may make one.
 mkdir small
 if mount -t tmpfs -o size=1m none small 2> /dev/null; then
-    trap 'umount "$WORK/small"; lib_cleanup' EXIT
+    trap 'status=$?; umount "$WORK/small" || true; lib_cleanup $status' EXIT
     expect_exit 1 "$ESPALIER" import "$TINY" small/imported
     expect_in err 'No space left'
     [ -z "$(ls -A small)" ] || fail "left on the full disk: $(ls -A small)"

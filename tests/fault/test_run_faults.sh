@@ -100,7 +100,7 @@ CASES
 
 mkdir small
 if mount -t tmpfs -o size=12m none small 2> /dev/null; then
-    trap 'umount "$WORK/small"; lib_cleanup' EXIT
+    trap 'status=$?; umount "$WORK/small" || true; lib_cleanup $status' EXIT
     run_tiny 1 small/run
     [ "$(grep -c '^espalier: error: .*small/run.*No space left' err)" = 1 ] || fail "not one error: $(cat err)"
     expect_in err 'hint: free some disk space'
