@@ -92,6 +92,7 @@ run: deps
 	else \
 		$(BUILD)/espalier run $(RECIPE) --out $(OUT); \
 	fi
+	@command -v espalier > /dev/null || echo 'The program is $(BUILD)/espalier (make install puts it on the path).'
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)

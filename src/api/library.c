@@ -28,7 +28,8 @@ void esp_free(void *p) {
 
 static esp_status check_options(const esp_model_options *o, esp_error *error) {
     if (o->dtype > ESP_F32) return usage(error, "esp_model_open", "dtype is none of esp_dtype");
-    if (o->compute > ESP_COMPUTE_REF) return usage(error, "esp_model_open", "compute is none of esp_compute");
+    if (!compute_kind((int)o->compute))
+        return usage(error, "esp_model_open", "compute is none of esp_compute");
     if (o->chat_template > ESP_CHAT_MISTRAL)
         return usage(error, "esp_model_open", "chat_template is none of esp_chat");
     if (o->context < 0) return usage(error, "esp_model_open", "context is negative");
@@ -44,7 +45,7 @@ esp_status esp_model_open(esp_model **out, const char *path, const esp_model_opt
     ESP_TRY(check_options(&o, error));
     esp_model *m = MEM_NEW(esp_model);
     m->chat_template = o.chat_template;
-    esp_status status = compute_new(&m->compute, o.compute == ESP_COMPUTE_REF ? "ref" : "cpu",
+    esp_status status = compute_new(&m->compute, compute_kind((int)o.compute),
                                     o.dtype == ESP_F32 ? DTYPE_F32 : DTYPE_BF16, o.threads, error);
     model_options inner = {.compute = m->compute, .context = o.context};
     if (status == ESP_OK) status = model_open(&m->model, path, &inner, error);

@@ -157,7 +157,7 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
                           esp_error *error) {
     b->config = smollm2_shape();
     if (b->model_path[0]) ESP_TRY(model_read_config(&b->config, b->model_path, error));
-    ESP_TRY(compute_new(&b->compute, flags->model.compute ? "ref" : "cpu", b->type, (int)flags->model.threads,
+    ESP_TRY(compute_new(&b->compute, compute_kind(flags->model.compute), b->type, (int)flags->model.threads,
                         error));
     if (part->needs & NEEDS_LIMIT) ESP_TRY(measure_limit(b, &b->limit, error));
     b->clock = compute_clock_new(b->compute);

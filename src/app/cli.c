@@ -1,5 +1,7 @@
 #include "app/cli.h"
 
+#include "view/display.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -252,12 +254,28 @@ void cli_free(cli_arguments *a, const cli_verb *verb, void *own) {
 
 /* ---- help ---- */
 
+/* Prose, wrapped to the width; a line end in it is a space, as in the manual page. */
+static void put_prose(const char *text, int width, text_buffer *out) {
+    text_buffer line = {0};
+    display_clean(&line, true, text, strlen(text));
+    for (const char *at = line.at; *at;) {
+        size_t skip, bytes = display_wrap(at, width, &skip);
+        text_append(out, at, bytes);
+        text_append(out, "\n", 1);
+        at += bytes + skip;
+    }
+    text_free(&line);
+}
+
 void cli_verb_help(const cli_verb *verb, int width, text_buffer *out) {
     arena *memory = arena_new();
     option_table table = recipe_options(memory);
     text_printf(out, "espalier %s [options]%s%s\n\n%s\n", verb->name, verb->positionals ? " " : "",
                 verb->positionals ? verb->positionals : "", verb->summary);
-    if (verb->about) text_printf(out, "\n%s\n", verb->about);
+    if (verb->about) {
+        text_append(out, "\n", 1);
+        put_prose(verb->about, width, out);
+    }
     text_puts(out, "\nOptions\n");
     for (int i = 0; i < verb->options.count; i++) {
         const option *o = &verb->options.at[i];

@@ -2,7 +2,7 @@
 
 esp_status loaded_model_open(loaded_model *out, const model_flags *flags, bool trainable, esp_error *error) {
     *out = (loaded_model){.path = flags->model};
-    ESP_TRY(compute_new(&out->compute, flags->compute ? "ref" : "cpu", flags->dtype ? DTYPE_F32 : DTYPE_BF16,
+    ESP_TRY(compute_new(&out->compute, compute_kind(flags->compute), flags->dtype ? DTYPE_F32 : DTYPE_BF16,
                         (int)flags->threads, error));
     model_options options = {.compute = out->compute,
                              .trainable = trainable,

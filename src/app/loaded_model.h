@@ -10,7 +10,7 @@
 typedef struct {
     char *model;
     int dtype;   /* 0 bf16, 1 f32 */
-    int compute; /* 0 cpu, 1 ref */
+    int compute; /* of compute_kind */
     int64_t threads, context;
     bool recompute; /* of a model that is opened to train */
 } model_flags;
@@ -31,7 +31,7 @@ typedef struct {
      .help = "numbers that matrices are multiplied in"},                                                     \
         {.flag = "--compute",                                                                                \
          .type = OPTION_ENUM,                                                                                \
-         .choices = "cpu|ref",                                                                               \
+         .choice = compute_kind,                                                                             \
          .initial = "cpu",                                                                                   \
          .offset = offsetof(owner, member.compute),                                                          \
          .help = "fused kernels and oneDNN, or plain loops to check them by"},                               \

@@ -139,7 +139,7 @@ static esp_status train_into(const recipe *r, const train_flags *own, loaded_mod
                              esp_error *error) {
     model_flags flags = {.model = r->model.path,
                          .dtype = r->model.dtype == RECIPE_F32,
-                         .compute = r->model.compute == RECIPE_REF,
+                         .compute = r->model.compute,
                          .threads = r->run.threads,
                          .context = r->model.context,
                          .recompute = r->model.recompute};

@@ -75,8 +75,8 @@ option_table options_compose(const option_part *parts, int n, arena *memory);
 bool option_applies(option_table table, const option *o, const void *target);
 /* The row with this key that applies to `target`, or NULL. */
 const option *option_in_use(option_table table, const char *key, const void *target);
-/* "search.rule gumbel", or "learn.loss dpo or ipo": when a row, and those of other alternatives with the same
- * key, default and help, apply. Nothing for a row that always does. */
+/* "search.rule gumbel", or "learn.loss dpo, ipo or dpop": when a row, and those of other alternatives with
+ * the same key, default and help, apply. Nothing for a row that always does. */
 void option_condition(option_table table, const option *o, text_buffer *out);
 /* Whether an earlier row has the same key, default and help, for another alternative. */
 bool option_is_repeated(option_table table, const option *o);

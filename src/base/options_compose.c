@@ -57,14 +57,19 @@ static bool alike(const option *a, const option *b) {
 
 void option_condition(option_table table, const option *o, text_buffer *out) {
     const option *chooser = o->chooser ? option_by_key(table, o->chooser) : NULL;
-    const char *before = " ";
     char name[64];
+    int left = 0, named = 0;
     if (!chooser) return;
     text_puts(out, o->chooser);
+    for (int i = 0; i < table.count; i++) left += alike(&table.at[i], o);
     for (int i = 0; i < table.count; i++) {
         if (!alike(&table.at[i], o)) continue;
-        text_printf(out, "%s%s", before, option_choice(chooser, table.at[i].chosen, name, sizeof name));
-        before = " or ";
+        text_printf(out, "%s%s",
+                    !named++    ? " "
+                    : left == 1 ? " or "
+                                : ", ",
+                    option_choice(chooser, table.at[i].chosen, name, sizeof name));
+        left--;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In the order of esp_compute (espalier.h). */
 static const struct {
     const char *kind;
     esp_status (*init)(compute *c, esp_error *error);
@@ -14,6 +15,10 @@ static const struct {
     {"ref", compute_ref_init},
 };
 enum { BACKENDS = sizeof backends / sizeof *backends };
+
+const char *compute_kind(int index) {
+    return index >= 0 && index < BACKENDS ? backends[index].kind : NULL;
+}
 
 static esp_status unknown_kind(const char *kind, esp_error *error) {
     char hint[128] = "the kinds are:";

@@ -164,7 +164,9 @@ struct compute {
     char description[160];
 };
 
-/* kind: "cpu" or "ref". threads 0: one per core. bf16 on a machine without bf16 matrix units still works
+/* The kinds of backend in the order of their table, "cpu" first; NULL past the last. */
+const char *compute_kind(int index);
+/* kind: one of these. threads 0: one per core. bf16 on a machine without bf16 matrix units still works
  * (oneDNN or plain loops emulate it) and gives the same rounding of inputs. The environment's ESPALIER_ISA
  * (base, avx2, avx512, avx512bf16) makes `cpu` use those kernels in place of the widest that the processor
  * runs; oneDNN has ONEDNN_MAX_CPU_ISA for the same. */

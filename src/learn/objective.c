@@ -26,3 +26,8 @@ const char *objective_name(int value) {
     const objective *o = objective_at(value);
     return o ? o->name : NULL;
 }
+
+const char *objective_about(int value) {
+    const objective *o = objective_at(value);
+    return o ? o->about : NULL;
+}

@@ -32,7 +32,7 @@ typedef enum { MEAN_OVER_EXAMPLES, MEAN_OVER_TOKENS } objective_mean; /* tokens:
 
 typedef struct objective {
     const char *name;     /* as learn.loss has it */
-    const char *about;    /* one line, with the source */
+    const char *about;    /* one line for help, with the source */
     int paths;            /* of an example; a pair's are chosen, rejected */
     bool needs_reference; /* of every path */
     option_table options; /* over a struct of options_size bytes; "beta" is the recipe key learn.beta */
@@ -64,9 +64,17 @@ typedef struct example {
     bool same_row; /* another term on the paths of the example before it: no row of its own */
 } example;
 
-/* The objectives that learn.loss can name, and their names, by its value. NULL: past the last. */
+/* weight * value. A weight of exactly 0 leaves its term out, also where that is infinite. */
+static inline double weighted(double weight, double value) {
+    return weight == 0 ? 0 : weight * value;
+}
+
+/* The objectives that learn.loss can name, their names, and a line on each, by its value. NULL: past the
+ * last.
+ */
 const objective *objective_at(int value);
 const char *objective_name(int value);
+const char *objective_about(int value);
 
 /* Negative log-likelihood, by itself and beside other objectives. Without options it is the sum. */
 typedef struct {

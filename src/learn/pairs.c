@@ -7,16 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-esp_status pairs_format_parse(const char *name, pairs_format *out, esp_error *error) {
-    if (strcmp(name, "native") == 0)
-        *out = PAIRS_NATIVE;
-    else if (strcmp(name, "trl") == 0)
-        *out = PAIRS_TRL;
-    else
-        return error_set(error, ESP_USAGE, "use native or trl", "unknown format of pairs \"%s\"", name);
-    return ESP_OK;
-}
-
 /* ---- out ---- */
 
 static json_t *ids_json(const int32_t *ids, int64_t n) {
@@ -266,10 +256,6 @@ static esp_status read_number(const reading *r, const json_t *row, const char *k
     return ESP_OK;
 }
 
-double pairs_smoothing(double visits_chosen, double visits_rejected, double cap) {
-    return fmin(harvest_doubt_by_visits(visits_chosen, visits_rejected), cap);
-}
-
 /* Alpha as given, else from the visits (4.2), else 0. */
 static esp_status read_alpha(const reading *r, const json_t *row, double *out, esp_error *error) {
     double alpha = NAN, chosen = NAN, rejected = NAN;
@@ -281,7 +267,8 @@ static esp_status read_alpha(const reading *r, const json_t *row, double *out, e
                           r->where, isnan(chosen) ? "n_chosen" : "n_rejected",
                           isnan(chosen) ? "n_rejected" : "n_chosen");
     if (isnan(alpha))
-        alpha = isnan(chosen) ? 0 : pairs_smoothing(chosen, rejected, r->options->smoothing_cap);
+        alpha =
+            isnan(chosen) ? 0 : fmin(harvest_doubt_by_visits(chosen, rejected), r->options->smoothing_cap);
     *out = alpha;
     return ESP_OK;
 }

@@ -16,8 +16,6 @@
 #include <stdio.h>
 
 typedef enum { PAIRS_NATIVE, PAIRS_TRL } pairs_format;
-/* "native", "trl"; an unknown name is an error that lists them. */
-esp_status pairs_format_parse(const char *name, pairs_format *out, esp_error *error);
 
 /* One pair as a row; new reference. t is needed for the trl form. An unknown reference log-prob is null. */
 esp_status pairs_row(const store_pair *p, pairs_format format, const tokenizer *t, json_t **out,
@@ -45,9 +43,6 @@ typedef struct {
     int64_t max_length;         /* a longer path is left out and counted; 0: no limit */
     const objective_term *term; /* of every example */
 } pairs_read_options;
-
-/* The share of label smoothing from visit counts: harvest_doubt_by_visits, at most cap. Counts are >= 0. */
-double pairs_smoothing(double visits_chosen, double visits_rejected, double cap);
 
 /* Reads a JSONL file of either form ("-": standard input, .gz). A row that is no pair is an error that names
  * file:line and field. */

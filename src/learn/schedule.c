@@ -1,7 +1,6 @@
 #include "learn/schedule.h"
 
 #include <math.h>
-#include <string.h>
 
 #define PI 3.14159265358979323846
 
@@ -34,20 +33,4 @@ esp_status schedule_check(const schedule *s, esp_error *error) {
         return error_fail(error, "the floor is a fraction of the peak rate",
                           "schedule floor %g is not in 0 to 1", s->floor);
     return ESP_OK;
-}
-
-static const char *const kind_names[] = {
-    [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_LINEAR] = "linear", [SCHEDULE_COSINE] = "cosine"};
-
-esp_status schedule_kind_parse(const char *name, schedule_kind *out, esp_error *error) {
-    for (int i = 0; i < (int)(sizeof kind_names / sizeof *kind_names); i++)
-        if (strcmp(name, kind_names[i]) == 0) {
-            *out = (schedule_kind)i;
-            return ESP_OK;
-        }
-    return error_fail(error, "use constant, linear or cosine", "unknown schedule \"%s\"", name);
-}
-
-const char *schedule_kind_name(schedule_kind kind) {
-    return kind_names[kind];
 }

@@ -28,8 +28,4 @@ int64_t schedule_warmup(double fraction, int64_t total_steps);
 /* An error that names the member which is out of its range. */
 esp_status schedule_check(const schedule *s, esp_error *error);
 
-/* "constant", "linear", "cosine". The parse is an error that lists the names. */
-esp_status schedule_kind_parse(const char *name, schedule_kind *out, esp_error *error);
-const char *schedule_kind_name(schedule_kind kind);
-
 #endif

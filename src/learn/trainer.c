@@ -55,15 +55,6 @@ void trainer_free(trainer *t) {
     mem_free(t);
 }
 
-model *trainer_model(const trainer *t) {
-    return t->m;
-}
-int64_t trainer_updates(const trainer *t) {
-    return t->updates;
-}
-const float *trainer_gradient(const trainer *t) {
-    return t->gradient;
-}
 void trainer_zero(trainer *t) {
     compute *c = model_operations(t->m);
     c->ops->zero(c, t->gradient, array_bytes(t));

@@ -21,9 +21,6 @@ typedef struct trainer trainer;
 /* m is trainable and outlives the trainer. */
 esp_status trainer_new(trainer **out, model *m, const trainer_settings *settings, esp_error *error);
 void trainer_free(trainer *t);
-model *trainer_model(const trainer *t);
-int64_t trainer_updates(const trainer *t);       /* taken so far */
-const float *trainer_gradient(const trainer *t); /* flat, as model_trainable; a buffer */
 void trainer_zero(trainer *t); /* drops gradients that were gathered (trainer_update does as well) */
 
 /* What one call of trainer_add gave. Sums, as the examples' scales make them means. */

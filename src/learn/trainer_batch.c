@@ -128,11 +128,6 @@ esp_status score_paths(model *m, const example *e, int64_t n, int64_t microbatch
 
 /* ---- gradients ---- */
 
-/* A weight of exactly 0 leaves its term out, also where the term is infinite. */
-static double weighted(double weight, double value) {
-    return weight == 0 ? 0 : weight * value;
-}
-
 static void add_metric(learn_report *r, const char *name, double value) {
     int i = 0;
     while (i < r->metric_count && strcmp(r->metrics[i].name, name) != 0) i++;

@@ -1,4 +1,4 @@
-/* The trainer from inside. Private to src/learn/trainer*.c. */
+/* The trainer from inside. Private to src/learn/trainer*.c, and to its test. */
 #ifndef ESPALIER_LEARN_TRAINER_INNER_H
 #define ESPALIER_LEARN_TRAINER_INNER_H
 

@@ -2,6 +2,7 @@
 #ifndef ESPALIER_MODEL_ARCH_H
 #define ESPALIER_MODEL_ARCH_H
 
+#include "compute/compute.h"
 #include "model/config_io.h"
 #include "model/params.h"
 
@@ -9,6 +10,7 @@ struct arch {
     const char *hf;         /* "architectures" of config.json */
     const char *model_type; /* "model_type" of config.json */
     const char *gguf;       /* general.architecture of a GGUF file; NULL: not of its own */
+    gate_kind gate;         /* of the feed-forward part */
     const param_spec *params;
     int param_count;
     /* What this architecture has besides config_io.c's common numbers: reads it, refuses what is not

@@ -38,6 +38,7 @@ static void write_qwen2(const model_config *c, const config_sink *to) {
 const arch arch_qwen2 = {.hf = "Qwen2ForCausalLM",
                          .model_type = "qwen2",
                          .gguf = "qwen2",
+                         .gate = GATE_SILU,
                          .params = params,
                          .param_count = sizeof params / sizeof *params,
                          .read = read_qwen2,

@@ -1,5 +1,6 @@
 /* The backward pass over the tape that the last keeping forward left. Each block mirrors one of forward.c,
  * last first. */
+#include "model/arch.h"
 #include "model/internal.h"
 
 #include <assert.h>
@@ -68,7 +69,7 @@ static void feed_forward_back(model *m, const model_layer *layer, layer_tape *t,
     float *dh = m->grad_a.at, *dnorm = m->grad_b.at;
     ops->to_act(be, T * D, dx, m->grad_act.at);
     weight_backward(be, layer->down, T, m->grad_act.at, t->hidden.at, dh, gradient);
-    ops->gate_backward(be, GATE_SILU, T, F, dh, t->gate_up.at, m->grad_act.at);
+    ops->gate_backward(be, m->config.arch->gate, T, F, dh, t->gate_up.at, m->grad_act.at);
     weight_backward(be, layer->gate_up, T, m->grad_act.at, t->norm2.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, t->x_mid.at, layer->norm_post->vector, t->rstd2.at, dx,
                           gradient + layer->norm_post->offset);
@@ -103,7 +104,7 @@ esp_status model_backward(model *m, const token_tree *tree, const float *dlogpro
 
 esp_status model_backward_whole(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
                                 esp_error *error) {
-    assert(m->trainable && m->has_kept && m->kept.tokens == tree->start[tree->runs]);
+    assert(m->trainable && m->kept_pass && m->kept.tokens == tree->start[tree->runs]);
     const model_config *c = &m->config;
     int64_t T = m->kept.tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
             GE = (int64_t)c->kv_heads * c->head_width;

@@ -192,13 +192,17 @@ static esp_status find_json_arch(model_config *c, const config_source *s, esp_er
     return c->arch ? ESP_OK : arch_unknown(s->where, name ? name : type ? type : "(none named)", error);
 }
 
-/* Options that any architecture may have, and none here computes. */
-static esp_status refuse_options(const config_source *s, esp_error *error) {
-    const char *activation = "silu";
-    if (s->has(s->from, "hidden_act")) ESP_TRY(s->text(s, "hidden_act", &activation, error));
-    if (strcmp(activation, "silu") != 0)
-        return error_fail(error, "use a model with SwiGLU", "%s: hidden_act \"%s\" is not supported",
-                          s->where, activation);
+/* hidden_act, by gate_kind. */
+static const char *const gate_names[] = {[GATE_SILU] = "silu", [GATE_GELU_TANH] = "gelu_pytorch_tanh"};
+
+/* Refuses options that any architecture may have and none here computes, and another gate than its own. */
+static esp_status refuse_options(const arch *of, const config_source *s, esp_error *error) {
+    const char *gate = gate_names[of->gate], *named = gate;
+    if (s->has(s->from, "hidden_act")) ESP_TRY(s->text(s, "hidden_act", &named, error));
+    if (strcmp(named, gate) != 0)
+        return error_fail(error, "use a model whose hidden_act is its architecture's",
+                          "%s: hidden_act \"%s\" is not supported: that of a %s is \"%s\"", s->where, named,
+                          of->hf, gate);
     double rotated;
     ESP_TRY(config_number_or(s, "partial_rotary_factor", 1, &rotated, error));
     if (rotated != 1)
@@ -218,7 +222,7 @@ static esp_status refuse_options(const config_source *s, esp_error *error) {
 
 static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
     ESP_TRY(find_json_arch(c, s, error));
-    ESP_TRY(refuse_options(s, error));
+    ESP_TRY(refuse_options(c->arch, s, error));
     ESP_TRY(read_fields(c, s, error));
     if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
     ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));
@@ -249,7 +253,7 @@ static void write_rope(const rope_config *r, const config_sink *to) {
 void config_write(const model_config *c, const config_sink *to) {
     to->text(to->to, "architectures.0", c->arch->hf);
     to->text(to->to, "model_type", c->arch->model_type);
-    to->text(to->to, "hidden_act", "silu");
+    to->text(to->to, "hidden_act", gate_names[c->arch->gate]);
     c->arch->write(c, to);
     for (int i = 0; i < FIELDS; i++) write_field(c, to, &fields[i]);
     to->flag(to->to, "tie_word_embeddings", c->tied);

@@ -1,5 +1,6 @@
 /* The forward pass: one walk over the layers for whatever tokens it is given, then log-probs where they are
  * wanted. */
+#include "model/arch.h"
 #include "model/internal.h"
 
 #include <stdlib.h>
@@ -177,7 +178,8 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
     compute *be = m->compute;
     be->ops->rmsnorm(be, rows, c->width, x, layer->norm_post->vector, (float)c->norm_eps, t->norm2.at,
                      t->rstd2.at);
-    weight_forward_gated(be, layer->gate_up, rows, t->norm2.at, t->gate_up.at, keep, t->hidden.at);
+    weight_forward_gated(be, layer->gate_up, c->arch->gate, rows, t->norm2.at, t->gate_up.at, keep,
+                         t->hidden.at);
 }
 
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
@@ -302,11 +304,10 @@ esp_status model_forward(model *m, const token_tree *tree, const uint8_t *wanted
 }
 
 void model_forget_kept(model *m) {
-    if (!m->has_kept) return;
+    if (!m->kept_pass) return;
     tree_layout_free(&m->kept);
     m->compute->ops->pass_free(m->compute, m->kept_pass);
     m->kept_pass = NULL;
-    m->has_kept = false;
 }
 
 esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *wanted, bool keep,
@@ -322,7 +323,6 @@ esp_status model_forward_whole(model *m, const token_tree *tree, const uint8_t *
     if (status == ESP_OK && keep) {
         m->kept = layout;
         m->kept_pass = pass.all;
-        m->has_kept = true;
     } else {
         tree_layout_free(&layout);
         model_end_pass(m, &pass);

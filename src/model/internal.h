@@ -59,9 +59,8 @@ struct model {
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
     workspace qkv, stream, grad_a, grad_b, grad_q, grad_k, grad_v, grad_act;
-    tree_layout kept; /* of the last forward that kept */
-    bool has_kept;
-    compute_pass *kept_pass; /* and its pass */
+    tree_layout kept;        /* of the last forward that kept */
+    compute_pass *kept_pass; /* and its pass; NULL: nothing is kept */
     model_replicas replicas;
 };
 

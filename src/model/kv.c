@@ -70,6 +70,11 @@ void kv_free(kv_cache *kv) {
     mem_free(kv);
 }
 
+/* Tokens from the root through the run. */
+static int64_t run_end(const kv_cache *kv, int32_t run) {
+    return kv->runs.at[run].start + kv->runs.at[run].length;
+}
+
 int32_t kv_run_new(kv_cache *kv, int32_t parent) {
     int32_t id;
     if (kv->free_runs.count)
@@ -82,7 +87,7 @@ int32_t kv_run_new(kv_cache *kv, int32_t parent) {
     r->parent = parent;
     r->references = 1;
     r->children = 0;
-    r->start = parent < 0 ? 0 : kv_run_end(kv, parent);
+    r->start = parent < 0 ? 0 : run_end(kv, parent);
     r->length = 0;
     r->pages.count = 0;
     if (parent >= 0) {
@@ -109,9 +114,6 @@ void kv_run_release(kv_cache *kv, int32_t run) {
     }
 }
 
-int64_t kv_run_end(const kv_cache *kv, int32_t run) {
-    return kv->runs.at[run].start + kv->runs.at[run].length;
-}
 int64_t kv_run_children(const kv_cache *kv, int32_t run) {
     return kv->runs.at[run].children;
 }
@@ -167,10 +169,10 @@ static esp_status check_feeds(model *m, kv_cache *kv, const kv_feed *feeds, int6
         assert(kv->runs.at[feeds[f].run].children == 0 || kv->runs.at[feeds[f].run].length == 0 ||
                feeds[f].n == 0);
         pages += kv_pages_needed(kv, feeds[f].run, feeds[f].n);
-        if (kv_run_end(kv, feeds[f].run) + feeds[f].n > m->context)
+        if (run_end(kv, feeds[f].run) + feeds[f].n > m->context)
             return error_fail(error, "shorten the prompt, or use a model with a longer context",
                               "a path of %lld tokens is longer than the context of %lld",
-                              (long long)(kv_run_end(kv, feeds[f].run) + feeds[f].n), (long long)m->context);
+                              (long long)(run_end(kv, feeds[f].run) + feeds[f].n), (long long)m->context);
         for (int64_t i = 0; i < feeds[f].n; i++)
             if (feeds[f].tokens[i] < 0 || feeds[f].tokens[i] >= m->config.vocab)
                 return error_fail(error, "tokenize with the model's own tokenizer",
@@ -190,7 +192,7 @@ static esp_status check_feeds(model *m, kv_cache *kv, const kv_feed *feeds, int6
 static void append_feed(kv_cache *kv, const kv_feed *feed, const kv_feed *before) {
     kv_run *r = &kv->runs.at[feed->run];
     if (r->length == 0 && r->parent >= 0)
-        r->start = kv_run_end(kv, r->parent); /* the parent may have been fed just now */
+        r->start = run_end(kv, r->parent); /* the parent may have been fed just now */
     int64_t first_query = kv->ids.count;
     for (int64_t i = 0; i < feed->n; i++) {
         int64_t at = r->length + i;

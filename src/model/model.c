@@ -1,4 +1,5 @@
 /* A model's structure: its parameters, the weights that they are stacked into, and where both are kept. */
+#include "model/arch.h"
 #include "model/internal.h"
 
 #include <math.h>
@@ -47,7 +48,7 @@ static int flags_of(const model *m, const weight *w) {
     case ROLE_EMBED:
         return LINEAR_ROWS | (m->config.tied ? back : 0);
     case ROLE_GATE:
-        return LINEAR_GATED | back;
+        return (m->config.arch->gate == GATE_SILU ? LINEAR_GATED : 0) | back;
     default:
         return back;
     }
@@ -112,6 +113,27 @@ static esp_status make_rotations(model *m, esp_error *error) {
     return compute_check(c, error);
 }
 
+/* A small model has one thread per operation, and many operations side by side. */
+static esp_status choose_compute(model *m, esp_error *error) {
+    compute *given = m->compute;
+    if (!replicas_pay(given, m->params.floats)) return ESP_OK;
+    ESP_TRY(compute_replica_new(&m->replicas.one_thread, given, 1, error));
+    m->compute = m->replicas.one_thread;
+    m->replicas.threads = given->traits.replicas;
+    return ESP_OK;
+}
+
+static esp_status check_options(const model *m, esp_error *error) {
+    if (m->context > m->config.context)
+        return error_fail(error, "set model.context to at most that",
+                          "a context of %lld is more than the model's %lld", (long long)m->context,
+                          (long long)m->config.context);
+    if (m->trainable && !m->compute->traits.trains)
+        return error_fail(error, "use compute kind cpu", "the compute layer's %s does not train",
+                          m->compute->ops->name);
+    return ESP_OK;
+}
+
 esp_status model_allocate(model **out, const model_config *config, const model_options *options,
                           esp_error *error) {
     *out = NULL;
@@ -124,20 +146,8 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     make_structure(m);
     m->x_in = MEM_ARRAY(workspace, config->layers);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
-    esp_status status = ESP_OK;
-    if (replicas_pay(m->compute,
-                     m->params.floats)) { /* one thread per operation, many operations side by side */
-        status = compute_replica_new(&m->replicas.one_thread, options->compute, 1, error);
-        if (status == ESP_OK) m->compute = m->replicas.one_thread;
-        m->replicas.threads = options->compute->traits.replicas;
-    }
-    if (status == ESP_OK && m->context > config->context)
-        status = error_fail(error, "set model.context to at most that",
-                            "a context of %lld is more than the model's %lld", (long long)m->context,
-                            (long long)config->context);
-    if (status == ESP_OK && m->trainable && !m->compute->traits.trains)
-        status = error_fail(error, "use compute kind cpu", "the compute layer's %s does not train",
-                            m->compute->ops->name);
+    esp_status status = choose_compute(m, error);
+    if (status == ESP_OK) status = check_options(m, error);
     if (status == ESP_OK) status = make_weights(m, error);
     if (status == ESP_OK) status = make_rotations(m, error);
     if (status != ESP_OK) {
@@ -245,7 +255,6 @@ void model_borrow(model *m, const model *of) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) *all[i] = (workspace){0};
     memset(&m->read_spans, 0, sizeof m->read_spans);
     memset(&m->read_segments, 0, sizeof m->read_segments);
-    m->has_kept = false;
     m->kept_pass = NULL;
 }
 

@@ -1,6 +1,6 @@
 /* The model: a transformer (model/arch.h) that outputs log-probs: `forward` gives one per token of a tree,
- * `backward` takes one dloss/dlogprob a token; `extend` grows paths in a KV cache and scores or samples their
- * next tokens. Logits stay in the compute layer. */
+ * `backward` takes one dloss/dlogprob per token; `extend` grows paths in a KV cache and scores or samples
+ * their next tokens. Logits stay in the compute layer. */
 #ifndef ESPALIER_MODEL_MODEL_H
 #define ESPALIER_MODEL_MODEL_H
 
@@ -94,7 +94,6 @@ void kv_free(kv_cache *kv);
 int32_t kv_run_new(kv_cache *kv, int32_t parent);
 void kv_run_retain(kv_cache *kv, int32_t run);
 void kv_run_release(kv_cache *kv, int32_t run); /* the last release frees its pages, then its parent's hold */
-int64_t kv_run_end(const kv_cache *kv, int32_t run);             /* tokens from the root through the run */
 int64_t kv_run_children(const kv_cache *kv, int32_t run);        /* runs whose parent it is */
 int64_t kv_run_length(const kv_cache *kv, int32_t run);          /* tokens of the run itself */
 void kv_run_truncate(kv_cache *kv, int32_t run, int64_t length); /* drops the tail; the run has no children */
@@ -125,7 +124,8 @@ typedef struct {
 esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t feed_count, kv_read *reads,
                         int64_t read_count, esp_error *error);
 
-/* Tokens that went through the layers since the model was opened (forward and extend), for the reports. */
+/* Tokens that went through the layers since the model was opened (forward and extend): what the counts of the
+ * engine are compared with in tests. */
 int64_t model_tokens_computed(const model *m);
 
 #endif

@@ -4,9 +4,9 @@ void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, fl
     c->ops->linear_forward(c, w->matrix, rows, x, y, DTYPE_F32, accumulate);
 }
 
-void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
-                          void *hidden) {
-    compute_linear_gate(c, w->matrix, GATE_SILU, rows, w->rows / 2, x, gate_up, keep, hidden);
+void weight_forward_gated(compute *c, const weight *w, gate_kind kind, int64_t rows, const void *x,
+                          void *gate_up, bool keep, void *hidden) {
+    compute_linear_gate(c, w->matrix, kind, rows, w->rows / 2, x, gate_up, keep, hidden);
 }
 
 void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, const void *x, float *dx,

@@ -24,9 +24,9 @@ static inline bool weight_is_vector(const param_set *set, const weight *w) {
 
 /* y [rows, out] = x W^T, or y += x W^T. x is of the compute type, y f32. */
 void weight_forward(compute *c, const weight *w, int64_t rows, const void *x, float *y, bool accumulate);
-/* Gate and up: hidden = silu(x gate^T) * (x up^T), as compute_linear_gate. */
-void weight_forward_gated(compute *c, const weight *w, int64_t rows, const void *x, void *gate_up, bool keep,
-                          void *hidden);
+/* Gate and up: hidden = f(x gate^T) * (x up^T), f by kind, as compute_linear_gate. */
+void weight_forward_gated(compute *c, const weight *w, gate_kind kind, int64_t rows, const void *x,
+                          void *gate_up, bool keep, void *hidden);
 /* dx = dy W, and gradient += dy^T x at the weight's place in the flat array. x and dy are of the compute
  * type.
  */

@@ -334,6 +334,7 @@ static json_t *commitment_json(const scripted *p, const search_commitment *made,
                      pair_json(pair, made->children[0].node));
 }
 
+/* Of a search that is done. */
 static json_t *result_of(const scripted *p, const search *s) {
     json_t *steps = json_array();
     harvest_pairs pairs;

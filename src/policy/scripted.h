@@ -32,9 +32,10 @@ esp_status scripted_search(const scripted *p, search **out, esp_error *error);
 /* Answers one request of that search (CANDIDATES: the first `count` children in order; JUDGE: their
  * confidence). */
 esp_status scripted_answer(scripted *p, search *s, const search_request *request, esp_error *error);
-
-/* All of it: the result of one case, {"steps": [{"depth", "N", "V", "children": [{"step", "N", "Q", "V", "R",
- * "prior"}], "picked", "pair"}], "answer_outcome"} (new reference), or the error that stopped it. */
+/* All of it: the result of one case, or the error that stopped it. A result, owned by the caller, is
+ * {"steps":
+ * [{"depth", "N", "V", "children": [{"step", "N", "Q", "V", "R", "prior"}], "picked", "pair"}],
+ * "answer_outcome"}. */
 esp_status scripted_solve(json_t *scenario, const char *where, json_t **out, esp_error *error);
 
 #endif

@@ -140,14 +140,6 @@ static esp_status resolve(option_table table, recipe *r, const char *name, const
     return status == ESP_OK ? check_together(r, name, error) : status;
 }
 
-recipe *recipe_new(void) {
-    arena *memory = arena_new();
-    recipe *r = MEM_NEW(recipe);
-    options_defaults(recipe_options(memory), r);
-    arena_free(memory);
-    return r;
-}
-
 esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
                         const recipe_override *overrides, int n, esp_error *error) {
     *out = NULL;

@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
-typedef enum { RECIPE_CPU, RECIPE_REF } recipe_compute;
 typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
@@ -44,7 +43,7 @@ typedef struct {
         char *path;
         recipe_init init;
         recipe_dtype dtype;
-        recipe_compute compute;
+        int compute;       /* of compute_kind */
         int chat_template; /* 0: detect it, else chat_kind + 1 */
         int64_t context;   /* tokens; 0: the model's own */
         bool recompute;
@@ -123,8 +122,6 @@ typedef struct {
 /* All keys, grouped and in the order in which they are written, those of every alternative among them
  * (base/options.h); which apply to a recipe, option_applies says. The table is made in `memory`. */
 option_table recipe_options(arena *memory);
-/* A recipe with all defaults. */
-recipe *recipe_new(void);
 
 /* One override, from --set or a flag. `where` names it in errors ("--set", "--simulations"). */
 typedef struct {

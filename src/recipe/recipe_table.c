@@ -1,5 +1,6 @@
 /* The table of recipe keys: what each is called, its flag, its type and range, its default, and a line of
  * help. */
+#include "compute/compute.h"
 #include "learn/objective.h"
 #include "recipe/recipe.h"
 #include "search/rule.h"
@@ -24,10 +25,6 @@
 
 #define SCHEDULES "constant|linear|cosine"
 
-/* model.chat_template is a chat_kind, counted from 1. */
-_Static_assert(CHAT_PLAIN == 0 && CHAT_CHATML == 1 && CHAT_LLAMA2 == 2 && CHAT_MISTRAL == 3,
-               "order of the names");
-
 /* clang-format off */
 static const option run_options[] = {
     {INT(run, seed), .flag = "--seed", .initial = "1", .low = 0, .high = 9e18, .help = "seed of all random numbers"},
@@ -46,8 +43,8 @@ static const option model_options[] = {
     {PATH(model, path), .flag = "--model", .help = "model: a folder in Hugging Face layout, or a GGUF file"},
     {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "take the weights from model.path, or start from random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "number format of matrix products"},
-    {ENUM(model, compute, recipe_compute, "cpu|ref"), .flag = "--compute", .initial = "cpu", .help = "compute backend: cpu is fast, ref is plain loops for checking it"},
-    {ENUM(model, chat_template, int, "auto|plain|chatml|llama2|mistral"), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: detected from the model's files"},
+    {CHOICE(model, compute, compute_kind), .flag = "--compute", .initial = "cpu", .help = "compute backend: cpu is fast, ref is plain loops for checking it"},
+    {ENUM(model, chat_template, int, CHAT_CHOICES), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: detected from the model's files"},
     {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
     {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "in training keep only the input of each layer and compute the rest again: less memory, more time, the same result"},
 };
@@ -100,7 +97,7 @@ static const option self_eval_options[] = {
 
 static const option learn_options[] = {
     {CHOICE(learn, preset, preset_name), .about = preset_about, .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
-    {CHOICE(learn, loss, objective_name), .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5); rft: likelihood of the correct solutions that the search found"},
+    {CHOICE(learn, loss, objective_name), .about = objective_about, .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5)"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
     {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs per update"},
     {INT(learn, epochs), .flag = "--epochs", .initial = "4", .low = 0, .high = 1000, .help = "passes over the pairs of an iteration; 0: search and evaluate only"},

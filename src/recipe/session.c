@@ -24,8 +24,8 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     if (status == ESP_OK) status = choose_chat(out, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
-        status = compute_new(&out->compute, r->model.compute == RECIPE_REF ? "ref" : "cpu",
-                             recipe_activations(r), (int)r->run.threads, error);
+        status = compute_new(&out->compute, compute_kind(r->model.compute), recipe_activations(r),
+                             (int)r->run.threads, error);
     if (status != ESP_OK) session_close(out);
     return status;
 }

@@ -60,43 +60,54 @@ static bool is_group(option_table table, const char *key) {
     return false;
 }
 
+static esp_status check_new(const yaml_walk *w, const char *key, const option *o,
+                            const yaml_node_t *key_node) {
+    for (int64_t i = 0; i < w->out->count; i++)
+        if (w->out->at[i].option == o)
+            return walk_fail(w, key_node, "keep one of the two", "the key %s is given twice (first at %s)",
+                             key, w->out->at[i].where);
+    return ESP_OK;
+}
+
+static bool is_null(const yaml_node_t *scalar) {
+    const char *text = scalar_text(scalar);
+    return !*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
+}
+
+/* Whether the node is of a kind that the option takes; its value is looked at when it is applied. */
+static esp_status check_kind(const yaml_walk *w, const char *key, const option *o,
+                             const yaml_node_t *key_node, const yaml_node_t *node) {
+    bool is_scalar = node->type == YAML_SCALAR_NODE,
+         is_plain = is_scalar && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE,
+         takes_quotes = o->type == OPTION_STRING || o->type == OPTION_PATH || o->type == OPTION_ENUM;
+    if (is_scalar && strlen(scalar_text(node)) != node->data.scalar.length)
+        return walk_fail(w, node, "write the value without zero bytes", "%s holds a zero byte", key);
+    text_buffer wanted = {0};
+    option_wants(o, &wanted);
+    esp_status status = ESP_OK;
+    if (!is_scalar)
+        status = walk_fail(w, node, o->help, "%s must be %s, not a %s", key, wanted.at,
+                           node->type == YAML_SEQUENCE_NODE ? "list" : "map");
+    else if (is_plain && is_null(node))
+        status = walk_fail(w, key_node, "give it a value, or leave the key out for its default",
+                           "%s has no value; it must be %s", key, wanted.at);
+    else if (!is_plain && !takes_quotes)
+        status = walk_fail(w, node, "take the quotes away", "%s must be %s, not quoted text", key, wanted.at);
+    text_free(&wanted);
+    return status;
+}
+
 static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *key_node,
                               const yaml_node_t *node) {
     const option *o = option_by_key(w->table, key);
-    char *where = position_text(w->name, key_node->start_mark);
     if (!o) {
+        char *where = position_text(w->name, key_node->start_mark);
         esp_status status = settings_unknown_key(w->table, where, key, w->error);
         mem_free(where);
         return status;
     }
-    for (int64_t i = 0; i < w->out->count; i++) {
-        if (w->out->at[i].option != o) continue;
-        mem_free(where);
-        return walk_fail(w, key_node, "keep one of the two", "the key %s is given twice (first at %s)", key,
-                         w->out->at[i].where);
-    }
-    mem_free(where);
-    bool is_text = o->type == OPTION_STRING || o->type == OPTION_PATH, plain = false;
-    if (node->type == YAML_SCALAR_NODE) {
-        plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-        if (strlen(scalar_text(node)) != node->data.scalar.length)
-            return walk_fail(w, node, "write the value without zero bytes", "%s holds a zero byte", key);
-    }
-    text_buffer wanted = {0};
-    option_wants(o, &wanted);
-    esp_status status = ESP_OK;
-    if (node->type != YAML_SCALAR_NODE) {
-        status = walk_fail(w, node, o->help, "%s must be %s, not a %s", key, wanted.at,
-                           node->type == YAML_SEQUENCE_NODE ? "list" : "map");
-    } else if (plain && (!*scalar_text(node) || strcmp(scalar_text(node), "~") == 0 ||
-                         strcmp(scalar_text(node), "null") == 0)) {
-        status = walk_fail(w, key_node, "give it a value, or leave the key out for its default",
-                           "%s has no value; it must be %s", key, wanted.at);
-    } else if (!plain && !is_text && o->type != OPTION_ENUM) {
-        status = walk_fail(w, node, "take the quotes away", "%s must be %s, not quoted text", key, wanted.at);
-    }
-    text_free(&wanted);
-    ESP_TRY(status);
+    ESP_TRY(check_new(w, key, o, key_node));
+    ESP_TRY(check_kind(w, key, o, key_node, node));
     setting s = {o, mem_strdup(scalar_text(node)), position_text(w->name, node->start_mark)};
     MEM_LIST_PUSH(w->out, s);
     return ESP_OK;

@@ -23,7 +23,7 @@ typedef struct {
     double min_q_gap;     /* a pair needs Q_w - Q_l > this */
     double smoothing_cap; /* 4.2: largest alpha */
     int64_t max_pairs;    /* per problem; 0: no limit. The first commitments', or with pairs_at all those of
-                             least    doubt */
+                             least doubt */
     bool only_if_right; /* no pairs unless the last commitment's best-Q candidate is right (the paper's code)
                          */
     bool join_only_child; /* a committed only child is joined to both steps of the pair before it (code) */

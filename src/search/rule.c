@@ -1,8 +1,12 @@
 #include "search/rule.h"
-#include "search/rules/puct.h"
 
-extern const search_rule rule_gumbel;
-static const search_rule *const rules[] = {&rule_puct, &rule_gumbel};
+/* The table: rule_NAME, one per file in search/rules/. */
+#define RULE_LIST(row) row(puct) row(gumbel)
+
+#define DECLARE(name) extern const search_rule rule_##name;
+#define POINT(name)   &rule_##name,
+RULE_LIST(DECLARE)
+static const search_rule *const rules[] = {RULE_LIST(POINT)};
 enum { RULES = sizeof rules / sizeof *rules };
 
 const search_rule *search_rule_at(int index) {
@@ -17,6 +21,11 @@ const char *search_rule_name(int index) {
 const char *search_rule_about(int index) {
     const search_rule *rule = search_rule_at(index);
     return rule ? rule->about : NULL;
+}
+
+int64_t rule_simulations(const tree_view *v, const void *options, const search_limits *limits) {
+    (void)options;
+    return limits->simulations * (v->nodes[v->root].depth == 0 ? limits->root_multiplier : 1);
 }
 
 /* Q of the children of `node` and then its V, which stays as it is where no child has a weight. */

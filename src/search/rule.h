@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     tree_node *nodes;
     int32_t root;          /* the current root: the state that is committed from next */
-    int64_t simulations;   /* that start from it in all */
+    int64_t simulations;   /* that start from it in all; 0 while `simulations` is asked */
     const int32_t *before; /* [before_count] visits of its first children, in their order, when the first */
     int32_t before_count;  /* of these simulations began; later children had none */
     double gamma;          /* search_rewards.gamma */
@@ -36,6 +36,10 @@ typedef struct {
 typedef struct {
     const char *name, *about; /* as in recipes (`search.rule`); one line for help */
     option_table options;     /* of its own struct, of at most sizeof(option_space) bytes */
+    /* How many simulations start from the current root: the limits' (rule_simulations), or fewer where the
+     * rule knows its choice sooner. After 0 the search commits to one of the children that are there, and
+     * ends where there are none. Asked once per root, and not where the root probe left nothing to search. */
+    int64_t (*simulations)(const tree_view *v, const void *options, const search_limits *limits);
     /* A simulation begins at the current root. May be NULL. */
     void (*begin)(tree_view *v, const void *options);
     /* The child of `node`, which has some, that the simulation goes on to. */
@@ -54,6 +58,9 @@ const search_rule *search_rule_at(int index);
 /* Of rule `index`, or NULL. */
 const char *search_rule_name(int index);
 const char *search_rule_about(int index);
+
+/* docs/method.md 2.7, for rules that use all: K, at depth 0 times root_multiplier. */
+int64_t rule_simulations(const tree_view *v, const void *options, const search_limits *limits);
 
 /* docs/method.md 2.6, for rules that use it: from `leaf` to the root, Q of a state's children is r + gamma V,
  * its V the mean of Q weighted by visits (an unvisited child counts `least`), and N rises by one. */

@@ -5,16 +5,21 @@
 /* Room for the candidates of one reply, so that node numbers never overflow. */
 enum { REPLY_ROOM = 2048 };
 
-/* (2.7) How many simulations start from the current root: none where the root probe found nothing to learn.
- */
+/* (2.7) How many simulations start from the current root: as many as the rule asks for, none where the root
+ * probe found nothing to learn. */
+static int64_t count_simulations(search *s) {
+    if (search_probe_all_right(s)) return 0;
+    s->simulations = 0;
+    tree_view v = tree_view_of(s);
+    return s->rule->simulations(&v, &s->config.rule_options, &s->config.limits);
+}
+
 static void start_root(search *s) {
     const tree_node *root = &s->nodes.at[s->top];
-    s->simulations = search_probe_all_right(s) ? 0 : s->config.limits.simulations;
-    if (root->depth == 0) s->simulations *= s->config.limits.root_multiplier;
-    s->simulations_left = s->simulations;
     s->before.count = 0;
     for (int32_t i = root->first_child; i >= 0; i = s->nodes.at[i].next_sibling)
         MEM_LIST_PUSH(&s->before, s->nodes.at[i].N);
+    s->simulations = s->simulations_left = count_simulations(s);
     s->phase = root->ended ? PHASE_DONE : PHASE_SIMULATION;
 }
 

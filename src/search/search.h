@@ -58,8 +58,8 @@ typedef struct {
     search_outcome outcome; /* OPEN becomes CUT at max_steps, and in a reply that ran to the chain's end */
     double reward;          /* O of a SCORED outcome */
     bool gold;              /* the gold rationale's next step; only where the request said wants_gold */
-    bool gold_text; /* of a chain of outcome RIGHT: its text is the gold rationale (right_reward, not the
-                       other one) */
+    bool gold_text;         /* of a chain of outcome RIGHT: its text is the gold rationale: O is 1, not
+                               right_other_reward */
 } search_candidate;
 
 typedef struct {

@@ -1,4 +1,4 @@
-/* The search's own state: the tree in arrays, commitments and pairs. Private to src/search. */
+/* The search's own state: the tree in arrays, and commitments. Private to src/search, and to its tests. */
 #ifndef ESPALIER_SEARCH_TREE_H
 #define ESPALIER_SEARCH_TREE_H
 

@@ -1,9 +1,13 @@
 /* Arith: made word problems, the embedded default. Files have GSM8K's form; a source may also be a
- * description of problems to make, key=value joined by commas after "generate:": count=N      problems
- * (required) level=NAME   easy, rare or mixed (easy): see arith_story.h split=NAME   train, dev or test
- * (train). A hash of its question decides which of them has a problem, so the three never share a problem,
- * whatever their seeds, levels and counts seed=N       another stream of problems (1) flaws=X      how flawed
- * the worked solutions are (0: correct); the gold answer is always correct */
+ * description of problems to make, key=value joined by commas after "generate:":
+ *
+ *   count=N      problems (required)
+ *   level=NAME   easy, rare or mixed (easy): see arith_story.h
+ *   split=NAME   train, dev or test (train). A hash of its question decides which of them has a
+ *                problem, so the three never share a problem, whatever their seeds, levels and counts
+ *   seed=N       another stream of problems (1)
+ *   flaws=X      how flawed the worked solutions are (0: correct); the gold answer is always correct
+ */
 #include "task/arith_story.h"
 #include "task/numeric.h"
 

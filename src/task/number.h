@@ -3,10 +3,12 @@
  *
  *   number    = sign? currency? sign? value percent?
  *   value     = decimal (e exponent)? | decimal / decimal | whole fraction | fraction
- *   decimal   = digits, or 1 to 3 digits and groups of 3 after "," or a fixed space; then .digits; or .digits
- * alone fraction  = digits/digits | \frac{digits}{digits} | one of ½ ⅓ ⅔ ¼ ¾ ... sign      = - or its Unicode
- * forms, not directly after a letter, digit or closing bracket ("10-3" holds 10 and 3) percent   = % | \% |
- * percent
+ *   decimal   = digits, or 1 to 3 digits and groups of 3 after "," or a fixed space;
+ *               then perhaps .digits; or .digits alone
+ *   fraction  = digits/digits | \frac{digits}{digits} | one of ½ ⅓ ⅔ ¼ ¾ ...
+ *   sign      = - or its Unicode forms, not directly after a letter, digit or closing
+ *               bracket ("10-3" holds 10 and 3)
+ *   percent   = % | \% | percent
  *
  * Words around a number are not part of it. Text may hold any bytes; a scan over it takes linear time. */
 #ifndef ESPALIER_TASK_NUMBER_H

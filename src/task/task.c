@@ -224,11 +224,11 @@ void task_answer_group(const task *t, const char *const *shown, int64_t n, int64
     task_answer **found = MEM_ARRAY(task_answer *, n > 0 ? n : 1);
     for (int64_t i = 0; i < n; i++) {
         group[i] = shown[i] ? i : -1;
-        if (t && shown[i]) found[i] = t->answers->find(shown[i], strlen(shown[i]));
+        if (t && shown[i]) found[i] = task_answer_find(t, shown[i], strlen(shown[i]));
         for (int64_t j = 0; shown[i] && j < i; j++) {
             if (group[j] != j) continue; /* not the first of its group */
             bool same = strcmp(shown[j], shown[i]) == 0 ||
-                        (found[j] && found[i] && t->answers->equal(found[j], found[i]));
+                        (found[j] && found[i] && task_answer_equal(t, found[j], found[i]));
             if (!same) continue;
             group[i] = j;
             break;

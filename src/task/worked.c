@@ -1,7 +1,6 @@
 /* Problems with a worked solution and a number for an answer, in GSM8K's form: rows are {"question",
  * "answer"}; the answer is the solution, one step per line, perhaps with calculator marks
- * <<expression=value>>, and ends in
- * "#### N". */
+ * <<expression=value>>, and ends in "#### N". */
 #include "task/numeric.h"
 
 #include "formats/json.h"

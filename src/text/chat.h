@@ -11,6 +11,8 @@ typedef enum {
     CHAT_LLAMA2,  /* <s>[INST] <<SYS>>\n...\n<</SYS>>\n\n... [/INST] */
     CHAT_MISTRAL, /* <s>[INST] ... [/INST]; a system prompt precedes the user's text */
 } chat_kind;
+/* The names of an option's values: 0 detects the kind, the others are chat_kind + 1. */
+#define CHAT_CHOICES "auto|plain|chatml|llama2|mistral"
 
 /* The kind of a model's template (tokenizer_chat_template); NULL or empty is plain. Any other template is an
  * error that names the option to set, model.chat_template. */

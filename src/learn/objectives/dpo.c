@@ -17,15 +17,7 @@ static double dpo_value(const void *options, const example *e, const path_score 
 }
 
 static const option dpo_table[] = {
-    {.key = "beta",
-     .flag = "--beta",
-     .type = OPTION_FLOAT,
-     .initial = "0.1",
-     .low = 0,
-     .high = 1000,
-     .marks = OPTION_ABOVE_LOW,
-     .offset = offsetof(dpo_options, beta),
-     .help = "how strongly the model is held to the reference: higher allows less change"},
+    OPTION_BETA(dpo_options),
 };
 
 const objective objective_dpo = {

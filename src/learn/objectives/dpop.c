@@ -23,15 +23,7 @@ static double dpop_value(const void *options, const example *e, const path_score
 }
 
 static const option dpop_table[] = {
-    {.key = "beta",
-     .flag = "--beta",
-     .type = OPTION_FLOAT,
-     .initial = "0.1",
-     .low = 0,
-     .high = 1000,
-     .marks = OPTION_ABOVE_LOW,
-     .offset = offsetof(dpop_options, beta),
-     .help = "how strongly the model is held to the reference: higher allows less change"},
+    OPTION_BETA(dpop_options),
     {.key = "penalty",
      .type = OPTION_FLOAT,
      .initial = "50",

@@ -18,7 +18,7 @@ static const char *const no_metrics[] = {NULL};
 
 const objective objective_nll = {
     .name = "rft",
-    .about = "negative log-likelihood, the loss of supervised fine-tuning, of the trees' correct chains",
+    .about = "likelihood of the correct solutions that the search found (Yuan et al., arXiv 2308.01825)",
     .paths = 1,
     .metrics = no_metrics,
     .mean = MEAN_OVER_TOKENS,

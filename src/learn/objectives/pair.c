@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-double softplus(double x) {
+/* log(1 + exp(x)) without overflow; -log sigmoid(h) = softplus(-h). */
+static double softplus(double x) {
     return fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
@@ -10,11 +11,6 @@ double softplus(double x) {
 static double sigmoid_below(double x) {
     double e = exp(x);
     return e / (1 + e);
-}
-
-/* A weight of exactly 0 leaves its term out, also where the term is infinite. */
-static double weighted(double weight, double value) {
-    return weight == 0 ? 0 : weight * value;
 }
 
 double smoothed_logistic(double h, double alpha) {

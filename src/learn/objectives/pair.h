@@ -7,8 +7,6 @@
 
 enum { CHOSEN, REJECTED };
 
-/* log(1 + exp(x)) without overflow; -log sigmoid(h) = softplus(-h). */
-double softplus(double x);
 /* docs/method.md 5.2: -(1 - alpha) log sigmoid(h) - alpha log sigmoid(-h), alpha in [0, 1]. */
 double smoothed_logistic(double h, double alpha);
 /* Its derivative by h: sigmoid(h) - (1 - alpha), computed where nothing cancels. */
@@ -23,5 +21,13 @@ void pair_metrics(const path_score *scores, double margin, double *metrics);
 /* The same and "kl", the mean over both steps of log pi_ref - log pi, in nats per step. */
 extern const char *const reference_metric_names[];
 void reference_metrics(const path_score *scores, double margin, double *metrics);
+
+/* The row of `beta` that objectives with a reference share; `options` has that member. */
+#define OPTION_BETA(options)                                                                                 \
+    {                                                                                                        \
+        .key = "beta", .flag = "--beta", .type = OPTION_FLOAT, .initial = "0.1", .low = 0, .high = 1000,     \
+        .marks = OPTION_ABOVE_LOW, .offset = offsetof(options, beta),                                        \
+        .help = "how strongly the model is held to the reference: higher allows less change"                 \
+    }
 
 #endif

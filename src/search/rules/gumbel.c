@@ -175,11 +175,11 @@ static const option options[] = {
 };
 /* clang-format on */
 
-extern const search_rule rule_gumbel;
 const search_rule rule_gumbel = {
     .name = "gumbel",
     .about = "sequential halving with Gumbel noise at the root, the improved policy below it",
     .options = {options, sizeof options / sizeof *options},
+    .simulations = rule_simulations,
     .select = select_child,
     .backup = backup,
     .commit = commit,

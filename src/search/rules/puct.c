@@ -96,6 +96,7 @@ const search_rule rule_puct = {
     .name = "puct",
     .about = "value plus exploration by prior and visits, as in AlphaZero",
     .options = {options, sizeof options / sizeof *options},
+    .simulations = rule_simulations,
     .begin = begin,
     .select = select_child,
     .backup = backup,

@@ -14,6 +14,4 @@ typedef struct {
     bool root_counts_twice;    /* 2.8 */
 } puct_options;
 
-extern const search_rule rule_puct;
-
 #endif

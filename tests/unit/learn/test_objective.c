@@ -4,7 +4,7 @@
 
 #include "formats/json.h"
 #include "learn/objective.h"
-#include "learn/pairs.h"
+#include "search/harvest.h"
 
 #include <math.h>
 #include <string.h>
@@ -74,8 +74,8 @@ static void test_golden(void **state) {
     size_t i;
     assert_true(json_array_size(cases) >= 40);
     json_array_foreach(cases, i, c) {
-        double alpha =
-            pairs_smoothing(number(c, "n_chosen"), number(c, "n_rejected"), number(c, "smoothing_cap"));
+        double alpha = fmin(harvest_doubt_by_visits(number(c, "n_chosen"), number(c, "n_rejected")),
+                            number(c, "smoothing_cap"));
         char settings[64];
         snprintf(settings, sizeof settings, "beta=%.17g", number(c, "beta"));
         result r = evaluate("dpo", settings,
@@ -268,10 +268,9 @@ static void test_likelihood(void **state) {
 
 static void test_smoothing(void **state) {
     (void)state;
-    near(pairs_smoothing(3, 1, 0.5), 0.25, 0, "3:1");
-    near(pairs_smoothing(0, 0, 0.5), 0, 0, "0:0");
-    near(pairs_smoothing(0, 4, 1), 0.8, 0, "0:4");
-    near(pairs_smoothing(0, 4, 0.5), 0.5, 0, "0:4 capped");
+    near(harvest_doubt_by_visits(3, 1), 0.25, 0, "3:1");
+    near(harvest_doubt_by_visits(0, 0), 0, 0, "0:0");
+    near(harvest_doubt_by_visits(0, 4), 0.8, 0, "0:4");
 }
 
 static void test_extremes(void **state) {

@@ -231,10 +231,6 @@ static void test_errors(void **state) {
             fail_msg("%s\n  gave %s", cases[i].line, message ? message : "no error");
         assert_null(file.at);
     }
-    pairs_format format;
-    OK(pairs_format_parse("trl", &format, &error));
-    assert_int_equal(format, PAIRS_TRL);
-    assert_int_equal(pairs_format_parse("csv", &format, &error), ESP_USAGE);
 }
 
 /* A stream that cannot be written to. */

@@ -68,15 +68,9 @@ static void test_errors(void **state) {
         if (!strstr(error.message, bad[i].says)) fail_msg("\"%s\" lacks \"%s\"", error.message, bad[i].says);
         assert_true(error.hint[0] != 0);
     }
-    schedule_kind kind;
     esp_error error = {0};
     schedule fine = {SCHEDULE_LINEAR, 1e-6, 3, 100, 0};
     assert_int_equal(schedule_check(&fine, &error), ESP_OK);
-    assert_int_equal(schedule_kind_parse("cosine", &kind, &error), ESP_OK);
-    assert_int_equal(kind, SCHEDULE_COSINE);
-    assert_string_equal(schedule_kind_name(SCHEDULE_LINEAR), "linear");
-    assert_int_equal(schedule_kind_parse("cosin", &kind, &error), ESP_FAILED);
-    assert_non_null(strstr(error.message, "cosin"));
 }
 
 int main(void) {

@@ -4,8 +4,9 @@
 #include "formats/json.h"
 #include "learn/batches.h"
 #include "learn/pack.h"
-#include "learn/pairs.h"
+#include "learn/trainer_inner.h"
 #include "model/tree_layout.h"
+#include "search/harvest.h"
 #include "compute_support.h"
 #include "support.h"
 
@@ -55,7 +56,7 @@ static golden_pairs *read_golden(void) {
         *r = (example){.term = &g->term, .scale = 1.0 / PAIRS};
         for (size_t k = 0; k < 2; k++)
             r->path[k] = (learn_path){g->ids[i][0], g->ids[i][1 + k], counts[0], counts[1 + k], at(ref, k)};
-        r->alpha = pairs_smoothing(number(pair, "n_chosen"), number(pair, "n_rejected"), 1);
+        r->alpha = harvest_doubt_by_visits(number(pair, "n_chosen"), number(pair, "n_rejected"));
     }
     return g;
 }
@@ -79,7 +80,7 @@ static trainer *new_trainer(const char *backend, dtype act, int64_t microbatch) 
 }
 
 static void end_trainer(trainer *t) {
-    model *m = trainer_model(t);
+    model *m = t->m;
     compute *c = model_compute(m);
     trainer_free(t);
     model_free(m);
@@ -87,7 +88,7 @@ static void end_trainer(trainer *t) {
 }
 
 static int64_t size_of(const trainer *t) {
-    return model_parameter_count(trainer_model(t));
+    return model_parameter_count(t->m);
 }
 
 /* Copies on the host, of which the last eight remain. */
@@ -96,25 +97,25 @@ static const float *copy_at_hand(const trainer *t, const float *buffer) {
     static int turn;
     float **copy = &copies[turn++ % 8];
     mem_free(*copy);
-    return *copy = host_copy(model_operations(trainer_model(t)), buffer, size_of(t));
+    return *copy = host_copy(model_operations(t->m), buffer, size_of(t));
 }
 
 static const float *gradient_of(const trainer *t) {
-    return copy_at_hand(t, trainer_gradient(t));
+    return copy_at_hand(t, t->gradient);
 }
 
 static const float *weights_of(const trainer *t) {
-    return copy_at_hand(t, model_master(trainer_model(t)));
+    return copy_at_hand(t, model_master(t->m));
 }
 
 static void set_weights(const trainer *t, const float *w) {
-    compute *c = model_operations(trainer_model(t));
-    c->ops->put(c, model_master(trainer_model(t)), w, (size_t)size_of(t) * sizeof *w);
-    OK(model_sync(trainer_model(t), &error));
+    compute *c = model_operations(t->m);
+    c->ops->put(c, model_master(t->m), w, (size_t)size_of(t) * sizeof *w);
+    OK(model_sync(t->m, &error));
 }
 
 static void check_gradients(const trainer *t, const json_t *expected) {
-    const param_set *params = model_trainable(trainer_model(t));
+    const param_set *params = model_trainable(t->m);
     const float *all = gradient_of(t);
     for (const param *p = params->at; p < params->at + params->count; p++) {
         param_name name = param_hf_name(p);
@@ -141,7 +142,7 @@ static void dpo_golden(void **state) {
     for (size_t b = 0; b < 2; b++) {
         trainer *t = new_trainer(backends[b], DTYPE_F32, 2048);
         double logp[PAIRS][EXAMPLE_PATHS], norm;
-        OK(score_paths(trainer_model(t), g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
+        OK(score_paths(t->m, g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
         for (size_t i = 0; i < PAIRS; i++) {
             const json_t *part = json_array_get(json_object_get(g->json, "parts"), i);
             assert_true(fabs(logp[i][0] - number(part, "logp_chosen")) < 1e-3);
@@ -154,7 +155,7 @@ static void dpo_golden(void **state) {
         const json_t *after = json_object_get(g->json, "after_adamw_step");
         OK(trainer_update(t, number(after, "lr"), &norm, &error));
         assert_true(fabs(norm - number(g->json, "grad_norm")) < 1e-3 * norm);
-        OK(score_paths(trainer_model(t), g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
+        OK(score_paths(t->m, g->rows, PAIRS, 2048, logp, NULL, NULL, &error));
         for (size_t i = 0; i < PAIRS; i++) {
             const json_t *want = json_array_get(json_object_get(after, "logps"), i);
             for (size_t k = 0; k < 2; k++) assert_true(fabs(logp[i][k] - at(want, k)) < 1e-2);
@@ -180,7 +181,7 @@ static void tree_equals_paths(void **state) {
         assert_true(fabs(learn_report_metric(&together, "logp_chosen") -
                          learn_report_metric(&alone, "logp_chosen")) < 1e-4);
         assert_true(fabs(together.loss - alone.loss) < 1e-6);
-        int64_t n = model_parameter_count(trainer_model(packed));
+        int64_t n = model_parameter_count(packed->m);
         double difference = 0, size = 0;
         const float *one = gradient_of(packed), *other = gradient_of(apart);
         for (int64_t i = 0; i < n; i++) {
@@ -282,16 +283,16 @@ static void same_bits_and_resume(void **state) {
             if (step > 0) continue;
             char folder[] = "/tmp/espalier-trainer-XXXXXX";
             assert_non_null(mkdtemp(folder));
-            OK(model_save(trainer_model(two), folder, DTYPE_F32, &error));
+            OK(model_save(two->m, folder, DTYPE_F32, &error));
             OK(trainer_save(two, folder, &error));
             end_trainer(two);
             two = new_trainer("cpu", types[d], 2048);
-            OK(model_load_weights(trainer_model(two), folder, &error));
+            OK(model_load_weights(two->m, folder, &error));
             OK(trainer_load(two, folder, &error));
-            assert_int_equal(trainer_updates(two), 1);
+            assert_int_equal(two->updates, 1);
             OK(folder_remove(folder, &error));
         }
-        size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
+        size_t bytes = (size_t)model_parameter_count(one->m) * 4;
         assert_memory_equal(weights_of(one), weights_of(two), bytes);
         end_trainer(one);
         end_trainer(two);
@@ -397,7 +398,7 @@ static void means(void **state) {
     double logp[3][EXAMPLE_PATHS], sum = 0;
     int64_t tokens = 0;
     for (int i = 0; i < 3; i++) {
-        OK(score_paths(trainer_model(t), &m.examples[chains[i]], 1, 2048, &logp[i], NULL, NULL, &error));
+        OK(score_paths(t->m, &m.examples[chains[i]], 1, 2048, &logp[i], NULL, NULL, &error));
         sum += logp[i][0];
         tokens += m.examples[chains[i]].path[0].tail_count;
     }
@@ -429,7 +430,7 @@ static void mixed_slopes(void **state) {
     (void)state;
     golden_pairs *g = read_golden();
     trainer *t = new_trainer("ref", DTYPE_F32, 2048);
-    int64_t n = model_parameter_count(trainer_model(t));
+    int64_t n = model_parameter_count(t->m);
     float *w = malloc((size_t)n * 4), *direction = malloc((size_t)n * 4), *kept = malloc((size_t)n * 4);
     memcpy(kept, weights_of(t), (size_t)n * 4);
     for (int i = 0; objective_at(i); i++)
@@ -470,7 +471,7 @@ static trainer *averaging_trainer(dtype act, double average) {
     trainer *plain = new_trainer("cpu", act, 2048), *t;
     trainer_settings s = trainer_defaults();
     s.average = average;
-    OK(trainer_new(&t, trainer_model(plain), &s, &error));
+    OK(trainer_new(&t, plain->m, &s, &error));
     trainer_free(plain);
     return t;
 }
@@ -482,7 +483,7 @@ static void one_update(trainer *t, const golden_pairs *g) {
 }
 
 static float *copy_of(trainer *t) {
-    size_t bytes = (size_t)model_parameter_count(trainer_model(t)) * 4;
+    size_t bytes = (size_t)model_parameter_count(t->m) * 4;
     return memcpy(malloc(bytes), weights_of(t), bytes);
 }
 
@@ -501,7 +502,7 @@ static void average_by_hand(void **state) {
         if (step == 1) OK(trainer_show_average(averaged, &error));
         if (step == 1) OK(trainer_show_average(averaged, &error));
     }
-    int64_t n = model_parameter_count(trainer_model(raw)), moved = 0;
+    int64_t n = model_parameter_count(raw->m), moved = 0;
     assert_memory_equal(weights_of(averaged), theta[2], (size_t)n * 4);
     OK(trainer_show_average(averaged, &error));
     const float *got = weights_of(averaged);
@@ -515,8 +516,8 @@ static void average_by_hand(void **state) {
     assert_true(moved > n / 2);
     /* What the model computes is the average's, too. */
     double of_average[PAIRS][EXAMPLE_PATHS], of_raw[PAIRS][EXAMPLE_PATHS];
-    OK(score_paths(trainer_model(averaged), g->rows, PAIRS, 2048, of_average, NULL, NULL, &error));
-    OK(score_paths(trainer_model(raw), g->rows, PAIRS, 2048, of_raw, NULL, NULL, &error));
+    OK(score_paths(averaged->m, g->rows, PAIRS, 2048, of_average, NULL, NULL, &error));
+    OK(score_paths(raw->m, g->rows, PAIRS, 2048, of_raw, NULL, NULL, &error));
     assert_true(fabs(of_average[0][0] - of_raw[0][0]) > 1e-3);
     for (int i = 0; i < 3; i++) free(theta[i]);
     end_trainer(raw);
@@ -538,15 +539,15 @@ static void average_resumes(void **state) {
             char folder[] = "/tmp/espalier-average-XXXXXX";
             assert_non_null(mkdtemp(folder));
             OK(trainer_show_average(two, &error));
-            OK(model_save(trainer_model(two), folder, DTYPE_F32, &error));
+            OK(model_save(two->m, folder, DTYPE_F32, &error));
             OK(trainer_save(two, folder, &error));
             end_trainer(two);
             two = averaging_trainer(types[k], 0.9);
-            OK(model_load_weights(trainer_model(two), folder, &error));
+            OK(model_load_weights(two->m, folder, &error));
             OK(trainer_load(two, folder, &error));
             OK(folder_remove(folder, &error));
         }
-        size_t bytes = (size_t)model_parameter_count(trainer_model(one)) * 4;
+        size_t bytes = (size_t)model_parameter_count(one->m) * 4;
         assert_memory_equal(weights_of(one), weights_of(two), bytes);
         OK(trainer_show_average(one, &error));
         OK(trainer_show_average(two, &error));

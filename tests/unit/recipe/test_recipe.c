@@ -148,7 +148,8 @@ static void table_is_sound(void **state) {
     (void)state;
     arena *memory = arena_new();
     option_table table = recipe_options(memory);
-    recipe *r = recipe_new();
+    recipe *r = MEM_NEW(recipe);
+    options_defaults(table, r);
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
         esp_error error = {0};
@@ -190,8 +191,9 @@ static void help_prints_what_runs(void **state) {
     (void)state;
     arena *memory = arena_new();
     option_table table = recipe_options(memory);
-    recipe *r = parse("", NULL, 0), *defaults = recipe_new();
+    recipe *r = parse("", NULL, 0), *defaults = MEM_NEW(recipe);
     text_buffer manual = {0}, difference = {0};
+    options_defaults(table, defaults);
     options_manual(table, NULL, 100000, &manual);
     assert_int_equal(recipe_diff(r, defaults, &difference), 0);
     int compared = 0;
@@ -210,6 +212,8 @@ static void help_prints_what_runs(void **state) {
     }
     assert_true(compared > 80);
     assert_non_null(strstr(manual.at, "\n        gumbel: sequential halving"));
+    assert_non_null(strstr(manual.at, "\n        dpo: DPO with label smoothing"));
+    assert_non_null(strstr(manual.at, "only with learn.loss dpo, ipo or dpop [0.1]\n"));
     assert_non_null(strstr(manual.at, "\n        paper: arXiv 2405.00451, arithmetic\n"));
     recipe_free(r);
     recipe_free(defaults);

@@ -1,5 +1,6 @@
 /* What must hold of every search, on random trees (the exact numbers are
  * tests/unit/policy/test_scripted.c's). */
+#include "search/tree.h"
 #include "synthetic.h"
 
 #define SEEDS 300
@@ -132,6 +133,34 @@ static void commits_by_spread(void **state) {
     assert_true(seen > 10);
 }
 
+static int64_t half(const tree_view *v, const void *options, const search_limits *limits) {
+    assert_int_equal(v->simulations, 0);
+    return rule_simulations(v, options, limits) / 2;
+}
+
+/* (2.7) K simulations start from each state that is committed from, K times root_multiplier from the
+ * problem's own; a rule that needs fewer says so. */
+static void the_rule_says_how_many(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        search_config config = synthetic_config(seed);
+        int64_t K = config.limits.simulations, of_root = K * config.limits.root_multiplier;
+        synthetic *y = synthetic_run(&config, seed);
+        assert_int_equal(search_stats_of(y->s).simulations,
+                         of_root + K * (search_commitment_count(y->s) - 1));
+        synthetic_free(y);
+        y = synthetic_new(&config, seed);
+        search_rule frugal = *y->s->rule;
+        frugal.simulations = half;
+        y->s->rule = &frugal; /* the root was asked about by search_new */
+        while (synthetic_step(y)) {
+        }
+        assert_int_equal(search_stats_of(y->s).simulations,
+                         of_root + K / 2 * (search_commitment_count(y->s) - 1));
+        synthetic_free(y);
+    }
+}
+
 /* The same key and replies: the same bits; alone or among others, asked once or again and again. */
 static void same_bits_side_by_side(void **state) {
     (void)state;
@@ -225,7 +254,7 @@ int main(void) {
         cmocka_unit_test(visits_add_up),          cmocka_unit_test(values_are_bounded),
         cmocka_unit_test(commitments_are_a_path), cmocka_unit_test(commits_by_spread),
         cmocka_unit_test(same_bits_side_by_side), cmocka_unit_test(requests_respect_the_limits),
-        cmocka_unit_test(steps_are_kept),
+        cmocka_unit_test(steps_are_kept),         cmocka_unit_test(the_rule_says_how_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
