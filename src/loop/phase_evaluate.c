@@ -35,7 +35,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
                       (long long)e->k, 100 * e->accuracy, e->points[e->point_count - 1].tokens);
     if (e->method != RECIPE_SEARCH) return;
     observer_note(
-        o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged a problem",
+        o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged per problem",
         (long long)at->iteration, 100 * e->search.vote, (double)e->tokens_sampled / (double)e->problems,
         (double)e->tokens_judged / (double)e->problems);
     note_judge(run, at, &e->search.finished_judged, "finished chains");
