@@ -77,7 +77,7 @@ static esp_status print_summary(const summary_input *input, bool json, esp_error
     return status;
 }
 
-static esp_status run_parts(const recipe *r, const char *path, loop_way way, bool json, esp_error *error) {
+static esp_status run_phases(const recipe *r, const char *path, loop_way way, bool json, esp_error *error) {
     char *folder = run_folder(r, path);
     double began = clock_seconds();
     observe_context context = {0};
@@ -113,7 +113,7 @@ esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *err
     if (way.phases == RUN_SFT && r->sft.epochs == 0)
         status = error_set(error, ESP_USAGE, "give --epochs 1, or set sft.epochs in the recipe",
                            "espalier sft: sft.epochs is 0, so there is nothing to do");
-    if (status == ESP_OK) status = run_parts(r, path, way, arguments->json, error);
+    if (status == ESP_OK) status = run_phases(r, path, way, arguments->json, error);
     recipe_free(r);
     return status;
 }

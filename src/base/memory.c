@@ -1,9 +1,7 @@
 #include "base/memory.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -166,4 +164,9 @@ void text_clear(text_buffer *b) {
 void text_free(text_buffer *b) {
     mem_free(b->at);
     *b = (text_buffer){0};
+}
+
+bool text_ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
 }

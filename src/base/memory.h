@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 void *mem_alloc(size_t bytes);              /* zeroed; aborts on failure */
 void *mem_realloc(void *old, size_t bytes); /* aborts on failure */
@@ -43,6 +45,16 @@ void mem_list_grow_(void **at, int64_t *capacity, int64_t need, size_t element);
         MEM_LIST_RESERVE(list, (list)->count + 1);                                                           \
         (list)->at[(list)->count++] = (value);                                                               \
     } while (0)
+/* Appends n elements; `from` may be NULL where n is 0. The comparison is there for its types' sake. */
+#define MEM_LIST_APPEND(list, from, n)                                                                       \
+    do {                                                                                                     \
+        int64_t mem_list_n_ = (n);                                                                           \
+        MEM_LIST_RESERVE(list, (list)->count + mem_list_n_);                                                 \
+        if (mem_list_n_ > 0)                                                                                 \
+            memcpy((list)->at + (list)->count, from,                                                         \
+                   (size_t)mem_list_n_ * (sizeof((list)->at == (from)) ? sizeof *(list)->at : 0));           \
+        (list)->count += mem_list_n_;                                                                        \
+    } while (0)
 #define MEM_LIST_FREE(list)                                                                                  \
     do {                                                                                                     \
         mem_free((list)->at);                                                                                \
@@ -71,5 +83,7 @@ void text_puts(text_buffer *b, const char *text);
 void text_printf(text_buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_clear(text_buffer *b);
 void text_free(text_buffer *b);
+
+bool text_ends_with(const char *text, const char *end);
 
 #endif

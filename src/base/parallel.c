@@ -2,9 +2,7 @@
 
 #include "base/memory.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 
 typedef struct {
     parallel_work *work;
@@ -21,12 +19,11 @@ static void *thread_main(void *user) {
     return NULL;
 }
 
-/* The threads block all signals, so that the caller's thread receives them. */
-static bool start_thread(pthread_t *thread, piece_queue *q) {
+bool parallel_start(pthread_t *thread, void *(*work)(void *user), void *user) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(thread, NULL, thread_main, q) == 0;
+    bool started = pthread_create(thread, NULL, work, user) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
@@ -36,7 +33,7 @@ void parallel_run(int pieces, int threads, parallel_work *work, void *user) {
     int helpers = (threads < pieces ? threads : pieces) - 1, started = 0;
     if (pieces <= 0) return;
     pthread_t *thread = MEM_ARRAY(pthread_t, helpers > 0 ? helpers : 1);
-    while (started < helpers && start_thread(&thread[started], &q)) started++;
+    while (started < helpers && parallel_start(&thread[started], thread_main, &q)) started++;
     work(user, 0);
     take_pieces(&q);
     for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);

@@ -4,7 +4,8 @@
 #ifndef ESPALIER_BASE_PARALLEL_H
 #define ESPALIER_BASE_PARALLEL_H
 
-#include <stdint.h>
+#include <pthread.h>
+#include <stdbool.h>
 
 typedef void parallel_work(void *user, int piece);
 
@@ -12,5 +13,9 @@ typedef void parallel_work(void *user, int piece);
  * which does piece 0 first. Which thread does which other piece is not fixed. If the system cannot start a
  * thread, the others do its work. Returns when all pieces are done. */
 void parallel_run(int pieces, int threads, parallel_work *work, void *user);
+
+/* Starts a thread of its own, which blocks all signals, so that the caller's thread receives them. False: the
+ * system refuses one. */
+bool parallel_start(pthread_t *thread, void *(*work)(void *user), void *user);
 
 #endif

@@ -46,6 +46,11 @@ int32_t engine_max_sequences(const engine *e) {
     return e->set.max_sequences;
 }
 
+esp_status engine_check_stop(const engine *e, esp_error *error) {
+    if (!e->set.stop || !*e->set.stop) return ESP_OK;
+    return error_set(error, ESP_INTERRUPTED, NULL, "stopped on request");
+}
+
 model *engine_model(const engine *e) {
     return e->m;
 }

@@ -1,17 +1,14 @@
 #include "engine/group.h"
 
 #include <assert.h>
-#include <string.h>
 
 void *group_user(const sequence_group *g) {
     return g->user;
 }
 
 void group_set_prompt(sequence_group *g, int prefix, const int32_t *ids, int64_t n) {
-    id_list *own = &g->prompt[prefix];
-    MEM_LIST_RESERVE(own, n);
-    if (n) memcpy(own->at, ids, (size_t)n * sizeof *ids);
-    own->count = n;
+    g->prompt[prefix].count = 0;
+    MEM_LIST_APPEND(&g->prompt[prefix], ids, n);
 }
 
 void group_request(sequence_group *g, const engine_request *request) {
@@ -30,6 +27,12 @@ int32_t group_begun(const sequence_group *g) {
 
 const engine_counts *group_counts(const sequence_group *g) {
     return &g->counts;
+}
+
+int64_t lot_pages(const group_lot *lot) {
+    int64_t pages = 0;
+    for (int p = 0; p < ENGINE_PREFIXES; p++) pages += pages_of(lot->shared[p].ids.count);
+    return pages;
 }
 
 int32_t group_add_feed(sequence_group *g, feed f) {

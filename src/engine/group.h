@@ -31,7 +31,6 @@ typedef struct {
  * nothing with each other, so that what is computed for one does not depend on what ran before it. */
 typedef struct {
     shared_prefix shared[ENGINE_PREFIXES];
-    bool open;      /* the shared ids have runs */
     int64_t first;  /* number of its first group */
     int64_t groups; /* that have not ended */
     engine_counts counts;
@@ -56,6 +55,9 @@ struct sequence_group {
     hash_set seen;                /* tokens that were wanted of the model so far */
     engine_counts counts;
 };
+
+/* Pages of all that the lot shares. */
+int64_t lot_pages(const group_lot *lot);
 
 int32_t group_add_feed(sequence_group *g, feed f);
 void group_close_feeds(kv_cache *kv, sequence_group *g); /* their runs are released */

@@ -49,10 +49,6 @@ void engine_replicas_free(engine_replicas *r) {
     mem_free(r);
 }
 
-engine *engine_replica(engine_replicas *r, int index) {
-    return r->at[index];
-}
-
 int engine_replicas_for(const engine_replicas *r, int64_t jobs) {
     int64_t count = r->count;
     if (count > jobs / LEAST_JOBS) count = jobs / LEAST_JOBS;

@@ -11,7 +11,6 @@ typedef struct engine_replicas engine_replicas;
 esp_status engine_replicas_new(engine_replicas **out, model *m, const engine_settings *settings,
                                esp_error *error);
 void engine_replicas_free(engine_replicas *r);
-engine *engine_replica(engine_replicas *r, int index); /* 0: the model's own */
 
 /* How many replicas are worth starting for that many jobs. */
 int engine_replicas_for(const engine_replicas *r, int64_t jobs);

@@ -163,8 +163,7 @@ static int64_t divide(const engine *e, sequence_group *g) {
     int64_t place = e->set.max_sequences - e->in_flight, sum = 0;
     if (place < LEAST_TOGETHER) place = LEAST_TOGETHER;
     int64_t wanted = smaller(smaller(place, r->sequence_count), e->set.max_sequences);
-    int64_t room = kv_pages_total(e->kv) - pages_of(g->lot->shared[r->prefix].ids.count) -
-                   pages_of(g->prompt[r->prefix].count);
+    int64_t room = kv_pages_total(e->kv) - lot_pages(g->lot) - pages_of(g->prompt[r->prefix].count);
     for (g->begun = 0; g->begun < wanted; g->begun++) {
         int64_t more = request_sequence_pages(r->sequences[g->begun].most);
         if (g->begun && sum + more > room) break;

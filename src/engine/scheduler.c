@@ -44,7 +44,7 @@ static void share_prefix(engine *e, group_lot *lot, int p) {
     int64_t same = first->count;
     for (int64_t i = 0; i < lot->groups; i++) same = same_beginning(first, &groups[i]->prompt[p], same);
     if (same < LEAST_SHARED) return;
-    for (int64_t k = 0; k < same; k++) MEM_LIST_PUSH(&shared->ids, first->at[k]);
+    MEM_LIST_APPEND(&shared->ids, first->at, same);
     for (int64_t i = 0; i < lot->groups; i++) drop_first(&groups[i]->prompt[p], same);
     if (!e->set.unshared) return;
     shared->done = same; /* counted once, as in the shared engine, but computed again and again */
@@ -67,10 +67,11 @@ static esp_status more_groups(engine *e, const engine_client *client, bool wait,
     return ESP_OK;
 }
 
-static int64_t lot_pages(const group_lot *lot) {
-    int64_t pages = 0;
-    for (int p = 0; p < ENGINE_PREFIXES; p++) pages += pages_of(lot->shared[p].ids.count);
-    return pages;
+/* Whether the shared ids have their runs. */
+static bool lot_is_open(const group_lot *lot) {
+    for (int p = 0; p < ENGINE_PREFIXES; p++)
+        if (lot->shared[p].ids.count > 0 && lot->shared[p].run < 0) return false;
+    return true;
 }
 
 /* The shared ids get their runs, to be fed by the next calls; their pages must be there. */
@@ -78,12 +79,11 @@ static void lot_open(engine *e, group_lot *lot) {
     for (int p = 0; p < ENGINE_PREFIXES; p++)
         if (lot->shared[p].ids.count) lot->shared[p].run = kv_run_new(e->kv, -1);
     e->promised += lot_pages(lot);
-    lot->open = true;
 }
 
 /* Gives the runs back; where groups continue one, its pages stay until they end. */
 static void lot_close(engine *e, group_lot *lot) {
-    for (int p = 0; p < ENGINE_PREFIXES && lot->open; p++) {
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
         shared_prefix *s = &lot->shared[p];
         if (s->run < 0) continue;
         e->promised -= pages_of(s->ids.count) - pages_of(s->done);
@@ -91,7 +91,6 @@ static void lot_close(engine *e, group_lot *lot) {
         s->run = -1;
         s->done = 0;
     }
-    lot->open = false;
 }
 
 sequence_group *engine_add_group(engine *e, void *user) {
@@ -117,7 +116,7 @@ static void evict(engine *e, int64_t pages) {
 /* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
  * no request uses may go for it. *pages: what it takes. */
 static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t *pages) {
-    if (!g->lot->open) {
+    if (!lot_is_open(g->lot)) {
         *pages = lot_pages(g->lot);
         if (may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
         if (!has_room(e, *pages)) return false;
@@ -144,12 +143,12 @@ static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
 /* Nothing is in flight, so nothing but what the group's own lot shares needs to stay: the first group must be
  * able to start. */
 static esp_status start_alone(engine *e, sequence_group *g, esp_error *error) {
-    int64_t pages, shared = lot_pages(g->lot);
+    int64_t pages;
     for (int64_t i = 0; i < e->active.count; i++) cache_places_drop(e->kv, &e->active.at[i]->places);
     for (int64_t i = 0; i < e->lots.count; i++)
         if (e->lots.at[i] != g->lot) lot_close(e, e->lots.at[i]);
     if (start_request(e, g, false, &pages)) return ESP_OK;
-    return too_small(e, g->lot->open ? pages + shared : pages, error);
+    return too_small(e, lot_is_open(g->lot) ? lot_pages(g->lot) + pages : pages, error);
 }
 
 static sequence_group *admit(engine *e) {
@@ -197,9 +196,9 @@ static void push_feed(engine *e, feed_owner owner, int32_t run, const int32_t *i
 
 /* What is left of a lot's shared ids, while there is room in the batch. */
 static void gather_lot(engine *e, group_lot *lot, int64_t *room) {
-    for (int p = 0; lot->open && p<ENGINE_PREFIXES && * room> 0; p++) {
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
         const shared_prefix *s = &lot->shared[p];
-        int64_t left = s->ids.count - s->done, n = left < *room ? left : *room;
+        int64_t left = s->run < 0 ? 0 : s->ids.count - s->done, n = left < *room ? left : *room;
         if (n == 0) continue;
         push_feed(e, (feed_owner){.lot = lot, .feed = p}, s->run, s->ids.at + s->done, n);
         *room -= n;
@@ -222,7 +221,8 @@ static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t
 
 /* Feeds of a group that are ready, those of one token or those of more, while there is room in the batch. */
 static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *room) {
-    for (int32_t j = 0; g->open && j<g->feeds.count && * room> 0; j++) {
+    for (int32_t j = 0; g->open && j < g->feeds.count; j++) {
+        if (*room == 0) return;
         const feed *f = &g->feeds.at[j];
         int64_t left = f->n - f->done;
         if (left == 0 || f->now || (singles && left > 1) || !is_ready(g, f)) continue;
@@ -283,16 +283,11 @@ static esp_status finish_requests(engine *e, const engine_client *client, esp_er
     return status;
 }
 
-static esp_status check_stop(const engine *e, esp_error *error) {
-    return e->set.stop && *e->set.stop ? error_set(error, ESP_INTERRUPTED, NULL, "stopped on request")
-                                       : ESP_OK;
-}
-
 static esp_status run_shared(engine *e, const engine_client *client, esp_error *error) {
     for (;;) {
         if (e->started == e->groups.count) ESP_TRY(more_groups(e, client, e->done == e->groups.count, error));
         if (e->done == e->groups.count) return ESP_OK;
-        ESP_TRY(check_stop(e, error));
+        ESP_TRY(engine_check_stop(e, error));
         ESP_TRY(start_requests(e, error));
         gather(e);
         assert(e->feeds.count > 0);

@@ -32,4 +32,6 @@ struct engine {
     MEM_LIST(feed_owner) owners;
 };
 
+esp_status engine_check_stop(const engine *e, esp_error *error); /* ESP_INTERRUPTED on request */
+
 #endif

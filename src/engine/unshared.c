@@ -2,8 +2,6 @@
 #include "engine/answers.h"
 #include "engine/request.h"
 
-#include <string.h>
-
 typedef struct {
     engine *e;
     const engine_client *client;
@@ -26,7 +24,7 @@ static esp_status feed_run(const unshared *u, int32_t run, const int32_t *ids, i
     engine *e = u->e;
     ESP_TRY(check_room(e, run, n, error));
     for (int64_t done = 0, answered = 0; done < n;) {
-        if (e->set.stop && *e->set.stop) return error_set(error, ESP_INTERRUPTED, NULL, "stopped on request");
+        ESP_TRY(engine_check_stop(e, error));
         int64_t now = n - done < e->set.max_batch_tokens ? n - done : e->set.max_batch_tokens;
         int64_t first = answered;
         for (; answered < read_count && reads[answered].at < done + now; answered++)
@@ -40,21 +38,15 @@ static esp_status feed_run(const unshared *u, int32_t run, const int32_t *ids, i
     return ESP_OK;
 }
 
-static void append(id_list *list, const int32_t *ids, int64_t n) {
-    MEM_LIST_RESERVE(list, list->count + n);
-    if (n) memcpy(list->at + list->count, ids, (size_t)n * sizeof *ids);
-    list->count += n;
-}
-
 /* The whole prompt and the request's path. */
 static id_list whole_path(const unshared *u) {
     const sequence_group *g = u->g;
     const id_list *shared = &g->lot->shared[g->request.prefix].ids;
     id_list out = {0};
-    append(&out, shared->at, shared->count);
+    MEM_LIST_APPEND(&out, shared->at, shared->count);
     for (int32_t i = 0; i <= g->request.pieces; i++) {
         engine_piece piece = group_piece(g, i);
-        append(&out, piece.ids, piece.n);
+        MEM_LIST_APPEND(&out, piece.ids, piece.n);
     }
     return out;
 }
@@ -82,7 +74,7 @@ static esp_status score(const unshared *u, int32_t number, id_list *path, int32_
     kv_read *reads = MEM_ARRAY(kv_read, s->known_count);
     for (int64_t i = 0; i < s->known_count; i++)
         reads[i] = (kv_read){.at = path->count - 1 + i, .kind = READ_SCORE, .token = s->known[i]};
-    append(path, s->known, s->known_count - 1);
+    MEM_LIST_APPEND(path, s->known, s->known_count - 1);
     esp_status status = feed_run(u, run, path->at, path->count, reads, s->known_count, error);
     for (int64_t i = 0; i < s->known_count && status == ESP_OK; i++)
         r->reader->known(r->user, number, i, reads[i].logprob);
@@ -93,8 +85,8 @@ static esp_status score(const unshared *u, int32_t number, id_list *path, int32_
 /* The log-probs of the answers after the whole prompt, one tail and the suffix. */
 static esp_status score_tail(const unshared *u, int32_t tail, id_list *path, int32_t run, esp_error *error) {
     const engine_request *r = &u->g->request;
-    append(path, r->tails[tail].ids, r->tails[tail].n);
-    append(path, r->suffix, r->suffix_count);
+    MEM_LIST_APPEND(path, r->tails[tail].ids, r->tails[tail].n);
+    MEM_LIST_APPEND(path, r->suffix, r->suffix_count);
     kv_read reads[ENGINE_ANSWERS];
     for (int a = 0; a < ENGINE_ANSWERS; a++)
         reads[a] = (kv_read){.at = path->count - 1, .kind = READ_SCORE, .token = r->answers[a]};

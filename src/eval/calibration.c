@@ -104,7 +104,7 @@ static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
                        .interval = metrics_wilson(positives, nodes)};
 }
 
-judge_calibration judge_class_calibration(const judge_class *c) {
+static judge_calibration calibration_of(const judge_class *c) {
     judge_calibration out = {0};
     double sums[JUDGE_BINS] = {0}, error = 0;
     for (int64_t i = 0; i < c->confidence.count; i++) {
@@ -126,7 +126,7 @@ judge_calibration judge_class_calibration(const judge_class *c) {
 }
 
 judge_quality judge_class_quality(const judge_class *c) {
-    return (judge_quality){.auc = class_area(c), .calibration = judge_class_calibration(c)};
+    return (judge_quality){.auc = class_area(c), .calibration = calibration_of(c)};
 }
 
 /* ---- store ---- */

@@ -62,7 +62,6 @@ typedef struct {
     double error; /* NAN without nodes */
     judge_bin bins[JUDGE_BINS];
 } judge_calibration;
-judge_calibration judge_class_calibration(const judge_class *c);
 
 /* One class of nodes: all that is said of it. */
 typedef struct {

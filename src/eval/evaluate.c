@@ -287,6 +287,30 @@ static esp_status run_waves(work *w, esp_error *error) {
     return ESP_OK;
 }
 
+static void begin(const work *w) {
+    const evaluation *e = w->out;
+    bool search = e->method == RECIPE_SEARCH;
+    char title[64] = "evaluation";
+    if (e->method != RECIPE_GREEDY)
+        snprintf(title, sizeof title, "evaluation by %s", evaluation_name(e->method, e->unjudged));
+    observer_begin(&w->s->observer, title, search ? e->problems : e->result_count,
+                   e->result_count == e->problems || search ? "problems" : "chains");
+}
+
+static esp_status run_all(work *w, esp_error *error) {
+    evaluation *e = w->out;
+    double started = clock_seconds();
+    begin(w);
+    esp_status status = e->method == RECIPE_SEARCH ? run_waves(w, error) : run_chains(w, error);
+    observer_end(&w->s->observer);
+    e->seconds = clock_seconds() - started;
+    if (status != ESP_OK || e->too_long < e->problems) return status;
+    return error_fail(error, "use a model with a longer context, or shorter problems",
+                      "no problem's prompt leaves room for an answer in the context of %lld tokens "
+                      "(%lld problems)",
+                      (long long)w->policy->context, (long long)e->problems);
+}
+
 esp_status evaluate_policy(session *s, model *m, const problem_set *problems, const evaluate_options *options,
                            evaluation *out, esp_error *error) {
     bool search = options->method == RECIPE_SEARCH;
@@ -306,20 +330,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     ESP_TRY(lm_new(&w.policy, m, s->words, &settings, error));
     out->result_count = out->problems * out->per_problem;
     out->results = MEM_ARRAY(evaluation_result, out->result_count);
-    double started = clock_seconds();
-    char title[64];
-    snprintf(title, sizeof title, "evaluation by %s", evaluation_name(out->method, out->unjudged));
-    observer_begin(&s->observer, options->method == RECIPE_GREEDY ? "evaluation" : title,
-                   search ? out->problems : out->result_count,
-                   out->result_count == out->problems || search ? "problems" : "chains");
-    esp_status status = search ? run_waves(&w, error) : run_chains(&w, error);
-    if (status == ESP_OK && out->too_long == out->problems)
-        status = error_fail(error, "use a model with a longer context, or shorter problems",
-                            "no problem's prompt leaves room for an answer in the context of %lld tokens "
-                            "(%lld problems)",
-                            (long long)model_context(m), (long long)out->problems);
-    observer_end(&s->observer);
-    out->seconds = clock_seconds() - started;
+    esp_status status = run_all(&w, error);
     out->search.finished_judged = judge_class_quality(&w.scores.finished);
     out->search.unfinished_judged = judge_class_quality(&w.scores.unfinished);
     judge_scores_free(&w.scores);

@@ -40,11 +40,6 @@ esp_status checkpoint_read(const char *run, const char *name, model *m, trainer 
     return status;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Renamed first: a kill must not leave half of a folder under its name. */
 static esp_status remove_whole(const char *path, esp_error *error) {
     char *old = mem_printf("%s.old", path);
@@ -66,7 +61,7 @@ esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) 
         const char *name = entry->d_name;
         if (name[0] == '.' || strcmp(name, keep) == 0) continue;
         char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
-        if (ends_with(name, ".aside") || ends_with(name, ".old"))
+        if (text_ends_with(name, ".aside") || text_ends_with(name, ".old"))
             status = folder_remove(path, error);
         else if (strstr(name, "-at-"))
             status = remove_whole(path, error);

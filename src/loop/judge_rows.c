@@ -73,12 +73,6 @@ void judge_steps_free(judge_steps *steps) {
 
 /* ---- ids ---- */
 
-static void append(token_list *out, const int32_t *ids, int64_t n) {
-    MEM_LIST_RESERVE(out, out->count + n);
-    if (n) memcpy(out->at + out->count, ids, (size_t)n * sizeof *ids);
-    out->count += n;
-}
-
 esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool with_example,
                             const int32_t *steps, int64_t n, bool right, judge_row *out, esp_error *error) {
     *out =
@@ -88,8 +82,8 @@ esp_status judge_row_of_ids(const prompt_words *words, const problem *p, bool wi
         judge_row_free(out);
         return status;
     }
-    append(&out->prompt, steps, n);
-    append(&out->prompt, prompt_judge_suffix(words)->at, prompt_judge_suffix(words)->count);
+    MEM_LIST_APPEND(&out->prompt, steps, n);
+    MEM_LIST_APPEND(&out->prompt, prompt_judge_suffix(words)->at, prompt_judge_suffix(words)->count);
     return ESP_OK;
 }
 

@@ -3,7 +3,6 @@
 #include "policy/problem_chains.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Keeps these random numbers apart from all others of a run ("own"). */
 static const uint64_t own_word = 0x6f776e, cut_word = 0x637574;
@@ -69,9 +68,7 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
     w->counts->right += kept.right;
     int64_t n = job->ids.count;
     while (n > 0 && prompt_is_end(w->s->words, job->ids.at[n - 1])) n--; /* the judge sees none */
-    MEM_LIST_RESERVE(&kept.ids, n);
-    if (n) memcpy(kept.ids.at, job->ids.at, (size_t)n * sizeof *job->ids.at);
-    kept.ids.count = n;
+    MEM_LIST_APPEND(&kept.ids, job->ids.at, n);
     int32_t last = 0;
     for (int64_t i = 0; i < job->ends.count; i++) {
         int32_t end = job->ends.at[i] < n ? job->ends.at[i] : (int32_t)n;

@@ -122,11 +122,16 @@ static esp_status add_job(work *w, const problem *p, int64_t ordinal, search_wav
     return ESP_OK;
 }
 
+/* Problems of a wave, those that are left out too. */
+static int64_t wave_size(const recipe *r, int64_t wave) {
+    int64_t left = r->run.problems_per_iteration - wave * r->run.wave;
+    return left < r->run.wave ? left : r->run.wave;
+}
+
 static esp_status make_wave(void *user, search_wave *out, esp_error *error) {
     work *w = user;
     const session *s = &w->run->session;
-    int64_t size = s->recipe->run.wave, first = out->wave * size,
-            left = s->recipe->run.problems_per_iteration - first, n = left < size ? left : size;
+    int64_t first = out->wave * s->recipe->run.wave, n = wave_size(s->recipe, out->wave);
     out->jobs = MEM_ARRAY(search_job, n);
     out->ordinals = MEM_ARRAY(int64_t, n);
     for (int64_t i = first; i < first + n; i++) {
@@ -149,6 +154,14 @@ static esp_status store_wave(work *w, const store_position *next, const search_w
     if (status == ESP_OK) return store_wave_commit(to, next, error);
     store_rollback(to);
     return status;
+}
+
+/* Trees of a block of waves, which may all be in memory: far more than replicas of equal speed part by. */
+enum { BLOCK_TREES = 4096 };
+
+static int64_t block_waves(const recipe *r) {
+    int64_t waves = BLOCK_TREES / r->run.wave;
+    return waves > r->run.window ? waves : r->run.window;
 }
 
 static int64_t wave_count(const recipe *r) {
@@ -198,6 +211,8 @@ static esp_status search_waves(run_state *run, sampler *policy, const store_posi
     search_window_plan plan = {.first = position->wave,
                                .end = wave_count(s->recipe),
                                .window = s->recipe->run.window,
+                               .block = block_waves(s->recipe),
+                               .expected = wave_size(s->recipe, 0),
                                .make = make_wave,
                                .commit = commit_wave,
                                .progress = show,

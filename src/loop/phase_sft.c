@@ -1,11 +1,19 @@
 /* Supervised warm-up: the gold rationales as the model would answer them, and, where the recipe asks, rows
  * that teach self-evaluation. */
+#include "learn/objective.h"
 #include "loop/judge_rows.h"
 #include "loop/phases.h"
 #include "loop/updates.h"
 
 #include <math.h>
 #include <string.h>
+
+/* Rows to learn from, in the order of the problems. */
+typedef struct {
+    learn_path *at;
+    int64_t count, capacity, rationales, judge, too_long;
+    arena *memory;
+} sft_rows;
 
 static void push_row(sft_rows *out, const token_list *prompt, const token_list *completion,
                      int64_t max_length) {
@@ -31,6 +39,12 @@ static esp_status add_rationale(const session *s, const problem *problem, sft_ro
     MEM_LIST_FREE(&answer);
     text_free(&text);
     return status;
+}
+
+static void rows_free(sft_rows *rows) {
+    arena_free(rows->memory);
+    MEM_LIST_FREE(rows);
+    *rows = (sft_rows){0};
 }
 
 static void push_judge_row(const session *s, const judge_row *row, sft_rows *out) {
@@ -103,7 +117,9 @@ static int64_t rationale_problems(const session *s) {
     return r->sft.limit > 0 && r->sft.limit < s->train.count ? r->sft.limit : s->train.count;
 }
 
-esp_status sft_rows_build(session *s, sampler *p, sft_rows *out, esp_error *error) {
+/* p: the policy that own chains are sampled from; NULL where sft.judge_source is not own. Freed by rows_free.
+ */
+static esp_status make_rows(session *s, sampler *p, sft_rows *out, esp_error *error) {
     const recipe *r = s->recipe;
     int64_t n = rationale_problems(s);
     *out = (sft_rows){.memory = arena_new()};
@@ -119,26 +135,20 @@ esp_status sft_rows_build(session *s, sampler *p, sft_rows *out, esp_error *erro
     if (status == ESP_OK && out->count == 0)
         status = error_fail(error, "raise sft.max_length, sft.rationale_examples or sft.judge_examples",
                             "there is no training row within %lld tokens", (long long)r->sft.max_length);
-    if (status != ESP_OK) sft_rows_free(out);
+    if (status != ESP_OK) rows_free(out);
     return status;
-}
-
-void sft_rows_free(sft_rows *rows) {
-    arena_free(rows->memory);
-    MEM_LIST_FREE(rows);
-    *rows = (sft_rows){0};
 }
 
 /* Own chains are sampled from the policy as it was given. */
 static esp_status build_rows(run_state *run, sft_rows *rows, esp_error *error) {
     const recipe *r = run->session.recipe;
     if (r->sft.judge_source != RECIPE_JUDGE_OWN || r->sft.judge_examples == 0)
-        return sft_rows_build(&run->session, NULL, rows, error);
+        return make_rows(&run->session, NULL, rows, error);
     lm_settings settings = session_lm_settings(&run->session);
     sampler *policy;
     ESP_TRY(run_load_policy(run, "", NULL, error));
     ESP_TRY(lm_new(&policy, run->model, run->session.words, &settings, error));
-    esp_status status = sft_rows_build(&run->session, policy, rows, error);
+    esp_status status = make_rows(&run->session, policy, rows, error);
     sampler_free(policy);
     return status;
 }
@@ -185,7 +195,7 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
                       (long long)rows.rationales, (long long)rows.judge, (long long)rows.too_long,
                       (long long)r->sft.max_length);
     esp_status status = learn_rows(run, position, &rows, error);
-    sft_rows_free(&rows);
+    rows_free(&rows);
     ESP_TRY(status);
     store_position next = phase_after(run->session.recipe, run->phases, position, "sft");
     return store_position_set(run->store, &next, error);

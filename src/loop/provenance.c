@@ -46,32 +46,33 @@ static bool same_file(const char *a, const char *b) {
     return same;
 }
 
-/* Paths of `here` that name the very files of `there`, which means them from `folder`, become its words. */
-static void speak_alike(recipe *there, recipe *here, const char *folder) {
+/* A path of `here` that names the same file as that of `there`, whose relative paths are below `folder`, is
+ * replaced by the latter. */
+static void take_equal_paths(recipe *there, recipe *here, const char *folder) {
     arena *memory = arena_new();
     option_table all = recipe_options(memory);
     for (int i = 0; i < all.count; i++) {
-        char **theirs = path_at(&all.at[i], there), **ours = path_at(&all.at[i], here);
-        if (!theirs || !**theirs || !**ours || strcmp(*theirs, *ours) == 0) continue;
-        char *meant = relative(*theirs) ? path_join(folder, *theirs) : mem_strdup(*theirs);
-        if (same_file(meant, *ours)) put(ours, mem_strdup(*theirs));
-        mem_free(meant);
+        char **stored = path_at(&all.at[i], there), **given = path_at(&all.at[i], here);
+        if (!stored || !**stored || !**given || strcmp(*stored, *given) == 0) continue;
+        char *whole = relative(*stored) ? path_join(folder, *stored) : mem_strdup(*stored);
+        if (same_file(whole, *given)) put(given, mem_strdup(*stored));
+        mem_free(whole);
     }
     arena_free(memory);
 }
 
-/* Relative paths become paths below `folder`, but where nothing is there and something is here. */
-static void mean_from(recipe *r, const char *folder) {
+/* Relative paths become paths below `folder`, unless there is no such file and there is one here. */
+static void resolve_from(recipe *r, const char *folder) {
     arena *memory = arena_new();
     option_table all = recipe_options(memory);
     for (int i = 0; i < all.count; i++) {
         char **path = path_at(&all.at[i], r);
         if (!path || !relative(*path)) continue;
-        char *meant = path_join(folder, *path);
-        if (file_exists(meant) || !file_exists(*path))
-            put(path, meant);
+        char *whole = path_join(folder, *path);
+        if (file_exists(whole) || !file_exists(*path))
+            put(path, whole);
         else
-            mem_free(meant);
+            mem_free(whole);
     }
     arena_free(memory);
 }
@@ -93,9 +94,10 @@ static char *begun_in(const char *folder) {
     return there;
 }
 
-static esp_status hold_against(recipe *there, recipe *here, const char *folder, const char *from,
-                               esp_error *error) {
-    if (from) speak_alike(there, here, from);
+/* Fails where the recipes differ. from: what the relative paths of `there` are below; NULL: this folder. */
+static esp_status compare_recipes(recipe *there, recipe *here, const char *folder, const char *from,
+                                  esp_error *error) {
+    if (from) take_equal_paths(there, here, from);
     text_buffer differences = {0};
     esp_status status = ESP_OK;
     if (recipe_diff(there, here, &differences) > 0)
@@ -115,8 +117,8 @@ esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, r
     if (resume && file_exists(path)) {
         from = begun_in(folder);
         status = recipe_load(&there, path, NULL, 0, error);
-        if (status == ESP_OK) status = hold_against(there, *out, folder, from, error);
-        if (status == ESP_OK && from) mean_from(*out, from);
+        if (status == ESP_OK) status = compare_recipes(there, *out, folder, from, error);
+        if (status == ESP_OK && from) resolve_from(*out, from);
         recipe_free(there);
     }
     mem_free(from);
@@ -130,7 +132,7 @@ esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, r
 esp_status provenance_read_recipe(const char *folder, recipe **out, esp_error *error) {
     char *path = path_join(folder, "recipe.yaml"), *from = begun_in(folder);
     esp_status status = recipe_load(out, path, NULL, 0, error);
-    if (status == ESP_OK && from) mean_from(*out, from);
+    if (status == ESP_OK && from) resolve_from(*out, from);
     mem_free(from);
     mem_free(path);
     return status;
@@ -180,14 +182,9 @@ static esp_status hash_file(XXH3_state_t *state, const char *path, esp_error *er
     return ESP_OK;
 }
 
-static bool ends_with(const char *name, const char *end) {
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
-
 static bool decides(const char *name) {
-    return (ends_with(name, ".safetensors") && strcmp(name, "optimizer.safetensors") != 0) ||
-           ends_with(name, ".safetensors.index.json") || strcmp(name, "config.json") == 0 ||
+    return (text_ends_with(name, ".safetensors") && strcmp(name, "optimizer.safetensors") != 0) ||
+           text_ends_with(name, ".safetensors.index.json") || strcmp(name, "config.json") == 0 ||
            strncmp(name, "tokenizer", 9) == 0;
 }
 

@@ -165,8 +165,7 @@ esp_status run_recipe(const recipe *r, const run_options *options, esp_error *er
     return status;
 }
 
-/* --- Summary
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- summary ---- */
 
 static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
     store_updates updates;

@@ -1,12 +1,13 @@
 #include "loop/search_window.h"
 
-#include <assert.h>
-#include <pthread.h>
+#include "base/parallel.h"
 
-/* A wave in flight. */
+#include <assert.h>
+
+/* A wave in flight: the owner of its jobs. */
 typedef struct {
-    search_wave wave; /* the first member: a job's owner is its wave */
-    int64_t *done;    /* [replicas] jobs of each replica's slice */
+    search_wave wave;
+    int64_t *done; /* [replicas] jobs of each one's slice that are done */
 } flight;
 
 /* Where a replica is: it is given its slice of one wave after the other. */
@@ -24,7 +25,7 @@ typedef struct {
     int replicas;            /* 0 before the first job */
     place *places;           /* [replicas] */
     bool last;               /* no more waves are wanted */
-    bool searched;     /* nothing more will be done: the committing thread ends after what is complete */
+    bool searched;     /* no job will be done any more: the committing thread ends after what is complete */
     esp_status status; /* of make and commit */
     esp_error error;
 } window;
@@ -64,15 +65,19 @@ static slice slice_of(const window *w, const search_wave *wave, int replica) {
 
 /* ---- committing ---- */
 
+static bool is_wanted(const window *w) {
+    return w->status == ESP_OK && !w->last;
+}
+
 static void note_failure(window *w, esp_status status, const esp_error *error) {
     if (status == ESP_OK || w->status != ESP_OK) return;
     w->status = status;
     w->error = *error;
 }
 
-/* The oldest wave, where it is complete and not committed; NULL otherwise. */
+/* The oldest wave that is not committed, where it is complete and wanted; NULL otherwise. */
 static flight *oldest_complete(const window *w) {
-    if (w->status != ESP_OK || w->last || w->committed >= made_end(w)) return NULL;
+    if (w->last || w->committed >= made_end(w)) return NULL;
     flight *f = flight_of(w, w->committed);
     return is_complete(&f->wave) ? f : NULL;
 }
@@ -93,8 +98,9 @@ static void *commit_waves(void *user) {
         esp_status status = w->plan->commit(w->plan->user, &oldest->wave, &last, &error);
         pthread_mutex_lock(&w->lock);
         note_failure(w, status, &error);
-        w->last = last;
+        pthread_cond_broadcast(&w->changed); /* a block may begin, or never will */
         if (status != ESP_OK) break;
+        w->last = last;
         w->made.at[w->committed - w->plan->first] = NULL;
         w->committed++;
         flight_free(oldest);
@@ -105,16 +111,6 @@ static void *commit_waves(void *user) {
 
 /* ---- giving jobs to replicas ---- */
 
-static void make_wave(window *w) {
-    flight *f = MEM_NEW(flight);
-    *f = (flight){.wave = {.wave = made_end(w)}};
-    esp_error error = {0};
-    note_failure(w, w->plan->make(w->plan->user, &f->wave, &error), &error);
-    for (int64_t i = 0; i < f->wave.count; i++) f->wave.jobs[i].owner = f;
-    MEM_LIST_PUSH(&w->made, f);
-    pthread_cond_broadcast(&w->changed); /* none of its problems may be searchable: it is complete then */
-}
-
 static void begin_replicas(window *w, int replicas) {
     if (w->replicas) return;
     w->replicas = replicas;
@@ -122,17 +118,44 @@ static void begin_replicas(window *w, int replicas) {
     for (int i = 0; i < replicas; i++) w->places[i] = (place){w->plan->first, 0, w->plan->first};
 }
 
+/* False: it failed, and there is no such wave. */
+static bool make_wave(window *w) {
+    flight *f = MEM_NEW(flight);
+    *f = (flight){.wave = {.wave = made_end(w)}, .done = MEM_ARRAY(int64_t, w->replicas)};
+    esp_error error = {0};
+    esp_status status = w->plan->make(w->plan->user, &f->wave, &error);
+    note_failure(w, status, &error);
+    if (status != ESP_OK) {
+        flight_free(f);
+        return false;
+    }
+    for (int64_t i = 0; i < f->wave.count; i++) f->wave.jobs[i].owner = f;
+    MEM_LIST_PUSH(&w->made, f);
+    pthread_cond_broadcast(&w->changed); /* none of its problems may be searchable: it is complete then */
+    return true;
+}
+
 /* Whether the replica has done its slice of a wave. */
 static bool slice_is_done(const window *w, int64_t wave, int replica) {
     if (wave < w->committed) return true;
     const flight *f = flight_of(w, wave);
-    return (f->done ? f->done[replica] : 0) == slice_of(w, &f->wave, replica).count;
+    return f->done[replica] == slice_of(w, &f->wave, replica).count;
 }
 
 /* Whether its open jobs are of fewer waves than the window has. */
 static bool may_begin(const window *w, place *at, int replica) {
     while (at->open < at->wave && slice_is_done(w, at->open, replica)) at->open++;
     return at->wave < at->open + w->plan->window;
+}
+
+/* Whether the waves of all blocks before that of `wave` are committed. Where they are complete, it sleeps
+ * until they are: no job runs then that could be held up. */
+static bool block_may_begin(window *w, int64_t wave) {
+    int64_t first = wave - wave % w->plan->block;
+    for (int64_t before = w->committed; before < first; before++)
+        if (!is_complete(&flight_of(w, before)->wave)) return false;
+    while (w->committed < first && is_wanted(w)) pthread_cond_wait(&w->changed, &w->lock);
+    return true;
 }
 
 static search_job *job_of_slice(const window *w, place *at, int replica) {
@@ -145,13 +168,14 @@ static search_job *job_of_slice(const window *w, place *at, int replica) {
  * what the sampler makes of jobs that it is given together (prompts that begin alike) is then the same in
  * every run, a resumed one too. */
 static source_answer next_of(window *w, place *at, int replica, search_job **job) {
-    while (w->status == ESP_OK && !w->last && at->wave < w->plan->end) {
-        if (!may_begin(w, at, replica)) return SOURCE_LATER;
+    while (is_wanted(w) && at->wave < w->plan->end) {
+        if (!may_begin(w, at, replica) || !block_may_begin(w, at->wave)) return SOURCE_LATER;
+        if (!is_wanted(w)) break;
         if (at->wave < w->committed) { /* it had no job there */
             *at = (place){at->wave + 1, 0, at->open};
             continue;
         }
-        if (at->wave == made_end(w)) make_wave(w);
+        if (at->wave == made_end(w) && !make_wave(w)) break;
         *job = job_of_slice(w, at, replica);
         if (*job) return SOURCE_JOB;
         bool had_jobs = at->given > 0;
@@ -181,7 +205,6 @@ static esp_status job_done(void *user, search_job *job, esp_error *error) {
     window *w = user;
     pthread_mutex_lock(&w->lock);
     flight *f = job->owner;
-    if (!f->done) f->done = MEM_ARRAY(int64_t, w->replicas);
     f->done[replica_of(w, &f->wave, job)]++;
     f->wave.done++;
     assert(f->wave.done <= f->wave.count);
@@ -201,13 +224,9 @@ static void tell(void *user, int64_t done, int64_t sampled) {
 
 static esp_status search_and_commit(window *w, sampler *policy, esp_error *error) {
     pthread_t committing;
-    pthread_mutex_lock(&w->lock);
-    make_wave(w);
-    int64_t expected = flight_of(w, w->plan->first)->wave.count;
-    pthread_mutex_unlock(&w->lock);
     search_source source = {
-        .expected = expected, .next = next_job, .done = job_done, .progress = tell, .user = w};
-    if (pthread_create(&committing, NULL, commit_waves, w) != 0)
+        .expected = w->plan->expected, .next = next_job, .done = job_done, .progress = tell, .user = w};
+    if (!parallel_start(&committing, commit_waves, w))
         return error_fail(error, "close other programs", "the system refuses another thread");
     esp_status status = policy->ops->search(policy, &source, error);
     pthread_mutex_lock(&w->lock);

@@ -4,9 +4,10 @@
  * sampler (policy/sampler.h); what a wave's jobs are and how a wave is stored is the caller's affair.
  *
  * A replica gets a fixed slice of each wave, and begins a wave once its own slices more than a window back
- * are done. It never waits for another replica or for a commit: what is in its batches depends on its own
- * work alone, so every run has the same bits, and a slow replica does not hold up the others. Complete waves
- * stay in memory until the ones before them are committed. */
+ * are done. Inside a block of waves it waits neither for another replica nor for a commit, so that a slow
+ * replica does not hold up the others; a block begins when all waves before it are committed. What is in a
+ * replica's batches thus depends on its own work alone, so every run has the same bits. Complete waves stay
+ * in memory until the ones before them are committed: no more than a block of them. */
 #ifndef ESPALIER_LOOP_SEARCH_WINDOW_H
 #define ESPALIER_LOOP_SEARCH_WINDOW_H
 
@@ -27,7 +28,9 @@ typedef struct {
 typedef struct {
     int64_t first, end; /* the first wave, and the number of all waves of the iteration */
     int64_t window;     /* waves in which a replica has open jobs, at most; at least 1 */
-    /* Fills the jobs of out->wave; the rest is zeroed. The first wave is made on the caller's thread. */
+    int64_t block;      /* a block has this many waves, the first one being wave 0; at least 1 */
+    int64_t expected;   /* jobs of a wave, about; a resumed run must say the same (search_source.expected) */
+    /* Fills the jobs of out->wave; the rest is zeroed. */
     esp_status (*make)(void *user, search_wave *out, esp_error *error);
     /* Stores a complete wave. *last: no wave after it is wanted; those in flight are dropped. */
     esp_status (*commit)(void *user, const search_wave *wave, bool *last, esp_error *error);

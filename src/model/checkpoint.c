@@ -95,17 +95,12 @@ static int by_text(const void *a, const void *b) {
     return strcmp(((const param_name *)a)->text, ((const param_name *)b)->text);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Tensors that repeat what is known without them: a tied head under its own name, and the frequencies of the
  * rotation, which old checkpoints store. */
 static bool is_repeated(const checkpoint *c, const char *name) {
     if (tensor_source_gguf(c->source)) return false;
     return (c->config->tied && strcmp(name, "lm_head.weight") == 0) ||
-           ends_with(name, ".self_attn.rotary_emb.inv_freq");
+           text_ends_with(name, ".self_attn.rotary_emb.inv_freq");
 }
 
 /* Every tensor of the checkpoint must be a parameter: one that is not understood would change the model. */

@@ -66,7 +66,7 @@ static esp_status add_problem(const session *s, const problem *p, plan_data *d, 
     return ESP_OK;
 }
 
-esp_status plan_read_data(const session *s, plan_data *out, esp_error *error) {
+static esp_status read_data(const session *s, plan_data *out, esp_error *error) {
     const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test};
     *out = (plan_data){.train_problems = s->train.count, .test_problems = test->count, .right = usual_right};
     tally t = {0};
@@ -371,7 +371,7 @@ esp_status plan_session(session *s, const plan_rates *rates, plan *out, esp_erro
     plan_data data;
     plan_rates measured;
     ESP_TRY(model_read_config(&config, r->model.path, error));
-    ESP_TRY(plan_read_data(s, &data, error));
+    ESP_TRY(read_data(s, &data, error));
     if (!rates) {
         int64_t width = r->run.wave * r->search.config.limits.breadth, limit = ENGINE_USUAL_SEQUENCES;
         ESP_TRY(plan_measure(&config, s->compute, width < limit ? width : limit, &measured, error));

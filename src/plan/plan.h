@@ -22,7 +22,7 @@ typedef struct {
 esp_status plan_measure(const model_config *config, compute *c, int64_t width, plan_rates *out,
                         esp_error *error);
 
-/* Means over the data. */
+/* Means over the data: over at most 256 problems of each set, evenly taken. */
 typedef struct {
     int64_t train_problems, test_problems;
     double prompt_tokens, judge_tokens, suffix_tokens; /* judge_tokens: its prefix */
@@ -30,8 +30,6 @@ typedef struct {
     double longest;            /* prompt and rationale, tokens */
     double right;              /* share of sampled chains that are right; not known before a run: 0.05 */
 } plan_data;
-/* Over at most 256 problems of each set, evenly taken. */
-esp_status plan_read_data(const session *s, plan_data *out, esp_error *error);
 
 typedef struct {
     double weights, masters, optimizer, activations, kv, reference; /* bytes; reference: the SFT policy's

@@ -23,7 +23,6 @@ static const double long_enough = 0.25; /* seconds */
 typedef struct {
     model *m;
     model *two;
-    compute *c;
     int count;         /* layers of the whole one */
     double layers;     /* a layer's cost times this is that of all layers */
     double head;       /* likewise the head's */
@@ -225,7 +224,7 @@ esp_status plan_measure(const model_config *config, compute *c, int64_t width, p
                         esp_error *error) {
     *out = (plan_rates){0};
     model_config one = shape_to_measure(config);
-    gauge g = {.c = c, .width = width < 1 ? 1 : width, .count = config->layers};
+    gauge g = {.width = width < 1 ? 1 : width, .count = config->layers};
     g.layers = layer_size(config) / layer_size(&one) * config->layers;
     g.head = (double)config->vocab * (double)config->width / ((double)one.vocab * (double)one.width);
     g.parameters = whole_size(config) / whole_size(&one);

@@ -64,11 +64,9 @@ static esp_status finish_chain(chain_group *g, answer_candidate *c, chain_job *j
     if (c->ends.count == 0 || c->ends.at[c->ends.count - 1] < c->ids.count)
         MEM_LIST_PUSH(&c->ends, (int32_t)c->ids.count);
     job->finished = c->finished;
-    for (int64_t i = 0; i < c->ids.count; i++) {
-        MEM_LIST_PUSH(&job->ids, c->ids.at[i]);
-        MEM_LIST_PUSH(&job->logprobs, c->logprobs.at[i]);
-    }
-    for (int64_t i = 0; i < c->ends.count; i++) MEM_LIST_PUSH(&job->ends, c->ends.at[i]);
+    MEM_LIST_APPEND(&job->ids, c->ids.at, c->ids.count);
+    MEM_LIST_APPEND(&job->logprobs, c->logprobs.at, c->logprobs.count);
+    MEM_LIST_APPEND(&job->ends, c->ends.at, c->ends.count);
     return prompt_text(g->words, c->ids.at, c->ids.count, &job->text, error);
 }
 

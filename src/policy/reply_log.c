@@ -1,6 +1,7 @@
 #include "policy/reply_log.h"
 
 #include "base/file.h"
+#include "base/half.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -44,12 +45,6 @@ static uint64_t bits_of(double value) {
     return bits;
 }
 
-static uint32_t float_bits(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 static uint64_t get(const uint8_t *at, int bytes) {
     uint64_t value = 0;
     for (int i = bytes; i-- > 0;) value = value << 8 | at[i];
@@ -63,13 +58,6 @@ static uint32_t get32(const uint8_t *at) {
 static double get_double(const uint8_t *at) {
     uint64_t bits = get(at, 8);
     double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float get_float(const uint8_t *at) {
-    uint32_t bits = get32(at);
-    float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
@@ -113,7 +101,7 @@ static void put_candidate(byte_list *to, const search_candidate *c) {
     put(to, c->text_key, 8);
     put(to, bits_of(c->reward), 8);
     for (int32_t i = 0; c->ids && i < c->n; i++) put(to, (uint32_t)c->ids[i], 4);
-    for (int32_t i = 0; c->logprobs && i < c->n; i++) put(to, float_bits(c->logprobs[i]), 4);
+    for (int32_t i = 0; c->logprobs && i < c->n; i++) put(to, bits_from_f32(c->logprobs[i]), 4);
 }
 
 /* Bytes of a candidate of which `room` are there; 0: it is not whole. */
@@ -175,9 +163,8 @@ reply_log *reply_log_new(void) {
 }
 
 static void take_bytes(reply_log *log, const uint8_t *bytes, size_t n) {
-    MEM_LIST_RESERVE(&log->bytes, (int64_t)n + 1);
-    if (n) memcpy(log->bytes.at, bytes, n);
-    log->bytes.count = (int64_t)n;
+    MEM_LIST_RESERVE(&log->bytes, (int64_t)n + 1); /* an empty log has bytes to point at, too */
+    MEM_LIST_APPEND(&log->bytes, bytes, (int64_t)n);
 }
 
 esp_status reply_log_from_bytes(reply_log **out, const uint8_t *bytes, size_t n, esp_error *error) {
@@ -325,7 +312,7 @@ static const uint8_t *get_candidate(const uint8_t *at, arena *memory, search_can
                               .gold_text = flags & IS_GOLD_TEXT};
     at += CANDIDATE;
     for (int32_t i = 0; ids && i < n; i++, at += 4) ids[i] = (int32_t)get32(at);
-    for (int32_t i = 0; logprobs && i < n; i++, at += 4) logprobs[i] = get_float(at);
+    for (int32_t i = 0; logprobs && i < n; i++, at += 4) logprobs[i] = f32_from_bits(get32(at));
     return at;
 }
 
@@ -341,8 +328,8 @@ static search_reply get_reply(const reply_log *log, const record *r, arena *memo
     return (search_reply){.candidates = candidates, .candidate_count = (int32_t)r->count};
 }
 
-/* The job's records by number, of several with one number the last: [reply_log_count], NULL where there is
- * none. Only numbers below the count can follow each other from 0 on. */
+/* The job's records by number, of several with the same number the last; NULL where there is none, and after
+ * the last number. Records that follow each other from 0 on have numbers below the log's count. */
 static const record **records_of(const reply_log *log, uint64_t job) {
     const record **by_number = MEM_ARRAY(const record *, log->records.count + 1);
     for (int64_t i = 0; i < log->records.count; i++) {

@@ -6,8 +6,8 @@
  * A record, little-endian: u32 length in bytes, u32 kind (1 candidates, 2 confidences), u64 job, u32 number
  * of the request in its search from 0, u32 count, u64 fingerprint of the request, u64 version of the policy,
  * then per candidate u32 n, u32 flags (1 ids, 2 log-probs, 4 gold, 8 gold text), u32 outcome, f64 log-prob,
- * u64 text key, f64 reward, n i32 ids and n f32 log-probs where flagged or per confidence an f64, and last a
- * u64: XXH3 of all bytes before it. */
+ * u64 text key, f64 reward, and n i32 ids and n f32 log-probs where flagged; or per confidence an f64; and
+ * last a u64: XXH3 of all the record's bytes before it. */
 #ifndef ESPALIER_POLICY_REPLY_LOG_H
 #define ESPALIER_POLICY_REPLY_LOG_H
 
@@ -28,20 +28,21 @@ int64_t reply_log_count(const reply_log *log); /* records */
 /* All records as one message; valid until the next add. */
 const uint8_t *reply_log_bytes(const reply_log *log, size_t *n);
 
-/* The reply to the request that search_next gave last, before it is fed: the number-th of its search, from 0.
- * On failure (a full disk) the log is as it was. */
+/* Adds the reply to the request that search_next gave last; called before the search is fed with it. number:
+ * of the request in its search, from 0. On failure (a full disk) the log is as it was. */
 esp_status reply_log_add(reply_log *log, uint64_t job, int32_t number, const search *s,
                          const search_request *asked, uint64_t version, const search_reply *reply,
                          esp_error *error);
-/* Makes what was added durable. Once a second and at a job's end, say, not for each record. */
+/* Makes what was added durable. It waits for the disk: once a second and at a job's end is often enough. */
 esp_status reply_log_sync(reply_log *log, esp_error *error);
 
-/* Feeds the job's replies to a fresh search, in order, of several with one number the last. Stops at the
- * first one that is not there or answers another request than the search asks; *fed is how many were taken,
- * and the search goes on from there. Fails where a reply answers the request and the search refuses it. */
+/* Feeds the job's replies to a fresh search, in the order of their numbers; of several with the same number
+ * the last one counts. Stops at the first one that is missing or answers another request than the search
+ * asks; *fed is how many were fed, and the search goes on from there. Fails where a reply answers the request
+ * and the search refuses it. */
 esp_status reply_log_feed(const reply_log *log, uint64_t job, search *s, int32_t *fed, esp_error *error);
 
-/* Tells requests apart: kind, node, counts, key, and the ids of the steps that it is about. */
+/* A hash of a request: its kind, node, counts and key, and the ids of the steps that it is about. */
 uint64_t reply_log_fingerprint(const search *s, const search_request *asked);
 
 #endif

@@ -10,7 +10,7 @@
 /* A token counts once per prefix: computed = distinct + suffixes + recomputed. `distinct` is the least any
  * implementation could compute: each different (prefix, token) once - prompts, sampled tokens that were
  * continued (of a dropped duplicate and of a step's dropped end too), tokens the judge read, gold steps.
- * Replicas of a small model share nothing, so what all jobs begin with counts once per replica. */
+ * What jobs begin with alike counts once for all that a replica was given together. */
 typedef struct {
     int64_t sampled;    /* tokens of candidates and chains, as sampled or appended */
     int64_t judged;     /* tokens of the steps that were judged; what siblings agree in, once */
@@ -32,7 +32,7 @@ typedef struct {
     bool gold_known;         /* false (evaluation, docs/method.md 3.2): gold and rationale are never read */
     int32_t max_step_tokens; /* this problem's own limit where it is lower than the settings'; 0: none */
     void *owner;             /* the caller's own */
-    token_counts counts;     /* out: of this tree alone; what jobs share belongs to the first that used it */
+    token_counts counts;     /* out: of this tree alone; what jobs share belongs to the first of them */
 } search_job;
 
 typedef enum {

@@ -147,7 +147,7 @@ bool prompt_is_end(const prompt_words *w, int32_t id) {
 esp_status prompt_pair_make(const prompt_words *w, const problem *p, bool judge, bool with_example,
                             int64_t context, prompt_pair *out, esp_error *error) {
     *out = (prompt_pair){0};
-    __typeof__(*p) question = {.index = p->index, .line = p->line, .id = p->id, .question = p->question};
+    problem question = {.index = p->index, .line = p->line, .id = p->id, .question = p->question};
     ESP_TRY(prompt_ids(w, &question, &out->of[PREFIX_POLICY], error));
     if (judge)
         ESP_TRY(prompt_judge_prefix(w, with_example ? p : &question, with_example, &out->of[PREFIX_JUDGE],

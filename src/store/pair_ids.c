@@ -59,10 +59,6 @@ static esp_status load(pair_ids *ids, store *s, int64_t tree, esp_error *error) 
     return status;
 }
 
-static void append(pair_id_list *to, const int32_t *from, int64_t n) {
-    for (int64_t i = 0; i < n; i++) MEM_LIST_PUSH(to, from[i]);
-}
-
 /* Appends the steps below `from` down to `node`; false where `from` is not above it. */
 static bool append_path(const pair_ids *ids, int64_t from, int64_t node, pair_id_list *to) {
     if (node < 0 || node >= ids->nodes.count) return false;
@@ -89,7 +85,7 @@ static bool append_joined(const pair_ids *ids, const store_pair *row, pair_id_li
     for (int64_t i = at + 1; i <= at + row->joined; i++) {
         int64_t picked = ids->commitments.at[i].picked;
         if (picked < 0 || picked >= ids->nodes.count) return false;
-        append(to, ids->nodes.at[picked].ids, ids->nodes.at[picked].count);
+        MEM_LIST_APPEND(to, ids->nodes.at[picked].ids, ids->nodes.at[picked].count);
     }
     return true;
 }
@@ -97,7 +93,7 @@ static bool append_joined(const pair_ids *ids, const store_pair *row, pair_id_li
 esp_status pair_ids_of(pair_ids *ids, store *s, const store_pair *row, esp_error *error) {
     ESP_TRY(load(ids, s, row->tree, error));
     ids->prefix.count = ids->chosen.count = ids->rejected.count = 0;
-    append(&ids->prefix, ids->prompt, ids->prompt_count);
+    MEM_LIST_APPEND(&ids->prefix, ids->prompt, ids->prompt_count);
     bool sound = append_path(ids, 0, row->state, &ids->prefix) &&
                  append_path(ids, row->state, row->chosen, &ids->chosen) &&
                  append_path(ids, row->state, row->rejected, &ids->rejected) &&

@@ -22,11 +22,6 @@ void tokenizer_close(tokenizer *t) {
     mem_free(t);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Reads a whole file, decompressed if it is gzipped. */
 static esp_status read_unpacked(const char *path, text_buffer *out, esp_error *error) {
     gzFile f = gzopen(path, "rb");
@@ -113,7 +108,7 @@ esp_status tokenizer_open(tokenizer **out, const char *path, esp_error *error) {
     } else if (!file_exists(path)) {
         status = error_fail(error, "check the path", "%s: no such file", path);
     } else {
-        status = ends_with(path, ".gguf") ? open_gguf(t, path, error) : open_json(t, path, error);
+        status = text_ends_with(path, ".gguf") ? open_gguf(t, path, error) : open_json(t, path, error);
     }
     if (status != ESP_OK) {
         tokenizer_close(t);

@@ -1,6 +1,7 @@
 /* A window over waves: commits come in order and whole, a replica has jobs of no more waves than the window
- * says and is never without one while there are more, what each replica gets does not depend on time, and a
- * cut, a failure and a stop leave whole waves. */
+ * says and in a block is never without one while there are more, no more waves than a block's are in memory,
+ * what each replica gets does not depend on time, and a cut, a failure and a stop leave all waves that are
+ * complete. */
 #include "support.h"
 
 #include "loop/search_window.h"
@@ -16,10 +17,12 @@ enum { PER_WAVE = 5, MOST_WAVES = 12, REPLICAS = 3 };
 typedef struct {
     sampler base;
     int replicas;
-    int64_t window;                      /* of the plan */
+    int64_t window, block;               /* of the plan */
     rng_key_t key;                       /* in which order jobs end */
     int64_t stop_after;                  /* jobs; -1: never */
     int64_t took[MOST_WAVES * PER_WAVE]; /* by job: its replica */
+    int64_t done[MOST_WAVES];            /* jobs of each wave */
+    int64_t expected;                    /* what the source said */
 } fake_sampler;
 
 typedef struct {
@@ -47,7 +50,8 @@ static void take_jobs(hands *h, int replica) {
             assert_true(number_of(h->held[replica].at[i]) / PER_WAVE >
                         number_of(job) / PER_WAVE - h->f->window);
     }
-    assert_true(!idle || h->ended[replica] || h->held[replica].count > 0);
+    bool waits = idle && !h->ended[replica] && h->held[replica].count == 0;
+    assert_true(!waits || h->f->block < MOST_WAVES);
 }
 
 static esp_status end_one(hands *h, int replica, rng_key_t key, esp_error *error) {
@@ -55,12 +59,14 @@ static esp_status end_one(hands *h, int replica, rng_key_t key, esp_error *error
     search_job *job = h->held[replica].at[i];
     h->held[replica].at[i] = h->held[replica].at[n - 1];
     h->held[replica].count--;
+    h->f->done[number_of(job) / PER_WAVE]++;
     return h->source->done(h->source->user, job, error);
 }
 
 static esp_status hand_around(sampler *s, const search_source *source, esp_error *error) {
     fake_sampler *f = (fake_sampler *)s;
     hands h = {.f = f, .source = source};
+    f->expected = source->expected;
     esp_status status = ESP_OK;
     for (int64_t turn = 0, done = 0; status == ESP_OK; turn++) {
         bool busy = false;
@@ -94,11 +100,16 @@ typedef struct {
     int64_t last;                     /* commit says so with this wave; -1: never */
     int64_t fail_make, fail_commit;   /* these waves fail; -1: none */
     int64_t empty;                    /* this wave has no jobs; -1: none */
+    int64_t block, made;              /* waves that were made, and in memory at most */
     pthread_mutex_t lock;
 } ledger;
 
 static esp_status make(void *user, search_wave *out, esp_error *error) {
     ledger *l = user;
+    pthread_mutex_lock(&l->lock);
+    l->made++;
+    assert_true(l->made - l->committed <= l->block);
+    pthread_mutex_unlock(&l->lock);
     if (out->wave == l->fail_make) return error_fail(error, NULL, "no wave %d", (int)out->wave);
     if (out->wave == l->empty) return ESP_OK;
     out->jobs = MEM_ARRAY(search_job, PER_WAVE);
@@ -125,19 +136,35 @@ static esp_status commit(void *user, const search_wave *wave, bool *last, esp_er
 }
 
 static esp_status run(ledger *l, fake_sampler *f, bool *last, esp_error *error) {
-    search_window_plan plan = {
-        .first = l->first, .end = MOST_WAVES, .window = l->window, .make = make, .commit = commit, .user = l};
+    search_window_plan plan = {.first = l->first,
+                               .end = MOST_WAVES,
+                               .window = l->window,
+                               .block = l->block,
+                               .expected = PER_WAVE,
+                               .make = make,
+                               .commit = commit,
+                               .user = l};
     f->base.ops = &fake_ops;
     f->window = l->window;
-    l->committed = l->first;
+    f->block = l->block;
+    l->committed = l->made = l->first;
     pthread_mutex_init(&l->lock, NULL);
     esp_status status = search_window_run(&plan, &f->base, last, error);
     pthread_mutex_destroy(&l->lock);
+    assert_int_equal(f->expected, PER_WAVE);
     return status;
 }
 
 static ledger usual(int64_t window) {
-    return (ledger){.window = window, .last = -1, .fail_make = -1, .fail_commit = -1, .empty = -1};
+    return (ledger){
+        .window = window, .block = MOST_WAVES, .last = -1, .fail_make = -1, .fail_commit = -1, .empty = -1};
+}
+
+/* The first wave that is not complete. */
+static int64_t complete(const fake_sampler *f) {
+    int64_t wave = 0;
+    while (wave < MOST_WAVES && f->done[wave] == PER_WAVE) wave++;
+    return wave;
 }
 
 static void all_waves_are_committed_in_order(void **state) {
@@ -160,6 +187,26 @@ static void all_waves_are_committed_in_order(void **state) {
         }
         assert_memory_equal(took, f.took, sizeof took);
     }
+}
+
+/* However unevenly the replicas work: what is in memory is bounded, and nobody waits for ever. */
+static void a_block_bounds_what_is_in_memory(void **state) {
+    (void)state;
+    int64_t most = 0;
+    for (uint64_t seed = 0; seed < 120; seed++) {
+        bool last;
+        esp_error error = {0};
+        ledger l = usual(1 + (int64_t)seed % 4);
+        l.block = 1 + (int64_t)seed % 5;
+        l.first = (int64_t)seed % 3;
+        fake_sampler f = {.replicas = 1 + (int)seed % REPLICAS, .key = rng_key(seed), .stop_after = -1};
+        if (seed % 4 == 1) l.last = MOST_WAVES - 2;
+        OK(run(&l, &f, &last, &error));
+        assert_int_equal(last, l.last >= 0);
+        assert_int_equal(l.committed, last ? l.last + 1 : MOST_WAVES);
+        most = l.made > most ? l.made : most;
+    }
+    assert_int_equal(most, MOST_WAVES);
 }
 
 static void a_cut_drops_what_was_begun_beyond_it(void **state) {
@@ -186,7 +233,7 @@ static void a_stop_leaves_whole_waves(void **state) {
         ledger l = usual(1 + (int64_t)seed % 4);
         fake_sampler f = {.replicas = 2, .key = rng_key(seed), .stop_after = (int64_t)seed % 40};
         assert_int_equal(run(&l, &f, &last, &error), ESP_INTERRUPTED);
-        assert_true(l.committed * PER_WAVE <= f.stop_after);
+        assert_int_equal(l.committed, complete(&f));
         some += l.committed;
     }
     assert_true(some > 60);
@@ -204,13 +251,14 @@ static void failures_are_reported(void **state) {
         assert_int_equal(run(&l, &f, &last, &error), ESP_FAILED);
         assert_non_null(strstr(error.message, making ? "no wave " : "no room for wave "));
         assert_true(l.committed <= (int64_t)seed % 7);
-        if (!making) assert_int_equal(l.committed, seed % 7);
+        assert_int_equal(l.committed, making ? complete(&f) : (int64_t)seed % 7);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_waves_are_committed_in_order),
+        cmocka_unit_test(a_block_bounds_what_is_in_memory),
         cmocka_unit_test(a_cut_drops_what_was_begun_beyond_it),
         cmocka_unit_test(a_stop_leaves_whole_waves),
         cmocka_unit_test(failures_are_reported),
