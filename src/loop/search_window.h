@@ -6,8 +6,8 @@
  * A replica gets a fixed slice of each wave, and begins a wave once its own slices more than a window back
  * are done. Inside a block of waves it waits neither for another replica nor for a commit, so that a slow
  * replica does not hold up the others; a block begins when all waves before it are committed. What is in a
- * replica's batches thus depends on its own work alone, so every uninterrupted run has the same bits. Complete waves stay
- * in memory until the ones before them are committed: no more than a block of them. */
+ * replica's batches thus depends on its own work alone, so every uninterrupted run has the same bits.
+ * Complete waves stay in memory until the ones before them are committed: no more than a block of them. */
 #ifndef ESPALIER_LOOP_SEARCH_WINDOW_H
 #define ESPALIER_LOOP_SEARCH_WINDOW_H
 
