@@ -34,6 +34,11 @@ static const void *take_numbers(row *r, int64_t *count) {
     return n ? arena_copy(r->memory, bytes, (size_t)n * 4) : NULL;
 }
 
+/* Runs of older schema versions lack the last columns of some tables. */
+static bool has_more(const row *r) {
+    return r->column < sqlite3_column_count(r->statement);
+}
+
 static void take_problem(row *r, store_problem *p) {
     p->problem = take_int(r);
     p->name = take_text(r);
@@ -56,6 +61,7 @@ static void take_tree(row *r, store_tree *t) {
     t->tokens_computed = take_int(r);
     t->finished = take_int(r);
     t->right = take_int(r);
+    if (has_more(r)) t->unknown = take_int(r);
 }
 
 static void take_node(row *r, store_node *n) {
@@ -105,7 +111,7 @@ static void take_pair(row *r, store_pair *p) {
     p->ref_logp_chosen = take_double(r);
     p->ref_logp_rejected = take_double(r);
     p->policy = take_text(r);
-    if (r->column < sqlite3_column_count(r->statement)) p->joined = take_int(r);
+    if (has_more(r)) p->joined = take_int(r);
 }
 
 static void take_size(row *r, store_size *z) {
@@ -165,7 +171,8 @@ static void take_eval(row *r, store_eval *e) {
     e->maj_at_k = take_double(r);
     e->tokens_sampled = take_int(r);
     e->tokens_computed = take_int(r);
-    if (r->column < sqlite3_column_count(r->statement)) e->tokens_judged = take_int(r);
+    if (has_more(r)) e->tokens_judged = take_int(r);
+    if (has_more(r)) e->unknown = take_int(r);
 }
 
 static void take_judgement(row *r, store_judgement *j) {
@@ -182,6 +189,7 @@ static void take_judgement(row *r, store_judgement *j) {
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {
+    r->column = 3; /* after those that were asked for */
     e->problem = take_int(r);
     e->sample = take_int(r);
     e->right = take_int(r) != 0;
@@ -189,6 +197,7 @@ static void take_eval_result(row *r, store_eval_result *e) {
     e->tokens = take_int(r);
     e->answer = take_text(r);
     e->text = take_text(r);
+    if (has_more(r)) e->unknown = take_int(r) != 0;
 }
 
 /* The rows of `query` (a bound statement) into *out, a STORE_LIST of `type`, by take_TYPE. */
@@ -368,9 +377,8 @@ esp_status store_read_evals(store *s, store_evals *out, esp_error *error) {
 esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,
                                    store_eval_results *out, esp_error *error) {
     READ_ALL(store_eval_result, take_eval_result, out,
-             QUERY("SELECT problem, sample, right, finished, tokens, answer, text FROM eval_results WHERE "
-                   "iteration = ? AND method = ? "
-                   "AND problem_set = ? ORDER BY problem, sample",
+             QUERY("SELECT * FROM eval_results WHERE iteration = ? AND method = ? AND problem_set = ?"
+                   " ORDER BY problem, sample",
                    "itt", iteration, method, set));
 }
 
