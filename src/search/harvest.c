@@ -44,7 +44,10 @@ static double doubt(const evidence *known, int32_t chosen, int64_t N_w, int32_t 
 
 /* ---- steps that may be in no pair ---- */
 
-enum { JUDGED = 1, UNKNOWN = 2 }; /* a chain that ends at a node or below it was judged; could not be judged */
+enum {
+    JUDGED = 1,
+    UNKNOWN = 2
+}; /* a chain that ends at a node or below it was judged; could not be judged */
 
 static uint8_t knowledge_of(const search *s, int32_t node) {
     search_outcome outcome = (search_outcome)s->nodes.at[node].outcome;

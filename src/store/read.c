@@ -312,7 +312,15 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "i", iteration));
 }
 
-/* Runs of older schema versions lack some tables. */
+/* Runs of older schema versions lack some columns and tables. */
+static esp_status has_unknown(store *s, bool *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT 1 FROM pragma_table_info('trees') WHERE name = 'unknown'", ""));
+    ESP_TRY(store_next(s, "read", statement, out, error));
+    if (*out) sqlite3_reset(statement);
+    return ESP_OK;
+}
+
 static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
@@ -393,6 +401,19 @@ esp_status store_read_judgements(store *s, store_judgements *out, esp_error *err
 
 /* ---- single values ---- */
 
+static esp_status read_unknown(store *s, int64_t *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool there, more;
+    *out = 0;
+    ESP_TRY(has_unknown(s, &there, error));
+    if (!there) return ESP_OK;
+    ESP_TRY(QUERY("SELECT total(unknown) FROM trees", ""));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    *out = take_int(&(row){.statement = statement});
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
+
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
     sqlite3_stmt *statement;
     bool more;
@@ -411,7 +432,7 @@ esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
         for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) *fields[i] = take_int(&r);
     }
     sqlite3_reset(statement);
-    return ESP_OK;
+    return read_unknown(s, &out->unknown, error);
 }
 
 esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error) {

@@ -99,7 +99,7 @@ enum {
     STORE_NODE_COMMITTED = 4,
     STORE_NODE_GOLD = 8,
     STORE_NODE_JUDGED = 16,
-    STORE_NODE_UNKNOWN = 32, /* finished, and could not be graded */
+    STORE_NODE_UNKNOWN = 32,    /* finished, and could not be graded */
     STORE_NODE_PROBED_SHIFT = 8 /* flags >> 8: chains of the root probe that came through */
 };
 typedef struct {
@@ -224,6 +224,7 @@ typedef struct {
 typedef STORE_LIST(store_size) store_sizes;
 typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
+    int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
 #define STORE_LIST_FREE(list)                                                                                \
     (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
