@@ -62,7 +62,7 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
         w->counts->unfinished++;
         return;
     }
-    task_grade_result g = task_grade(w->s->task, job->text.at, job->text.length, w->problems[problem].gold);
+    task_grade_result g = task_grade(w->s->task, &w->problems[problem], job->text.at, job->text.length);
     own_chain kept = {.problem = problem, .chain = chain, .right = g.correct};
     task_grade_free(&g);
     w->counts->right += kept.right;

@@ -203,7 +203,7 @@ static esp_status settle(const reply_place *at, const answer_candidate *c, searc
     text_buffer text = {0};
     esp_status status = chain_text(at, c, &text, error);
     if (status == ESP_OK) {
-        task_grade_result grade = task_grade(prompt_task(at->w), text.at, text.length, at->gold->gold);
+        task_grade_result grade = task_grade(prompt_task(at->w), at->gold, text.at, text.length);
         out->outcome = grade.correct ? SEARCH_RIGHT : SEARCH_WRONG;
         task_grade_free(&grade);
         const char *rationale = at->gold->rationale;
