@@ -22,12 +22,24 @@ static int sign_of(const search *s, int32_t node) {
     return search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O);
 }
 
+/* What the node itself says, as the end of a chain. */
+static evidence evidence_at(const search *s, int32_t node) {
+    int sign = sign_of(s, node);
+    return (evidence){.right = sign > 0, .wrong = sign < 0};
+}
+
+static double order_doubt(evidence w, evidence l) {
+    return harvest_order_doubt(w.right, w.wrong, l.right, l.wrong);
+}
+
+/* Of the first `count` nodes, which were a tree once; freed by the caller with mem_free. */
 static evidence *gather(const search *s, int32_t count) {
     evidence *all = MEM_ARRAY(evidence, count);
     for (int32_t i = count - 1; i >= 0; i--) { /* parents come before their children */
         int32_t parent = s->nodes.at[i].parent;
-        all[i].right += sign_of(s, i) > 0;
-        all[i].wrong += sign_of(s, i) < 0;
+        evidence own = evidence_at(s, i);
+        all[i].right += own.right;
+        all[i].wrong += own.wrong;
         if (parent < 0) continue;
         all[parent].right += all[i].right;
         all[parent].wrong += all[i].wrong;
@@ -38,16 +50,13 @@ static evidence *gather(const search *s, int32_t count) {
 /* The chance that the order of two siblings is wrong, uncapped; `known` NULL: by visits. */
 static double doubt(const evidence *known, int32_t chosen, int64_t N_w, int32_t rejected, int64_t N_l) {
     if (!known) return harvest_doubt_by_visits((double)N_w, (double)N_l);
-    evidence w = known[chosen], l = known[rejected];
-    return harvest_order_doubt(w.right, w.wrong, l.right, l.wrong);
+    return order_doubt(known[chosen], known[rejected]);
 }
 
 /* ---- steps that may be in no pair ---- */
 
-enum {
-    JUDGED = 1,
-    UNKNOWN = 2
-}; /* a chain that ends at a node or below it was judged; could not be judged */
+/* Of the chains that end at a node or below it: some were judged, some could not be. */
+enum { JUDGED = 1, UNKNOWN = 2 };
 
 static uint8_t knowledge_of(const search *s, int32_t node) {
     search_outcome outcome = (search_outcome)s->nodes.at[node].outcome;
@@ -306,9 +315,9 @@ bool harvest_instance_pair(const search *s, const harvest_options *o, harvest_pa
     }
     if (best < 0 || !(details[best].R - details[worst].R > o->min_q_gap)) return false;
     int64_t N_w = s->nodes.at[best].N, N_l = s->nodes.at[worst].N;
-    int w = sign_of(s, best), l = sign_of(s, worst);
-    double alpha = o->smoothing == HARVEST_BY_EVIDENCE ? harvest_order_doubt(w > 0, w<0, l> 0, l < 0)
-                                                       : harvest_doubt_by_visits((double)N_w, (double)N_l);
+    double alpha = o->smoothing == HARVEST_BY_EVIDENCE
+                       ? order_doubt(evidence_at(s, best), evidence_at(s, worst))
+                       : harvest_doubt_by_visits((double)N_w, (double)N_l);
     *out = (harvest_pair){.commitment = -1,
                           .chosen = best,
                           .rejected = worst,

@@ -232,7 +232,7 @@ static void a_run_that_has_only_begun(void **state) {
     add_search(&f, 1, 0, 3, true, "step");
     OK(file_write_all(path, "serach: {]\n", 11, &error));
     d = document_of(&f, -1, NULL);
-    assert_true(json_is_null(at(at(d, "run"), "gamma")));
+    assert_true(json_is_null(at(at(d, "run"), "seed")));
     assert_string_equal(json_string_value(at(at(d, "run"), "recipe_yaml")), "serach: {]\n");
     assert_null(json_object_get(json_array_get(at(d, "trees"), 0), "replay"));
     assert_true(watched(d, "warn", "cannot read the run's recipe.yaml"));
