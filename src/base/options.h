@@ -28,6 +28,7 @@ enum {
     OPTION_ABOVE_LOW = 2, /* the range is open at its low end */
     OPTION_FREE = 4,      /* a recipe key that may differ between a run and its --resume */
     OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be given again: one value per line */
+    OPTION_LIST = 16,     /* an OPTION_STRING with one value per line; a file may write a list */
 };
 
 typedef struct {

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -152,6 +153,21 @@ esp_status json_need_integer(const json_t *object, const char *key, const char *
         return wrong_type(value, key, where, "an integer", error);
     *out = (int64_t)x;
     return ESP_OK;
+}
+
+json_t *json_from_text(const char *text, size_t length) {
+    text_buffer clean = {0};
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length(text + i, length - i);
+        if (n)
+            text_append(&clean, text + i, n);
+        else
+            text_puts(&clean, "\xef\xbf\xbd");
+        i += n ? n : 1;
+    }
+    json_t *out = json_stringn(clean.at ? clean.at : "", clean.length);
+    text_free(&clean);
+    return out;
 }
 
 json_t *json_real_or_null(double x) {

@@ -17,7 +17,7 @@ search_config recipe_inference_config(const recipe *r) {
 }
 
 bool recipe_answer_worth(const recipe *r, answer_worth *out) {
-    const char *text = r->task.unknown;
+    const char *text = r->task.grading.unknown;
     *out = (answer_worth){.unknown = ANSWER_SKIP};
     if (strcmp(text, "skip") == 0) return true;
     out->unknown = ANSWER_INCORRECT;
@@ -25,6 +25,22 @@ bool recipe_answer_worth(const recipe *r, answer_worth *out) {
     char *end;
     *out = (answer_worth){.unknown = ANSWER_REWARD, .reward = strtod(text, &end)};
     return *text && !*end && isfinite(out->reward);
+}
+
+grader_settings recipe_grader_settings(const recipe *r) {
+    const task_grading *g = &r->task.grading;
+    static const grader_kind kinds[] = {[TASK_GRADES] = GRADER_TASK,
+                                        [TASK_GRADED_BY_COMMAND] = GRADER_COMMAND,
+                                        [TASK_GRADED_BY_HTTP] = GRADER_HTTP};
+    return (grader_settings){.kind = kinds[g->grader],
+                             .command = g->command,
+                             .url = g->url,
+                             .workers = g->workers,
+                             .in_flight = g->in_flight,
+                             .seconds = g->seconds,
+                             .start_seconds = g->start_seconds,
+                             .memory_mb = g->memory_mb,
+                             .restarts = g->restarts};
 }
 
 /* ---- learning ---- */

@@ -115,7 +115,7 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
     if (!recipe_answer_worth(r, &worth))
         return error_fail(error, "write skip, incorrect, or a number such as -0.5",
                           "%s: task.unknown must be skip, incorrect or a number, not \"%.100s\"", name,
-                          r->task.unknown);
+                          r->task.grading.unknown);
     if (harvest_options_check(&r->search.harvest, error) != ESP_OK)
         return error_prefix(error, "%s: search", name);
     return ESP_OK;

@@ -10,6 +10,7 @@
 #include "learn/schedule.h"
 #include "recipe/presets.h"
 #include "search/harvest.h"
+#include "task/grading.h"
 #include "text/steps.h"
 
 #include <stdbool.h>
@@ -55,7 +56,7 @@ typedef struct {
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;
     struct {
-        char *unknown; /* "skip", "incorrect" or a number: recipe_answer_worth */
+        task_grading grading;
     } task;
     struct {
         int64_t epochs; /* 0: no SFT */

@@ -33,6 +33,7 @@ typedef struct {
                               the correct one */
     const char *rationale; /* the solution to learn from, in the task's steps, ending in the answer's line; no
                               newline after it. NULL when the file has none */
+    const char *row;       /* the whole row as JSON, for graders from outside; NULL: none */
     const char *raw;       /* the solution as the file has it */
     const char *example;   /* a correct solution to show the judge, where the rationale is a flawed teacher's;
                               NULL: the rationale */
