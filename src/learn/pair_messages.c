@@ -1,5 +1,5 @@
 /* Rows of messages: prompt, chosen and rejected as lists of {"role", "content"}; the prompt may also be a
- * text, or be repeated at the beginning of both sides, or only be there. */
+ * text, or be repeated at the beginning of both completions, or only be there. */
 #include "learn/pair_row.h"
 
 #include <ctype.h>
@@ -75,8 +75,8 @@ static esp_status read_list(const message_reading *m, const json_t *row, const c
     bool one = json_is_object(list);
     if (!one && !json_is_array(list))
         return error_fail(error, "give all three as texts or all three as lists of messages",
-                          "%s: field \"%s\" must be a list of messages, as the other side is", m->r->where,
-                          key);
+                          "%s: field \"%s\" must be a list of messages, as the other completion is",
+                          m->r->where, key);
     int64_t n = one ? 1 : (int64_t)json_array_size(list);
     for (int64_t i = 0; i < n; i++) {
         message of = {0};
@@ -104,13 +104,13 @@ static void drop_first(message_list *list, int64_t n) {
     list->count -= n;
 }
 
-/* The prompt is what both sides begin with, except the last message of either. */
-static void take_shared(message_list side[SIDES], message_list *prompt) {
-    int64_t n = shared_messages(&side[CHOSEN], &side[REJECTED]);
-    for (int k = 0; k < SIDES; k++)
-        if (n > side[k].count - 1) n = side[k].count - 1;
-    MEM_LIST_APPEND(prompt, side[CHOSEN].at, n);
-    for (int k = 0; k < SIDES; k++) drop_first(&side[k], n);
+/* The prompt is what both completions begin with, except the last message of either. */
+static void take_shared(message_list completion[COMPLETIONS], message_list *prompt) {
+    int64_t n = shared_messages(&completion[CHOSEN], &completion[REJECTED]);
+    for (int k = 0; k < COMPLETIONS; k++)
+        if (n > completion[k].count - 1) n = completion[k].count - 1;
+    MEM_LIST_APPEND(prompt, completion[CHOSEN].at, n);
+    for (int k = 0; k < COMPLETIONS; k++) drop_first(&completion[k], n);
 }
 
 static bool same_trimmed(const char *a, const char *b) {
@@ -122,16 +122,17 @@ static bool same_trimmed(const char *a, const char *b) {
     return m == n && memcmp(a, b, m) == 0;
 }
 
-/* A prompt that is a text is the question of sides that begin with an answer; otherwise, as in UltraFeedback,
- * it repeats a question that is in both. */
-static esp_status take_text_prompt(const message_reading *m, const json_t *text, message_list side[SIDES],
-                                   message_list *prompt, esp_error *error) {
+/* A prompt that is a text is the question of completions that begin with an answer; otherwise, as in
+ * UltraFeedback, it repeats a question that is in both. */
+static esp_status take_text_prompt(const message_reading *m, const json_t *text,
+                                   message_list completion[COMPLETIONS], message_list *prompt,
+                                   esp_error *error) {
     const char *question = json_string_value(text);
-    if (side[CHOSEN].at[0].role == MESSAGE_ASSISTANT) {
+    if (completion[CHOSEN].at[0].role == MESSAGE_ASSISTANT) {
         MEM_LIST_PUSH(prompt, ((message){MESSAGE_USER, question}));
         return ESP_OK;
     }
-    take_shared(side, prompt);
+    take_shared(completion, prompt);
     for (int64_t i = 0; i < prompt->count; i++)
         if (prompt->at[i].role == MESSAGE_USER && same_trimmed(prompt->at[i].content, question))
             return ESP_OK;
@@ -141,25 +142,27 @@ static esp_status take_text_prompt(const message_reading *m, const json_t *text,
         m->r->where);
 }
 
-/* A prompt of messages, which the sides may repeat. */
+/* A prompt of messages, which the completions may repeat. */
 static esp_status take_list_prompt(const message_reading *m, const json_t *row, const char *key,
-                                   message_list side[SIDES], message_list *prompt, esp_error *error) {
+                                   message_list completion[COMPLETIONS], message_list *prompt,
+                                   esp_error *error) {
     ESP_TRY(read_list(m, row, key, prompt, error));
-    for (int k = 0; k < SIDES; k++)
-        if (side[k].count <= prompt->count || shared_messages(prompt, &side[k]) < prompt->count)
+    for (int k = 0; k < COMPLETIONS; k++)
+        if (completion[k].count <= prompt->count || shared_messages(prompt, &completion[k]) < prompt->count)
             return ESP_OK;
-    for (int k = 0; k < SIDES; k++) drop_first(&side[k], prompt->count);
+    for (int k = 0; k < COMPLETIONS; k++) drop_first(&completion[k], prompt->count);
     return ESP_OK;
 }
 
-static esp_status take_prompt(const message_reading *m, const json_t *row, message_list side[SIDES],
-                              message_list *prompt, esp_error *error) {
+static esp_status take_prompt(const message_reading *m, const json_t *row,
+                              message_list completion[COMPLETIONS], message_list *prompt, esp_error *error) {
     const json_t *given = pair_field(row, "prompt");
     bool one = json_is_object(pair_field(row, "chosen"));
-    if (json_is_string(given)) return take_text_prompt(m, given, side, prompt, error);
-    if (given) return take_list_prompt(m, row, "prompt", side, prompt, error);
-    if (one && pair_field(row, "messages")) return take_list_prompt(m, row, "messages", side, prompt, error);
-    take_shared(side, prompt);
+    if (json_is_string(given)) return take_text_prompt(m, given, completion, prompt, error);
+    if (given) return take_list_prompt(m, row, "prompt", completion, prompt, error);
+    if (one && pair_field(row, "messages"))
+        return take_list_prompt(m, row, "messages", completion, prompt, error);
+    take_shared(completion, prompt);
     return ESP_OK;
 }
 
@@ -169,7 +172,7 @@ static esp_status bad_order(const message_reading *m, const char *what, esp_erro
     return error_fail(
         error,
         "a prompt is a system message or none, then a user's, and may go on with an assistant's "
-        "and a user's in turn; a side begins and ends with an assistant's message",
+        "and a user's in turn; a completion begins and ends with an assistant's message",
         "%s: %s", m->r->where, what);
 }
 
@@ -182,7 +185,7 @@ static bool take_turns(const message *messages, int64_t n, message_role first) {
 }
 
 static esp_status check_order(const message_reading *m, const message_list *prompt,
-                              const message_list side[SIDES], esp_error *error) {
+                              const message_list completion[COMPLETIONS], esp_error *error) {
     int64_t system = prompt->count > 0 && prompt->at[0].role == MESSAGE_SYSTEM ? 1 : 0;
     if (prompt->count == system)
         return bad_order(
@@ -190,11 +193,13 @@ static esp_status check_order(const message_reading *m, const message_list *prom
             error);
     if (!take_turns(prompt->at + system, prompt->count - system, MESSAGE_USER))
         return bad_order(m, "the messages of the prompt do not take turns", error);
-    for (int k = 0; k < SIDES; k++) {
-        if (take_turns(side[k].at, side[k].count, MESSAGE_ASSISTANT) && side[k].count % 2 == 1) continue;
+    for (int k = 0; k < COMPLETIONS; k++) {
+        if (take_turns(completion[k].at, completion[k].count, MESSAGE_ASSISTANT) &&
+            completion[k].count % 2 == 1)
+            continue;
         char *what = mem_printf("field \"%s\": what follows the common prompt is no assistant's message, or "
                                 "does not end in one",
-                                pair_side_keys[k]);
+                                pair_completion_keys[k]);
         bad_order(m, what, error);
         mem_free(what);
         return ESP_FAILED;
@@ -204,37 +209,39 @@ static esp_status check_order(const message_reading *m, const message_list *prom
 
 /* ---- Ids ---- */
 
-static esp_status encode(const message_reading *m, const message_list *prompt, const message_list side[SIDES],
-                         pair_row_ids *out, esp_error *error) {
+static esp_status encode(const message_reading *m, const message_list *prompt,
+                         const message_list completion[COMPLETIONS], pair_row_ids *out, esp_error *error) {
     const pairs_read_options *o = m->r->options;
     const message *last = &prompt->at[prompt->count - 1];
-    bool goes_on = last->role == MESSAGE_ASSISTANT; /* the sides continue this answer */
+    bool goes_on = last->role == MESSAGE_ASSISTANT; /* the completions continue this answer */
     token_list start = {0};
-    pair_sides sides = {
+    pair_words words = {
         .start = &start, .begins = !messages_answer_continues(o->chat), .before_key = "prompt"};
     esp_status status =
         messages_encode(o->chat, o->tokenizer, prompt->at, prompt->count - goes_on, &start, error);
-    if (goes_on) text_puts(&sides.before.text, last->content);
-    for (int k = 0; k < SIDES && status == ESP_OK; k++)
-        status = messages_answer(o->chat, o->tokenizer, side[k].at, side[k].count, &sides.side[k], error);
+    if (goes_on) text_puts(&words.before.text, last->content);
+    for (int k = 0; k < COMPLETIONS && status == ESP_OK; k++)
+        status = messages_answer(o->chat, o->tokenizer, completion[k].at, completion[k].count,
+                                 &words.completion[k], error);
     if (status != ESP_OK) error_prefix(error, "%s", m->r->where);
-    if (status == ESP_OK) status = pair_sides_encode(m->r, &sides, out, error);
-    pair_sides_free(&sides);
+    if (status == ESP_OK) status = pair_words_encode(m->r, &words, out, error);
+    pair_words_free(&words);
     MEM_LIST_FREE(&start);
     return status;
 }
 
 static esp_status read_messages(const message_reading *m, const json_t *row, message_list *prompt,
-                                message_list side[SIDES], pair_row_ids *out, esp_error *error) {
+                                message_list completion[COMPLETIONS], pair_row_ids *out, esp_error *error) {
     const pairs_read_options *o = m->r->options;
     bool given, continues;
     ESP_TRY(pair_continues(m->r, row, &given, &continues, error));
-    for (int k = 0; k < SIDES; k++) ESP_TRY(read_list(m, row, pair_side_keys[k], &side[k], error));
-    ESP_TRY(take_prompt(m, row, side, prompt, error));
-    ESP_TRY(check_order(m, prompt, side, error));
-    ESP_TRY(encode(m, prompt, side, out, error));
-    for (int k = 0; k < SIDES; k++)
-        if (o->append_end && o->end >= 0 && !continues) MEM_LIST_PUSH(&out->side[k], o->end);
+    for (int k = 0; k < COMPLETIONS; k++)
+        ESP_TRY(read_list(m, row, pair_completion_keys[k], &completion[k], error));
+    ESP_TRY(take_prompt(m, row, completion, prompt, error));
+    ESP_TRY(check_order(m, prompt, completion, error));
+    ESP_TRY(encode(m, prompt, completion, out, error));
+    for (int k = 0; k < COMPLETIONS; k++)
+        if (o->append_end && o->end >= 0 && !continues) MEM_LIST_PUSH(&out->completion[k], o->end);
     return ESP_OK;
 }
 
@@ -247,10 +254,10 @@ esp_status pair_messages_read(const pair_reading *r, const json_t *row, pair_row
     if (tools && json_array_size(tools) > 0)
         return error_fail(error, "leave such rows out", "%s: field \"tools\" is not supported", r->where);
     message_reading m = {r, arena_new()};
-    message_list prompt = {0}, side[SIDES] = {{0}};
-    esp_status status = read_messages(&m, row, &prompt, side, out, error);
+    message_list prompt = {0}, completion[COMPLETIONS] = {{0}};
+    esp_status status = read_messages(&m, row, &prompt, completion, out, error);
     MEM_LIST_FREE(&prompt);
-    for (int k = 0; k < SIDES; k++) MEM_LIST_FREE(&side[k]);
+    for (int k = 0; k < COMPLETIONS; k++) MEM_LIST_FREE(&completion[k]);
     arena_free(m.memory);
     return status;
 }

@@ -20,7 +20,7 @@ esp_status pair_continues(const pair_reading *r, const json_t *row, bool *given,
     *given = value != NULL;
     *out = json_is_true(value);
     if (!value || json_is_boolean(value)) return ESP_OK;
-    return error_fail(error, "true: no end-of-sequence follows the row's sides",
+    return error_fail(error, "true: no end-of-sequence follows the row's completions",
                       "%s: field \"continues\" must be true or false", r->where);
 }
 
@@ -52,8 +52,8 @@ static esp_status read_ids(const pair_reading *r, const json_t *row, const char 
 static esp_status read_id_lists(const pair_reading *r, const json_t *row, pair_row_ids *out,
                                 esp_error *error) {
     ESP_TRY(read_ids(r, row, "prompt_ids", &out->prompt, error));
-    ESP_TRY(read_ids(r, row, "chosen_ids", &out->side[CHOSEN], error));
-    return read_ids(r, row, "rejected_ids", &out->side[REJECTED], error);
+    ESP_TRY(read_ids(r, row, "chosen_ids", &out->completion[CHOSEN], error));
+    return read_ids(r, row, "rejected_ids", &out->completion[REJECTED], error);
 }
 
 /* ---- texts ---- */
@@ -66,12 +66,13 @@ static const struct {
      "join each good completion of a prompt with a bad one as \"chosen\" and \"rejected\""},
     {"completions", "labels", "of stepwise supervision (\"completions\" and \"labels\")", pair_form_hint},
     {"completion", NULL, "of supervised learning (\"prompt\" and \"completion\")", pair_form_hint},
-    {"conversations", NULL, "a conversation (\"conversations\") without two sides", pair_form_hint},
-    {"messages", NULL, "a conversation (\"messages\") without two sides", pair_form_hint},
-    {"text", NULL, "a text (\"text\") without two sides", pair_form_hint},
+    {"conversations", NULL, "a conversation (\"conversations\") without two completions", pair_form_hint},
+    {"messages", NULL, "a conversation (\"messages\") without two completions", pair_form_hint},
+    {"text", NULL, "a text (\"text\") without two completions", pair_form_hint},
 };
 
-static esp_status missing_side(const pair_reading *r, const json_t *row, const char *key, esp_error *error) {
+static esp_status missing_completion(const pair_reading *r, const json_t *row, const char *key,
+                                     esp_error *error) {
     bool neither = !pair_field(row, "chosen") && !pair_field(row, "rejected");
     for (size_t i = 0; neither && i < sizeof other_kinds / sizeof *other_kinds; i++)
         if (pair_field(row, other_kinds[i].field) &&
@@ -83,8 +84,8 @@ static esp_status missing_side(const pair_reading *r, const json_t *row, const c
 
 static esp_status read_texts(const pair_reading *r, const json_t *row, pair_row_ids *out, esp_error *error) {
     const json_t *chosen = pair_field(row, "chosen"), *rejected = pair_field(row, "rejected");
-    if (!chosen) return missing_side(r, row, "chosen", error);
-    if (!rejected) return missing_side(r, row, "rejected", error);
+    if (!chosen) return missing_completion(r, row, "chosen", error);
+    if (!rejected) return missing_completion(r, row, "rejected", error);
     if (!r->options->tokenizer)
         return error_fail(
             error,
@@ -97,8 +98,9 @@ static esp_status read_texts(const pair_reading *r, const json_t *row, pair_row_
     const json_t *other = key[0] == 'c' ? chosen : rejected;
     if (!json_is_array(other) && !json_is_object(other))
         return error_fail(error, pair_form_hint,
-                          json_is_string(other) ? "%s: field \"%s\" is a text, and the other side is none"
-                                                : "%s: field \"%s\" must be a text or a list of messages",
+                          json_is_string(other)
+                              ? "%s: field \"%s\" is a text, and the other completion is none"
+                              : "%s: field \"%s\" must be a text or a list of messages",
                           r->where, key);
     return pair_messages_read(r, row, out, error);
 }
@@ -106,13 +108,14 @@ static esp_status read_texts(const pair_reading *r, const json_t *row, pair_row_
 /* ---- both ---- */
 
 /* Ids as a text that JSON can hold; joined: with the prompt before them. */
-static esp_status side_text(const pair_reading *r, const pair_row_ids *ids, const token_list *side, int64_t n,
-                            bool joined, json_t **out, esp_error *error) {
+static esp_status completion_text(const pair_reading *r, const pair_row_ids *ids,
+                                  const token_list *completion, int64_t n, bool joined, json_t **out,
+                                  esp_error *error) {
     const tokenizer *t = r->options->tokenizer;
     text_buffer text = {0};
     esp_status status = ESP_OK;
     if (joined) status = tokenizer_decode(t, ids->prompt.at, ids->prompt.count, true, &text, error);
-    if (status == ESP_OK) status = tokenizer_decode_more(t, side->at, n, true, &text, error);
+    if (status == ESP_OK) status = tokenizer_decode_more(t, completion->at, n, true, &text, error);
     if (status == ESP_OK) *out = json_text(text.at ? text.at : "", text.length);
     text_free(&text);
     return status;
@@ -125,13 +128,13 @@ static const char *last_content(const json_t *messages) {
     return json_string_value(json_object_get(last, "content"));
 }
 
-/* Whether a side's ids can be what the row's words say: of texts, the whole path or the side alone, with an
- * end or without one; of messages, the last answer. */
+/* Whether a completion's ids can be what the row's words say: of texts, the whole path or the completion
+ * alone, with an end or without one; of messages, the last answer. */
 static bool says_the_same(const json_t *row, int k, const char *joined, const char *alone) {
-    const json_t *prompt = pair_field(row, "prompt"), *side = pair_field(row, pair_side_keys[k]);
-    const char *words = json_is_string(side) ? json_string_value(side) : last_content(side);
+    const json_t *prompt = pair_field(row, "prompt"), *completion = pair_field(row, pair_completion_keys[k]);
+    const char *words = json_is_string(completion) ? json_string_value(completion) : last_content(completion);
     if (!words) return true;
-    if (!json_is_string(side)) return text_ends_with(alone, words);
+    if (!json_is_string(completion)) return text_ends_with(alone, words);
     if (strcmp(alone, words) == 0) return true;
     char *both = mem_printf("%s%s", prompt ? json_string_value(prompt) : "", words);
     bool same = text_ends_with(joined, both);
@@ -142,14 +145,15 @@ static bool says_the_same(const json_t *row, int k, const char *joined, const ch
 /* A row of ids may have texts too. If somebody has changed one of the two, neither is what he means. */
 static esp_status check_words(const pair_reading *r, const json_t *row, const pair_row_ids *ids,
                               esp_error *error) {
-    for (int k = 0; k < SIDES; k++) {
-        const token_list *side = &ids->side[k];
-        const int64_t counts[] = {side->count, pair_open_count(r->options->tokenizer, side)};
+    for (int k = 0; k < COMPLETIONS; k++) {
+        const token_list *completion = &ids->completion[k];
+        const int64_t counts[] = {completion->count, pair_open_count(r->options->tokenizer, completion)};
         bool same = false;
         for (int i = 0; i < 2 && !same; i++) {
             json_t *joined = NULL, *alone = NULL;
-            esp_status status = side_text(r, ids, side, counts[i], true, &joined, error);
-            if (status == ESP_OK) status = side_text(r, ids, side, counts[i], false, &alone, error);
+            esp_status status = completion_text(r, ids, completion, counts[i], true, &joined, error);
+            if (status == ESP_OK)
+                status = completion_text(r, ids, completion, counts[i], false, &alone, error);
             if (status == ESP_OK)
                 same = says_the_same(row, k, json_string_value(joined), json_string_value(alone));
             json_decref(joined);
@@ -159,7 +163,7 @@ static esp_status check_words(const pair_reading *r, const json_t *row, const pa
         if (!same)
             return error_fail(error, "take the fields out that are not meant",
                               "%s: the ids in \"%s_ids\" are not those of the words in \"%s\"", r->where,
-                              pair_side_keys[k], pair_side_keys[k]);
+                              pair_completion_keys[k], pair_completion_keys[k]);
     }
     return ESP_OK;
 }

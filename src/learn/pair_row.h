@@ -5,8 +5,8 @@
 #include "learn/pairs.h"
 #include "text/messages.h"
 
-enum { CHOSEN, REJECTED, SIDES };
-extern const char *const pair_side_keys[SIDES]; /* "chosen", "rejected" */
+enum { CHOSEN, REJECTED, COMPLETIONS };
+extern const char *const pair_completion_keys[COMPLETIONS]; /* "chosen", "rejected" */
 
 typedef struct {
     const pairs_read_options *options;
@@ -15,7 +15,7 @@ typedef struct {
 
 /* The ids of a row, and what happened to them. Starts zeroed. */
 typedef struct {
-    token_list prompt, side[SIDES];
+    token_list prompt, completion[COMPLETIONS];
     bool open, apart, moved; /* as the counts of pairs_file */
 } pair_row_ids;
 void pair_row_ids_free(pair_row_ids *ids);
@@ -32,24 +32,25 @@ const json_t *pair_field(const json_t *row, const char *key);
 /* Reads "continues"; *given: whether the row says so. */
 esp_status pair_continues(const pair_reading *r, const json_t *row, bool *given, bool *out, esp_error *error);
 
-/* What both sides have before them, and the sides. Control tokens are recognised in the trusted spans alone.
+/* What both completions have before them, and the completions. Control tokens are recognised in the trusted
+ * spans alone.
  */
 typedef struct {
     const token_list *start; /* ids before everything */
     marked_text before;      /* the text of the prompt that follows */
     bool begins;             /* the text after `start` begins a text; false: it continues one */
-    marked_text side[SIDES];
+    marked_text completion[COMPLETIONS];
     const char *before_key; /* for errors */
-} pair_sides;
-void pair_sides_free(pair_sides *sides);
-/* Ids of the prompt and the two sides by options->boundary. */
-esp_status pair_sides_encode(const pair_reading *r, const pair_sides *sides, pair_row_ids *out,
+} pair_words;
+void pair_words_free(pair_words *words);
+/* Ids of the prompt and the two completions by options->boundary. */
+esp_status pair_words_encode(const pair_reading *r, const pair_words *words, pair_row_ids *out,
                              esp_error *error);
 /* Encodes one text, and checks that the model knows its ids. */
 esp_status pair_encode(const pair_reading *r, const char *key, const marked_text *text, bool begins,
                        token_list *out, esp_error *error);
 /* How many ids there are before a control token at the end that only white space follows: a template has
- * closed such a side. All of them where there is none. */
+ * closed such a completion. All of them where there is none. */
 int64_t pair_open_count(const tokenizer *t, const token_list *ids);
 
 /* Rows of text, and of messages. */

@@ -16,20 +16,21 @@ static bool ends_in_line_break(const json_t *text) {
 }
 
 /* Appends end-of-sequence where the texts end. A row that does not say whether it continues does if each of
- * its sides ends in a line break, unless a template has closed it: then another line is to follow. */
-static esp_status end_sides(const pair_reading *r, const json_t *row, pair_row_ids *out, esp_error *error) {
+ * its completions ends in a line break, unless a template has closed it: then another line is to follow. */
+static esp_status end_completions(const pair_reading *r, const json_t *row, pair_row_ids *out,
+                                  esp_error *error) {
     const pairs_read_options *o = r->options;
-    bool given, continues, closed[SIDES], open = true;
+    bool given, continues, closed[COMPLETIONS], open = true;
     ESP_TRY(pair_continues(r, row, &given, &continues, error));
-    for (int k = 0; k < SIDES; k++) {
-        closed[k] = pair_open_count(o->tokenizer, &out->side[k]) < out->side[k].count;
-        open = open && (closed[k] || ends_in_line_break(pair_field(row, pair_side_keys[k])));
+    for (int k = 0; k < COMPLETIONS; k++) {
+        closed[k] = pair_open_count(o->tokenizer, &out->completion[k]) < out->completion[k].count;
+        open = open && (closed[k] || ends_in_line_break(pair_field(row, pair_completion_keys[k])));
     }
     open = open && !(closed[CHOSEN] && closed[REJECTED]);
     out->open = !given && open && o->append_end;
-    for (int k = 0; k < SIDES; k++)
+    for (int k = 0; k < COMPLETIONS; k++)
         if (o->append_end && o->end >= 0 && !closed[k] && !(given ? continues : open))
-            MEM_LIST_PUSH(&out->side[k], o->end);
+            MEM_LIST_PUSH(&out->completion[k], o->end);
     return ESP_OK;
 }
 
@@ -46,25 +47,26 @@ static esp_status read_explicit(const pair_reading *r, const json_t *row, const 
                                 pair_row_ids *out, esp_error *error) {
     token_list start = {0};
     put_start(r->options->tokenizer, prompt, &start);
-    pair_sides sides = {.start = &start, .begins = true, .before_key = "prompt"};
-    mark_all(&sides.before, prompt);
-    for (int k = 0; k < SIDES; k++) mark_all(&sides.side[k], pair_field(row, pair_side_keys[k]));
-    esp_status status = pair_sides_encode(r, &sides, out, error);
-    pair_sides_free(&sides);
+    pair_words words = {.start = &start, .begins = true, .before_key = "prompt"};
+    mark_all(&words.before, prompt);
+    for (int k = 0; k < COMPLETIONS; k++)
+        mark_all(&words.completion[k], pair_field(row, pair_completion_keys[k]));
+    esp_status status = pair_words_encode(r, &words, out, error);
+    pair_words_free(&words);
     MEM_LIST_FREE(&start);
-    return status == ESP_OK ? end_sides(r, row, out, error) : status;
+    return status == ESP_OK ? end_completions(r, row, out, error) : status;
 }
 
-/* Moves what both sides begin with to the prompt; each side keeps at least one id. */
+/* Moves what both completions begin with to the prompt; each completion keeps at least one id. */
 static void share_beginning(pair_row_ids *out) {
-    token_list *a = &out->side[CHOSEN], *b = &out->side[REJECTED];
+    token_list *a = &out->completion[CHOSEN], *b = &out->completion[REJECTED];
     int64_t n = 0, most = (a->count < b->count ? a->count : b->count) - 1;
     while (n < most && a->at[n] == b->at[n]) n++;
     MEM_LIST_APPEND(&out->prompt, a->at, n);
-    for (int k = 0; k < SIDES && n > 0; k++) {
-        token_list *side = &out->side[k];
-        memmove(side->at, side->at + n, (size_t)(side->count - n) * sizeof *side->at);
-        side->count -= n;
+    for (int k = 0; k < COMPLETIONS && n > 0; k++) {
+        token_list *completion = &out->completion[k];
+        memmove(completion->at, completion->at + n, (size_t)(completion->count - n) * sizeof *completion->at);
+        completion->count -= n;
     }
 }
 
@@ -73,14 +75,14 @@ static esp_status read_implicit(const pair_reading *r, const json_t *row, pair_r
                                 esp_error *error) {
     put_start(r->options->tokenizer, pair_field(row, "chosen"), &out->prompt);
     int64_t start = out->prompt.count;
-    for (int k = 0; k < SIDES; k++) {
+    for (int k = 0; k < COMPLETIONS; k++) {
         marked_text text = {0};
-        mark_all(&text, pair_field(row, pair_side_keys[k]));
-        esp_status status = pair_encode(r, pair_side_keys[k], &text, true, &out->side[k], error);
+        mark_all(&text, pair_field(row, pair_completion_keys[k]));
+        esp_status status = pair_encode(r, pair_completion_keys[k], &text, true, &out->completion[k], error);
         marked_text_free(&text);
         ESP_TRY(status);
     }
-    ESP_TRY(end_sides(r, row, out, error));
+    ESP_TRY(end_completions(r, row, out, error));
     share_beginning(out);
     if (out->prompt.count > start) return ESP_OK;
     return error_fail(error, "add the field \"prompt\"",

@@ -58,11 +58,11 @@ static const int32_t *keep_ids(arena *memory, const token_list *ids) {
 
 static void keep_paths(arena *memory, const pair_row_ids *ids, example *out) {
     const int32_t *prefix = keep_ids(memory, &ids->prompt);
-    for (int k = 0; k < SIDES; k++)
+    for (int k = 0; k < COMPLETIONS; k++)
         out->path[k] = (learn_path){.prefix = prefix,
-                                    .tail = keep_ids(memory, &ids->side[k]),
+                                    .tail = keep_ids(memory, &ids->completion[k]),
                                     .prefix_count = ids->prompt.count,
-                                    .tail_count = ids->side[k].count,
+                                    .tail_count = ids->completion[k].count,
                                     .reference = out->path[k].reference};
 }
 
@@ -71,7 +71,8 @@ static esp_status check_not_empty(const pair_reading *r, const json_t *row, cons
     bool lists = pair_field(row, "chosen_ids") != NULL;
     const char *const keys[] = {lists ? "prompt_ids" : "prompt", lists ? "chosen_ids" : "chosen",
                                 lists ? "rejected_ids" : "rejected"};
-    const int64_t counts[] = {ids->prompt.count, ids->side[CHOSEN].count, ids->side[REJECTED].count};
+    const int64_t counts[] = {ids->prompt.count, ids->completion[CHOSEN].count,
+                              ids->completion[REJECTED].count};
     for (int i = 0; i < 3; i++)
         if (counts[i] == 0)
             return error_fail(error, "each part of a pair needs at least one token",
@@ -80,12 +81,12 @@ static esp_status check_not_empty(const pair_reading *r, const json_t *row, cons
 }
 
 static int64_t longer_path(const pair_row_ids *ids) {
-    int64_t a = ids->side[CHOSEN].count, b = ids->side[REJECTED].count;
+    int64_t a = ids->completion[CHOSEN].count, b = ids->completion[REJECTED].count;
     return ids->prompt.count + (a > b ? a : b);
 }
 
-static bool sides_are_equal(const pair_row_ids *ids) {
-    const token_list *a = &ids->side[CHOSEN], *b = &ids->side[REJECTED];
+static bool are_identical(const pair_row_ids *ids) {
+    const token_list *a = &ids->completion[CHOSEN], *b = &ids->completion[REJECTED];
     return a->count == b->count && memcmp(a->at, b->at, (size_t)a->count * sizeof *a->at) == 0;
 }
 
@@ -114,7 +115,7 @@ static esp_status take_row(pairs_reading *p, const json_t *json, const pair_row_
         count_row(&p->out->too_long, line);
         return ESP_OK;
     }
-    if (sides_are_equal(ids)) {
+    if (are_identical(ids)) {
         count_row(&p->out->identical, line);
         return ESP_OK;
     }
@@ -149,17 +150,17 @@ static esp_status read_all(pairs_reading *p, esp_error *error) {
 static esp_status nothing_left(const pairs_file *pairs, const char *path, int64_t longest, esp_error *error) {
     if (pairs->rows == 0) return error_fail(error, pair_form_hint, "%s: holds no pairs", path);
     if (pairs->too_long.rows == 0)
-        return error_fail(error, "a pair is learned from by what its sides do not have in common",
+        return error_fail(error, "a pair is learned from by what its completions do not have in common",
                           "%s: chosen and rejected are the same in all %lld pairs", path,
                           (long long)pairs->rows);
     if (pairs->identical.rows == 0)
         return error_fail(error, "allow longer pairs, or use a model with a longer context",
                           "%s: all %lld pairs are longer than %lld tokens", path, (long long)pairs->rows,
                           (long long)longest);
-    return error_fail(error, "allow longer pairs, or use a model with a longer context",
-                      "%s: no pair is left: %lld are longer than %lld tokens, and %lld have identical sides",
-                      path, (long long)pairs->too_long.rows, (long long)longest,
-                      (long long)pairs->identical.rows);
+    return error_fail(
+        error, "allow longer pairs, or use a model with a longer context",
+        "%s: no pair is left: %lld are longer than %lld tokens, and %lld have identical completions", path,
+        (long long)pairs->too_long.rows, (long long)longest, (long long)pairs->identical.rows);
 }
 
 esp_status pairs_read(pairs_file *out, const char *path, const pairs_read_options *options,
@@ -195,7 +196,7 @@ void pairs_file_notes(const pairs_file *pairs, int64_t longest, const observer *
     char *too_long = mem_printf("are longer than %lld tokens, and are left out", (long long)longest);
     note(pairs, pairs->too_long, too_long, o);
     mem_free(too_long);
-    note(pairs, pairs->identical, "have identical sides, and are left out", o);
+    note(pairs, pairs->identical, "have identical completions, and are left out", o);
     note(pairs, pairs->open,
          "end in a line break, and get no end-of-sequence: another line is to follow; with \"continues\": "
          "false "

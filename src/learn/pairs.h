@@ -34,11 +34,12 @@ esp_status pairs_row(const store_pair *p, const pairs_write_options *options, js
 esp_status pairs_write(store *s, int64_t iteration, const pairs_write_options *options, FILE *stream,
                        const char *name, int64_t *written, esp_error *error);
 
-/* How the text of a prompt and of its completion become ids. Both sides of a pair share the prompt's ids. */
+/* How the text of a prompt and of its completion become ids. Both completions of a pair share the prompt's
+ * ids. */
 typedef enum {
     BOUNDARY_AUTO, /* as one text where the prompt's ids stay as they are, otherwise as two */
-    BOUNDARY_ONE,  /* as one text, as TRL does: the completion begins at the last token that both sides share
-                      with the prompt, at its end or before */
+    BOUNDARY_ONE,  /* as one text, as TRL does: the completion begins at the last token that both completions
+                      share  with the prompt, at its end or before */
     BOUNDARY_TWO,  /* the prompt as it is at inference, and what follows it */
 } pairs_boundary;
 #define PAIRS_BOUNDARY_CHOICES "auto|one|two"
@@ -52,7 +53,7 @@ typedef struct {
     pairs_boundary boundary;
     chat_kind chat;  /* the template of messages */
     bool has_chat;   /* false: the model has no known template, and rows of messages are an error */
-    int64_t longest; /* a path (prompt and longer side) of more tokens is left out; 0: no limit */
+    int64_t longest; /* a path (prompt and longer completion) of more tokens is left out; 0: no limit */
     const objective_term *term; /* of every example */
 } pairs_read_options;
 

@@ -94,7 +94,7 @@ static esp_status put_prompt(json_t *list, const pairs_write_options *o, const s
     }
     MEM_LIST_FREE(&messages);
     if (fine) return ESP_OK;
-    return error_fail(error, "use --format trl",
+    return error_fail(error, "write its pairs in the format trl",
                       "pair %lld: its prompt does not have the form of the model's chat template",
                       (long long)p->pair);
 }
@@ -102,9 +102,9 @@ static esp_status put_prompt(json_t *list, const pairs_write_options *o, const s
 /* The prompt's messages, and the steps before the pair's as an assistant's message that is not closed. */
 static esp_status put_messages(json_t *row, const store_pair *p, const pairs_write_options *o,
                                esp_error *error) {
-    json_t *prompt = json_array(), *side[SIDES] = {json_array(), json_array()};
+    json_t *prompt = json_array(), *completion[COMPLETIONS] = {json_array(), json_array()};
     json_object_set_new(row, "prompt", prompt);
-    for (int k = 0; k < SIDES; k++) json_object_set_new(row, pair_side_keys[k], side[k]);
+    for (int k = 0; k < COMPLETIONS; k++) json_object_set_new(row, pair_completion_keys[k], completion[k]);
     int64_t known = p->prompt_count > 0 ? p->prompt_count : p->prefix_count;
     bool answered = known < p->prefix_count, inside = false;
     text_buffer text = {0};
@@ -114,9 +114,10 @@ static esp_status put_messages(json_t *row, const store_pair *p, const pairs_wri
     if (status == ESP_OK && answered)
         status = put_answer(prompt, o, p->prefix_ids + known, p->prefix_count - known, true, error);
     bool first = !answered && !inside;
-    if (status == ESP_OK) status = put_answer(side[CHOSEN], o, p->chosen_ids, p->chosen_count, first, error);
     if (status == ESP_OK)
-        status = put_answer(side[REJECTED], o, p->rejected_ids, p->rejected_count, first, error);
+        status = put_answer(completion[CHOSEN], o, p->chosen_ids, p->chosen_count, first, error);
+    if (status == ESP_OK)
+        status = put_answer(completion[REJECTED], o, p->rejected_ids, p->rejected_count, first, error);
     arena_free(memory);
     text_free(&text);
     return status;
@@ -141,8 +142,8 @@ static bool reads_back(const json_t *row, const store_pair *p, const pairs_write
     esp_error ignored = {0};
     bool same = pair_row_read(&r, row, &ids, &ignored) == ESP_OK &&
                 same_ids(&ids.prompt, p->prefix_ids, p->prefix_count) &&
-                same_ids(&ids.side[CHOSEN], p->chosen_ids, p->chosen_count) &&
-                same_ids(&ids.side[REJECTED], p->rejected_ids, p->rejected_count);
+                same_ids(&ids.completion[CHOSEN], p->chosen_ids, p->chosen_count) &&
+                same_ids(&ids.completion[REJECTED], p->rejected_ids, p->rejected_count);
     pair_row_ids_free(&ids);
     return same;
 }

@@ -100,11 +100,11 @@ cat > odd.jsonl << 'JSONL'
 {"prompt": "The boy", "chosen": " was happy.", "rejected": " was happy."}
 JSONL
 python3 -c "import json; print(json.dumps({'prompt': 'word ' * 400, 'chosen': ' was', 'rejected': ' were'}))" >> odd.jsonl
-for limit in 0 64 9000; do
+for limit in 512 64 9000; do
     [ $limit = 64 ] && most=64 || most=512
     expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs odd.jsonl --dtype f32 --max-length $limit
     expect_in err "1 of 3 pairs are longer than $most tokens, and are left out \\(first: line 4\\)"
-    expect_in err '1 of 3 pairs have identical sides, and are left out \(first: line 3\)'
+    expect_in err '1 of 3 pairs have identical completions, and are left out \(first: line 3\)'
     [ "$(python3 -c "import json; print(json.loads(open('out').readline())['pairs'])")" = 1 ] || fail "pairs"
 done
 sed -n 3p odd.jsonl > same.jsonl

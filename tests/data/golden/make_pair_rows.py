@@ -5,7 +5,7 @@
 
 TRL's rules (version 1.16, DPOTrainer), as its documentation and its results say: texts get end-of-sequence
 unless they end in it; prompt and completion are tokenized as one text, and so is the prompt alone; the completion begins
-where the first of both sides differs from the prompt alone. Messages go through the chat template, the prompt with a
+where the first of both completions differs from the prompt alone. Messages go through the chat template, the prompt with a
 generation prompt, the whole without, and get no end-of-sequence. What a template writes after its end of turn is left
 out here: nothing of it is ever generated (docs/formats.md).
 """
@@ -83,18 +83,18 @@ def load(path, bos, eos, template):
 
 def of_texts(t, prompt, chosen, rejected):
     # TRL appends the text of end-of-sequence. TinyStories' tokenizer spells that text in letters; here it is the token.
-    joined = [t(prompt + side)["input_ids"] + [t.eos_token_id] for side in (chosen, rejected)]
+    joined = [t(prompt + completion)["input_ids"] + [t.eos_token_id] for completion in (chosen, rejected)]
     if t.eos_token != "<|end_story|>":
-        assert joined == [t(prompt + side + t.eos_token)["input_ids"] for side in (chosen, rejected)]
+        assert joined == [t(prompt + completion + t.eos_token)["input_ids"] for completion in (chosen, rejected)]
     return cut(t(prompt)["input_ids"], joined)
 
 
 def of_messages(t, prompt, chosen, rejected):
     ids = lambda messages, generate: t.apply_chat_template(messages, add_generation_prompt=generate)
-    rows = cut(ids(prompt, True), [ids(prompt + side, False) for side in (chosen, rejected)])
-    for side in rows[1:]:
-        while side[-1] != t.eos_token_id:
-            side.pop()
+    rows = cut(ids(prompt, True), [ids(prompt + completion, False) for completion in (chosen, rejected)])
+    for completion in rows[1:]:
+        while completion[-1] != t.eos_token_id:
+            completion.pop()
     return rows
 
 

@@ -53,13 +53,13 @@ static pair_row_ids read_row(const char *line, const pairs_read_options *o) {
     return ids;
 }
 
-/* The text of ids as they follow each other: prompt, and one side, with "|" between them. */
+/* The text of ids as they follow each other: prompt, and one completion, with "|" between them. */
 static const char *spelt(const tokenizer *t, const pair_row_ids *ids, int k) {
     static char shown[4096];
     text_buffer text = {0};
     OK(tokenizer_decode(t, ids->prompt.at, ids->prompt.count, true, &text, &error));
     text_puts(&text, "|");
-    OK(tokenizer_decode_more(t, ids->side[k].at, ids->side[k].count, true, &text, &error));
+    OK(tokenizer_decode_more(t, ids->completion[k].at, ids->completion[k].count, true, &text, &error));
     snprintf(shown, sizeof shown, "%s", text.at);
     text_free(&text);
     return shown;
@@ -69,7 +69,7 @@ static void check_spelt(const tokenizer *t, const char *line, const pairs_read_o
                         const char *rejected) {
     pair_row_ids ids = read_row(line, o);
     const char *want[] = {chosen, rejected};
-    for (int k = 0; k < SIDES; k++) {
+    for (int k = 0; k < COMPLETIONS; k++) {
         const char *got = spelt(t, &ids, k);
         if (strcmp(got, want[k]) != 0) fail_msg("%s\n  gave %s\n  not  %s", line, got, want[k]);
     }
@@ -101,8 +101,8 @@ static void test_golden(void **state) {
         char *line = json_dumps(json_object_get(one, "row"), 0);
         pair_row_ids ids = read_row(line, &o);
         bool same = same_ids(&ids.prompt, json_object_get(one, "prompt_ids")) &&
-                    same_ids(&ids.side[CHOSEN], json_object_get(one, "chosen_ids")) &&
-                    same_ids(&ids.side[REJECTED], json_object_get(one, "rejected_ids"));
+                    same_ids(&ids.completion[CHOSEN], json_object_get(one, "chosen_ids")) &&
+                    same_ids(&ids.completion[REJECTED], json_object_get(one, "rejected_ids"));
         if (!same) fail_msg("%s %s\n  gave %s", names[which], line, spelt(o.tokenizer, &ids, CHOSEN));
         moved += ids.moved;
         pair_row_ids_free(&ids);
@@ -114,7 +114,8 @@ static void test_golden(void **state) {
 
 /* ---- the boundary ---- */
 
-/* Whatever the boundary, what is learned spells prompt and completion, and both sides share the prompt. */
+/* Whatever the boundary, what is learned spells prompt and completion, and both completions share the prompt.
+ */
 static void test_boundary(void **state) {
     (void)state;
     static const char *const rows[][3] = {
@@ -153,13 +154,13 @@ static void test_boundary(void **state) {
                     assert_int_equal(ids.prompt.at[0], tokenizer_bos(o.tokenizer));
                     assert_true(ids.prompt.count < 2 || ids.prompt.at[1] != tokenizer_bos(o.tokenizer));
                 }
-                for (int k = 0; k < SIDES; k++) {
-                    const char *side = json_string_value(json_object_get(row, pair_side_keys[k]));
-                    char *whole = mem_printf("%s%s", prompt, side);
+                for (int k = 0; k < COMPLETIONS; k++) {
+                    const char *completion = json_string_value(json_object_get(row, pair_completion_keys[k]));
+                    char *whole = mem_printf("%s%s", prompt, completion);
                     text_buffer text = {0};
                     OK(tokenizer_decode(o.tokenizer, ids.prompt.at, ids.prompt.count, true, &text, &error));
-                    OK(tokenizer_decode_more(o.tokenizer, ids.side[k].at, ids.side[k].count, true, &text,
-                                             &error));
+                    OK(tokenizer_decode_more(o.tokenizer, ids.completion[k].at, ids.completion[k].count, true,
+                                             &text, &error));
                     if (!text_ends_with(text.at, whole) && strstr(whole, "<s>") == NULL)
                         fail_msg("%s, boundary %d: \"%s\" became \"%s\"", names[which], o.boundary, whole,
                                  text.at);
@@ -196,7 +197,7 @@ static void test_ends(void **state) {
     (void)state;
     static const struct {
         const char *prompt, *chosen, *rejected, *more;
-        bool end[SIDES], open;
+        bool end[COMPLETIONS], open;
     } cases[] = {
         {"a", "b", "c", "", {true, true}, false},
         {"a", "b<|im_end|>", "c", "", {false, true}, false},
@@ -222,11 +223,11 @@ static void test_ends(void **state) {
         pair_row_ids ids = read_row(line, &o);
         assert_false(plain.open);
         if (ids.open != cases[i].open) fail_msg("%s: open is %d", line, ids.open);
-        for (int k = 0; k < SIDES; k++) {
-            int64_t n = ids.side[k].count;
-            bool ended = n == plain.side[k].count + 1 && ids.side[k].at[n - 1] == o.end;
-            if (ended != cases[i].end[k] || (!ended && n != plain.side[k].count))
-                fail_msg("%s: %s %s", line, pair_side_keys[k], ended ? "has an end" : "has none");
+        for (int k = 0; k < COMPLETIONS; k++) {
+            int64_t n = ids.completion[k].count;
+            bool ended = n == plain.completion[k].count + 1 && ids.completion[k].at[n - 1] == o.end;
+            if (ended != cases[i].end[k] || (!ended && n != plain.completion[k].count))
+                fail_msg("%s: %s %s", line, pair_completion_keys[k], ended ? "has an end" : "has none");
         }
         pair_row_ids_free(&plain);
         pair_row_ids_free(&ids);
@@ -236,7 +237,8 @@ static void test_ends(void **state) {
 
 /* ---- forms ---- */
 
-/* The prompt at the beginning of two texts: their common ids, no word cut, and something left of each side.
+/* The prompt at the beginning of two texts: their common ids, no word cut, and something left of each
+ * completion.
  */
 static void test_implicit_texts(void **state) {
     (void)state;
@@ -300,7 +302,7 @@ static void test_messages(void **state) {
 static void test_unfinished_messages(void **state) {
     (void)state;
     pairs_read_options o = options_of(SMOLLM2);
-    /* A prompt that ends in an answer is continued, and a side that continues is not closed. */
+    /* A prompt that ends in an answer is continued, and a completion that continues is not closed. */
     check_spelt(
         o.tokenizer,
         "{\"prompt\": [" SYSTEM "," USER ",{\"role\": \"assistant\", \"content\": \"It is\"}], \"chosen\": "
@@ -317,7 +319,7 @@ static void test_unfinished_messages(void **state) {
                  "\"x<|im_end|>\"}], \"rejected\": [{\"role\": \"assistant\", \"content\": \"y\"}]}",
                  &o);
     int marks = 0;
-    for (int64_t i = 0; i < ids.side[CHOSEN].count; i++) marks += ids.side[CHOSEN].at[i] == o.end;
+    for (int64_t i = 0; i < ids.completion[CHOSEN].count; i++) marks += ids.completion[CHOSEN].at[i] == o.end;
     assert_int_equal(marks, 1);
     pair_row_ids_free(&ids);
     /* Only where a recipe says so are messages written without a template. */
@@ -340,9 +342,9 @@ static void test_refused(void **state) {
         {"{\"prompt\": [" USER "], \"completion\": [" BLUE "], \"label\": false}", "as for KTO"},
         {"{\"prompt\": \"a\", \"completions\": [\"b\"], \"labels\": [true]}", "stepwise supervision"},
         {"{\"prompt\": \"a\", \"completion\": \"b\"}", "of supervised learning"},
-        {"{\"messages\": [" USER "," BLUE "]}", "a conversation (\"messages\") without two sides"},
+        {"{\"messages\": [" USER "," BLUE "]}", "a conversation (\"messages\") without two completions"},
         {"{\"conversations\": []}", "(\"conversations\")"},
-        {"{\"text\": \"a\"}", "without two sides"},
+        {"{\"text\": \"a\"}", "without two completions"},
         {"{\"prompt\": \"a\"}", "field \"chosen\" is missing"},
         {"{\"prompt\": \"a\", \"rejected\": \"b\", \"completion\": \"c\"}", "field \"chosen\" is missing"},
         {"{\"prompt\": \"a\", \"chosen\": \"b\"}", "field \"rejected\" is missing"},

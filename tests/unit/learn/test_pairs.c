@@ -209,8 +209,8 @@ static void keep_note(void *context, const char *line) {
 #define ROW(prompt, chosen, rejected)                                                                        \
     "{\"prompt_ids\":" prompt ",\"chosen_ids\":" chosen ",\"rejected_ids\":" rejected "}\n"
 
-/* Rows that are too long or the same on both sides are left out and counted; nothing but such rows is an
- * error. */
+/* Rows that are too long or the same on both completions are left out and counted; nothing but such rows is
+ * an error. */
 static void test_left_out(void **state) {
     (void)state;
     static const struct {
@@ -224,11 +224,11 @@ static void test_left_out(void **state) {
         {ROW("[1,2,3,4]", "[3]", "[4]") ROW("[1]", "[3]", "[4]") ROW("[1,2,3]", "[4,4]", "[5]"), 1, 2, 0,
          "2 of 3 pairs are longer than 4 tokens, and are left out (first: line 2)\n"},
         {ROW("[1]", "[3,4]", "[3,4]") ROW("[1]", "[3]", "[3,4]"), 1, 0, 1,
-         "1 of 2 pairs have identical sides, and are left out (first: line 2)\n"},
+         "1 of 2 pairs have identical completions, and are left out (first: line 2)\n"},
         {ROW("[1,2]", "[3]", "[4,5,6]"), 0, 1, 0, "all 1 pairs are longer than 4 tokens"},
         {ROW("[1]", "[3]", "[3]") ROW("[2]", "[3,4]", "[3,4]"), 0, 0, 2, "are the same in all 2 pairs"},
         {ROW("[1]", "[3]", "[3]") ROW("[1,2]", "[3]", "[4,5,6]"), 0, 1, 1,
-         "no pair is left: 1 are longer than 4 tokens, and 1 have identical sides"},
+         "no pair is left: 1 are longer than 4 tokens, and 1 have identical completions"},
     };
     pairs_read_options o = {.vocab = 100, .longest = 4};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-const char *const pair_side_keys[SIDES] = {"chosen", "rejected"};
+const char *const pair_completion_keys[COMPLETIONS] = {"chosen", "rejected"};
 
 void pair_row_ids_free(pair_row_ids *ids) {
     MEM_LIST_FREE(&ids->prompt);
-    for (int k = 0; k < SIDES; k++) MEM_LIST_FREE(&ids->side[k]);
+    for (int k = 0; k < COMPLETIONS; k++) MEM_LIST_FREE(&ids->completion[k]);
 }
 
-void pair_sides_free(pair_sides *sides) {
-    marked_text_free(&sides->before);
-    for (int k = 0; k < SIDES; k++) marked_text_free(&sides->side[k]);
+void pair_words_free(pair_words *words) {
+    marked_text_free(&words->before);
+    for (int k = 0; k < COMPLETIONS; k++) marked_text_free(&words->completion[k]);
 }
 
 esp_status pair_encode(const pair_reading *r, const char *key, const marked_text *text, bool begins,
@@ -52,54 +52,55 @@ static int64_t common_count(const token_list *a, const token_list *b) {
     return n;
 }
 
-static esp_status encode_joined(const pair_reading *r, const pair_sides *sides, int k, token_list *out,
+static esp_status encode_joined(const pair_reading *r, const pair_words *words, int k, token_list *out,
                                 esp_error *error) {
     marked_text both = {0};
-    append_marked(&both, &sides->before);
-    append_marked(&both, &sides->side[k]);
-    esp_status status = pair_encode(r, pair_side_keys[k], &both, sides->begins, out, error);
+    append_marked(&both, &words->before);
+    append_marked(&both, &words->completion[k]);
+    esp_status status = pair_encode(r, pair_completion_keys[k], &both, words->begins, out, error);
     marked_text_free(&both);
     return status;
 }
 
 /* Takes what follows the first `from` ids of each joined text. */
-static void take_joined(const token_list joined[SIDES], int64_t from, pair_row_ids *out) {
-    for (int k = 0; k < SIDES; k++)
-        MEM_LIST_APPEND(&out->side[k], joined[k].at + from, joined[k].count - from);
+static void take_joined(const token_list joined[COMPLETIONS], int64_t from, pair_row_ids *out) {
+    for (int k = 0; k < COMPLETIONS; k++)
+        MEM_LIST_APPEND(&out->completion[k], joined[k].at + from, joined[k].count - from);
 }
 
-static esp_status encode_apart(const pair_reading *r, const pair_sides *sides, pair_row_ids *out,
+static esp_status encode_apart(const pair_reading *r, const pair_words *words, pair_row_ids *out,
                                esp_error *error) {
-    bool begins = sides->begins && sides->before.text.length == 0;
-    for (int k = 0; k < SIDES; k++)
-        ESP_TRY(pair_encode(r, pair_side_keys[k], &sides->side[k], begins, &out->side[k], error));
+    bool begins = words->begins && words->before.text.length == 0;
+    for (int k = 0; k < COMPLETIONS; k++)
+        ESP_TRY(pair_encode(r, pair_completion_keys[k], &words->completion[k], begins, &out->completion[k],
+                            error));
     return ESP_OK;
 }
 
-esp_status pair_sides_encode(const pair_reading *r, const pair_sides *sides, pair_row_ids *out,
+esp_status pair_words_encode(const pair_reading *r, const pair_words *words, pair_row_ids *out,
                              esp_error *error) {
-    token_list alone = {0}, joined[SIDES] = {{0}};
-    esp_status status = pair_encode(r, sides->before_key, &sides->before, sides->begins, &alone, error);
+    token_list alone = {0}, joined[COMPLETIONS] = {{0}};
+    esp_status status = pair_encode(r, words->before_key, &words->before, words->begins, &alone, error);
     int64_t kept = alone.count;
-    for (int k = 0; k < SIDES && status == ESP_OK; k++) {
-        status = encode_joined(r, sides, k, &joined[k], error);
+    for (int k = 0; k < COMPLETIONS && status == ESP_OK; k++) {
+        status = encode_joined(r, words, k, &joined[k], error);
         int64_t common = common_count(&alone, &joined[k]);
         if (common < kept) kept = common;
     }
     if (status == ESP_OK) {
         bool merges = kept < alone.count;
-        bool one = r->options->boundary == BOUNDARY_ONE && sides->start->count + kept > 0;
-        MEM_LIST_APPEND(&out->prompt, sides->start->at, sides->start->count);
+        bool one = r->options->boundary == BOUNDARY_ONE && words->start->count + kept > 0;
+        MEM_LIST_APPEND(&out->prompt, words->start->at, words->start->count);
         out->moved = merges && one;
         out->apart = merges && !one && r->options->boundary != BOUNDARY_TWO;
         MEM_LIST_APPEND(&out->prompt, alone.at, one ? kept : alone.count);
         if (one || (!merges && r->options->boundary == BOUNDARY_AUTO))
             take_joined(joined, kept, out);
         else
-            status = encode_apart(r, sides, out, error);
+            status = encode_apart(r, words, out, error);
     }
     MEM_LIST_FREE(&alone);
-    for (int k = 0; k < SIDES; k++) MEM_LIST_FREE(&joined[k]);
+    for (int k = 0; k < COMPLETIONS; k++) MEM_LIST_FREE(&joined[k]);
     return status;
 }
 
