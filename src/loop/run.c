@@ -205,14 +205,14 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
 }
 
 static json_t *evaluation_row(const store_eval *e) {
-    json_t *row = json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}",
-                            "iteration", (json_int_t)e->iteration, "method", e->method, "set", e->set, "k",
-                            (json_int_t)e->k, "problems", (json_int_t)e->problems, "right",
-                            (json_int_t)e->right, "accuracy", json_real_or_null(e->accuracy), "interval",
-                            json_real_or_null(e->low), json_real_or_null(e->high), "pass_at_k",
-                            json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
-                            "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed",
-                            (json_int_t)e->tokens_computed, "tokens_judged", (json_int_t)e->tokens_judged);
+    json_t *row = json_pack(
+        "{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}", "iteration",
+        (json_int_t)e->iteration, "method", e->method, "set", e->set, "k", (json_int_t)e->k, "problems",
+        (json_int_t)e->problems, "right", (json_int_t)e->right, "unknown", (json_int_t)e->unknown, "accuracy",
+        json_real_or_null(e->accuracy), "interval", json_real_or_null(e->low), json_real_or_null(e->high),
+        "pass_at_k", json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
+        "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed", (json_int_t)e->tokens_computed,
+        "tokens_judged", (json_int_t)e->tokens_judged);
     if (strncmp(e->method, "search", 6) == 0) { /* what those two columns hold for a search */
         json_object_set_new(row, "any_correct", json_real_or_null(e->pass_at_k));
         json_object_set_new(row, "vote_correct", json_real_or_null(e->maj_at_k));
