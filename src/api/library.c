@@ -215,7 +215,7 @@ esp_status esp_grade(const char *task_name, const char *answer, const char *gold
     *out = (esp_grade_result){0};
     const task *t = task_find(task_name, error);
     if (!t) return ESP_FAILED;
-    task_grade_result g = task_grade(t, answer, strlen(answer), gold);
+    task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, strlen(answer));
     if (g.bad_gold) {
         task_grade_free(&g);
         return error_fail(error, "give the answer by itself, or a text that ends in one",

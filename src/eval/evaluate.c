@@ -99,10 +99,11 @@ static evaluation_result grade(const work *w, const problem *p, const char *text
                                bool finished) {
     evaluation_result r = {.problem = p->index, .finished = finished};
     if (finished) {
-        task_answer *a = task_answer_find(w->s->task, text, length);
-        task_grade_result g = task_grade(w->s->task, text, length, p->gold);
-        if (a) r.answer = task_answer_show(w->s->task, a);
-        r.right = g.correct;
+        task_answer *a = task_answer_find(w->s->task, p, text, length);
+        task_grade_result g = task_grade(w->s->task, p, text, length);
+        if (a) r.answer = task_answer_show(w->s->task, p, a);
+        r.right = g.verdict == GRADE_EQUAL;
+        r.unknown = g.verdict == GRADE_UNKNOWN;
         task_grade_free(&g);
         mem_free(a);
     }
@@ -165,7 +166,8 @@ static esp_status run_chains(work *w, esp_error *error) {
 /* ---- searches ---- */
 
 /* The vote of a tree's visited finished chains, weighted by C. results: of each node, with its answer. */
-static evaluation_result vote(const work *w, const search *s, const evaluation_result *results) {
+static evaluation_result vote(const work *w, const problem *p, const search *s,
+                              const evaluation_result *results) {
     bool judged = search_config_of(s)->rewards.judge;
     int64_t n = 0, space = search_node_count(s);
     const char **answers = MEM_ARRAY(const char *, space);
@@ -178,12 +180,13 @@ static evaluation_result vote(const work *w, const search *s, const evaluation_r
         w->out->search.finished_chains++;
     }
     int64_t *group = MEM_ARRAY(int64_t, space);
-    task_answer_group(w->s->task, answers, n, group);
+    task_answer_group(w->s->task, p, answers, n, group);
     int64_t best = metrics_majority(group, weights, n);
     evaluation_result r = {.sample = 1};
     if (best >= 0) {
         r.answer = mem_strdup(answers[best]);
         r.right = results[nodes[best]].right;
+        r.unknown = results[nodes[best]].unknown;
         r.finished = true;
     }
     mem_free(answers);
@@ -210,7 +213,7 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
         status = prompt_path_text(w->s->words, s, v, &text, error);
         if (status != ESP_OK) break;
         results[v] = grade(w, p, text.at ? text.at : "", text.length, finished);
-        outcomes[v] = (int8_t)(!finished ? 0 : results[v].right ? 1 : -1);
+        outcomes[v] = (int8_t)(!finished || results[v].unknown ? 0 : results[v].right ? 1 : -1);
         any = any || (results[v].right && node.N > 0);
         if (v != top) continue;
         out[0] = results[v];
@@ -219,7 +222,7 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
         keep_text(w, &out[0], &text);
     }
     if (status == ESP_OK) {
-        out[1] = vote(w, s, results);
+        out[1] = vote(w, p, s, results);
         out[1].problem = p->index;
         w->out->search.nodes += nodes;
         w->out->search.any_right += any;
@@ -413,7 +416,7 @@ static void group_answers(evaluation *e) {
     for (int64_t i = 0; i < e->problems; i++) {
         evaluation_result *r = &e->results[i * k];
         for (int64_t j = 0; j < k; j++) answers[j] = r[j].answer;
-        task_answer_group(e->task, answers, k, group);
+        task_answer_group(e->task, NULL, answers, k, group);
         for (int64_t j = 0; j < k; j++) r[j].group = group[j];
     }
     mem_free(answers);
@@ -423,12 +426,13 @@ static void group_answers(evaluation *e) {
 void evaluation_summarize(evaluation *e) {
     group_answers(e);
     int64_t chains = 0, tokens = 0, finished = 0;
-    e->right = e->search.vote_right = 0;
+    e->right = e->unknown = e->search.vote_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {
         const evaluation_result *r = &e->results[i * e->per_problem];
         e->right += problem_right(e, i);
         int64_t own = e->method == RECIPE_SEARCH ? 1 : e->per_problem;
-        for (int64_t j = 0; j < own; j++) tokens += r[j].tokens, finished += r[j].finished;
+        for (int64_t j = 0; j < own; j++)
+            tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown;
         chains += own;
         if (e->method == RECIPE_SEARCH) e->search.vote_right += r[1].right;
     }

@@ -10,7 +10,7 @@ const task task_gsm8k = {
     .cue = "\nSolution:\n",
     .markers = worked_markers,
     .judge = &judge_in_words,
-    .answers = &numeric_answers,
+    .answers = &worked_answers,
     .mistake = numeric_mistake,
     .read_row = worked_read_row,
 };

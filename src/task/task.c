@@ -208,27 +208,34 @@ const char *task_verdict(const task *t, bool correct) {
 
 /* ---- Answers ---- */
 
-task_answer *task_answer_find(const task *t, const char *text, size_t length) {
-    return t->answers->find(text, length);
+task_answer *task_answer_find(const task *t, const problem *p, const char *text, size_t length) {
+    answer_reading a;
+    return answer_find(t->answers, p, text, length, &a) ? a.answer : NULL;
 }
 
-bool task_answer_equal(const task *t, const task_answer *a, const task_answer *b) {
-    return t->answers->equal(a, b);
+bool task_answer_equal(const task *t, const problem *p, const task_answer *a, const task_answer *b) {
+    return t->answers->kind->equal(t->answers->settings, p, a, b) == GRADE_EQUAL;
 }
 
-char *task_answer_show(const task *t, const task_answer *a) {
-    return t->answers->show(a);
+char *task_answer_show(const task *t, const problem *p, const task_answer *a) {
+    return t->answers->kind->show(t->answers->settings, p, a);
 }
 
-void task_answer_group(const task *t, const char *const *shown, int64_t n, int64_t *group) {
+/* Shown answers are answers by themselves. */
+static task_answer *read_shown(const task *t, const problem *p, const char *shown) {
+    answer_reading a;
+    return answer_find_gold(t->answers, p, shown, &a) ? a.answer : NULL;
+}
+
+void task_answer_group(const task *t, const problem *p, const char *const *shown, int64_t n, int64_t *group) {
     task_answer **found = MEM_ARRAY(task_answer *, n > 0 ? n : 1);
     for (int64_t i = 0; i < n; i++) {
         group[i] = shown[i] ? i : -1;
-        if (t && shown[i]) found[i] = task_answer_find(t, shown[i], strlen(shown[i]));
+        if (t && shown[i]) found[i] = read_shown(t, p, shown[i]);
         for (int64_t j = 0; shown[i] && j < i; j++) {
             if (group[j] != j) continue; /* not the first of its group */
             bool same = strcmp(shown[j], shown[i]) == 0 ||
-                        (found[j] && found[i] && task_answer_equal(t, found[j], found[i]));
+                        (found[j] && found[i] && task_answer_equal(t, p, found[j], found[i]));
             if (!same) continue;
             group[i] = j;
             break;
@@ -240,8 +247,8 @@ void task_answer_group(const task *t, const char *const *shown, int64_t n, int64
 
 /* ---- Grading ---- */
 
-task_grade_result task_grade(const task *t, const char *text, size_t length, const char *gold) {
-    return t->answers->grade(text, length, gold);
+task_grade_result task_grade(const task *t, const problem *p, const char *text, size_t length) {
+    return answer_grade(t->answers, p, text, length);
 }
 
 void task_grade_free(task_grade_result *g) {
@@ -272,7 +279,7 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
     ESP_TRY(json_need_string(row, "answer", where, &answer, error));
     ESP_TRY(gold_text(row, where, &gold, &made, error));
     size_t length = json_string_length(json_object_get(row, "answer"));
-    task_grade_result g = task_grade(t, answer, length, gold);
+    task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, length);
     esp_status status = ESP_OK;
     if (g.bad_gold) {
         char *shown = task_excerpt(gold, 0, strlen(gold));

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "grade/verdict.h"
 
 #include <jansson.h>
 
@@ -18,17 +19,25 @@ const char *task_name(const task *t);
 
 /* ---- Problems ---- */
 
+/* One of the answers that a problem offers. */
+typedef struct {
+    const char *label, *text; /* "B", "the moon" */
+} problem_option;
+
 typedef struct {
     int64_t index;  /* place in the file, 0-based; random keys use it */
     int64_t line;   /* line of the file, 1-based */
     const char *id; /* the row's "id", else "train:17": file name without endings, line */
     const char *question;
-    const char *gold;      /* the answer as the task shows it: "18", "0.5", "yes" */
+    const char *gold;      /* the answer as the task shows it: "18", "0.5", "yes"; with options the label of
+                              the correct one */
     const char *rationale; /* the solution to learn from, in the task's steps, ending in the answer's line; no
                               newline after it. NULL when the file has none */
     const char *raw;       /* the solution as the file has it */
     const char *example;   /* a correct solution to show the judge, where the rationale is a flawed teacher's;
                               NULL: the rationale */
+    const problem_option *options;     /* in the order in which they are shown; NULL: the problem has none */
+    int32_t option_count, gold_option; /* gold_option: the place of the correct one */
 } problem;
 
 typedef struct {
@@ -102,34 +111,37 @@ const char *task_judge_answer(const task *t);
 /* The verdict on steps that are correct so far, or not: the text of a single token. */
 const char *task_verdict(const task *t, bool correct);
 
-/* ---- Answers ---- */
+/* ---- Answers ----
+ * `p` is the problem that is answered: where it offers options, an answer may be one of them. NULL where the
+ * problem is not known. */
 
 /* An answer in the task's own form: one block of memory, freed by mem_free. */
 typedef struct task_answer task_answer;
 
 /* The answer in text[0, length), which may hold any bytes; NULL where there is none. Linear time. */
-task_answer *task_answer_find(const task *t, const char *text, size_t length);
+task_answer *task_answer_find(const task *t, const problem *p, const char *text, size_t length);
 /* Whether two answers are the same answer; an equivalence. */
-bool task_answer_equal(const task *t, const task_answer *a, const task_answer *b);
+bool task_answer_equal(const task *t, const problem *p, const task_answer *a, const task_answer *b);
 /* The answer as text, in which task_answer_find finds an equal one. Freed by mem_free. */
-char *task_answer_show(const task *t, const task_answer *a);
+char *task_answer_show(const task *t, const problem *p, const task_answer *a);
 /* Groups equal answers, as votes need it: group[i] is the place of the first answer that is equal to
  * shown[i], -1 where that is NULL. Texts of task_answer_show. t may be NULL: then equal texts are equal
  * answers. */
-void task_answer_group(const task *t, const char *const *shown, int64_t n, int64_t *group);
+void task_answer_group(const task *t, const problem *p, const char *const *shown, int64_t n, int64_t *group);
 
 /* ---- Grading ---- */
 
 typedef struct {
-    bool correct;
+    grade_verdict verdict;
+    bool correct;       /* the verdict is GRADE_EQUAL */
     bool bad_gold;      /* the gold holds no answer of this task: the data's mistake */
     const char *reason; /* in the task's words: "equal", "different number", "no answer found"; a constant */
     char *extracted; /* the answer as task_answer_show writes it, or an excerpt of what is in its place; NULL
                         without an answer */
 } task_grade_result;
 
-/* Grades text[0, length) against a gold answer: an answer by itself, or a text that one is found in. */
-task_grade_result task_grade(const task *t, const char *text, size_t length, const char *gold);
+/* Grades text[0, length) against p->gold: an answer by itself, or a text that one is found in. */
+task_grade_result task_grade(const task *t, const problem *p, const char *text, size_t length);
 void task_grade_free(task_grade_result *g);
 
 /* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean) to a new

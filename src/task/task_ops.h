@@ -3,7 +3,7 @@
 #ifndef ESPALIER_TASK_TASK_OPS_H
 #define ESPALIER_TASK_TASK_OPS_H
 
-#include "task/task.h"
+#include "task/answer.h"
 
 /* The judge's prompt (docs/method.md 3.1): the prefix is `task`, the question, the example after its heading,
  * and the heading of the steps; question and answer follow the steps. */
@@ -15,15 +15,6 @@ typedef struct {
 } judge_words;
 extern const judge_words judge_in_words; /* for a model that reads */
 
-/* A kind of answer, which tasks may share. */
-typedef struct {
-    /* As in task.h: task_answer_find, task_answer_equal, task_answer_show, task_grade. */
-    task_answer *(*find)(const char *text, size_t length);
-    bool (*equal)(const task_answer *a, const task_answer *b);
-    char *(*show)(const task_answer *a);
-    task_grade_result (*grade)(const char *text, size_t length, const char *gold);
-} answer_kind;
-
 typedef MEM_LIST(problem) problem_list;
 
 struct task_ops {
@@ -32,7 +23,7 @@ struct task_ops {
     const char *before_question, *cue; /* in a prompt without a chat template, around the question */
     const char *const *markers;        /* task_answer_markers */
     const judge_words *judge;
-    const answer_kind *answers;
+    const answer_form *answers;
     task_step_unit unit;
     /* task_make_mistake; NULL: the task has no rule for mistakes. */
     bool (*mistake)(const problem *p, const task_mistake_place *place, rng_key_t key, text_buffer *out,
@@ -50,6 +41,8 @@ struct task_ops {
 esp_status worked_read_row(const json_t *row, const char *where, arena *memory, problem *out,
                            esp_error *error);
 extern const char *const worked_markers[];
+/* A number after "####", else where it is stated, else the last number of the text. */
+extern const answer_form worked_answers;
 
 /* text[start, start + length) as valid UTF-8 without control characters, at most 100 bytes and "..."; for
  * messages. Freed by mem_free. */

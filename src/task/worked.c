@@ -49,7 +49,7 @@ static char *clean_rationale(arena *memory, const char *raw, size_t end, const c
 }
 
 /* The last "####" of the solution. */
-static const char *answer_line(const char *raw) {
+static const char *last_mark(const char *raw) {
     const char *mark = NULL;
     for (const char *p = raw; (p = strstr(p, "####")); p += 4) mark = p;
     return mark;
@@ -60,7 +60,7 @@ esp_status worked_read_row(const json_t *row, const char *where, arena *memory, 
     const char *question, *raw;
     ESP_TRY(json_need_string(row, "question", where, &question, error));
     ESP_TRY(json_need_string(row, "answer", where, &raw, error));
-    const char *mark = answer_line(raw);
+    const char *mark = last_mark(raw);
     if (!mark)
         return error_fail(error, "a worked solution ends in a line such as \"#### 18\"",
                           "%s: field \"answer\" has no line \"#### N\"", where);
@@ -82,3 +82,19 @@ esp_status worked_read_row(const json_t *row, const char *where, arena *memory, 
 }
 
 const char *const worked_markers[] = {"####", "The answer is", NULL};
+
+static const answer_place *const places[] = {&answer_marker, &answer_stated, &answer_last_number, NULL};
+const answer_form worked_answers = {.kind = &answer_number, .places = places, .marker = "####"};
+
+char *numeric_text(const number_token *number, bool keep_percent) {
+    fmpq_t value;
+    fmpq_init(value);
+    char *text = NULL;
+    if (number_value(number, value)) {
+        char *plain = number_text(value);
+        text = keep_percent && number->percent ? mem_printf("%s%%", plain) : mem_strdup(plain);
+        mem_free(plain);
+    }
+    fmpq_clear(value);
+    return text;
+}

@@ -90,39 +90,8 @@ static bool find_value(const char *text, size_t length, bool *value) {
 
 static const char *const shown[] = {"no", "yes"};
 
-static const bool *value_of(const task_answer *a) {
-    return (const bool *)a;
-}
-
-static task_answer *find(const char *text, size_t length) {
-    bool value;
-    if (!find_value(text, length, &value)) return NULL;
-    bool *kept = MEM_NEW(bool);
-    *kept = value;
-    return (task_answer *)kept;
-}
-
-static bool equal(const task_answer *a, const task_answer *b) {
-    return *value_of(a) == *value_of(b);
-}
-
-static char *show(const task_answer *a) {
-    return mem_strdup(shown[*value_of(a)]);
-}
-
-static task_grade_result grade(const char *text, size_t length, const char *gold) {
-    bool value, wanted;
-    task_grade_result g = {.reason = "no answer found", .bad_gold = !find_value(gold, strlen(gold), &wanted)};
-    if (find_value(text, length, &value)) {
-        g.correct = !g.bad_gold && value == wanted;
-        g.reason = g.correct ? "equal" : "different answer";
-        g.extracted = mem_strdup(shown[value]);
-    }
-    if (g.bad_gold) g.reason = "gold is neither yes nor no";
-    return g;
-}
-
-static const answer_kind yesno_answers = {.find = find, .equal = equal, .show = show, .grade = grade};
+static const answer_place *const places[] = {&answer_phrase, &answer_line, NULL};
+static const answer_form yesno_answers = {.kind = &answer_boolean, .places = places};
 
 /* ---- Rows ---- */
 

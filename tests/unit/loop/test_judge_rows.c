@@ -101,7 +101,7 @@ static void test_wrong_is_wrong(void **state) {
         for (uint64_t i = 0; i < 300; i++) {
             judge_steps s;
             OK(judge_steps_draw(gsm8k(), &p, rng_key(i), &s, &error));
-            task_grade_result g = task_grade(gsm8k(), s.text, strlen(s.text), golds[r]);
+            task_grade_result g = task_grade(gsm8k(), &(problem){.gold = golds[r]}, s.text, strlen(s.text));
             if (g.correct != s.right) fail_msg("\"%s\" for %s", s.text, rationales[r]);
             wrong += !s.right;
             spelled += strchr(s.text, ',') != NULL;
@@ -280,8 +280,8 @@ static void make_some_right(own_fixture *f, int64_t each) {
         token_list prompt = {0};
         sample_chains(f, p, each, jobs, &prompt);
         for (int64_t j = 0; j < each; j++) {
-            task_answer *a = task_answer_find(f->s.task, jobs[j].text.at, jobs[j].text.length);
-            char *shown = a ? task_answer_show(f->s.task, a) : NULL;
+            task_answer *a = task_answer_find(f->s.task, NULL, jobs[j].text.at, jobs[j].text.length);
+            char *shown = a ? task_answer_show(f->s.task, NULL, a) : NULL;
             if (jobs[j].finished && a) snprintf(f->gold[p], sizeof f->gold[p], "%s", shown);
             mem_free(shown);
             mem_free(a);
@@ -333,7 +333,7 @@ static void test_own_rows(void **state) {
         token_list prompt = {0};
         sample_chains(&f, p, EACH, jobs, &prompt);
         for (int64_t j = 0; j < EACH; j++) {
-            task_grade_result g = task_grade(f.s.task, jobs[j].text.at, jobs[j].text.length, f.at[p].gold);
+            task_grade_result g = task_grade(f.s.task, &f.at[p], jobs[j].text.at, jobs[j].text.length);
             for (int64_t i = 0; i < rows.count && jobs[j].finished; i++) {
                 const judge_row *row = &rows.at[i];
                 token_list prefix = {0};

@@ -147,20 +147,21 @@ static void test_table(void **state) {
     (void)state;
     assert_true(sizeof cases / sizeof *cases > 80);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        task_grade_result g = task_grade(gsm8k(), cases[i].answer, strlen(cases[i].answer), cases[i].gold);
+        task_grade_result g =
+            task_grade(gsm8k(), &(problem){.gold = cases[i].gold}, cases[i].answer, strlen(cases[i].answer));
         const char *want = cases[i].extracted ? cases[i].extracted : "(none)",
                    *got = g.extracted ? g.extracted : "(none)";
         if (strcmp(g.reason, cases[i].reason) != 0 || strcmp(got, want) != 0 ||
             g.correct != (strcmp(g.reason, EQ) == 0) || g.bad_gold != (strcmp(g.reason, BAD) == 0))
             fail_msg("\"%s\" against \"%s\": got %s, %s, want %s, %s", cases[i].answer, cases[i].gold, got,
                      g.reason, want, cases[i].reason);
-        task_answer *a = task_answer_find(gsm8k(), cases[i].answer, strlen(cases[i].answer));
+        task_answer *a = task_answer_find(gsm8k(), NULL, cases[i].answer, strlen(cases[i].answer));
         if (a) {
-            char *shown = task_answer_show(gsm8k(), a);
+            char *shown = task_answer_show(gsm8k(), NULL, a);
             assert_string_equal(shown, got);
-            task_answer *again = task_answer_find(gsm8k(), shown, strlen(shown));
+            task_answer *again = task_answer_find(gsm8k(), NULL, shown, strlen(shown));
             assert_non_null(again);
-            assert_true(task_answer_equal(gsm8k(), a, again));
+            assert_true(task_answer_equal(gsm8k(), NULL, a, again));
             mem_free(again);
             mem_free(shown);
         } else {
@@ -175,22 +176,25 @@ static void test_sources(void **state) {
     (void)state;
     static const struct {
         const char *text;
-        numeric_source source;
+        const answer_place *place;
         const char *span;
     } at[] = {
-        {"so\n#### -$1,800 a year", NUMERIC_MARK, "-$1,800"},
-        {"The answer is 50% here", NUMERIC_PHRASE, "50%"},
-        {"\\boxed{1/2}", NUMERIC_BOX, "1/2"},
-        {"3 and 1 1/2.", NUMERIC_LAST_NUMBER, "1 1/2"},
-        {"nothing", NUMERIC_NONE, ""},
-        {"#### many  \n", NUMERIC_MARK, "many"},
+        {"so\n#### -$1,800 a year", &answer_marker, "-$1,800"},
+        {"The answer is 50% here", &answer_stated, "50%"},
+        {"\\boxed{1/2}", &answer_stated, "1/2"},
+        {"3 and 1 1/2.", &answer_last_number, "1 1/2"},
+        {"nothing", NULL, ""},
+        {"#### many  \n", &answer_marker, "many"},
     };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        number_token number;
-        numeric_span a = numeric_find_span(at[i].text, strlen(at[i].text), &number);
-        assert_int_equal(a.source, at[i].source);
-        assert_int_equal(a.length, strlen(at[i].span));
-        assert_memory_equal(at[i].text + a.start, at[i].span, a.length);
+        answer_reading a = {0};
+        const answer_place *place = NULL, *const *next = worked_answers.places;
+        for (; *next && !place; next++)
+            if ((*next)->find(&worked_answers, NULL, at[i].text, strlen(at[i].text), &a)) place = *next;
+        assert_ptr_equal(place, at[i].place);
+        assert_int_equal(a.end - a.start, strlen(at[i].span));
+        assert_memory_equal(at[i].text + a.start, at[i].span, a.end - a.start);
+        mem_free(a.answer);
     }
 }
 
@@ -209,7 +213,7 @@ static void test_hostile(void **state) {
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         size_t n = strlen(patterns[i]);
         for (size_t k = 0; k < length; k++) text[k] = patterns[i][k % n];
-        task_grade_result g = task_grade(gsm8k(), text, length, "18");
+        task_grade_result g = task_grade(gsm8k(), &(problem){.gold = "18"}, text, length);
         assert_false(g.correct);
         assert_true(!g.extracted || strlen(g.extracted) < 2000);
         task_grade_free(&g);
@@ -222,18 +226,18 @@ static void test_hostile(void **state) {
 static void test_any_bytes(void **state) {
     (void)state;
     static const char zeros[] = "a\0b\0#### 1\0008\0";
-    task_grade_result g = task_grade(gsm8k(), zeros, sizeof zeros - 1, "1");
+    task_grade_result g = task_grade(gsm8k(), &(problem){.gold = "1"}, zeros, sizeof zeros - 1);
     assert_true(g.correct);
     task_grade_free(&g);
     static const char broken[] = "#### \xff\xc3(\x01\0\xed\xa0\x80 \xc3\xa9";
-    g = task_grade(gsm8k(), broken, sizeof broken - 1, "1");
+    g = task_grade(gsm8k(), &(problem){.gold = "1"}, broken, sizeof broken - 1);
     assert_string_equal(g.reason, NAN_);
     json_t *valid = json_string(g.extracted); /* NULL unless it is UTF-8 */
     assert_non_null(valid);
     json_decref(valid);
     assert_non_null(strstr(g.extracted, "\xc3\xa9"));
     task_grade_free(&g);
-    g = task_grade(gsm8k(), NULL, 0, "1");
+    g = task_grade(gsm8k(), &(problem){.gold = "1"}, NULL, 0);
     assert_string_equal(g.reason, NO);
     task_grade_free(&g);
 }
@@ -286,10 +290,11 @@ static void check_file(const char *path, int64_t count) {
         assert_int_equal(p->index, i);
         const char *texts[] = {p->raw, p->rationale};
         for (int k = 0; k < 2; k++) {
-            task_grade_result g = task_grade(gsm8k(), texts[k], strlen(texts[k]), p->gold);
-            number_token number;
-            numeric_span at = numeric_find_span(texts[k], strlen(texts[k]), &number);
-            if (!g.correct || at.source != NUMERIC_MARK || strcmp(g.extracted, p->gold) != 0)
+            task_grade_result g = task_grade(gsm8k(), p, texts[k], strlen(texts[k]));
+            answer_reading at = {0};
+            bool marked = answer_marker.find(&worked_answers, p, texts[k], strlen(texts[k]), &at);
+            mem_free(at.answer);
+            if (!g.correct || !marked || strcmp(g.extracted, p->gold) != 0)
                 fail_msg("%s: %s against %s: %s", p->id, texts[k], p->gold, g.reason);
             task_grade_free(&g);
         }

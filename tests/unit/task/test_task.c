@@ -145,11 +145,11 @@ static void test_groups(void **state) {
     static const char *const shown[] = {"0.5", NULL, "7", "1/2", "none", "7.0", "none", "-7", "50%"};
     static const int64_t want[] = {0, -1, 2, 0, 4, 2, 4, 7, 8}, by_text[] = {0, -1, 2, 3, 4, 5, 4, 7, 8};
     int64_t group[9];
-    task_answer_group(gsm8k(), shown, 9, group);
+    task_answer_group(gsm8k(), NULL, shown, 9, group);
     assert_memory_equal(group, want, sizeof want);
-    task_answer_group(NULL, shown, 9, group);
+    task_answer_group(NULL, NULL, shown, 9, group);
     assert_memory_equal(group, by_text, sizeof by_text);
-    task_answer_group(gsm8k(), shown, 0, group);
+    task_answer_group(gsm8k(), NULL, shown, 0, group);
 }
 
 /* A mistake of numbers changes the step's result and later uses of it, from `changed` on and never elsewhere.

@@ -48,21 +48,21 @@ static void test_answers(void **state) {
         {"", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        task_answer *a = task_answer_find(yesno(), cases[i].text, strlen(cases[i].text));
-        char *shown = a ? task_answer_show(yesno(), a) : NULL;
+        task_answer *a = task_answer_find(yesno(), NULL, cases[i].text, strlen(cases[i].text));
+        char *shown = a ? task_answer_show(yesno(), NULL, a) : NULL;
         if ((shown == NULL) != (cases[i].shown == NULL) || (shown && strcmp(shown, cases[i].shown) != 0))
             fail_msg("\"%s\": %s, not %s", cases[i].text, shown ? shown : "none",
                      cases[i].shown ? cases[i].shown : "none");
-        task_answer *again = shown ? task_answer_find(yesno(), shown, strlen(shown)) : NULL;
-        if (a) assert_true(again && task_answer_equal(yesno(), a, again));
+        task_answer *again = shown ? task_answer_find(yesno(), NULL, shown, strlen(shown)) : NULL;
+        if (a) assert_true(again && task_answer_equal(yesno(), NULL, a, again));
         mem_free(again);
         mem_free(shown);
         mem_free(a);
     }
     static const char zeros[] = "a\0The answer is no\0";
-    task_answer *a = task_answer_find(yesno(), zeros, sizeof zeros - 1),
-                *b = task_answer_find(yesno(), "yes", 3);
-    assert_true(a && b && !task_answer_equal(yesno(), a, b));
+    task_answer *a = task_answer_find(yesno(), NULL, zeros, sizeof zeros - 1),
+                *b = task_answer_find(yesno(), NULL, "yes", 3);
+    assert_true(a && b && !task_answer_equal(yesno(), NULL, a, b));
     mem_free(a);
     mem_free(b);
 }
@@ -80,7 +80,8 @@ static void test_grades(void **state) {
         {"The answer is yes.", "18", "gold is neither yes nor no", "yes", false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        task_grade_result g = task_grade(yesno(), cases[i].text, strlen(cases[i].text), cases[i].gold);
+        task_grade_result g =
+            task_grade(yesno(), &(problem){.gold = cases[i].gold}, cases[i].text, strlen(cases[i].text));
         assert_string_equal(g.reason, cases[i].reason);
         assert_int_equal(g.correct, cases[i].correct);
         assert_int_equal(g.bad_gold, cases[i].bad_gold);
@@ -94,7 +95,7 @@ static void test_grades(void **state) {
     static const char *const answers[] = {"true", "no", NULL, "yes", "false"};
     static const int64_t want[] = {0, 1, -1, 0, 1};
     int64_t group[5];
-    task_answer_group(yesno(), answers, 5, group);
+    task_answer_group(yesno(), NULL, answers, 5, group);
     assert_memory_equal(group, want, sizeof want);
 }
 
@@ -139,7 +140,7 @@ static void test_rows(void **state) {
             assert_string_equal(p->rationale, want[i].rationale);
         else
             assert_null(p->rationale);
-        task_grade_result g = task_grade(yesno(), p->raw, strlen(p->raw), p->gold);
+        task_grade_result g = task_grade(yesno(), p, p->raw, strlen(p->raw));
         assert_true(g.correct);
         task_grade_free(&g);
     }

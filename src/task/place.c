@@ -1,0 +1,209 @@
+/* Where an answer is in its text. Places go backwards, because the last answer counts; text that was given to
+ * the kind once is not given to it again (`limit`). */
+#include "task/answer.h"
+#include "task/number.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
+}
+
+static bool is_word(unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+static bool all_blank(const char *text, size_t start, size_t end) {
+    for (size_t i = start; i < end; i++)
+        if (!is_blank(text[i])) return false;
+    return true;
+}
+
+static size_t line_end(const char *text, size_t start, size_t limit) {
+    const char *newline = start < limit ? memchr(text + start, '\n', limit - start) : NULL;
+    return newline ? (size_t)(newline - text) : limit;
+}
+
+static bool words_between(const char *text, size_t start, size_t end) {
+    for (size_t i = start; i < end; i++)
+        if (is_word((unsigned char)text[i])) return true;
+    return false;
+}
+
+static bool starts_line(const char *text, size_t i) {
+    while (i > 0 && is_blank(text[i - 1]) && text[i - 1] != '\n') i--;
+    return i == 0 || text[i - 1] == '\n';
+}
+
+static bool read_at(const answer_form *f, const problem *p, const char *text, size_t start, size_t end,
+                    answer_reading *out) {
+    return start < end && f->kind->read(f->settings, p, text, start, end, out);
+}
+
+static void forget(answer_reading *a) {
+    mem_free(a->answer);
+    *a = (answer_reading){0};
+}
+
+/* A stretch that has to be the answer and is none. */
+static void unread(const char *text, size_t start, size_t end, answer_reading *out) {
+    while (start < end && is_blank(text[start])) start++;
+    while (end > start && is_blank(text[end - 1])) end--;
+    *out = (answer_reading){.start = start, .end = end};
+}
+
+/* ---- After a marker ---- */
+
+static bool find_marker(const answer_form *f, const problem *p, const char *text, size_t length,
+                        answer_reading *out) {
+    size_t n = strlen(f->marker), limit = length;
+    for (size_t i = length; i-- > 0;) {
+        if (text[i] != f->marker[0] || length - i < n || memcmp(text + i, f->marker, n) != 0) continue;
+        size_t start = i + n, end = line_end(text, start < limit ? start : limit, limit);
+        bool last = limit == length && all_blank(text, end, length);
+        if (read_at(f, p, text, start, end, out)) {
+            if (last || !words_between(text, start, out->start)) return true;
+            forget(out);
+        }
+        if (last && start < end && !all_blank(text, start, end)) return unread(text, start, end, out), true;
+        while (i > 0 && text[i - 1] == f->marker[0]) i--; /* "######" */
+        if (last && starts_line(text, i)) return true;
+        limit = i;
+    }
+    return false;
+}
+
+const answer_place answer_marker = {"marker", "after the marker", find_marker};
+
+/* ---- Where it is stated ---- */
+
+static size_t skip_any(const char *text, size_t i, size_t limit, const char *set) {
+    while (i < limit && text[i] && strchr(set, text[i])) i++;
+    return i;
+}
+
+/* Where the text after "answer is" or the like at i starts, or 0 where there is no such phrase. *direct is
+ * set for forms that often precede a whole solution ("Answer: First, ..."): only an answer directly after
+ * them counts. */
+static size_t phrase_end(const char *text, size_t i, size_t limit, bool *direct) {
+    *direct = true;
+    if (limit - i < 6 || strncasecmp(text + i, "answer", 6) != 0) return 0;
+    size_t p = skip_any(text, i + 6, limit, " \t*_");
+    if (p == limit) return 0;
+    if (text[p] == ':' || text[p] == '=') return p + 1;
+    bool is = limit - p >= 2 && strncasecmp(text + p, "is", 2) == 0;
+    *direct = false;
+    bool whole = is && (limit - p == 2 || !isalnum((unsigned char)text[p + 2]));
+    return whole && p > i + 6 ? p + 2 : 0;
+}
+
+static size_t box_end(const char *text, size_t i, size_t limit) {
+    static const char box[] = "\\boxed{";
+    size_t n = sizeof box - 1;
+    return limit - i >= n && memcmp(text + i, box, n) == 0 ? i + n : 0;
+}
+
+/* The brace that closes the box whose content starts at i, or limit. */
+static size_t closing_brace(const char *text, size_t i, size_t limit) {
+    for (int depth = 1; i < limit; i++) {
+        depth += (text[i] == '{') - (text[i] == '}');
+        if (depth == 0) return i;
+    }
+    return limit;
+}
+
+enum { PHRASES = 1, BOXES = 2 };
+
+static bool find_said(const answer_form *f, const problem *p, const char *text, size_t length, unsigned which,
+                      answer_reading *out) {
+    size_t limit = length;
+    for (size_t i = length; i-- > 0;) {
+        bool box = text[i] == '\\', direct = false;
+        if ((!box && (text[i] | 0x20) != 'a') || !(which & (box ? BOXES : PHRASES))) continue;
+        size_t start = box ? box_end(text, i, limit) : phrase_end(text, i, limit, &direct);
+        if (start == 0) continue;
+        size_t body = skip_any(text, start, limit, " \t\r\n*_:$"), end = line_end(text, body, limit);
+        if (box) end = closing_brace(text, start, limit);
+        if (body > line_end(text, start, limit)) direct = true;
+        if (read_at(f, p, text, start, end, out)) {
+            if (!(direct && words_between(text, start, out->start))) return true;
+            forget(out);
+        }
+        limit = i;
+    }
+    return false;
+}
+
+static bool find_stated(const answer_form *f, const problem *p, const char *text, size_t length,
+                        answer_reading *out) {
+    return find_said(f, p, text, length, PHRASES | BOXES, out);
+}
+
+static bool find_phrase(const answer_form *f, const problem *p, const char *text, size_t length,
+                        answer_reading *out) {
+    return find_said(f, p, text, length, PHRASES, out);
+}
+
+static bool find_box(const answer_form *f, const problem *p, const char *text, size_t length,
+                     answer_reading *out) {
+    return find_said(f, p, text, length, BOXES, out);
+}
+
+const answer_place answer_stated = {"stated", "the later of phrase and box", find_stated};
+const answer_place answer_phrase = {"phrase", "after \"answer is\", \"answer:\" or \"answer =\"",
+                                    find_phrase};
+const answer_place answer_box = {"box", "in \\boxed{}", find_box};
+
+/* ---- Lines ---- */
+
+/* The line that ends at `end`. */
+static size_t line_start(const char *text, size_t end) {
+    const char *newline = end ? memrchr(text, '\n', end) : NULL;
+    return newline ? (size_t)(newline - text) + 1 : 0;
+}
+
+static bool find_line(const answer_form *f, const problem *p, const char *text, size_t length,
+                      answer_reading *out) {
+    for (size_t end = length, start;; end = start - 1) {
+        start = line_start(text, end);
+        if (read_at(f, p, text, start, end, out)) {
+            bool alone = out->end == end || (text[out->end] && strchr("\r.,;:!*_", text[out->end]));
+            if (alone && !words_between(text, start, out->start)) return true;
+            forget(out);
+        }
+        if (start == 0) return false;
+    }
+}
+
+static bool find_last_line(const answer_form *f, const problem *p, const char *text, size_t length,
+                           answer_reading *out) {
+    size_t end = length;
+    while (end > 0 && is_blank(text[end - 1])) end--;
+    size_t start = line_start(text, end);
+    if (start < end && !read_at(f, p, text, start, end, out)) unread(text, start, end, out);
+    return true;
+}
+
+const answer_place answer_line = {"line", "the last line that is an answer, or begins with one and a comma",
+                                  find_line};
+const answer_place answer_last_line = {"last_line", "the last line", find_last_line};
+
+/* ---- The last number, the whole text ---- */
+
+static bool find_last_number(const answer_form *f, const problem *p, const char *text, size_t length,
+                             answer_reading *out) {
+    number_token last = {0};
+    for (number_token next; number_next(text, length, last.end, &next);) last = next;
+    return last.end > 0 && read_at(f, p, text, last.start, last.end, out);
+}
+
+static bool find_whole(const answer_form *f, const problem *p, const char *text, size_t length,
+                       answer_reading *out) {
+    if (!read_at(f, p, text, 0, length, out)) unread(text, 0, length, out);
+    return true;
+}
+
+const answer_place answer_last_number = {"last_number", "the last number of the text", find_last_number};
+const answer_place answer_whole = {"whole", "the whole text", find_whole};
