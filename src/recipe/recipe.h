@@ -55,6 +55,9 @@ typedef struct {
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;
     struct {
+        char *unknown; /* "skip", "incorrect" or a number: recipe_answer_worth */
+    } task;
+    struct {
         int64_t epochs; /* 0: no SFT */
         double lr;
         int64_t batch; /* rows per update */

@@ -60,6 +60,10 @@ static const option data_options[] = {
     {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "without a dev file, set this many problems at the end of train apart as dev"},
 };
 
+static const option task_options[] = {
+    {TEXT(task, unknown), .flag = "--unknown", .initial = "skip", .help = "what a solution is worth in the search whose answer cannot be judged: skip (no reward, and no pair is made by it), incorrect, or a reward as a number"},
+};
+
 static const option sft_options[] = {
     {INT(sft, epochs), .flag = "--epochs", .initial = "0", .low = 0, .high = 1000, .help = "passes of supervised fine-tuning over the reference solutions; 0: none"},
     {FLOAT(sft, lr), .flag = "--lr", .initial = "2e-5", .low = 0, .high = 1, .help = "learning rate"},
@@ -183,6 +187,7 @@ option_table recipe_options(arena *memory) {
     add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
     add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
     add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
+    add_part(&parts, (option_part){.group = "task", .rows = ROWS(task_options)});
     add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
     add_search(&parts);
     add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});

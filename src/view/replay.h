@@ -8,14 +8,29 @@
 
 #include <stdbool.h>
 
+/* N and Q of a node at some moment. */
 typedef struct {
-    MEM_LIST(search_simulation) simulations;
+    int64_t N;
+    double Q;
+} replay_value;
+
+/* A simulation, or a chain of the root probe, and what it changed: `before` has the values that the nodes of
+ * its path had before it, from the leaf up to the root, without the nodes that it made. All other nodes kept
+ * theirs. So every moment of a search follows from its end, backwards. */
+typedef struct {
+    search_simulation simulation;
+    int64_t before, before_count; /* in replay.before */
+} replay_moment;
+
+typedef struct {
+    MEM_LIST(replay_moment) moments;
+    MEM_LIST(replay_value) before;
 } replay;
 
 /* False where the search does not reproduce the stored nodes with their N, Q and V (within REPLAY_TOLERANCE):
- * another recipe, another program, a damaged store. config is the run's (recipe.search.config), key the
- * tree's (tree_rows_key), on which rules with random numbers depend. *out is emptied first; freed by
- * replay_free. */
+ * another recipe, another program, a damaged store; and where it changed nodes off a simulation's path, which
+ * no rule of the table does. config is the run's (recipe.search.config), key the tree's (tree_rows_key), on
+ * which rules with random numbers depend. *out is emptied first; freed by replay_free. */
 #define REPLAY_TOLERANCE 1e-9
 bool replay_tree(replay *out, const search_config *config, rng_key_t key, const store_node *nodes,
                  int64_t count);

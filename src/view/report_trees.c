@@ -103,6 +103,21 @@ typedef struct {
     int64_t replays_left_out;
 } work;
 
+/* Q in thousandths: the page shows three decimals, and whole numbers are short. */
+static void put_moment(const replay *r, int64_t index, document *d) {
+    const replay_moment *m = &r->moments.at[index];
+    const replay_value *before = r->before.at + m->before;
+    document_begin(d, '[');
+    document_integer(d, m->simulation.root);
+    document_integer(d, m->simulation.leaf);
+    document_integer(d, m->simulation.new_count);
+    for (int64_t i = 0; i < m->before_count; i++) {
+        document_integer(d, before[i].N);
+        document_number(d, round(1000 * before[i].Q));
+    }
+    document_end(d, ']');
+}
+
 /* The key is that of the iteration's first search of the problem: where a rule has random numbers, the replay
  * of a later one does not reproduce it and is left out. */
 static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, document *d) {
@@ -114,10 +129,7 @@ static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, d
     }
     document_key(d, "replay");
     document_begin(d, '[');
-    for (int64_t i = 0; i < w->replay.simulations.count; i++) {
-        const search_simulation *s = &w->replay.simulations.at[i];
-        put_row(d, (int64_t[]){s->root, s->leaf, s->first_new, s->new_count}, 4);
-    }
+    for (int64_t i = 0; i < w->replay.moments.count; i++) put_moment(&w->replay, i, d);
     document_end(d, ']');
 }
 

@@ -91,7 +91,7 @@ static void add_eval(fixture *f, int64_t iteration, int64_t n, int64_t right, in
                      int64_t finished, const char *text) {
     store_eval_result *r = MEM_ARRAY(store_eval_result, n);
     for (int64_t i = 0; i < n; i++)
-        r[i] = (store_eval_result){i, 0, i < right, i < finished, tokens, "7", text};
+        r[i] = (store_eval_result){i, 0, i < right, i < finished, tokens, "7", text, false};
     store_eval e = {.iteration = iteration,
                     .method = "greedy",
                     .set = "test",
@@ -232,7 +232,7 @@ static void a_run_that_has_only_begun(void **state) {
     add_search(&f, 1, 0, 3, true, "step");
     OK(file_write_all(path, "serach: {]\n", 11, &error));
     d = document_of(&f, -1, NULL);
-    assert_true(json_is_null(at(at(d, "run"), "gamma")));
+    assert_true(json_is_null(at(at(d, "run"), "seed")));
     assert_string_equal(json_string_value(at(at(d, "run"), "recipe_yaml")), "serach: {]\n");
     assert_null(json_object_get(json_array_get(at(d, "trees"), 0), "replay"));
     assert_true(watched(d, "warn", "cannot read the run's recipe.yaml"));
@@ -579,6 +579,29 @@ static void a_full_disk_keeps_the_old_report(void **state) {
     fixture_free(&f);
 }
 
+/* Answers that could not be judged are on the watch list; nothing is said where there are none. */
+static void unknown_answers_are_said(void **state) {
+    (void)state;
+    for (int64_t unknown = 0; unknown < 2; unknown++) {
+        fixture f = fixture_new("run: {seed: 3}\ntask: {unknown: incorrect}");
+        store_tree t = {.iteration = 1, .finished = 1300, .unknown = 1200 * unknown};
+        OK(store_add_tree(f.s, &t, &error));
+        store_eval e = {.iteration = 1, .method = "greedy", .set = "test", .k = 1, .problems = 20};
+        e.unknown = unknown;
+        OK(store_add_eval(f.s, &e, NULL, 0, &error));
+        finish(&f);
+        json_t *d = document_of(&f, -1, NULL);
+        assert_int_equal(
+            unknown,
+            watched(d, "warn",
+                    "1,200 solutions of the searches could not be judged; task.unknown is incorrect."));
+        assert_int_equal(unknown,
+                         watched(d, "warn", "1 answer after iteration 1 could not be judged and count"));
+        json_decref(d);
+        fixture_free(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_that_has_only_begun),
@@ -592,6 +615,7 @@ int main(void) {
         cmocka_unit_test(few_trees_are_spread_and_have_pairs),
         cmocka_unit_test(baselines_are_drawn_and_held_against),
         cmocka_unit_test(a_full_disk_keeps_the_old_report),
+        cmocka_unit_test(unknown_answers_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
