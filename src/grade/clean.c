@@ -238,9 +238,10 @@ static void clean_dollar(cleaner *c) {
     }
     size_t i = c->i;
     while (i < c->length && c->at[i] != '$' && c->at[i] != '\n') i += c->at[i] == '\\' ? 2 : 1;
-    bool closes = i < c->length && c->at[i] == '$' && !is_digit(peek(c, i + 1)) && i > c->i && !is_space(peek(c, i - 1));
-    bool amount = closes && memchr(c->at + c->i, ' ', i - c->i) && is_digit(peek(c, c->i)) &&
-                  is_letter(peek(c, i + 1));
+    bool closes = i < c->length && c->at[i] == '$' && !is_digit(peek(c, i + 1)) && i > c->i &&
+                  !is_space(peek(c, i - 1));
+    bool amount =
+        closes && memchr(c->at + c->i, ' ', i - c->i) && is_digit(peek(c, c->i)) && is_letter(peek(c, i + 1));
     if (closes && !amount) {
         c->math = true;
         put(c, ' ');
@@ -279,7 +280,8 @@ static void clean_ascii(cleaner *c, unsigned char byte) {
     c->i++;
     switch (byte) {
     case '{':
-        if (peek(c, c->i) && strchr(",:=<>", peek(c, c->i)) && peek(c, c->i + 1) == '}') { /* {,} for spacing */
+        if (peek(c, c->i) && strchr(",:=<>", peek(c, c->i)) &&
+            peek(c, c->i + 1) == '}') { /* {,} for spacing */
             put(c, peek(c, c->i) == ',' ? CLEAN_COMMA : (char)peek(c, c->i));
             c->i += 2;
         } else {
@@ -321,7 +323,8 @@ void clean_text(const char *text, size_t length, text_buffer *out, clean_places 
             clean_step(&c);
         }
         if (!places) continue;
-        if (places->count > (int64_t)out->length) places->count = (int64_t)out->length; /* a sign was taken back */
+        if (places->count > (int64_t)out->length)
+            places->count = (int64_t)out->length; /* a sign was taken back */
         while (places->count < (int64_t)out->length) MEM_LIST_PUSH(places, (uint32_t)start);
     }
     if (places) MEM_LIST_PUSH(places, (uint32_t)length);

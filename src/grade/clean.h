@@ -1,5 +1,6 @@
 /* The many ways to write one thing, made one: Unicode and LaTeX as people and models write them become the
- * ASCII that the parser reads. Digits of all scripts become 0 to 9, every minus "-", every times "*", superscripts
+ * ASCII that the parser reads. Digits of all scripts become 0 to 9, every minus "-", every times "*",
+ * superscripts
  * "^{...}"; sizes, fonts, colours and delimiters of mathematics go away. The tables are in symbols.c. */
 #ifndef ESPALIER_GRADE_CLEAN_H
 #define ESPALIER_GRADE_CLEAN_H
@@ -15,8 +16,8 @@
 #define CLEAN_TIGHT_SPACE '\x1f' /* a space that does not end a number: fixed, narrow, "\," */
 
 typedef MEM_LIST(uint32_t) clean_places;
-/* Appends text[0, length), any bytes, to *out. Linear time; at most 12 bytes for each byte. places, which may be NULL,
- * gets for each byte of *out where in the text it is from, and the length after the last. */
+/* Appends text[0, length), any bytes, to *out. Linear time; at most 12 bytes for each byte. places, which may
+ * be NULL, gets for each byte of *out where in the text it is from, and the length after the last. */
 void clean_text(const char *text, size_t length, text_buffer *out, clean_places *places);
 
 #endif

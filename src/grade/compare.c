@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-const char grade_reason_too_large[] = "too large to judge", grade_reason_unreadable[] = "cannot be read as mathematics",
+const char grade_reason_too_large[] = "too large to judge",
+           grade_reason_unreadable[] = "cannot be read as mathematics",
            grade_reason_undefined[] = "has no value", grade_reason_undecided[] = "cannot be decided";
 
 static grade_verdict unknown(comparison *c) {
@@ -75,7 +76,8 @@ static const expr *radians(expr_pool *pool, const expr *node, void *user) {
 static grade_verdict compare_scalars(comparison *c, const expr *a, const expr *b) {
     bool left = expr_has(a, EXPR_UNIT), right = expr_has(b, EXPR_UNIT);
     if (left == right) return compare_plain(c, a, b);
-    const expr *bare = expr_replace(c->pool, left ? a : b, EXPR_UNIT, without_unit, NULL), *other = left ? b : a;
+    const expr *bare = expr_replace(c->pool, left ? a : b, EXPR_UNIT, without_unit, NULL),
+               *other = left ? b : a;
     grade_verdict v = compare_plain(c, bare, other);
     if (v == GRADE_EQUAL) return v;
     const expr *turned = expr_replace(c->pool, left ? a : b, EXPR_UNIT, radians, NULL);
@@ -126,7 +128,8 @@ static grade_verdict contains(comparison *c, const expr *a, const expr *b, bool 
 
 static grade_verdict compare_any_order(comparison *c, const expr *a, const expr *b, bool again) {
     if (!again && a->count != b->count) return GRADE_DIFFERENT;
-    grade_verdict v = contains(c, a, b, again), w = again && v != GRADE_DIFFERENT ? contains(c, b, a, true) : v;
+    grade_verdict v = contains(c, a, b, again),
+                  w = again && v != GRADE_DIFFERENT ? contains(c, b, a, true) : v;
     return v == GRADE_EQUAL ? w : v;
 }
 
@@ -156,9 +159,11 @@ static grade_verdict compare_collections(comparison *c, const expr *a, const exp
         return compare_any_order(c, a, b, a->kind == EXPR_SET && b->kind == EXPR_SET);
     if (a->kind == EXPR_SET && a->count == 1 && is_scalar(b)) return compare_answers(c, a->part[0], b);
     if (b->kind == EXPR_SET && b->count == 1 && is_scalar(a)) return compare_answers(c, a, b->part[0]);
-    if (a->kind == b->kind) return of_bool(a->which == b->which) == GRADE_EQUAL ? compare_in_order(c, a, b) : GRADE_DIFFERENT;
+    if (a->kind == b->kind)
+        return of_bool(a->which == b->which) == GRADE_EQUAL ? compare_in_order(c, a, b) : GRADE_DIFFERENT;
     const expr *tuple = a->kind == EXPR_TUPLE ? a : b, *other = tuple == a ? b : a;
-    if (tuple->kind == EXPR_TUPLE && has_plain_brackets(tuple) && (other->kind == EXPR_LIST || is_vector(other)))
+    if (tuple->kind == EXPR_TUPLE && has_plain_brackets(tuple) &&
+        (other->kind == EXPR_LIST || is_vector(other)))
         return compare_in_order(c, a, b);
     return GRADE_DIFFERENT;
 }
@@ -200,7 +205,8 @@ static grade_verdict compare_with_value(comparison *c, const expr *relation, con
     return compare_answers(c, value, other);
 }
 
-/* The relation with its signs pointing to the right only; *text says them. NULL where they point both ways. */
+/* The relation with its signs pointing to the right only; *text says them. NULL where they point both ways.
+ */
 static const expr *turned(comparison *c, const expr *e) {
     if (!strpbrk(e->text, ">g")) return e;
     if (strpbrk(e->text, "<l")) return NULL;
@@ -232,10 +238,12 @@ static grade_verdict compare_sides(comparison *c, const expr *a, const expr *b, 
 static grade_verdict compare_relations(comparison *c, const expr *a, const expr *b) {
     const expr *x = turned(c, a), *y = turned(c, b);
     if (!x || !y) return unknown(c);
-    if (value_of(x) && value_of(y) && x->count + y->count > 4) return compare_answers(c, value_of(x), value_of(y));
+    if (value_of(x) && value_of(y) && x->count + y->count > 4)
+        return compare_answers(c, value_of(x), value_of(y));
     if (strcmp(x->text, y->text) != 0) return GRADE_DIFFERENT;
     if (x->count > 2 || x->text[0] == 'e') return compare_in_order(c, x, y);
-    if (is_name(x->part[0]) && expr_same(x->part[0], y->part[0])) return compare_answers(c, x->part[1], y->part[1]);
+    if (is_name(x->part[0]) && expr_same(x->part[0], y->part[0]))
+        return compare_answers(c, x->part[1], y->part[1]);
     bool order = strpbrk(x->text, "<l") != NULL;
     return compare_sides(c, x, y, order ? ZERO_POSITIVE : ZERO_ANY);
 }
@@ -247,7 +255,8 @@ static long minutes(const expr *e, const char *half) {
     if (e->count != 2) return -1;
     for (int i = 0; i < 2; i++)
         if (e->part[i]->kind != EXPR_NUMBER || !fmpz_is_one(fmpq_denref(&e->part[i]->number))) return -1;
-    long hour = fmpz_get_si(fmpq_numref(&e->part[0]->number)), minute = fmpz_get_si(fmpq_numref(&e->part[1]->number));
+    long hour = fmpz_get_si(fmpq_numref(&e->part[0]->number)),
+         minute = fmpz_get_si(fmpq_numref(&e->part[1]->number));
     if (half && hour == 12) hour = 0;
     if (half && strcmp(half, "pm") == 0) hour += 12;
     return hour >= 0 && hour < 24 && minute >= 0 && minute < 60 ? hour * 60 + minute : -1;
@@ -270,7 +279,8 @@ static grade_verdict compare_ratios(comparison *c, const expr *a, const expr *b)
     }
     grade_verdict v = compare_in_order(c, a, b);
     if (v != GRADE_DIFFERENT) return v;
-    const expr *x = expr_product(c->pool, a->part[0], b->part[1]), *y = expr_product(c->pool, a->part[1], b->part[0]);
+    const expr *x = expr_product(c->pool, a->part[0], b->part[1]),
+               *y = expr_product(c->pool, a->part[1], b->part[0]);
     bool proportional = a->count == 2 && !expr_is_integer(x, 0) && compare_answers(c, x, y) == GRADE_EQUAL;
     return proportional ? unknown(c) : GRADE_DIFFERENT; /* 12:16 is 3:4 as a ratio and not as a time */
 }
@@ -296,8 +306,9 @@ static grade_verdict compare_text(comparison *c, const expr *a, const expr *b) {
     if (other->kind == EXPR_CONSTANT && other->which == CONSTANT_INFINITY && strstr(text->text, "infinity"))
         return of_bool(strncmp(text->text, "infinity", 8) == 0);
     bool set = other->kind == EXPR_SET && other->count == 0; /* "no solution" */
-    return set || other->kind == EXPR_TUPLE || other->kind == EXPR_UNION || other->kind == EXPR_RELATION ? unknown(c)
-                                                                                                       : GRADE_DIFFERENT;
+    return set || other->kind == EXPR_TUPLE || other->kind == EXPR_UNION || other->kind == EXPR_RELATION
+               ? unknown(c)
+               : GRADE_DIFFERENT;
 }
 
 /* ---- All ---- */

@@ -80,7 +80,8 @@ static void evaluate_power(evaluation *v, const expr *e, acb_t out) {
     } else {
         evaluate(v, exponent, power);
         bool whole = acb_is_int(power);
-        if (is_negative_real(base) && !whole && (v->varies || before) && acb_is_real(power)) v->outside = true;
+        if (is_negative_real(base) && !whole && (v->varies || before) && acb_is_real(power))
+            v->outside = true;
         if (acb_is_zero(base) && arb_is_positive(acb_realref(power)))
             acb_zero(out);
         else if (number && fmpz_equal_si(fmpq_denref(&exponent->number), 2) &&
@@ -177,7 +178,8 @@ static void logarithm(evaluation *v, acb_t out, const acb_t x) {
 }
 
 /* Functions of real numbers alone; false for the rest. */
-static bool real_function(function_id id, acb_t out, const acb_t x, const acb_t y, int32_t count, slong precision) {
+static bool real_function(function_id id, acb_t out, const acb_t x, const acb_t y, int32_t count,
+                          slong precision) {
     bool real = acb_is_real(x) && (count < 2 || acb_is_real(y));
     acb_zero(out);
     switch (id) {

@@ -9,9 +9,15 @@
 
 enum { MAX_GENERATORS = 32, MAX_TERMS = 4000, MAX_WORK = 100000 };
 
-/* What is not a rational number is a generator of the field: a name, pi, a unit, i, a root of a prime, or anything
- * else ("opaque"), of which nothing more is known than that equal trees are equal. */
-typedef enum { GENERATOR_NAME, GENERATOR_UNIT, GENERATOR_CONSTANT, GENERATOR_ROOT, GENERATOR_OPAQUE } generator_kind;
+/* What is not a rational number is a generator of the field: a name, pi, a unit, i, a root of a prime, or
+ * anything else ("opaque"), of which nothing more is known than that equal trees are equal. */
+typedef enum {
+    GENERATOR_NAME,
+    GENERATOR_UNIT,
+    GENERATOR_CONSTANT,
+    GENERATOR_ROOT,
+    GENERATOR_OPAQUE
+} generator_kind;
 
 typedef struct {
     generator_kind kind;
@@ -224,15 +230,12 @@ static void convert_unit(field *f, const expr *e, fraction *x) {
 }
 
 static void convert_root(field *f, const n_factor_t *primes, fraction *x) {
-    fmpq_mpoly_t root;
-    fmpq_mpoly_init(root, f->ring);
-    fmpq_mpoly_one(x->top, f->ring);
+    ulong exponents[MAX_GENERATORS] = {0};
     for (int i = 0; i < primes->num; i++) {
-        generator g = {.kind = GENERATOR_ROOT, .square = (slong)primes->p[i]};
-        fmpq_mpoly_gen(root, find_generator(f, &g), f->ring);
-        fmpq_mpoly_mul(x->top, x->top, root, f->ring);
+        int at = find_generator(f, &(generator){.kind = GENERATOR_ROOT, .square = (slong)primes->p[i]});
+        if (at >= 0) exponents[at] = 1;
     }
-    fmpq_mpoly_clear(root, f->ring);
+    fmpq_mpoly_push_term_si_ui(x->top, 1, exponents, f->ring);
 }
 
 static void convert_parts(field *f, const expr *e, fraction *x) {
@@ -318,7 +321,8 @@ static grade_verdict decide_equal(field *f, fraction *x, fraction *y) {
 
 /* Numerators with the roots' reduction compared up to a factor: made 1 at their first term. */
 static grade_verdict decide_zeros(field *f, fraction *x, fraction *y, zero_factor factor) {
-    if (f->too_large || f->opaque || fmpq_mpoly_is_zero(x->top, f->ring) || fmpq_mpoly_is_zero(y->top, f->ring))
+    if (f->too_large || f->opaque || fmpq_mpoly_is_zero(x->top, f->ring) ||
+        fmpq_mpoly_is_zero(y->top, f->ring))
         return GRADE_UNKNOWN;
     bool polynomials = fmpq_mpoly_is_fmpq(x->bottom, f->ring) && fmpq_mpoly_is_fmpq(y->bottom, f->ring);
     if (factor == ZERO_POSITIVE && !polynomials) return GRADE_UNKNOWN; /* a denominator may change the sign */

@@ -51,7 +51,8 @@ const expr *interval_of(expr_pool *pool, const expr *e) {
     const char *s = e->text;
     bool chain = e->count == 3;
     int name = chain ? 1 : e->part[0]->kind == EXPR_NAME ? 0 : 1;
-    if (e->count > 3 || e->part[name]->kind != EXPR_NAME || !strchr("<>lg", s[0]) || !strchr("<>lg", s[e->count - 2]))
+    if (e->count > 3 || e->part[name]->kind != EXPR_NAME || !strchr("<>lg", s[0]) ||
+        !strchr("<>lg", s[e->count - 2]))
         return NULL;
     bool up = is_less(s[0]);
     if (chain && up != is_less(s[1])) return NULL;
@@ -85,7 +86,8 @@ static bool add_set(expr_pool *pool, span_set *s, const expr *e) {
         return true;
     case EXPR_SET:
         for (int32_t i = 0; i < e->count; i++)
-            if (e->part[i]->kind != EXPR_NUMBER || !add_span(s, e->part[i], e->part[i], true, true)) return false;
+            if (e->part[i]->kind != EXPR_NUMBER || !add_span(s, e->part[i], e->part[i], true, true))
+                return false;
         return true;
     case EXPR_RELATION:
         return add_relation(pool, s, e);
@@ -95,10 +97,12 @@ static bool add_set(expr_pool *pool, span_set *s, const expr *e) {
 }
 
 static bool add_relation(expr_pool *pool, span_set *s, const expr *e) {
-    if (e->count == 2 && e->part[0]->kind == EXPR_NAME && e->text[0] == 'e') return add_set(pool, s, e->part[1]);
+    if (e->count == 2 && e->part[0]->kind == EXPR_NAME && e->text[0] == 'e')
+        return add_set(pool, s, e->part[1]);
     if (e->count == 2 && e->text[0] == '!') {
         const expr *end = e->part[e->part[0]->kind == EXPR_NAME];
-        return end->kind == EXPR_NUMBER && add_span(s, NULL, end, false, false) && add_span(s, end, NULL, false, false);
+        return end->kind == EXPR_NUMBER && add_span(s, NULL, end, false, false) &&
+               add_span(s, end, NULL, false, false);
     }
     const expr *interval = interval_of(pool, e);
     return interval && add_interval(s, interval);
@@ -126,7 +130,8 @@ static bool reaches_further(const span *a, const span *than) {
 }
 
 static bool is_empty(const span *a) {
-    return a->low && a->high && fmpq_equal(&a->low->number, &a->high->number) && !(a->low_closed && a->high_closed);
+    return a->low && a->high && fmpq_equal(&a->low->number, &a->high->number) &&
+           !(a->low_closed && a->high_closed);
 }
 
 /* In order, and spans that touch made one. */

@@ -83,7 +83,8 @@ static bool is_number(const expr *e) {
 }
 
 bool expr_is_integer(const expr *e, int64_t value) {
-    return is_number(e) && fmpz_is_one(fmpq_denref(&e->number)) && fmpz_equal_si(fmpq_numref(&e->number), value);
+    return is_number(e) && fmpz_is_one(fmpq_denref(&e->number)) &&
+           fmpz_equal_si(fmpq_numref(&e->number), value);
 }
 
 typedef void number_operation(fmpq_t, const fmpq_t, const fmpq_t);
@@ -98,7 +99,8 @@ static const expr *fold(expr_pool *pool, number_operation *operation, const expr
 }
 
 /* a + b or a * b where either may be a node of the same kind: one flat node, its number first. */
-static const expr *flat(expr_pool *pool, expr_kind kind, number_operation *operation, const expr *a, const expr *b) {
+static const expr *flat(expr_pool *pool, expr_kind kind, number_operation *operation, const expr *a,
+                        const expr *b) {
     bool nested[2] = {a->kind == kind, b->kind == kind};
     const expr *sides[2] = {a, b};
     int64_t most = 2;
@@ -276,7 +278,8 @@ const expr *expr_power(expr_pool *pool, const expr *base, const expr *exponent) 
     if (expr_is_integer(exponent, 1)) return base;
     const fmpz *n = fmpq_numref(&exponent->number);
     bool integer = fmpz_is_one(fmpq_denref(&exponent->number));
-    if (integer && base->kind == EXPR_CONSTANT && base->which == CONSTANT_I) return imaginary_power(pool, base, n);
+    if (integer && base->kind == EXPR_CONSTANT && base->which == CONSTANT_I)
+        return imaginary_power(pool, base, n);
     if (fmpz_cmpabs(n, (fmpz[]){EXPR_MAX_POWER}) > 0) pool->too_large = true;
     if (integer && base->kind == EXPR_POWER) /* (a^b)^n is a^(b n) for an integer n */
         return expr_power(pool, base->part[0], expr_product(pool, base->part[1], exponent));

@@ -1,5 +1,5 @@
-/* The tree that an answer is read into. Constant arithmetic is done while the tree is made, exactly, so that an
- * answer that is a rational number is one node, whatever it was written as: 12/4, \sqrt{9}, 3!/2.
+/* The tree that an answer is read into. Constant arithmetic is done while the tree is made, exactly, so that
+ * an answer that is a rational number is one node, whatever it was written as: 12/4, \sqrt{9}, 3!/2.
  *
  * A quotient is a product with a power of -1, a difference a sum with a factor of -1. */
 #ifndef ESPALIER_GRADE_EXPRESSION_H

@@ -13,11 +13,12 @@ static const struct {
     const char *name;
     function_id id;
 } aliases[] = {
-    {"asin", FUNCTION_ARCSIN},   {"acos", FUNCTION_ARCCOS},    {"atan", FUNCTION_ARCTAN},    {"acot", FUNCTION_ARCCOT},
-    {"tg", FUNCTION_TAN},        {"ctg", FUNCTION_COT},        {"cosec", FUNCTION_CSC},      {"arctg", FUNCTION_ARCTAN},
-    {"asinh", FUNCTION_ARSINH},  {"acosh", FUNCTION_ARCOSH},   {"atanh", FUNCTION_ARTANH},   {"arcsinh", FUNCTION_ARSINH},
-    {"arccosh", FUNCTION_ARCOSH}, {"arctanh", FUNCTION_ARTANH}, {"lg", FUNCTION_LOG},         {"ceiling", FUNCTION_CEIL},
-    {"binomial", FUNCTION_BINOM},
+    {"asin", FUNCTION_ARCSIN},    {"acos", FUNCTION_ARCCOS},    {"atan", FUNCTION_ARCTAN},
+    {"acot", FUNCTION_ARCCOT},    {"tg", FUNCTION_TAN},         {"ctg", FUNCTION_COT},
+    {"cosec", FUNCTION_CSC},      {"arctg", FUNCTION_ARCTAN},   {"asinh", FUNCTION_ARSINH},
+    {"acosh", FUNCTION_ARCOSH},   {"atanh", FUNCTION_ARTANH},   {"arcsinh", FUNCTION_ARSINH},
+    {"arccosh", FUNCTION_ARCOSH}, {"arctanh", FUNCTION_ARTANH}, {"lg", FUNCTION_LOG},
+    {"ceiling", FUNCTION_CEIL},   {"binomial", FUNCTION_BINOM},
 };
 
 const char *function_name(function_id id) {

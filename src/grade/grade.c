@@ -12,7 +12,7 @@
 
 typedef struct {
     expr_pool pool;
-    text_buffer text; /* cleaned */
+    text_buffer text;       /* cleaned */
     reading as_read, apart; /* apart: commas separate answers, where that could be meant */
 } answer;
 
@@ -85,7 +85,8 @@ static bool same_letters(const answer *a, const answer *b) {
     return same;
 }
 
-grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length, const char **reason) {
+grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length,
+                            const char **reason) {
     const char *ignored;
     if (!reason) reason = &ignored;
     if (a_length == b_length && (a_length == 0 || memcmp(a, b, a_length) == 0)) return GRADE_EQUAL;
@@ -125,12 +126,14 @@ static void fill(grade_number *out, expr_pool *pool, const stated *found) {
     if (out->percent) e = e->part[0];
     out->unit = expr_has(e, EXPR_UNIT);
     if (out->unit) e = expr_replace(pool, e, EXPR_UNIT, no_unit, NULL);
-    if (e->kind == EXPR_NUMBER && !pool->too_large && !pool->undefined) out->number = grade_number_text(&e->number);
+    if (e->kind == EXPR_NUMBER && !pool->too_large && !pool->undefined)
+        out->number = grade_number_text(&e->number);
 }
 
 typedef bool number_reader(expr_pool *pool, const char *text, size_t length, stated *out);
 
-static bool find_number(number_reader *read, const char *text, size_t start, size_t length, grade_number *out) {
+static bool find_number(number_reader *read, const char *text, size_t start, size_t length,
+                        grade_number *out) {
     expr_pool pool;
     text_buffer cleaned = {0};
     clean_places places = {0};

@@ -57,7 +57,8 @@ static size_t groups_of_three(const scan *s, size_t i, unsigned how, numeral *ou
         end += 4;
         groups++;
     }
-    if (sign == '.' && groups < 2 && !(groups == 1 && peek(s, end) == ',' && is_digit(peek(s, end + 1)))) return i;
+    if (sign == '.' && groups < 2 && !(groups == 1 && peek(s, end) == ',' && is_digit(peek(s, end + 1))))
+        return i;
     if (sign == ',' && (how & NUMERAL_BRACKETS) && !zero) return i;
     out->commas = sign == ',' && end > i && !zero;
     return end;
@@ -189,7 +190,8 @@ size_t numeral_read(const char *text, size_t length, unsigned how, fmpq_t value,
     long exponent = 0;
     *out = (numeral){0};
     size_t whole = whole_end(&s, 0, how, out), end = whole;
-    bool dotted = !out->whole && memchr(text, '.', whole), point = peek(&s, end) == '.' || (dotted && peek(&s, end) == ',');
+    bool dotted = !out->whole && memchr(text, '.', whole),
+         point = peek(&s, end) == '.' || (dotted && peek(&s, end) == ',');
     if (point && (is_digit(peek(&s, end + 1)) || (end + 1 < length && text[end + 1] == '\\' && whole > 0))) {
         size_t after = fraction_end(&s, end + 1, &f);
         if (after > end + 1) {
@@ -200,7 +202,8 @@ size_t numeral_read(const char *text, size_t length, unsigned how, fmpq_t value,
     if (end == 0) return 0;
     size_t further = exponent_end(&s, end, &exponent);
     if (further > end) out->whole = false;
-    out->too_large = end > NUMERAL_MAX_DIGITS || exponent > NUMERAL_MAX_EXPONENT || exponent < -NUMERAL_MAX_EXPONENT;
+    out->too_large =
+        end > NUMERAL_MAX_DIGITS || exponent > NUMERAL_MAX_EXPONENT || exponent < -NUMERAL_MAX_EXPONENT;
     if (!out->too_large) set_value(value, &s, whole, &f, exponent);
     return further;
 }

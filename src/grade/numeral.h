@@ -20,15 +20,15 @@
 #define NUMERAL_MAX_EXPONENT 10000
 
 typedef struct {
-    bool commas;       /* in groups by commas that could as well separate two numbers: "100,200" */
-    bool whole;        /* digits alone, without groups, point or exponent */
-    bool too_large;    /* beyond the limits; the value is not set */
+    bool commas;    /* in groups by commas that could as well separate two numbers: "100,200" */
+    bool whole;     /* digits alone, without groups, point or exponent */
+    bool too_large; /* beyond the limits; the value is not set */
 } numeral;
 
 enum {
     NUMERAL_SPACES = 1,   /* a plain space separates groups too */
-    NUMERAL_BRACKETS = 2, /* inside brackets a comma separates groups only where a group begins with 0: (12,102) is a
-                             pair and (1,000) a number */
+    NUMERAL_BRACKETS = 2, /* inside brackets a comma separates groups only where a group begins with 0:
+                             (12,102) is a pair and (1,000) a number */
     NUMERAL_NO_COMMAS = 4 /* a comma never separates groups */
 };
 

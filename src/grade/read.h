@@ -10,11 +10,12 @@ typedef struct {
     size_t end;        /* where reading ended */
 } reading;
 
-/* A whole answer: mathematics, or words (EXPR_TEXT). no_commas: commas separate answers, never groups of digits.
- * value is NULL where the text is neither. */
+/* A whole answer: mathematics, or words (EXPR_TEXT). no_commas: commas separate answers, never groups of
+ * digits. value is NULL where the text is neither. */
 reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas);
 
-/* What running text states: the first quantity, and where it begins an equation, what is after its last "=". */
+/* What running text states: the first quantity, and where it begins an equation, what is after its last "=".
+ */
 typedef struct {
     const expr *value;
     bool words_before; /* letters come before it */

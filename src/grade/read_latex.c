@@ -206,7 +206,8 @@ static bool read_entries(reader *r, expr_list *out, int64_t *rows) {
 }
 
 static const expr *read_matrix(reader *r) {
-    static const char *const names[] = {"{pmatrix}", "{bmatrix}", "{Bmatrix}", "{matrix}", "{smallmatrix}", "{array}"};
+    static const char *const names[] = {"{pmatrix}", "{bmatrix}",     "{Bmatrix}",
+                                        "{matrix}",  "{smallmatrix}", "{array}"};
     const char *name = NULL;
     for (size_t i = 0; !name && i < sizeof names / sizeof *names; i++)
         if (accept(r, names[i])) name = names[i];
@@ -230,7 +231,8 @@ static const expr *read_matrix(reader *r) {
 
 static const struct {
     const char *name, *unit;
-} currencies[] = {{"usd", "usd"}, {"eur", "eur"}, {"gbp", "gbp"}, {"jpy", "jpy"}, {"inr", "inr"}, {"cent", "cent"}};
+} currencies[] = {{"usd", "usd"}, {"eur", "eur"}, {"gbp", "gbp"},
+                  {"jpy", "jpy"}, {"inr", "inr"}, {"cent", "cent"}};
 
 /* $5, and 5$ where no number follows. */
 static const expr *read_currency(reader *r, const char *unit) {
@@ -247,11 +249,13 @@ static const expr *read_currency(reader *r, const char *unit) {
 /* Commands that are names or part of an operator elsewhere. */
 static bool is_operator_command(const reader *r, size_t start, size_t end) {
     static const char *const operators[] = {
-        "cup",   "cap", "setminus", "in",   "pm",     "mp",     "to",   "over", "choose", "end",      "degree",
-        "rangle", "rfloor", "rceil", "int", "sum",    "prod",   "lim",  "begin", "not",   "overline", "subset",
-        "subseteq", "forall", "exists", "partial", "nabla", "pmod", "bmod", "mod", "quad", "iint", "oint"};
+        "cup",   "cap",    "setminus", "in",     "pm",       "mp",     "to",     "over",    "choose",
+        "end",   "degree", "rangle",   "rfloor", "rceil",    "int",    "sum",    "prod",    "lim",
+        "begin", "not",    "overline", "subset", "subseteq", "forall", "exists", "partial", "nabla",
+        "pmod",  "bmod",   "mod",      "quad",   "iint",     "oint"};
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        if (strlen(operators[i]) == end - start && memcmp(r->at + start, operators[i], end - start) == 0) return true;
+        if (strlen(operators[i]) == end - start && memcmp(r->at + start, operators[i], end - start) == 0)
+            return true;
     return false;
 }
 
@@ -304,8 +308,11 @@ const expr *read_command(reader *r) {
     static const struct {
         const char *name;
         const expr *(*read)(reader *r);
-    } readers[] = {{"frac", read_fraction}, {"sqrt", read_root},      {"binom", read_binomial},
-                   {"begin", read_matrix},  {"langle", read_vector}};
+    } readers[] = {{"frac", read_fraction},
+                   {"sqrt", read_root},
+                   {"binom", read_binomial},
+                   {"begin", read_matrix},
+                   {"langle", read_vector}};
     size_t start = r->i, end = letters_end(r, start + 1);
     const expr *e = NULL;
     bool known = true;

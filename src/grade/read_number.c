@@ -10,19 +10,19 @@ static const struct {
     const char *word;
     int64_t value;
 } small_words[] = {
-    {"zero", 0},     {"one", 1},        {"two", 2},        {"three", 3},    {"four", 4},     {"five", 5},
-    {"six", 6},      {"seven", 7},      {"eight", 8},      {"nine", 9},     {"ten", 10},     {"eleven", 11},
-    {"twelve", 12},  {"thirteen", 13},  {"fourteen", 14},  {"fifteen", 15}, {"sixteen", 16}, {"seventeen", 17},
-    {"eighteen", 18}, {"nineteen", 19}, {"twenty", 20},    {"thirty", 30},  {"forty", 40},   {"fifty", 50},
-    {"sixty", 60},   {"seventy", 70},   {"eighty", 80},    {"ninety", 90},
+    {"zero", 0},      {"one", 1},       {"two", 2},       {"three", 3},    {"four", 4},     {"five", 5},
+    {"six", 6},       {"seven", 7},     {"eight", 8},     {"nine", 9},     {"ten", 10},     {"eleven", 11},
+    {"twelve", 12},   {"thirteen", 13}, {"fourteen", 14}, {"fifteen", 15}, {"sixteen", 16}, {"seventeen", 17},
+    {"eighteen", 18}, {"nineteen", 19}, {"twenty", 20},   {"thirty", 30},  {"forty", 40},   {"fifty", 50},
+    {"sixty", 60},    {"seventy", 70},  {"eighty", 80},   {"ninety", 90},
 };
 
 static const struct {
     const char *word;
     int64_t value;
 } magnitudes[] = {
-    {"hundred", 100},   {"thousand", 1000},     {"million", 1000000},         {"billion", 1000000000},
-    {"bn", 1000000000}, {"trillion", 1000000000000}, {"lakh", 100000},        {"crore", 10000000},
+    {"hundred", 100},   {"thousand", 1000},          {"million", 1000000}, {"billion", 1000000000},
+    {"bn", 1000000000}, {"trillion", 1000000000000}, {"lakh", 100000},     {"crore", 10000000},
 };
 
 /* Letters that multiply where they end a number of running text: 5k, $2M. */
@@ -153,8 +153,8 @@ static bool read_mixed(reader *r, int64_t *top, int64_t *bottom) {
     skip_spaces(r);
     bool joined = r->running && starts_with(r, r->i, "and ");
     if (joined) r->i += 4;
-    return r->i > start && read_digits(r, top) && accept(r, "/") && read_digits(r, bottom) && *bottom > *top &&
-           !(peek(r) == '/' && is_digit(peek_at(r, r->i + 1)));
+    return r->i > start && read_digits(r, top) && accept(r, "/") && read_digits(r, bottom) &&
+           *bottom > *top && !(peek(r) == '/' && is_digit(peek_at(r, r->i + 1)));
 }
 
 static const expr *with_fraction(reader *r, const expr *whole) {
@@ -168,8 +168,8 @@ static const expr *with_fraction(reader *r, const expr *whole) {
     return expr_sum(r->pool, whole, fraction);
 }
 
-/* 52_8 and 52_{8}; NULL where no base follows. The digits' value in that base is not looked at: who is asked for
- * base 8 wants these digits. */
+/* 52_8 and 52_{8}; NULL where no base follows. The digits' value in that base is not looked at: who is asked
+ * for base 8 wants these digits. */
 static const expr *with_base(reader *r, size_t start) {
     size_t end = r->i;
     int64_t base;

@@ -8,7 +8,9 @@ static bool may_begin(const reader *r) {
     if (is_digit(c)) return true;
     if (c == '.') return is_digit(peek_at(r, r->i + 1)) && before != '.' && !is_letter(before);
     if (is_letter(c)) return !is_letter(before);
-    return c && strchr("-+([{|\\" "\x02\x0e", c);
+    return c && strchr("-+([{|\\"
+                       "\x02\x0e",
+                       c);
 }
 
 /* Moves past what is not a quantity: a word with the digits in it ("x3"), a command, else one byte. */
@@ -34,7 +36,8 @@ static bool is_label(const reader *r, size_t start, size_t end) {
     size_t word = word_end;
     while (word > 0 && is_letter(peek_at(r, word - 1))) word--;
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
-        if (strlen(labels[i]) == word_end - word && strncasecmp(r->at + word, labels[i], word_end - word) == 0)
+        if (strlen(labels[i]) == word_end - word &&
+            strncasecmp(r->at + word, labels[i], word_end - word) == 0)
             return true;
     return false;
 }
@@ -54,7 +57,8 @@ static bool small_integer(const expr *e) {
 /* "5-7", "5 to 7", "5 or 6" after its first number: all of them, as what they are: an interval, or a list. */
 static const expr *with_alternatives(reader *r, const expr *first) {
     size_t start = r->i;
-    bool dash = peek(r) == '-' && is_digit(peek_at(r, r->i + 1)), to = !dash && accept(r, "to "), list = false;
+    bool dash = peek(r) == '-' && is_digit(peek_at(r, r->i + 1)), to = !dash && accept(r, "to "),
+         list = false;
     if (dash) r->i++;
     if (!dash && !to) list = read_connective(r);
     skip_spaces(r);
@@ -114,9 +118,10 @@ bool read_last_number(expr_pool *pool, const char *text, size_t length, stated *
     *out = (stated){0};
     while (r.i < length && !r.failed) {
         size_t start = r.i;
-        const expr *e = may_begin(&r) && (peek(&r) != '-' || r.i == 0 || !strchr("0123456789)]}%-", r.at[r.i - 1]))
-                            ? read_factor(&r)
-                            : NULL;
+        const expr *e =
+            may_begin(&r) && (peek(&r) != '-' || r.i == 0 || !strchr("0123456789)]}%-", r.at[r.i - 1]))
+                ? read_factor(&r)
+                : NULL;
         if (e)
             *out = (stated){e, false, start, r.i};
         else

@@ -1,4 +1,5 @@
-/* Letters: names, functions and constants spelled without a backslash, units, and the words around numbers. */
+/* Letters: names, functions and constants spelled without a backslash, units, and the words around numbers.
+ */
 #include "grade/reader.h"
 #include "grade/units.h"
 
@@ -19,7 +20,8 @@ static bool word_among(const reader *r, size_t start, size_t end, const char *co
 static bool is_half_of_day(const reader *r, size_t start) {
     unsigned char first = peek_at(r, start) | 0x20;
     size_t second = start + 1 + (peek_at(r, start + 1) == '.');
-    return (first == 'a' || first == 'p') && (peek_at(r, second) | 0x20) == 'm' && !is_letter(peek_at(r, second + 1));
+    return (first == 'a' || first == 'p') && (peek_at(r, second) | 0x20) == 'm' &&
+           !is_letter(peek_at(r, second + 1));
 }
 
 static bool inside_words(const reader *r) {
@@ -59,7 +61,8 @@ static void append_script(reader *r, text_buffer *name) {
         r->i = (size_t)(close - r->at) + 1;
         text_puts(name, "_");
         for (size_t i = start + 1; i + 1 < r->i; i++)
-            if (!is_space((unsigned char)r->at[i]) && (unsigned char)r->at[i] >= ' ') text_append(name, r->at + i, 1);
+            if (!is_space((unsigned char)r->at[i]) && (unsigned char)r->at[i] >= ' ')
+                text_append(name, r->at + i, 1);
     } else if (is_digit(peek(r)) || is_letter(peek(r))) {
         text_puts(name, "_");
         text_append(name, r->at + r->i++, 1);
@@ -84,14 +87,17 @@ static const struct {
     const char *name;
     expr_constant value;
 } constants[] = {
-    {"pi", CONSTANT_PI},        {"e", CONSTANT_E},          {"i", CONSTANT_I},      {"infinity", CONSTANT_INFINITY},
-    {"inf", CONSTANT_INFINITY}, {"infty", CONSTANT_INFINITY}, {"oo", CONSTANT_INFINITY},
+    {"pi", CONSTANT_PI},        {"e", CONSTANT_E},
+    {"i", CONSTANT_I},          {"infinity", CONSTANT_INFINITY},
+    {"inf", CONSTANT_INFINITY}, {"infty", CONSTANT_INFINITY},
+    {"oo", CONSTANT_INFINITY},
 };
 
 static const expr *read_constant(reader *r, size_t start, size_t end) {
     for (size_t k = 0; k < sizeof constants / sizeof *constants; k++)
         if (word_is(r, start, end, constants[k].name)) {
-            if (end == start + 1 && (r->at[start] < 'a' || peek_at(r, end) == '_')) return NULL; /* E, I, e_1 */
+            if (end == start + 1 && (r->at[start] < 'a' || peek_at(r, end) == '_'))
+                return NULL; /* E, I, e_1 */
             r->i = end;
             return expr_leaf(r->pool, EXPR_CONSTANT, constants[k].value);
         }
@@ -153,11 +159,12 @@ const expr *read_letters(reader *r) {
 
 /* ---- Words after a number ---- */
 
-/* Words that begin something else; what was counted has ended before them. */
+/* Words that begin something else; the things counted has ended before them. */
 static const char *const stop_words[] = {
-    "and",  "or",    "for",  "in",    "on",   "at",   "to",      "since", "because", "as",    "if",   "when", "where",
-    "so",   "then",  "with", "from",  "by",   "than", "is",      "are",   "was",     "were",  "but",  "not",  "that",
-    "which", "who",  "while", "after", "before", "of", "therefore", "thus", "the",   "each",  "let",  "how",  "what"};
+    "and",    "or",   "for",       "in",   "on",   "at",   "to",    "since", "because", "as",
+    "if",     "when", "where",     "so",   "then", "with", "from",  "by",    "than",    "is",
+    "are",    "was",  "were",      "but",  "not",  "that", "which", "who",   "while",   "after",
+    "before", "of",   "therefore", "thus", "the",  "each", "let",   "how",   "what"};
 enum { STOP_WORDS = sizeof stop_words / sizeof *stop_words };
 
 static bool is_percent_word(reader *r, size_t start, size_t *end) {
@@ -181,17 +188,18 @@ static const expr *unit_power(reader *r, const expr *u, int64_t power, bool inve
     } else {
         r->i = start;
     }
-    return power == 1 && !inverse ? u : expr_power(r->pool, u, expr_integer(r->pool, inverse ? -power : power));
+    return power == 1 && !inverse ? u
+                                  : expr_power(r->pool, u, expr_integer(r->pool, inverse ? -power : power));
 }
 
 typedef struct {
     const expr *product;
-    bool inverse; /* after "/" or "per" */
+    bool inverse;  /* after "/" or "per" */
     int64_t power; /* from "square", "cubic" */
     bool percent, known;
 } unit_phrase;
 
-/* One word of what is counted. False, without having moved, where it is none. `certain`: every word is. */
+/* One word of the things counted. False, without having moved, where it is none. `certain`: every word is. */
 static bool read_unit_word(reader *r, unit_phrase *p, bool certain) {
     size_t start = r->i, end = letters_end(r, start);
     if (end == start) return false;
@@ -223,7 +231,8 @@ static bool read_unit_word(reader *r, unit_phrase *p, bool certain) {
         p->known = true;
         return true;
     }
-    if (!certain || end == start + 1 || word_is(r, start, end, "to") || is_half_of_day(r, start)) return false;
+    if (!certain || end == start + 1 || word_is(r, start, end, "to") || is_half_of_day(r, start))
+        return false;
     r->i = end;
     return true;
 }
@@ -264,7 +273,8 @@ static bool is_operator(unsigned char c) {
     return c && strchr("+*/=<>~", c);
 }
 
-/* Whether words that name what was counted, at most three, lead to an operator: "5 apples + 3 apples". Moves to it. */
+/* Whether words that name the things counted, at most three, lead to an operator: "5 apples + 3 apples".
+ * Moves to it. */
 static bool skip_counted(reader *r) {
     size_t start = r->i;
     for (int n = 0; n < 4; n++) {

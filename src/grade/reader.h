@@ -1,5 +1,5 @@
-/* The parser of cleaned text (clean.h) into a tree. Each read_x reads one x at the current place and moves after it;
- * it returns NULL, without having moved, where there is none. The grammar, loosest first:
+/* The parser of cleaned text (clean.h) into a tree. Each read_x reads one x at the current place and moves
+ * after it; it returns NULL, without having moved, where there is none. The grammar, loosest first:
  *
  *   list     = relation (("," | ";" | and | or) relation)*
  *   relation = ratio (("=" | "<" | "<=" | "!=" | "~=" | \in ...) ratio)*
@@ -11,7 +11,8 @@
  *   power    = primary ("^" exponent | "!" | "%" | degree)*
  *   primary  = numeral, name, function, fraction, root, brackets, matrix, words
  *
- * In running text (read_stated) letters are words, not names; a number may be followed by some that name what it counts
+ * In running text (read_stated) letters are words, not names; a number may be followed by some that name what
+ * it counts
  * ("5 apples + 3 apples = 8 apples").
  *
  * This header is for the files read_*.c; read.h is for others. */
@@ -46,6 +47,7 @@ const expr *read_sum(reader *r);
 const expr *read_factor(reader *r);
 const expr *read_power(reader *r);
 const expr *read_primary(reader *r);
+const expr *read_exponent(reader *r); /* after "^" */
 
 const expr *read_numeral(reader *r);
 /* A number in words ("twenty-five", "two hundred") at the letters here. */
@@ -63,6 +65,9 @@ const expr *read_call(reader *r, function_id id);
 const expr *read_units(reader *r, const expr *factor);
 /* "and", "or": also as \text{ or }. */
 bool read_connective(reader *r);
+
+/* Whether a factor may follow here, after spaces since `before`, without a sign between. */
+bool read_is_juxtaposed(const reader *r, size_t before);
 
 /* ---- Characters ---- */
 

@@ -1,5 +1,5 @@
-/* Units that answers have. A unit is a multiple of a base, perhaps per another: mph is 1609.344/3600 m/s. Lengths are
- * in m, times in s, and so on; bases are compared by their names. */
+/* Units that answers have. A unit is a multiple of a base, perhaps per another: mph is 1609.344/3600 m/s.
+ * Lengths are in m, times in s, and so on; bases are compared by their names. */
 #ifndef ESPALIER_GRADE_UNITS_H
 #define ESPALIER_GRADE_UNITS_H
 
