@@ -40,7 +40,7 @@ typedef struct {
                                                   number" */
 } answer_kind;
 
-extern const answer_kind answer_number, answer_boolean;
+extern const answer_kind answer_number, answer_math, answer_boolean;
 
 struct answer_form;
 typedef struct {

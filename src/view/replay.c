@@ -18,17 +18,18 @@ static replay_value value_of(const search *s, int32_t node) {
 
 static void record(void *user, const search_simulation *simulation) {
     recorder *r = user;
-    replay_moment moment = {.simulation = *simulation, .before = r->out->before.count};
+    replay_moment moment = {.simulation = *simulation, .first = r->out->changes.count};
     for (int32_t at = simulation->leaf;; at = search_node_at(r->s, at).parent) {
         if (at < simulation->first_new) {
-            MEM_LIST_PUSH(&r->out->before, r->known.at[at]);
-            r->known.at[at] = value_of(r->s, at);
+            replay_change change = {.before = r->known.at[at], .after = value_of(r->s, at)};
+            MEM_LIST_PUSH(&r->out->changes, change);
+            r->known.at[at] = change.after;
         }
         if (at == simulation->root) break;
     }
     for (int32_t i = 0; i < simulation->new_count; i++)
         MEM_LIST_PUSH(&r->known, value_of(r->s, simulation->first_new + i));
-    moment.before_count = r->out->before.count - moment.before;
+    moment.count = r->out->changes.count - moment.first;
     MEM_LIST_PUSH(&r->out->moments, moment);
 }
 
@@ -79,7 +80,7 @@ bool replay_tree(replay *out, const search_config *config, rng_key_t key, const 
                  int64_t count) {
     search_config as_stored = *config;
     as_stored.rewards.depth_discount_confidence = false; /* the stored confidences are discounted already */
-    out->moments.count = out->before.count = 0;
+    out->moments.count = out->changes.count = 0;
     search *s;
     if (!tree_rows_are_sound(nodes, count) || search_new(&s, &as_stored, key, NULL) != ESP_OK) return false;
     recorder r = {.s = s, .out = out};
@@ -88,11 +89,11 @@ bool replay_tree(replay *out, const search_config *config, rng_key_t key, const 
     bool right = search_again(s, nodes, count) == ESP_OK && reproduces(&r, nodes, count);
     search_free(s);
     MEM_LIST_FREE(&r.known);
-    if (!right) out->moments.count = out->before.count = 0;
+    if (!right) out->moments.count = out->changes.count = 0;
     return right;
 }
 
 void replay_free(replay *r) {
     MEM_LIST_FREE(&r->moments);
-    MEM_LIST_FREE(&r->before);
+    MEM_LIST_FREE(&r->changes);
 }

@@ -14,17 +14,21 @@ typedef struct {
     double Q;
 } replay_value;
 
-/* A simulation, or a chain of the root probe, and what it changed: `before` has the values that the nodes of
- * its path had before it, from the leaf up to the root, without the nodes that it made. All other nodes kept
- * theirs. So every moment of a search follows from its end, backwards. */
+typedef struct {
+    replay_value before, after;
+} replay_change;
+
+/* A simulation, or a chain of the root probe, and the changes of its path's nodes, from the leaf up to the
+ * root, without the nodes that it made. All other nodes kept their values. So every moment of a search
+ * follows from its end, backwards. */
 typedef struct {
     search_simulation simulation;
-    int64_t before, before_count; /* in replay.before */
+    int64_t first, count; /* in replay.changes */
 } replay_moment;
 
 typedef struct {
     MEM_LIST(replay_moment) moments;
-    MEM_LIST(replay_value) before;
+    MEM_LIST(replay_change) changes;
 } replay;
 
 /* False where the search does not reproduce the stored nodes with their N, Q and V (within REPLAY_TOLERANCE):

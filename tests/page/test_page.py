@@ -82,6 +82,11 @@ for (const tree of data.trees) {
 }
 return [moments, worst];
 """
+# The same for a search that counts its root twice.
+TWICE = """
+const nodes = unpackTree({nodes: [[-1, '', 4, 0], [0, 'a', 2, 0.75], [0, 'b', 0, -0.5]]}, ['parent', 'text', 'N', 'Q']);
+return [0, 1, 2].map((count) => replayTo(nodes, [[0, 1, 2, [2, 0]], [0, 1, 0, 500, [2, 0]]], count)).map((m) => [m.made, ...m.N, ...m.Q]);
+"""
 
 
 class Failed(Exception):
@@ -265,6 +270,7 @@ def touching(page):
 def replaying(page):
     moments, worst = page.js(REPLAYS)
     need(moments > 20 and isinstance(worst, (int, float)) and worst < 6e-4, f"{moments} moments of replays, worst difference {worst}")
+    need(page.js(TWICE) == [[1, 0, 0, 0, 0, None, None], [3, 2, 1, 0, 0, 0.25, -0.5], [3, 4, 2, 0, 0, 0.75, -0.5]], page.js(TWICE))
     words = page.one(".moment")
     last = int(page.one(".replay input").get_attribute("max"))
     need(last > 1, "the first tree has no replay")

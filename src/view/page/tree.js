@@ -36,26 +36,27 @@ function pathTo(node) {
 }
 
 /* N and Q of every node after the first `count` simulations: {N: [], Q: [], made: the number of nodes at that moment}. The nodes
-   have the numbers of the end, and a simulation's row those that its path had before it, from the leaf up to the root it started
-   from, without the steps that it made (Q in thousandths): so simulations are taken back, the last one first. Steps that are not
-   made yet have no visits and no Q. */
+   have the numbers of the end, and a simulation's row what Q rose by (in thousandths), or [N, Q] where N did not rise by 1, for
+   the nodes of its path from the leaf up to the root it started from, without the steps that it made: so simulations are taken
+   back, the last one first. Steps that are not made yet have no visits and no Q. */
 function replayTo(nodes, replay, count) {
-    const N = Float64Array.from(nodes, (node) => node.N), Q = Float64Array.from(nodes, (node) => node.Q || 0);
+    const N = Float64Array.from(nodes, (node) => node.N), Q = Float64Array.from(nodes, (node) => Math.round(1000 * node.Q));
     let made = nodes.length;
     for (let last = replay.length - 1; last >= count; last--) {
-        const [root, leaf, fresh, ...before] = replay[last];
+        const [root, leaf, fresh, ...changes] = replay[last];
         made -= fresh;
         for (let node = nodes[leaf], at = 0; node; node = node.parent) {
             if (node.id < made) {
-                N[node.id] = before[at++];
-                Q[node.id] = before[at++] / 1000;
+                const change = changes[at++], [visits, rise] = Array.isArray(change) ? change : [1, change];
+                N[node.id] -= visits;
+                Q[node.id] -= rise;
             }
             if (node.id === root) break;
         }
     }
     N.fill(0, made);
     Q.fill(NaN, made);
-    return {N, Q, made};
+    return {N, Q: Q.map((q) => q / 1000), made};
 }
 
 /* How the chain ended at this node, and the mark for it. */

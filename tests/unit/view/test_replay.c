@@ -51,10 +51,15 @@ static int32_t take_back(const replay *r, int64_t index, const store_node *nodes
     const replay_moment *m = &r->moments.at[index];
     int64_t used = 0;
     for (int64_t at = m->simulation.leaf;; at = nodes[at].parent) {
-        if (at < m->simulation.first_new) values[at] = r->before.at[m->before + used++];
+        if (at < m->simulation.first_new) {
+            const replay_change *c = &r->changes.at[m->first + used++];
+            assert_int_equal(values[at].N, c->after.N);
+            assert_true(values[at].Q == c->after.Q);
+            values[at] = c->before;
+        }
         if (at == m->simulation.root) break;
     }
-    assert_int_equal(used, m->before_count);
+    assert_int_equal(used, m->count);
     return m->simulation.first_new;
 }
 
@@ -143,7 +148,7 @@ static void what_does_not_fit_is_not_told(void **state) {
     double q = s.nodes.at[3].q;
     s.nodes.at[3].q = q + 1e-6;
     assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
-    assert_int_equal(r.moments.count + r.before.count, 0);
+    assert_int_equal(r.moments.count + r.changes.count, 0);
     s.nodes.at[3].q = q;
     s.nodes.at[2].visits++;
     assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
