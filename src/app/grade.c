@@ -18,11 +18,11 @@ static const option grade_options[] = {
 
 static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const grade_flags *flags = own;
-    const task *t = task_find(flags->task, error);
-    if (!t) return ESP_FAILED;
+    task *t;
+    ESP_TRY(task_open(&t, flags->task, error));
     jsonl_reader *reader;
-    ESP_TRY(jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error));
-    esp_status status = ESP_OK;
+    esp_status status =
+        jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error);
     for (json_t *row, *result; status == ESP_OK;) {
         status = jsonl_next(reader, &row, error);
         if (status != ESP_OK || !row) break;
@@ -30,6 +30,7 @@ static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error
         if (status == ESP_OK) status = output_json(result, 17, error);
     }
     jsonl_close(reader);
+    task_free(t);
     return status;
 }
 

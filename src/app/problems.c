@@ -18,11 +18,10 @@ static const option problems_options[] = {
 
 static esp_status problems_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const problems_flags *flags = own;
-    const task *t = task_find(flags->task, error);
-    if (!t) return ESP_FAILED;
+    task *t;
+    ESP_TRY(task_open(&t, flags->task, error));
     problem_set set;
-    ESP_TRY(task_read(t, arguments->positionals[0], &set, error));
-    esp_status status = ESP_OK;
+    esp_status status = task_read(t, arguments->positionals[0], &set, error);
     for (int64_t i = 0; i < set.count && status == ESP_OK; i++) {
         const problem *p = &set.at[i];
         status = output_json(json_pack("{s:s, s:s, s:s?, s:s}", "id", p->id, "question", p->question,
@@ -30,6 +29,7 @@ static esp_status problems_run(const cli_arguments *arguments, void *own, esp_er
                              17, error);
     }
     problem_set_free(&set);
+    task_free(t);
     return status;
 }
 

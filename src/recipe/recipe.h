@@ -10,6 +10,7 @@
 #include "learn/schedule.h"
 #include "recipe/presets.h"
 #include "search/harvest.h"
+#include "task/task_settings.h"
 #include "text/steps.h"
 
 #include <stdbool.h>
@@ -49,11 +50,12 @@ typedef struct {
         bool recompute;
     } model;
     struct {
-        char *task;
-        char *train, *test, *dev;                   /* files */
+        char *task;               /* what the task's keys are based on: a built-in task; "": nothing */
+        char *train, *test, *dev; /* files */
         int64_t train_limit, test_limit, dev_limit; /* problems; 0: all */
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;
+    task_settings task;
     struct {
         int64_t epochs; /* 0: no SFT */
         double lr;
