@@ -1,25 +1,15 @@
 /* espalier grade: finds the answers in texts and grades them. */
 #include "app/output.h"
+#include "app/task_flags.h"
 #include "app/verbs.h"
 #include "formats/json.h"
 #include "task/task.h"
 
-typedef struct {
-    char *task;
-} grade_flags;
-
-static const option grade_options[] = {
-    {.flag = "--task",
-     .type = OPTION_STRING,
-     .initial = "gsm8k",
-     .offset = offsetof(grade_flags, task),
-     .help = "the task whose rules find and compare answers"},
-};
+static const option grade_options[] = {TASK_FLAG_ROWS("gsm8k")};
 
 static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    const grade_flags *flags = own;
     task *t;
-    ESP_TRY(task_open(&t, flags->task, error));
+    ESP_TRY(task_flags_open(own, &t, error));
     jsonl_reader *reader;
     esp_status status =
         jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error);
@@ -41,6 +31,6 @@ const app_verb verb_grade = {
             .most = 1,
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},
             .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"correct\", \"reason\"}."},
-    .own_size = sizeof(grade_flags),
+    .own_size = sizeof(task_flags),
     .run = grade_run,
 };

@@ -89,15 +89,19 @@ static esp_status apply_all(option_table table, recipe *r, const settings *prese
 static esp_status read_task(option_table table, recipe *r, const settings *given, int64_t from_file,
                             settings *out, esp_error *error) {
     bool named = false, own = false;
+    const char *where = NULL;
     for (int64_t i = 0; i < given->count; i++) {
         const char *key = given->at[i].option->key;
         own = own || (i < from_file && strncmp(key, "task.", 5) == 0);
         if (strcmp(key, "data.task") != 0) continue;
         named = true;
+        where = given->at[i].where;
         ESP_TRY(settings_apply(table, r, &given->at[i], error));
     }
     if (own && !named) r->data.task[0] = 0;
-    return r->data.task[0] ? task_settings_list(r->data.task, table, "task", out, error) : ESP_OK;
+    if (!r->data.task[0]) return ESP_OK;
+    esp_status status = task_settings_list(r->data.task, table, "task", out, error);
+    return status == ESP_OK || !where ? status : error_prefix(error, "%s", where);
 }
 
 /* A task that was read from a file is whole in the recipe: nothing refers to the file any more. */

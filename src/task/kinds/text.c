@@ -128,9 +128,11 @@ static void normalize(const text_settings *s, const char *valid, text_buffer *ou
 static bool read_text(const void *settings, const problem *p, const char *text, size_t start, size_t end,
                       answer_reading *out) {
     (void)p;
-    static const char around[] = " \t\r\n\f\v\"'*_`";
-    while (start < end && text[start] && strchr(around, text[start])) start++;
-    while (end > start && text[end - 1] && strchr(around, text[end - 1])) end--;
+    const text_settings *s = settings;
+    static const char around[] = ".,;:!? \t\r\n\f\v\"'*_`";
+    const char *before = strchr(around, ' '), *after = s->ignore_punctuation ? around : before;
+    while (start < end && text[start] && strchr(before, text[start])) start++;
+    while (end > start && text[end - 1] && strchr(after, text[end - 1])) end--;
     text_buffer shown = {0}, normal = {0};
     append_valid(text + start, end - start, &shown);
     if (shown.length > 0) normalize(settings, shown.at, &normal);
