@@ -5,7 +5,7 @@
 #define ESPALIER_APP_LIVE_H
 
 #include "app/progress.h"
-#include "recipe/session.h"
+#include "loop/run.h"
 
 typedef struct live_view live_view;
 
@@ -13,7 +13,7 @@ typedef struct live_view live_view;
 live_view *live_open(const progress_style *style, const char *name, const volatile sig_atomic_t *stop);
 /* Whether the terminal has enough rows for it. */
 bool live_fits(FILE *stream);
-/* The same as the members of an observer (base/observer.h). */
+/* The same as the members of an observer (base/observer.h) and of a run_watcher (loop/run.h). */
 void live_begin(live_view *p, const char *title, int64_t total, const char *unit);
 void live_step(live_view *p, int64_t done, const char *detail);
 void live_tokens(live_view *p, int64_t done);

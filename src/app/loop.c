@@ -82,12 +82,13 @@ static esp_status run_phases(const recipe *r, const char *path, loop_way way, bo
     double began = clock_seconds();
     observe_context context = {0};
     stop_install();
-    observer watcher = observe_run(&context, folder, stop_flag());
+    observer shown = observe_run(&context, folder, stop_flag());
     run_options options = {.folder = folder,
                            .resume = way.resume,
                            .unshared = way.unshared,
                            .phases = way.phases,
-                           .observer = &watcher,
+                           .observer = &shown,
+                           .watcher = observe_progress(&context),
                            .stop = stop_flag()};
     esp_status status = run_recipe(r, &options, error);
     observe_end(&context);

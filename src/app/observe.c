@@ -57,6 +57,10 @@ static void run_tell(void *context, const run_progress *progress) {
     live_progress(((observe_context *)context)->live, progress);
 }
 
+run_watcher observe_progress(observe_context *context) {
+    return context->live ? (run_watcher){.tell = run_tell, .context = context} : (run_watcher){0};
+}
+
 observer observe_run(observe_context *context, const char *name, const volatile sig_atomic_t *stop) {
     progress_style style = progress_style_of(stderr);
     if (!style.live || !live_fits(stderr)) return observe(context);
@@ -66,8 +70,7 @@ observer observe_run(observe_context *context, const char *name, const volatile 
                       .step = run_step,
                       .end = run_end,
                       .note = run_note,
-                      .tokens = run_tokens,
-                      .progress = run_tell};
+                      .tokens = run_tokens};
 }
 
 void observe_end(observe_context *context) {

@@ -15,6 +15,8 @@ observer observe(observe_context *context);
 /* For a run: the live view if standard error is a terminal that can show it; otherwise the same as observe.
  */
 observer observe_run(observe_context *context, const char *name, const volatile sig_atomic_t *stop);
+/* For the same run, after observe_run: how far it is, for the live view if there is one. */
+run_watcher observe_progress(observe_context *context);
 /* Removes the bar or the live view from the screen. */
 void observe_end(observe_context *context);
 

@@ -52,7 +52,7 @@ static json_t *text_or_null(const char *text) {
 
 static json_t *node_json(const store_node *n) {
     bool judged = n->flags & STORE_NODE_JUDGED;
-    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o}",
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:b, s:o}",
                      "node", (json_int_t)n->index, "parent", (json_int_t)n->parent, "depth",
                      (json_int_t)n->depth, "N", (json_int_t)n->visits, "Q", json_real_or_null(n->q), "V",
                      json_real_or_null(n->v), "r", json_real_or_null(n->r), "prior",
@@ -60,7 +60,8 @@ static json_t *node_json(const store_node *n) {
                      judged ? json_real_or_null(n->confidence) : json_null(), "O",
                      json_real_or_null(n->outcome), "committed", !!(n->flags & STORE_NODE_COMMITTED),
                      "finished", !!(n->flags & STORE_NODE_FINISHED), "cut", !!(n->flags & STORE_NODE_CUT),
-                     "gold", !!(n->flags & STORE_NODE_GOLD), "text", text_or_null(n->text));
+                     "unknown", !!(n->flags & STORE_NODE_UNKNOWN), "gold", !!(n->flags & STORE_NODE_GOLD),
+                     "text", text_or_null(n->text));
 }
 
 static json_t *tree_json(const show_work *w, const tree_text_input *in) {

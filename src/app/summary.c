@@ -131,6 +131,9 @@ static void put_totals(const writer *w) {
     display_duration(w->out, w->in->seconds);
     text_puts(w->out, w->in->resumed ? " since it was resumed.\n" : ".\n");
     if (t->trees == 0) return;
+    if (t->unknown > 0)
+        put_counted(w->out, t->unknown, "solution", "solutions",
+                    " of the search could not be judged (task.unknown says what they are worth).\n");
     text_puts(w->out, "Search: ");
     put_counted(w->out, t->tokens_sampled, "token", "tokens", " sampled, ");
     if (t->tokens_judged > 0) display_count(w->out, t->tokens_judged), text_puts(w->out, " judged, ");

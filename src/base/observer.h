@@ -4,21 +4,6 @@
 
 #include <stdint.h>
 
-/* How far a run is. Borrowed: valid during the call. */
-typedef struct {
-    int64_t iteration;
-    double accuracy, low, high; /* 95% interval */
-} run_score;
-typedef struct {
-    const char *phase; /* "sft", "search", "learn", "evaluate" */
-    int64_t iteration, iterations;
-    const run_score *scores; /* [score_count] the recipe's own evaluations so far, by iteration */
-    int64_t score_count;
-    int64_t trees, pairs; /* committed so far, over all iterations */
-    double phase_seconds; /* this phase will take by what it took before; NAN: not known yet */
-    double seconds_after; /* and all that follow it; NAN: not known yet */
-} run_progress;
-
 /* Who is told what happens; every member may be NULL. A piece of work begins, steps, and ends; notes may come
  * between. */
 typedef struct {
@@ -29,8 +14,6 @@ typedef struct {
     void (*note)(void *context, const char *line);
     void (*tokens)(void *context, int64_t done); /* of the current piece of work: sampled or learned from;
                                                     falls where a new piece starts */
-    void (*progress)(void *context,
-                     const run_progress *progress); /* a phase began, or a wave was committed */
 } observer;
 void observer_begin(const observer *o, const char *title, int64_t total, const char *unit);
 void observer_step(const observer *o, int64_t done, const char *format, ...)

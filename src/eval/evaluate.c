@@ -102,7 +102,8 @@ static evaluation_result grade(const work *w, const problem *p, const char *text
         task_answer *a = task_answer_find(w->s->task, p, text, length);
         task_grade_result g = task_grade(w->s->task, p, text, length);
         if (a) r.answer = task_answer_show(w->s->task, p, a);
-        r.right = g.correct;
+        r.right = g.verdict == GRADE_EQUAL;
+        r.unknown = g.verdict == GRADE_UNKNOWN;
         task_grade_free(&g);
         mem_free(a);
     }
@@ -185,6 +186,7 @@ static evaluation_result vote(const work *w, const problem *p, const search *s,
     if (best >= 0) {
         r.answer = mem_strdup(answers[best]);
         r.right = results[nodes[best]].right;
+        r.unknown = results[nodes[best]].unknown;
         r.finished = true;
     }
     mem_free(answers);
@@ -211,7 +213,7 @@ static esp_status take_tree(work *w, const problem *p, const search *s, evaluati
         status = prompt_path_text(w->s->words, s, v, &text, error);
         if (status != ESP_OK) break;
         results[v] = grade(w, p, text.at ? text.at : "", text.length, finished);
-        outcomes[v] = (int8_t)(!finished ? 0 : results[v].right ? 1 : -1);
+        outcomes[v] = (int8_t)(!finished || results[v].unknown ? 0 : results[v].right ? 1 : -1);
         any = any || (results[v].right && node.N > 0);
         if (v != top) continue;
         out[0] = results[v];
@@ -424,12 +426,13 @@ static void group_answers(evaluation *e) {
 void evaluation_summarize(evaluation *e) {
     group_answers(e);
     int64_t chains = 0, tokens = 0, finished = 0;
-    e->right = e->search.vote_right = 0;
+    e->right = e->unknown = e->search.vote_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {
         const evaluation_result *r = &e->results[i * e->per_problem];
         e->right += problem_right(e, i);
         int64_t own = e->method == RECIPE_SEARCH ? 1 : e->per_problem;
-        for (int64_t j = 0; j < own; j++) tokens += r[j].tokens, finished += r[j].finished;
+        for (int64_t j = 0; j < own; j++)
+            tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown;
         chains += own;
         if (e->method == RECIPE_SEARCH) e->search.vote_right += r[1].right;
     }

@@ -42,6 +42,7 @@ typedef struct {
     int64_t problem; /* index in the data file */
     int64_t sample;
     bool right, finished;
+    bool unknown; /* finished, and its answer cannot be judged: not right either */
     int64_t tokens;
     char *answer;  /* as the task shows it; NULL without */
     char *text;    /* NULL unless kept */
@@ -67,6 +68,7 @@ typedef struct {
     int64_t k, problems;
     int64_t too_long; /* problems whose prompt leaves no room for an answer in the model's context: wrong,
                          unfinished, of no tokens; all of them: an error. 0 when read from the store */
+    int64_t unknown;  /* results that cannot be judged: of all chains; of a search's committed paths */
     int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
                         committed   path's */
     double accuracy;  /* right / problems; for samples that is maj@k */

@@ -18,6 +18,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
                       .k = e->k,
                       .problems = e->problems,
                       .right = e->right,
+                      .unknown = e->unknown,
                       .accuracy = e->accuracy,
                       .low = e->interval.low,
                       .high = e->interval.high,
@@ -36,6 +37,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
         results[i] = (store_eval_result){.problem = r->problem,
                                          .sample = r->sample,
                                          .right = r->right,
+                                         .unknown = r->unknown,
                                          .finished = r->finished,
                                          .tokens = r->tokens,
                                          .answer = r->answer,
@@ -76,6 +78,7 @@ static void take_results(evaluation *e, const store_eval_results *rows) {
         e->results[i] = (evaluation_result){.problem = r->problem,
                                             .sample = r->sample,
                                             .right = r->right,
+                                            .unknown = r->unknown,
                                             .finished = r->finished,
                                             .tokens = r->tokens,
                                             .answer = mem_strdup(r->answer),
@@ -216,20 +219,21 @@ static json_t *results_json(const evaluation *e) {
     json_t *list = json_array();
     for (int64_t i = 0; i < e->result_count; i++) {
         const evaluation_result *r = &e->results[i];
-        json_array_append_new(list,
-                              json_pack("{s:I, s:I, s:b, s:b, s:I, s:o, s:o}", "problem",
-                                        (json_int_t)r->problem, "sample", (json_int_t)r->sample, "right",
-                                        r->right, "finished", r->finished, "tokens", (json_int_t)r->tokens,
-                                        "answer", text_json(r->answer), "text", text_json(r->text)));
+        json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:b, s:b, s:I, s:o, s:o}", "problem",
+                                              (json_int_t)r->problem, "sample", (json_int_t)r->sample,
+                                              "right", r->right, "unknown", r->unknown, "finished",
+                                              r->finished, "tokens", (json_int_t)r->tokens, "answer",
+                                              text_json(r->answer), "text", text_json(r->text)));
     }
     return list;
 }
 
 json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
-        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e->method, e->unjudged), "k",
-                  (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
-                  "accuracy", json_real_or_null(e->accuracy), "interval", interval(e->interval));
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e->method, e->unjudged),
+                  "k", (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
+                  "unknown", (json_int_t)e->unknown, "accuracy", json_real_or_null(e->accuracy), "interval",
+                  interval(e->interval));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
         json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));

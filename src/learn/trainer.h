@@ -33,7 +33,8 @@ typedef struct {
     int64_t rows;                    /* examples without those of the same row */
     int64_t tokens, tokens_computed; /* of the rows' paths as they are; in the packed trees */
     double loss;                     /* sum of scale * weight * value */
-    double unscaled;                 /* sum of weight * value */
+    double unscaled;                 /* sum of weight * value: what batches_add divides once where it can,
+                                        so that the stored loss is rounded once and not per example */
     learn_metric metrics[LEARN_METRICS];
     int metric_count;
 } learn_report;

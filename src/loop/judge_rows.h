@@ -48,6 +48,7 @@ int64_t judge_rows_due(double rate, int64_t ordinal);
 typedef MEM_LIST(judge_row) judge_row_list;
 typedef struct {
     int64_t chains, right, unfinished; /* right: finished and right */
+    int64_t unknown;                   /* finished, and could not be judged: they make no rows either */
     int64_t right_cuts, wrong_cuts;    /* rows there were to choose from */
     int64_t tokens_sampled;
 } judge_own_counts;

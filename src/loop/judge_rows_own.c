@@ -54,7 +54,7 @@ static void progress(void *user, int64_t done, int64_t sampled) {
     observer_step(&w->s->observer, done, "%lld tokens sampled", (long long)sampled);
 }
 
-/* A chain that did not finish has no answer: there is no label for it. */
+/* A chain that did not finish has no answer, and for one that cannot be judged there is no label either. */
 static void take_chain(void *user, int64_t problem, int64_t chain, const chain_job *job) {
     own_work *w = user;
     w->counts->chains++;
@@ -63,8 +63,13 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
         return;
     }
     task_grade_result g = task_grade(w->s->task, &w->problems[problem], job->text.at, job->text.length);
-    own_chain kept = {.problem = problem, .chain = chain, .right = g.correct};
+    grade_verdict verdict = g.verdict;
     task_grade_free(&g);
+    if (verdict == GRADE_UNKNOWN) {
+        w->counts->unknown++;
+        return;
+    }
+    own_chain kept = {.problem = problem, .chain = chain, .right = verdict == GRADE_EQUAL};
     w->counts->right += kept.right;
     int64_t n = job->ids.count;
     while (n > 0 && prompt_is_end(w->s->words, job->ids.at[n - 1])) n--; /* the judge sees none */
@@ -172,10 +177,10 @@ static esp_status choose_rows(own_work *w, int64_t want, judge_row_list *out, es
         status = error_fail(
             error, "raise sft.judge_chains or sft.judge_limit, or set sft.judge_source: corrupted",
             "the policy's own chains cannot train a judge: of %lld, %lld are correct, %lld incorrect, %lld "
-            "unfinished",
+            "unfinished, %lld cannot be judged",
             (long long)w->counts->chains, (long long)w->counts->right,
-            (long long)(w->counts->chains - w->counts->right - w->counts->unfinished),
-            (long long)w->counts->unfinished);
+            (long long)(w->counts->chains - w->counts->right - w->counts->unfinished - w->counts->unknown),
+            (long long)w->counts->unfinished, (long long)w->counts->unknown);
     if (status == ESP_OK) status = make_rows(w, &chosen, out, error);
     MEM_LIST_FREE(&both[0]);
     MEM_LIST_FREE(&both[1]);

@@ -29,6 +29,9 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
             "iteration %lld: %lld problems count as incorrect: their prompts leave no room for an answer in "
             "the model's context",
             (long long)at->iteration, (long long)e->too_long);
+    if (e->unknown > 0)
+        observer_note(o, "iteration %lld: %lld answers could not be judged and count as not correct",
+                      (long long)at->iteration, (long long)e->unknown);
     if (e->method == RECIPE_SAMPLE && e->point_count > 0)
         observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens per problem",
                       (long long)at->iteration, (long long)e->k, 100 * e->points[e->point_count - 1].pass,

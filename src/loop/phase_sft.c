@@ -88,12 +88,13 @@ static int64_t judge_rows_of(double rate, int64_t problems) {
 }
 
 static void note_own(const session *s, const judge_own_counts *c, int64_t rows) {
-    observer_note(&s->observer,
-                  "sft: %lld own chains, %.1f%% of them correct, %.1f%% unfinished; %lld judge rows, half of "
-                  "them correct, from %lld correct and %lld incorrect beginnings",
-                  (long long)c->chains, 100 * (double)c->right / (double)(c->chains ? c->chains : 1),
-                  100 * (double)c->unfinished / (double)(c->chains ? c->chains : 1), (long long)rows,
-                  (long long)c->right_cuts, (long long)c->wrong_cuts);
+    observer_note(
+        &s->observer,
+        "sft: %lld own chains, %.1f%% of them correct, %.1f%% unfinished, %lld that cannot be judged; "
+        "%lld judge rows, half of them correct, from %lld correct and %lld incorrect beginnings",
+        (long long)c->chains, 100 * (double)c->right / (double)(c->chains ? c->chains : 1),
+        100 * (double)c->unfinished / (double)(c->chains ? c->chains : 1), (long long)c->unknown,
+        (long long)rows, (long long)c->right_cuts, (long long)c->wrong_cuts);
 }
 
 static esp_status add_own_rows(session *s, sampler *p, int64_t n, sft_rows *out, esp_error *error) {

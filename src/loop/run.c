@@ -10,14 +10,27 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What a store keeps of a run's phases and its way to search: "7", "2 unshared". */
+static void phases_text(const run_state *run, const char *unshared, char out[24]) {
+    snprintf(out, 24, "%d%s%s", run->phases, run->unshared ? " " : "", run->unshared ? unshared : "");
+}
+
+/* Earlier versions wrote "plain" for "unshared". */
+static bool same_phases(const run_state *run, const char *stored) {
+    char now[24], earlier[24];
+    phases_text(run, "unshared", now);
+    phases_text(run, "plain", earlier);
+    return strcmp(stored, now) == 0 || strcmp(stored, earlier) == 0;
+}
+
 /* Only the phases that a run was started with may be resumed: others would misread which phases are done. */
 static esp_status check_phases(run_state *run, bool fresh, esp_error *error) {
     char mine[24], *there;
-    snprintf(mine, sizeof mine, "%d%s", run->phases, run->unshared ? " unshared" : "");
+    phases_text(run, "unshared", mine);
     if (fresh) return store_meta_set(run->store, "parts", mine, error);
     ESP_TRY(store_meta_get(run->store, "parts", &there, error));
     esp_status status = ESP_OK;
-    if (there && strcmp(there, mine) != 0) {
+    if (there && !same_phases(run, there)) {
         error_fail(error, "resume it with the phases that it was started with, or choose another folder",
                    "%s: this run was started with other phases, or another way to search", run->folder);
         status = error_because(error, ESP_REASON_OTHER_RUN);
@@ -127,7 +140,10 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
 }
 
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
-    run_state run = {.folder = options->folder, .phases = options->phases, .unshared = options->unshared};
+    run_state run = {.folder = options->folder,
+                     .phases = options->phases,
+                     .unshared = options->unshared,
+                     .watcher = options->watcher};
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
@@ -189,14 +205,14 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
 }
 
 static json_t *evaluation_row(const store_eval *e) {
-    json_t *row = json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}",
-                            "iteration", (json_int_t)e->iteration, "method", e->method, "set", e->set, "k",
-                            (json_int_t)e->k, "problems", (json_int_t)e->problems, "right",
-                            (json_int_t)e->right, "accuracy", json_real_or_null(e->accuracy), "interval",
-                            json_real_or_null(e->low), json_real_or_null(e->high), "pass_at_k",
-                            json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
-                            "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed",
-                            (json_int_t)e->tokens_computed, "tokens_judged", (json_int_t)e->tokens_judged);
+    json_t *row = json_pack(
+        "{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}", "iteration",
+        (json_int_t)e->iteration, "method", e->method, "set", e->set, "k", (json_int_t)e->k, "problems",
+        (json_int_t)e->problems, "right", (json_int_t)e->right, "unknown", (json_int_t)e->unknown, "accuracy",
+        json_real_or_null(e->accuracy), "interval", json_real_or_null(e->low), json_real_or_null(e->high),
+        "pass_at_k", json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
+        "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed", (json_int_t)e->tokens_computed,
+        "tokens_judged", (json_int_t)e->tokens_judged);
     if (strncmp(e->method, "search", 6) == 0) { /* what those two columns hold for a search */
         json_object_set_new(row, "any_correct", json_real_or_null(e->pass_at_k));
         json_object_set_new(row, "vote_correct", json_real_or_null(e->maj_at_k));

@@ -86,7 +86,7 @@ void run_progress_close(run_progress_state *f) {
     f->scores = NULL;
 }
 
-/* ---- what the observer is told ---- */
+/* ---- what the watcher is told ---- */
 
 /* The recipe's own evaluations so far. */
 static esp_status read_scores(run_state *run, esp_error *error) {
@@ -106,10 +106,10 @@ static esp_status read_scores(run_state *run, esp_error *error) {
 }
 
 void run_progress_tell(run_state *run, int64_t trees, int64_t pairs) {
-    const observer *o = &run->session.observer;
+    const run_watcher *w = &run->watcher;
     run->progress.shown.trees = trees;
     run->progress.shown.pairs = pairs;
-    if (o->progress) o->progress(o->context, &run->progress.shown);
+    if (w->tell) w->tell(w->context, &run->progress.shown);
 }
 
 esp_status run_progress_begin(run_state *run, const store_position *at, esp_error *error) {
@@ -122,7 +122,7 @@ esp_status run_progress_begin(run_state *run, const store_position *at, esp_erro
     f->shown.iterations = r->run.iterations;
     f->shown.phase_seconds = expected(&f->took, r, at);
     f->shown.seconds_after = run_progress_seconds_after(r, run->phases, at, &f->took);
-    if (!run->session.observer.progress) return ESP_OK;
+    if (!run->watcher.tell) return ESP_OK;
     store_totals totals;
     ESP_TRY(read_scores(run, error));
     ESP_TRY(store_read_totals(run->store, &totals, error));

@@ -1,11 +1,11 @@
 /* How far a run is, for whoever watches it: the phase, the iteration, the evaluations so far, what was found,
- * and how long the rest will take by the times of the phases before. The run's observer is told at the
+ * and how long the rest will take by the times of the phases before. The run's watcher is told at the
  * beginning of each phase and after each wave. Times are kept as metrics of the store, so that a resumed run
  * knows them. */
 #ifndef ESPALIER_LOOP_RUN_PROGRESS_H
 #define ESPALIER_LOOP_RUN_PROGRESS_H
 
-#include "recipe/session.h"
+#include "loop/run.h"
 #include "store/store.h"
 
 /* Seconds that the last phase of each kind took; NAN: none was done yet. Evaluations before the first and

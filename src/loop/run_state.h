@@ -15,6 +15,7 @@ typedef struct run_state {
     trainer *trainer; /* of the current phase; NULL outside */
     char *in_model;   /* name of the checkpoint whose weights `model` holds; "": the model as given; NULL:
                          none */
+    run_watcher watcher;
     run_progress_state progress;
 } run_state;
 

@@ -12,6 +12,7 @@ rng_key_t tree_rows_key(int64_t seed, int64_t iteration, int64_t problem, int64_
 static uint32_t flags_of(const search *s, const search_node *n) {
     uint32_t flags = 0;
     if (search_outcome_is_finished(n->outcome)) flags |= STORE_NODE_FINISHED;
+    if (n->outcome == SEARCH_FINISHED_UNKNOWN) flags |= STORE_NODE_UNKNOWN;
     if (n->outcome == SEARCH_CUT) flags |= STORE_NODE_CUT;
     if (n->gold) flags |= STORE_NODE_GOLD;
     if (search_config_of(s)->rewards.judge && n->parent >= 0) flags |= STORE_NODE_JUDGED;
@@ -54,11 +55,13 @@ void tree_rows_tree(const search *s, store_tree *out) {
     out->final_node = search_top(s);
     out->outcome = search_node_at(s, search_top(s)).O;
     out->simulations = search_stats_of(s).simulations;
-    out->finished = out->right = 0;
+    out->finished = out->right = out->unknown = 0;
     for (int32_t i = 0; i < search_node_count(s); i++) {
-        search_outcome o = search_node_at(s, i).outcome;
-        out->finished += search_outcome_is_finished(o);
-        out->right += o == SEARCH_RIGHT;
+        search_node n = search_node_at(s, i);
+        bool finished = search_outcome_is_finished(n.outcome);
+        out->finished += finished;
+        out->right += finished && search_outcome_sign(n.outcome, n.O) > 0;
+        out->unknown += n.outcome == SEARCH_FINISHED_UNKNOWN;
     }
 }
 
@@ -98,9 +101,10 @@ static int64_t candidates_of(const store_node *n, const search_request *asked) {
 }
 
 static search_candidate candidate_of(const store_node *n, bool gold) {
-    search_outcome outcome = n->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
-                             : n->flags & STORE_NODE_CUT    ? SEARCH_CUT
-                                                            : SEARCH_OPEN;
+    search_outcome outcome = n->flags & STORE_NODE_UNKNOWN    ? SEARCH_FINISHED_UNKNOWN
+                             : n->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
+                             : n->flags & STORE_NODE_CUT      ? SEARCH_CUT
+                                                              : SEARCH_OPEN;
     return (search_candidate){.n = (int32_t)n->count,
                               .logprob = n->logprob,
                               .text_key = (uint64_t)n->index,

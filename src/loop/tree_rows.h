@@ -29,7 +29,9 @@ bool tree_rows_are_sound(const store_node *nodes, int64_t count);
  * the search has so far) on, into out [asked->count + 1]. A node that several chains of the root probe
  * reached is several candidates. Returns their number; -1 where the rows hold more than was asked for. Their
  * text keys differ from each other, since duplicates were dropped before they became nodes, and their
- * outcomes are SEARCH_SCORED with the stored O, whichever rule gave it (docs/method.md 2.4). */
+ * outcomes are SEARCH_SCORED with the stored O, whichever rule gave it (docs/method.md 2.4), or still
+ * unknown.
+ */
 int32_t tree_rows_candidates(const search_request *asked, const store_node *nodes, int64_t count,
                              int32_t first, search_candidate *out);
 /* The confidences that a JUDGE request was answered with, into out [asked->count]. As they were stored:

@@ -7,10 +7,11 @@
 #include <string.h>
 
 static void note_trees(run_state *run, int64_t iteration, const store_trees *trees) {
-    int64_t finished = 0, correct = 0, sampled = 0, committed_correct = 0;
+    int64_t finished = 0, correct = 0, unknown = 0, sampled = 0, committed_correct = 0;
     for (int64_t i = 0; i < trees->count; i++) {
         finished += trees->at[i].finished;
         correct += trees->at[i].right;
+        unknown += trees->at[i].unknown;
         sampled += trees->at[i].tokens_sampled;
         committed_correct += trees->at[i].outcome > 0;
     }
@@ -22,6 +23,11 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
         100.0 * (double)committed_correct / (double)(trees->count ? trees->count : 1), (long long)finished,
         100.0 * (double)correct / (double)(finished ? finished : 1),
         (double)sampled / (double)(trees->count ? trees->count : 1));
+    if (unknown > 0)
+        observer_note(&run->session.observer,
+                      "iteration %lld: %lld finished chains (%.1f%%) could not be judged: task.unknown is %s",
+                      (long long)iteration, (long long)unknown, 100.0 * (double)unknown / (double)finished,
+                      run->session.recipe->task.unknown);
 }
 
 /* How well self-evaluation judged the iteration's trees, as it was stored when all of them were done. */

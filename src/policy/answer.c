@@ -179,7 +179,7 @@ typedef struct {
     const prompt_words *w;
     const search *s;
     int32_t node;
-    const problem *gold;
+    const answer_grading *grading;
 } reply_place;
 
 /* The text of the whole chain down to the candidate's end. */
@@ -195,18 +195,31 @@ static esp_status chain_text(const reply_place *at, const answer_candidate *c, t
     return status;
 }
 
+static void set_outcome(const answer_worth *worth, grade_verdict verdict, search_candidate *out) {
+    bool unknown = verdict == GRADE_UNKNOWN;
+    if (unknown && worth->unknown == ANSWER_SKIP) {
+        out->outcome = SEARCH_FINISHED_UNKNOWN;
+    } else if (unknown && worth->unknown == ANSWER_REWARD) {
+        out->outcome = SEARCH_SCORED;
+        out->reward = worth->reward;
+    } else {
+        out->outcome = verdict == GRADE_EQUAL ? SEARCH_RIGHT : SEARCH_WRONG;
+    }
+}
+
 /* Correct or incorrect where gold is known, by the text of the whole chain (docs/method.md 2.4). */
 static esp_status settle(const reply_place *at, const answer_candidate *c, search_candidate *out,
                          esp_error *error) {
     out->outcome = c->finished ? SEARCH_FINISHED_UNKNOWN : c->cut ? SEARCH_CUT : SEARCH_OPEN;
-    if (!c->finished || !at->gold) return ESP_OK;
+    const problem *gold = at->grading->gold;
+    if (!c->finished || !gold) return ESP_OK;
     text_buffer text = {0};
     esp_status status = chain_text(at, c, &text, error);
     if (status == ESP_OK) {
-        task_grade_result grade = task_grade(prompt_task(at->w), at->gold, text.at, text.length);
-        out->outcome = grade.correct ? SEARCH_RIGHT : SEARCH_WRONG;
+        task_grade_result grade = task_grade(prompt_task(at->w), gold, text.at, text.length);
+        set_outcome(&at->grading->worth, grade.verdict, out);
         task_grade_free(&grade);
-        const char *rationale = at->gold->rationale;
+        const char *rationale = gold->rationale;
         out->gold_text =
             rationale && step_text_key(text.at, text.length) == step_text_key(rationale, strlen(rationale));
     }
@@ -226,9 +239,9 @@ static esp_status describe(const reply_place *at, const answer_candidate *c, sea
     return status == ESP_OK ? settle(at, c, out, error) : status;
 }
 
-esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const problem *gold,
+esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const answer_grading *grading,
                         const answer_candidate *c, int32_t n, search_candidate *out, esp_error *error) {
-    reply_place at = {w, s, node, gold};
+    reply_place at = {w, s, node, grading};
     for (int32_t i = 0; i < n; i++) ESP_TRY(describe(&at, &c[i], &out[i], error));
     return ESP_OK;
 }

@@ -44,9 +44,20 @@ int32_t answer_judged_length(const prompt_words *w, const search_node *node);
 /* C = P("B") / (P("A") + P("B")) from the log-probs of the verdicts (docs/method.md 3.1). */
 double answer_confidence(double incorrect, double correct);
 
-/* Candidates below `node` as a search takes them; out [n] borrows from them. gold: the problem where its
- * answer is known and grades finished chains (docs/method.md 2.4), NULL otherwise. */
-esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const problem *gold,
+/* What a finished chain that cannot be judged is worth (docs/method.md 2.4). */
+typedef struct {
+    enum { ANSWER_SKIP, ANSWER_INCORRECT, ANSWER_REWARD } unknown;
+    double reward; /* of ANSWER_REWARD */
+} answer_worth;
+
+/* How finished chains are graded. */
+typedef struct {
+    const problem *gold; /* the problem where its answer is known; NULL: outcomes stay unknown */
+    answer_worth worth;
+} answer_grading;
+
+/* Candidates below `node` as a search takes them; out [n] borrows from them. */
+esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const answer_grading *grading,
                         const answer_candidate *c, int32_t n, search_candidate *out, esp_error *error);
 
 #endif

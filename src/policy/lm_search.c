@@ -209,8 +209,9 @@ static esp_status reply_candidates(engine *e, tree *t, esp_error *error) {
     int32_t n = (int32_t)t->candidates.count;
     search *s = t->job->search;
     search_candidate *list = MEM_ARRAY(search_candidate, n);
+    answer_grading grading = {t->gold, t->p->set.worth};
     esp_status status =
-        answer_reply(t->p->base.words, s, t->request.node, t->gold, t->candidates.at, n, list, error);
+        answer_reply(t->p->base.words, s, t->request.node, &grading, t->candidates.at, n, list, error);
     for (int32_t i = 0; i < n; i++) {
         const answer_candidate *c = &t->candidates.at[i];
         if (c->gold)

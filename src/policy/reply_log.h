@@ -1,7 +1,11 @@
 /* A search in transit is its replies: search/ is a pure function of configuration, key and replies, so the
  * list of a search's replies is a journal of it, a message about it, and a way to repeat it. A log holds the
  * replies of many searches, each under the number of its job, and is a file that is only appended to, or
- * bytes.
+ * bytes. A candidate's record has its outcome: what graded it is not asked again either.
+ *
+ * For samplers whose answers cannot be had twice: a policy on other machines is not keyed, and its tokens
+ * were paid for. No such sampler is part of the program yet, so nothing but the tests calls this; the
+ * samplers that are repeat an unfinished wave with the same bits (docs/architecture.md, idea 4).
  *
  * A record, little-endian: u32 length in bytes, u32 kind (1 candidates, 2 confidences), u64 job, u32 number
  * of the request in its search from 0, u32 count, u64 fingerprint of the request, u64 version of the policy,

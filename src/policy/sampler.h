@@ -90,7 +90,7 @@ typedef struct sampler sampler;
 
 typedef struct {
     const char *name;
-    /* Runs searches to their end. Outcomes are SEARCH_RIGHT or WRONG by task_grade where gold is known, else
+    /* Runs searches to their end. Outcomes are those of task_grade where gold is known, else
      * FINISHED_UNKNOWN. Fails where a prompt leaves no room for an answer, ESP_INTERRUPTED on request; the
      * searches that are not done are then of no use. */
     esp_status (*search)(sampler *s, const search_source *source, esp_error *error);

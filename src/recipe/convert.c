@@ -1,5 +1,9 @@
 #include "recipe/convert.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 dtype recipe_activations(const recipe *r) {
     return r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
 }
@@ -10,6 +14,17 @@ search_config recipe_inference_config(const recipe *r) {
     search_config c = r->search.config;
     c.limits.gold_injection = false;
     return c;
+}
+
+bool recipe_answer_worth(const recipe *r, answer_worth *out) {
+    const char *text = r->task.unknown;
+    *out = (answer_worth){.unknown = ANSWER_SKIP};
+    if (strcmp(text, "skip") == 0) return true;
+    out->unknown = ANSWER_INCORRECT;
+    if (strcmp(text, "incorrect") == 0) return true;
+    char *end;
+    *out = (answer_worth){.unknown = ANSWER_REWARD, .reward = strtod(text, &end)};
+    return *text && !*end && isfinite(out->reward);
 }
 
 /* ---- learning ---- */

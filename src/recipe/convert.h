@@ -5,6 +5,7 @@
 #include "learn/objective.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
+#include "policy/answer.h"
 #include "recipe/recipe.h"
 
 /* model.dtype: the number format of matrix products. */
@@ -12,6 +13,9 @@ dtype recipe_activations(const recipe *r);
 
 /* The search's configuration for inference: search.config with nothing gold in it (docs/method.md 3.2). */
 search_config recipe_inference_config(const recipe *r);
+
+/* task.unknown; false where it is none of its words and no finite number. */
+bool recipe_answer_worth(const recipe *r, answer_worth *out);
 
 /* The objective that learn.loss names, and its options, NULL where it has none. */
 const objective *recipe_objective(const recipe *r);

@@ -1,6 +1,7 @@
 #include "recipe/recipe.h"
 #include "base/file.h"
 #include "formats/settings.h"
+#include "recipe/convert.h"
 #include "task/task.h"
 
 #include <stdlib.h>
@@ -64,6 +65,11 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
         return error_fail(error, "raise search.max_chain_tokens, or lower search.max_step_tokens",
                           "%s: search.max_step_tokens (%lld) is above search.max_chain_tokens (%lld)", name,
                           (long long)r->search.max_step_tokens, (long long)r->search.max_chain_tokens);
+    answer_worth worth;
+    if (!recipe_answer_worth(r, &worth))
+        return error_fail(error, "write skip, incorrect, or a number such as -0.5",
+                          "%s: task.unknown must be skip, incorrect or a number, not \"%.100s\"", name,
+                          r->task.unknown);
     if (harvest_options_check(&r->search.harvest, error) != ESP_OK)
         return error_prefix(error, "%s: search", name);
     return ESP_OK;

@@ -55,7 +55,7 @@ typedef struct {
         int64_t train_limit, test_limit, dev_limit; /* problems; 0: all */
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;
-    task_settings task;
+    task_settings task; /* its `unknown`: recipe_answer_worth */
     struct {
         int64_t epochs; /* 0: no SFT */
         double lr;

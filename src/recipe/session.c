@@ -108,7 +108,10 @@ lm_settings recipe_lm_settings(const recipe *r) {
      * is short. A function of the recipe alone, so that a run does not depend on what else the machine was
      * doing. */
     int64_t trees = r->run.wave < 32 ? r->run.wave : 32, kv_tokens = trees * 2048;
+    answer_worth worth;
+    recipe_answer_worth(r, &worth);
     return (lm_settings){.temperature = (float)r->search.temperature,
+                         .worth = worth,
                          .step_size = r->search.step,
                          .max_step_tokens = (int32_t)r->search.max_step_tokens,
                          .max_chain_tokens = (int32_t)r->search.max_chain_tokens,

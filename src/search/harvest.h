@@ -37,7 +37,10 @@ esp_status harvest_options_check(const harvest_options *o, esp_error *error);
  * the finished tree each child for which a sibling has a Q that is larger by more than min_q_gap is rejected
  * once, against the one of these siblings whose order is least in doubt (smallest uncapped alpha; ties:
  * larger Q, lower node). Children may be in pairs as pairs_from says, or with smoothing by evidence where a
- * finished chain ends there or below. In the order of (state, rejected). */
+ * finished chain ends there or below. In the order of (state, rejected).
+ *
+ * Where chains below some children were judged, a child of which nothing is known but chains that could not
+ * be judged (SEARCH_FINISHED_UNKNOWN) is in no pair. */
 typedef struct {
     int32_t commitment; /* number of the commitment of `state`; -1: none was made there */
     int32_t state;      /* node of the common prefix */
@@ -62,7 +65,7 @@ void harvest_pairs_free(harvest_pairs *pairs);
 
 /* The pair of whole chains (6, instance level): the visited finished chain of largest reward R against that
  * of smallest, ties to the lower node; q_chosen and q_rejected are R, state is the root. False where they
- * differ by no more than min_q_gap. */
+ * differ by no more than min_q_gap. Where some of the chains were judged, only those that were. */
 bool harvest_instance_pair(const search *s, const harvest_options *o, harvest_pair *out);
 
 /* 4.2, by visits: N_l / (max(1, N_w) + N_l), uncapped. */

@@ -34,14 +34,28 @@ static void add_row(XXH3_state_t *state, sqlite3_stmt *statement, int from, int 
     for (int i = from; i < to; i++) add_column(state, statement, i);
 }
 
-static esp_status add_table(store *s, const char *query, XXH3_state_t *state, esp_error *error) {
+/* A query, and the columns of it that are always hashed; later ones, which newer versions of the schema have
+ * added, are where they are not 0: so a run in which they say nothing keeps its hash. 0: all columns. */
+typedef struct {
+    const char *query;
+    int columns;
+} hashed_table;
+
+static void add_later_columns(XXH3_state_t *state, sqlite3_stmt *statement, int from) {
+    for (int i = from; i < sqlite3_column_count(statement); i++)
+        if (sqlite3_column_int64(statement, i) != 0) add_column(state, statement, i);
+}
+
+static esp_status add_table(store *s, const hashed_table *table, XXH3_state_t *state, esp_error *error) {
     sqlite3_stmt *statement;
     bool more = true;
-    ESP_TRY(store_query(s, "read", &statement, error, query, ""));
+    ESP_TRY(store_query(s, "read", &statement, error, table->query, ""));
     for (;;) {
         ESP_TRY(store_next(s, "read", statement, &more, error));
         if (!more) return ESP_OK;
-        add_row(state, statement, 0, sqlite3_column_count(statement));
+        int columns = table->columns ? table->columns : sqlite3_column_count(statement);
+        add_row(state, statement, 0, columns);
+        add_later_columns(state, statement, columns);
     }
 }
 
@@ -94,19 +108,21 @@ static esp_status add_pairs(store *s, XXH3_state_t *state, esp_error *error) {
 }
 
 static esp_status add_all(store *s, XXH3_state_t *state, esp_error *error) {
-    static const char *const before[] = {
-        "SELECT * FROM problems ORDER BY problem", "SELECT * FROM waves ORDER BY iteration, wave",
-        "SELECT * FROM trees ORDER BY tree", "SELECT * FROM nodes ORDER BY tree, node",
-        "SELECT * FROM commitments ORDER BY tree, step"};
-    static const char *const after[] = {
-        "SELECT * FROM updates ORDER BY iteration, phase, step",
-        ("SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
-         "maj_at_k, tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set"),
-        "SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample"};
+    static const hashed_table before[] = {{"SELECT * FROM problems ORDER BY problem", 0},
+                                          {"SELECT * FROM waves ORDER BY iteration, wave", 0},
+                                          {"SELECT * FROM trees ORDER BY tree", 14},
+                                          {"SELECT * FROM nodes ORDER BY tree, node", 0},
+                                          {"SELECT * FROM commitments ORDER BY tree, step", 0}};
+    static const hashed_table after[] = {
+        {"SELECT * FROM updates ORDER BY iteration, phase, step", 0},
+        {"SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
+         "maj_at_k, tokens_sampled, tokens_computed FROM evals ORDER BY iteration, method, problem_set",
+         0},
+        {"SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample", 10}};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
-        ESP_TRY(add_table(s, before[i], state, error));
+        ESP_TRY(add_table(s, &before[i], state, error));
     ESP_TRY(add_pairs(s, state, error));
-    for (size_t i = 0; i < sizeof after / sizeof *after; i++) ESP_TRY(add_table(s, after[i], state, error));
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++) ESP_TRY(add_table(s, &after[i], state, error));
     return ESP_OK;
 }
 

@@ -34,6 +34,11 @@ static const void *take_numbers(row *r, int64_t *count) {
     return n ? arena_copy(r->memory, bytes, (size_t)n * 4) : NULL;
 }
 
+/* Runs of older schema versions lack the last columns of some tables. */
+static bool has_more(const row *r) {
+    return r->column < sqlite3_column_count(r->statement);
+}
+
 static void take_problem(row *r, store_problem *p) {
     p->problem = take_int(r);
     p->name = take_text(r);
@@ -56,6 +61,7 @@ static void take_tree(row *r, store_tree *t) {
     t->tokens_computed = take_int(r);
     t->finished = take_int(r);
     t->right = take_int(r);
+    if (has_more(r)) t->unknown = take_int(r);
 }
 
 static void take_node(row *r, store_node *n) {
@@ -105,7 +111,7 @@ static void take_pair(row *r, store_pair *p) {
     p->ref_logp_chosen = take_double(r);
     p->ref_logp_rejected = take_double(r);
     p->policy = take_text(r);
-    if (r->column < sqlite3_column_count(r->statement)) p->joined = take_int(r);
+    if (has_more(r)) p->joined = take_int(r);
 }
 
 static void take_size(row *r, store_size *z) {
@@ -165,7 +171,8 @@ static void take_eval(row *r, store_eval *e) {
     e->maj_at_k = take_double(r);
     e->tokens_sampled = take_int(r);
     e->tokens_computed = take_int(r);
-    if (r->column < sqlite3_column_count(r->statement)) e->tokens_judged = take_int(r);
+    if (has_more(r)) e->tokens_judged = take_int(r);
+    if (has_more(r)) e->unknown = take_int(r);
 }
 
 static void take_judgement(row *r, store_judgement *j) {
@@ -182,6 +189,7 @@ static void take_judgement(row *r, store_judgement *j) {
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {
+    r->column = 3; /* after those that were asked for */
     e->problem = take_int(r);
     e->sample = take_int(r);
     e->right = take_int(r) != 0;
@@ -189,6 +197,7 @@ static void take_eval_result(row *r, store_eval_result *e) {
     e->tokens = take_int(r);
     e->answer = take_text(r);
     e->text = take_text(r);
+    if (has_more(r)) e->unknown = take_int(r) != 0;
 }
 
 /* The rows of `query` (a bound statement) into *out, a STORE_LIST of `type`, by take_TYPE. */
@@ -303,7 +312,15 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "i", iteration));
 }
 
-/* Runs of older schema versions lack some tables. */
+/* Runs of older schema versions lack some columns and tables. */
+static esp_status has_unknown(store *s, bool *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT 1 FROM pragma_table_info('trees') WHERE name = 'unknown'", ""));
+    ESP_TRY(store_next(s, "read", statement, out, error));
+    if (*out) sqlite3_reset(statement);
+    return ESP_OK;
+}
+
 static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
@@ -368,9 +385,8 @@ esp_status store_read_evals(store *s, store_evals *out, esp_error *error) {
 esp_status store_read_eval_results(store *s, int64_t iteration, const char *method, const char *set,
                                    store_eval_results *out, esp_error *error) {
     READ_ALL(store_eval_result, take_eval_result, out,
-             QUERY("SELECT problem, sample, right, finished, tokens, answer, text FROM eval_results WHERE "
-                   "iteration = ? AND method = ? "
-                   "AND problem_set = ? ORDER BY problem, sample",
+             QUERY("SELECT * FROM eval_results WHERE iteration = ? AND method = ? AND problem_set = ?"
+                   " ORDER BY problem, sample",
                    "itt", iteration, method, set));
 }
 
@@ -384,6 +400,19 @@ esp_status store_read_judgements(store *s, store_judgements *out, esp_error *err
 }
 
 /* ---- single values ---- */
+
+static esp_status read_unknown(store *s, int64_t *out, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool there, more;
+    *out = 0;
+    ESP_TRY(has_unknown(s, &there, error));
+    if (!there) return ESP_OK;
+    ESP_TRY(QUERY("SELECT total(unknown) FROM trees", ""));
+    ESP_TRY(store_next(s, "read", statement, &more, error));
+    *out = take_int(&(row){.statement = statement});
+    sqlite3_reset(statement);
+    return ESP_OK;
+}
 
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
     sqlite3_stmt *statement;
@@ -403,7 +432,7 @@ esp_status store_read_totals(store *s, store_totals *out, esp_error *error) {
         for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) *fields[i] = take_int(&r);
     }
     sqlite3_reset(statement);
-    return ESP_OK;
+    return read_unknown(s, &out->unknown, error);
 }
 
 esp_status store_meta_get(store *s, const char *key, char **value, esp_error *error) {

@@ -26,10 +26,19 @@
     "CREATE TABLE update_metrics (iteration INTEGER, phase TEXT, step INTEGER, name TEXT, value REAL,"       \
     " PRIMARY KEY (iteration, phase, step, name)) WITHOUT ROWID;"
 
+/* Version 5: answers that could not be graded, and what an external grader has said. correct: NULL where it
+ * could not judge. */
+#define UNKNOWN_5 " unknown INTEGER NOT NULL DEFAULT 0"
+#define VERDICTS                                                                                             \
+    "CREATE TABLE verdicts (key BLOB PRIMARY KEY, problem TEXT, correct INTEGER, reward REAL, reason TEXT)"  \
+    " WITHOUT ROWID;"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
     [3] = UPDATE_METRICS,
+    [4] = "ALTER TABLE trees ADD COLUMN" UNKNOWN_5 "; ALTER TABLE evals ADD COLUMN" UNKNOWN_5
+          "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
 };
 
 const char store_schema[] =
@@ -45,7 +54,7 @@ const char store_schema[] =
     "NULL,"
     " outcome REAL, simulations INTEGER NOT NULL, tokens_sampled INTEGER NOT NULL, tokens_judged INTEGER NOT "
     "NULL,"
-    " tokens_computed INTEGER NOT NULL, finished INTEGER NOT NULL, right INTEGER NOT NULL,"
+    " tokens_computed INTEGER NOT NULL, finished INTEGER NOT NULL, right INTEGER NOT NULL," UNKNOWN_5 ","
     " UNIQUE (iteration, ordinal));"
     "CREATE TABLE nodes (tree INTEGER, node INTEGER, parent INTEGER NOT NULL, depth INTEGER NOT NULL, ids "
     "BLOB,"
@@ -68,12 +77,14 @@ const char store_schema[] =
     "WITHOUT ROWID;" UPDATE_METRICS
     "CREATE TABLE evals (iteration INTEGER, method TEXT, problem_set TEXT, k INTEGER NOT NULL,"
     " problems INTEGER NOT NULL, right INTEGER NOT NULL, accuracy REAL, low REAL, high REAL, pass_at_k REAL,"
-    " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 ","
+    " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 "," UNKNOWN_5
+    ","
     " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS SEARCH_EVALS
     "CREATE TABLE eval_results (iteration INTEGER, method TEXT, problem_set TEXT, problem INTEGER, sample "
     "INTEGER,"
-    " right INTEGER NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL, answer TEXT, text TEXT,"
-    " PRIMARY KEY (iteration, method, problem_set, problem, sample)) WITHOUT ROWID;"
+    " right INTEGER NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL, answer TEXT, text "
+    "TEXT," UNKNOWN_5 ","
+    " PRIMARY KEY (iteration, method, problem_set, problem, sample)) WITHOUT ROWID;" VERDICTS
     "CREATE TABLE metrics (id INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, key TEXT NOT NULL, value REAL,"
     " time REAL NOT NULL);"
     "CREATE INDEX metrics_by_key ON metrics (key, iteration, id);"

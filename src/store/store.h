@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_VERSION 5
 
 typedef struct store store;
 
@@ -89,6 +89,7 @@ typedef struct {
     double outcome;     /* O of that node */
     int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
     int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
+    int64_t unknown;         /* how many could not be judged; 0 in runs before schema version 5 */
 } store_tree;
 esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
 
@@ -98,6 +99,7 @@ enum {
     STORE_NODE_COMMITTED = 4,
     STORE_NODE_GOLD = 8,
     STORE_NODE_JUDGED = 16,
+    STORE_NODE_UNKNOWN = 32,    /* finished, and could not be graded */
     STORE_NODE_PROBED_SHIFT = 8 /* flags >> 8: chains of the root probe that came through */
 };
 typedef struct {
@@ -167,12 +169,14 @@ typedef struct {
     double accuracy, low, high, pass_at_k, maj_at_k;
     int64_t tokens_sampled, tokens_computed;
     int64_t tokens_judged; /* steps and suffixes fed to the judge; 0 in runs of schema version 1 */
+    int64_t unknown;       /* results that could not be graded; 0 in runs before schema version 5 */
 } store_eval;
 typedef struct {
     int64_t problem, sample;
     bool right, finished;
     int64_t tokens;
     const char *answer, *text; /* either may be NULL */
+    bool unknown;              /* finished, and could not be graded: not right either */
 } store_eval_result;
 /* Replaces the evaluation of the same iteration, method and set, with all its results, in one transaction. */
 esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
@@ -220,6 +224,7 @@ typedef struct {
 typedef STORE_LIST(store_size) store_sizes;
 typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
+    int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
 #define STORE_LIST_FREE(list)                                                                                \
     (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)

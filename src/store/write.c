@@ -56,11 +56,11 @@ esp_status store_wave_commit(store *s, const store_position *next, esp_error *er
 }
 
 esp_status store_add_tree(store *s, store_tree *t, esp_error *error) {
-    ESP_TRY(store_run(s, "add a tree", error,
-                      "INSERT INTO trees VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                      "iiiibidiiiiii", t->iteration, t->wave, t->ordinal, t->problem,
-                      IDS(t->prompt_ids, t->prompt_count), t->final_node, t->outcome, t->simulations,
-                      t->tokens_sampled, t->tokens_judged, t->tokens_computed, t->finished, t->right));
+    ESP_TRY(store_run(
+        s, "add a tree", error, "INSERT INTO trees VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiiibidiiiiiii", t->iteration, t->wave, t->ordinal, t->problem, IDS(t->prompt_ids, t->prompt_count),
+        t->final_node, t->outcome, t->simulations, t->tokens_sampled, t->tokens_judged, t->tokens_computed,
+        t->finished, t->right, t->unknown));
     t->tree = sqlite3_last_insert_rowid(s->db);
     s->wave_trees++;
     return ESP_OK;
@@ -155,14 +155,16 @@ static esp_status write_eval(store *s, const store_eval *e, const store_eval_res
     ESP_TRY(store_run(s, doing, error,
                       "DELETE FROM eval_results WHERE iteration = ? AND method = ? AND problem_set = ?",
                       "itt", e->iteration, e->method, e->set));
-    ESP_TRY(store_run(
-        s, doing, error, "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ittiiidddddiii", e->iteration, e->method, e->set, e->k, e->problems, e->right, e->accuracy, e->low,
-        e->high, e->pass_at_k, e->maj_at_k, e->tokens_sampled, e->tokens_computed, e->tokens_judged));
+    ESP_TRY(store_run(s, doing, error,
+                      "INSERT OR REPLACE INTO evals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      "ittiiidddddiiii", e->iteration, e->method, e->set, e->k, e->problems, e->right,
+                      e->accuracy, e->low, e->high, e->pass_at_k, e->maj_at_k, e->tokens_sampled,
+                      e->tokens_computed, e->tokens_judged, e->unknown));
     for (int64_t i = 0; i < n; i++)
-        ESP_TRY(store_run(s, doing, error, "INSERT INTO eval_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                          "ittiiiiitt", e->iteration, e->method, e->set, r[i].problem, r[i].sample,
-                          (int64_t)r[i].right, (int64_t)r[i].finished, r[i].tokens, r[i].answer, r[i].text));
+        ESP_TRY(store_run(
+            s, doing, error, "INSERT INTO eval_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "ittiiiiitti", e->iteration, e->method, e->set, r[i].problem, r[i].sample, (int64_t)r[i].right,
+            (int64_t)r[i].finished, r[i].tokens, r[i].answer, r[i].text, (int64_t)r[i].unknown));
     return ESP_OK;
 }
 

@@ -1,5 +1,5 @@
 /* What a task consists of, as plain data: the keys of a recipe's `task` section, which are also those of a
- * task file. docs/tasks.md explains them. A task object is made of it (task_new, task.h). */
+ * task file. A task object is made of it (task_new, task.h). */
 #ifndef ESPALIER_TASK_TASK_SETTINGS_H
 #define ESPALIER_TASK_TASK_SETTINGS_H
 
@@ -27,6 +27,7 @@ typedef struct {
     char *place, *marker, *pattern;
     int kind;                   /* of the list of kinds */
     option_space kind_settings; /* of that kind */
+    char *unknown; /* what an answer is worth that cannot be judged: skip, incorrect, or a number */
     /* The judge's prompt */
     char *judge_instruction, *judge_question_head, *judge_example_head, *judge_steps_head;
     char *judge_question, *judge_answer, *judge_incorrect, *judge_correct;

@@ -13,44 +13,6 @@ static const char *last_part(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static void put_option(document *d, const char *key, const option *o, const recipe *r) {
-    text_buffer text = {0};
-    int64_t integer;
-    double number;
-    bool truth;
-    const char *field = (const char *)r + o->offset;
-    switch (o->type) {
-    case OPTION_INT:
-        memcpy(&integer, field, sizeof integer), document_put_integer(d, key, integer);
-        break;
-    case OPTION_FLOAT:
-        memcpy(&number, field, sizeof number), document_put_number(d, key, number);
-        break;
-    case OPTION_BOOL:
-        memcpy(&truth, field, sizeof truth), document_put_bool(d, key, truth);
-        break;
-    default:
-        option_get(o, r, &text), document_put_text(d, key, text.at);
-    }
-    text_free(&text);
-}
-
-/* Every key of the group `search` that applies, without the group's name. */
-static void put_search(const recipe *r, document *d) {
-    arena *memory = arena_new();
-    option_table table = recipe_options(memory);
-    document_key(d, "search");
-    document_begin(d, '{');
-    for (int i = 0; i < table.count; i++) {
-        const option *o = &table.at[i];
-        if (strncmp(o->key, "search.", 7) == 0 && option_applies(table, o, r))
-            put_option(d, o->key + 7, o, r);
-    }
-    document_put_bool(d, "self_eval", r->search.config.rewards.judge);
-    document_end(d, '}');
-    arena_free(memory);
-}
-
 static void put_recipe(const report_run *r, document *d) {
     const recipe *p = r->recipe;
     bool mathematics = d->mathematics;
@@ -60,17 +22,10 @@ static void put_recipe(const report_run *r, document *d) {
     document_put_text(d, "task", p ? p->task.name : NULL);
     document_put_text(d, "model", p ? p->model.path : NULL);
     document_key(d, "seed");
-    if (!p) {
+    if (p)
+        document_integer(d, p->run.seed);
+    else
         document_null(d);
-        document_key(d, "gamma");
-        document_null(d);
-        document_key(d, "search");
-        document_null(d);
-        return;
-    }
-    document_integer(d, p->run.seed);
-    document_put_number(d, "gamma", p->search.config.rewards.gamma);
-    put_search(p, d);
 }
 
 static esp_status put_meta(const report_run *r, const char *key, document *d, esp_error *error) {
@@ -115,7 +70,7 @@ static esp_status put_all(report_run *r, const report_options *o, int64_t page, 
                           report_result *result, esp_error *error) {
     report_gain gain;
     document_begin(d, '{');
-    document_put_integer(d, "format", 1);
+    document_put_integer(d, "format", 2);
     document_put_text(d, "espalier", esp_version());
     ESP_TRY(put_run(r, d, error));
     report_iterations(r, d);

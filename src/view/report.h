@@ -1,4 +1,4 @@
-/* The report of a run: run.db becomes one JSON document (format 1, docs/formats.md), and that becomes one
+/* The report of a run: run.db becomes one JSON document (format 2, docs/formats.md), and that becomes one
  * HTML file that opens without a network. Works on any run folder at any stage, also while another process
  * writes to it: everything is read in one transaction. The numbers are those of the store and of `espalier
  * eval`. Which trees are included: all, if the page stays under REPORT_MOST_BYTES. Otherwise iterations take

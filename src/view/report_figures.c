@@ -63,6 +63,7 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     document_put_integer(d, "cumulative_tokens_computed", it->all_computed);
     document_put_integer(d, "trees", it->trees);
     document_put_integer(d, "trees_right", it->trees_right);
+    document_put_integer(d, "unknown", it->unknown);
     document_put_integer(d, "nodes", it->nodes);
     document_put_integer(d, "pairs", it->pairs);
     document_put_integer(d, "updates", it->updates);

@@ -19,6 +19,7 @@ typedef MEM_LIST(report_mean) report_metrics;
 typedef struct {
     int64_t iteration;
     int64_t trees, trees_right; /* the committed path is correct */
+    int64_t unknown;            /* finished chains that could not be judged */
     int64_t nodes, step_tokens; /* nodes below the roots, and tokens in them */
     int64_t ended, chain_tokens,
         finished;                      /* chains that finished or were cut, tokens in them, finished ones */

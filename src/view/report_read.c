@@ -91,6 +91,7 @@ static esp_status add_tree(report_run *r, report_iteration *it, const store_tree
     ESP_TRY(store_read_nodes(r->store, t->tree, &nodes, error));
     it->trees++;
     it->trees_right += t->outcome > 0;
+    it->unknown += t->unknown;
     it->sampled += t->tokens_sampled;
     it->judged += t->tokens_judged;
     it->computed += t->tokens_computed;

@@ -5,6 +5,7 @@
 #include "view/report_inner.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,38 @@ typedef struct {
     int64_t replays_left_out;
 } work;
 
+/* Q in whole thousandths, which is what the page shows, rounded from the digits of put_node by
+ * JavaScript's rule: the page's first number and the changes after it then agree. */
+static double thousandths(double q) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.6g", q);
+    return floor(1000 * strtod(digits, NULL) + 0.5);
+}
+
+/* What Q rose by; with what N rose by where that is not 1. */
+static void put_change(const replay_change *c, document *d) {
+    int64_t visits = c->after.N - c->before.N;
+    double rise = thousandths(c->after.Q) - thousandths(c->before.Q);
+    if (visits == 1) {
+        document_number(d, rise);
+        return;
+    }
+    document_begin(d, '[');
+    document_integer(d, visits);
+    document_number(d, rise);
+    document_end(d, ']');
+}
+
+static void put_moment(const replay *r, int64_t index, document *d) {
+    const replay_moment *m = &r->moments.at[index];
+    document_begin(d, '[');
+    document_integer(d, m->simulation.root);
+    document_integer(d, m->simulation.leaf);
+    document_integer(d, m->simulation.new_count);
+    for (int64_t i = 0; i < m->count; i++) put_change(&r->changes.at[m->first + i], d);
+    document_end(d, ']');
+}
+
 /* The key is that of the iteration's first search of the problem: where a rule has random numbers, the replay
  * of a later one does not reproduce it and is left out. */
 static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, document *d) {
@@ -114,10 +147,7 @@ static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, d
     }
     document_key(d, "replay");
     document_begin(d, '[');
-    for (int64_t i = 0; i < w->replay.simulations.count; i++) {
-        const search_simulation *s = &w->replay.simulations.at[i];
-        put_row(d, (int64_t[]){s->root, s->leaf, s->first_new, s->new_count}, 4);
-    }
+    for (int64_t i = 0; i < w->replay.moments.count; i++) put_moment(&w->replay, i, d);
     document_end(d, ']');
 }
 

@@ -350,6 +350,23 @@ static void watch_pairs(const report_run *r, document *d) {
     mem_free(why);
 }
 
+/* Answers that could not be judged, in the search and in the last evaluation. */
+static void watch_unknown(const report_run *r, document *d) {
+    int64_t chains = 0;
+    for (int64_t i = 0; i < r->iteration_count; i++) chains += r->iterations[i].unknown;
+    if (chains > 0)
+        watch(d, true,
+              mem_printf("%s solution%s of the searches could not be judged; task.unknown is %s.",
+                         count_of(chains).text, plural(chains).text,
+                         r->recipe ? r->recipe->task.unknown : "unknown"));
+    const report_iteration *last = report_last_evaluated(r);
+    int64_t answers = last ? last->main.unknown : 0;
+    if (answers > 0)
+        watch(d, true,
+              mem_printf("%s answer%s after iteration %lld could not be judged and count as not correct.",
+                         count_of(answers).text, plural(answers).text, (long long)last->iteration));
+}
+
 static void watch_replays(const report_run *r, document *d) {
     if (r->trees.count && !r->recipe)
         watch(d, true,
@@ -379,6 +396,7 @@ void report_words(const report_run *r, const report_gain *gain, const document *
     watch_judge(r, d);
     watch_judge_at_inference(r, d);
     watch_pairs(r, d);
+    watch_unknown(r, d);
     watch_replays(r, d);
     if (notes->text.length) document_raw(d, notes->text.at, notes->text.length);
     document_end(d, ']');

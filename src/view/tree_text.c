@@ -10,13 +10,13 @@ enum { MOST_LINES = 12, QUESTION_LINES = 8 };
 
 typedef struct {
     const char *branch, *last, *path_branch, *path_last, *bar, *gap, *more, *dot, *minus;
-    const char *committed, *chosen, *rejected, *right, *wrong, *cut;
+    const char *committed, *chosen, *rejected, *right, *wrong, *cut, *unknown;
 } glyphs;
 
 static const glyphs unicode_glyphs = {"├─", "└─", "┝━", "┕━", "│ ", "  ", "⋯ ", " · ",
-                                      "−",  "●",  "▲",  "▼",  "✓",  "✗",  "✂"};
+                                      "−",  "●",  "▲",  "▼",  "✓",  "✗",  "✂",  "?"};
 static const glyphs ascii_glyphs = {"|-", "`-", "|=", "`=", "| ", "  ", "~ ", ", ",
-                                    "-",  "*",  "+",  "x",  "R",  "W",  "~"};
+                                    "-",  "*",  "+",  "x",  "R",  "W",  "~",  "?"};
 
 typedef struct {
     text_buffer *out;
@@ -30,7 +30,7 @@ typedef struct {
     bool judged;       /* some node has a confidence */
     int visits_width;  /* columns of N */
     int text_width;    /* columns to the left of the numbers */
-    bool seen[6];      /* marks used, which the legend explains */
+    bool seen[7];      /* marks used, which the legend explains */
 } drawing;
 
 static const store_node *node_at(const drawing *d, int64_t i) {
@@ -124,7 +124,9 @@ static int put_marks(drawing *d, const store_node *n) {
     if (is_committed(n)) columns += put_mark(d, 0, g->committed);
     if (d->marks[n->index] & CHOSEN) columns += put_mark(d, 1, g->chosen);
     if (d->marks[n->index] & REJECTED) columns += put_mark(d, 2, g->rejected);
-    if (n->flags & STORE_NODE_FINISHED) {
+    if (n->flags & STORE_NODE_UNKNOWN) {
+        columns += put_mark(d, 6, g->unknown);
+    } else if (n->flags & STORE_NODE_FINISHED) {
         bool right = n->outcome > 0;
         columns += put_mark(d, right ? 3 : 4, right ? g->right : g->wrong);
     } else if (n->flags & STORE_NODE_CUT) {
@@ -353,6 +355,7 @@ static void put_head(drawing *d) {
     int64_t pairs = d->input->pairs ? d->input->pairs->count : 0;
     const char *outcome = !end || !(end->flags & (STORE_NODE_FINISHED | STORE_NODE_CUT)) ? "unfinished"
                           : end->flags & STORE_NODE_CUT                                  ? "cut unfinished"
+                          : end->flags & STORE_NODE_UNKNOWN                              ? "not judged"
                           : end->outcome > 0                                             ? "correct"
                                                                                          : "incorrect";
     text_buffer line = {0};
@@ -379,11 +382,11 @@ static void put_head(drawing *d) {
 
 static void put_legend(drawing *d) {
     const glyphs *g = d->glyphs;
-    const char *glyph[] = {g->committed, g->chosen, g->rejected, g->right, g->wrong, g->cut};
-    static const char *const words[] = {"committed", "chosen",    "rejected",
-                                        "correct",   "incorrect", "cut unfinished"};
+    const char *glyph[] = {g->committed, g->chosen, g->rejected, g->right, g->wrong, g->cut, g->unknown};
+    static const char *const words[] = {"committed", "chosen",         "rejected",  "correct",
+                                        "incorrect", "cut unfinished", "not judged"};
     text_buffer line = {0};
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (d->seen[i]) text_printf(&line, "%s%s %s", line.length ? g->dot : "", glyph[i], words[i]);
     if (line.length) text_puts(&line, g->dot);
     text_printf(&line, "N visits%sQ value", g->dot);

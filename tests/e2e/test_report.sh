@@ -29,7 +29,7 @@ one = lambda sql, *a: db.execute(sql, a).fetchone()
 def same(a, b, what):
     ok = a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12))
     assert ok, f'{what}: {a} in the page, {b} in run.db'
-assert document['format'] == 1
+assert document['format'] == 2
 sampled = judged = computed = 0
 for it in document['iterations']:
     i = it['iteration']

@@ -50,20 +50,42 @@ for (let node = walker.nextNode(); node; node = walker.nextNode()) {
 }
 return [seen, bad.slice(0, 12)];
 """
+# Every moment of every replay: its numbers are those of docs/method.md 2.5 and 2.6, computed here from the rewards.
 REPLAYS = """
 const data = JSON.parse(document.getElementById('data').textContent);
-let replayed = 0, worst = 0;
+let moments = 0, worst = 0;
 for (const tree of data.trees) {
     if (!tree.replay) continue;
-    const nodes = unpackTree(tree, data.tree_columns), end = replayTo(nodes, tree.replay, tree.replay.length, data.run);
-    if (end.made !== nodes.length) return [replayed, 'tree ' + tree.tree + ' made ' + end.made + ' of ' + nodes.length];
-    for (const node of nodes.slice(1)) {
-        if (end.N[node.id] !== node.N) return [replayed, 'N of node ' + node.id + ' of tree ' + tree.tree];
-        worst = Math.max(worst, Math.abs(end.Q[node.id] - node.Q));
+    const nodes = unpackTree(tree, data.tree_columns), N = nodes.map(() => 0), V = nodes.map(() => 0);
+    const Q = nodes.map((node) => node.parent ? node.R - node.parent.R : 0);
+    let made = 1;
+    for (let count = 0; count <= tree.replay.length; count++) {
+        const moment = replayTo(nodes, tree.replay, count), where = ' of tree ' + tree.tree + ' after ' + count;
+        if (moment.made !== made) return [moments, moment.made + ' nodes, not ' + made + where];
+        for (let i = 0; i < made; i++) {
+            if (moment.N[i] !== N[i]) return [moments, 'N of node ' + i + where];
+            if (i > 0) worst = Math.max(worst, Math.abs(moment.Q[i] - Q[i]));
+        }
+        moments++;
+        if (count === tree.replay.length) break;
+        const [root, leaf, fresh] = tree.replay[count];
+        made += fresh;
+        for (let at = nodes[leaf]; at; at = at.parent) {
+            const children = at.children.filter((child) => child.id < made);
+            children.forEach((child) => { Q[child.id] = child.R - at.R + V[child.id]; });
+            const visits = children.reduce((sum, child) => sum + N[child.id], 0);
+            if (visits) V[at.id] = children.reduce((sum, child) => sum + N[child.id] * Q[child.id], 0) / visits;
+            N[at.id]++;
+            if (at.id === root) break;
+        }
     }
-    replayed++;
 }
-return [replayed, worst];
+return [moments, worst];
+"""
+# The same for a search that counts its root twice.
+TWICE = """
+const nodes = unpackTree({nodes: [[-1, '', 4, 0], [0, 'a', 2, 0.75], [0, 'b', 0, -0.5]]}, ['parent', 'text', 'N', 'Q']);
+return [0, 1, 2].map((count) => replayTo(nodes, [[0, 1, 2, [2, 0]], [0, 1, 0, 500, [2, 0]]], count)).map((m) => [m.made, ...m.N, ...m.Q]);
 """
 
 
@@ -246,13 +268,19 @@ def touching(page):
 
 
 def replaying(page):
-    replayed, worst = page.js(REPLAYS)
-    need(replayed > 0 and isinstance(worst, (int, float)) and worst < 5e-5, f"{replayed} trees replayed, worst difference {worst}")
+    moments, worst = page.js(REPLAYS)
+    need(moments > 20 and isinstance(worst, (int, float)) and worst < 6e-4, f"{moments} moments of replays, worst difference {worst}")
+    need(page.js(TWICE) == [[1, 0, 0, 0, 0, None, None], [3, 2, 1, 0, 0, 0.25, -0.5], [3, 4, 2, 0, 0, 0.75, -0.5]], page.js(TWICE))
     words = page.one(".moment")
     last = int(page.one(".replay input").get_attribute("max"))
     need(last > 1, "the first tree has no replay")
+    page.js("document.querySelectorAll('.card')[1].dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    numbers_of = "return Array.from(document.querySelectorAll('.side dd'), (e) => e.textContent).slice(0, 2)"
+    need("\u2013" not in page.js(numbers_of), "a step of the finished tree has no numbers")
     page.js("const s = document.querySelector('.replay input'); s.value = 0; s.dispatchEvent(new Event('input'))")
     need(page.js("return document.querySelectorAll('.card:not(.unborn)').length") == 1, "before the first simulation there is more than the root")
+    need("Not made yet" in page.one(".side .fate").text and page.js(numbers_of) == ["0", "\u2013"], "a step has numbers before it is made")
+    page.press(".side .close")
     page.press("button[aria-label='One simulation forward']")
     need(words.text.startswith(f"Simulation 1 of {last}"), words.text)
     need(page.js("return document.querySelectorAll('.card:not(.unborn)').length") > 1, "the first simulation made no step")

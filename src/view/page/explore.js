@@ -67,13 +67,14 @@ function fact(name, value, title) {
 function detailsOf(node, view, stored, moment, go, close) {
     const N = (other) => (moment ? moment.N[other.id] : other.N), Q = (other) => (moment ? moment.Q[other.id] : other.Q);
     const chip = (other) => el("span", {class: "chip", style: "--q:" + qScale(view.most, themeIsDark())(Q(other) || 0)}, "Q " + fixed(Q(other), 2));
-    const way = pathTo(node).slice(1);
+    const way = pathTo(node).slice(1), missing = moment && node.id >= moment.made;
     const link = (other) => el("button", {type: "button", class: "step", onclick: () => go(other)}, quoted(excerpt(other.text, 300) || "(empty step)", {class: "inline"}), chip(other));
     const siblings = node.parent ? node.parent.children.filter((other) => other !== node).sort((a, b) => N(b) - N(a)) : [];
     return [
         el("div", {class: "side-top"}, el("h3", {tabindex: "-1"}, node.parent ? "Step " + node.depth : "The problem"),
             el("button", {type: "button", class: "close", "aria-label": "Close the details", title: "Close", onclick: close}, "\u2715")),
-        node.parent ? el("p", {class: "fate"}, nodeWords(node).replace(/^[^,]*(, )?/, "").replace(/^./, (c) => c.toUpperCase()) || "Open: the chain continues") : null,
+        node.parent ? el("p", {class: "fate"}, missing ? "Not made yet at this moment of the search"
+            : nodeWords(node).replace(/^[^,]*(, )?/, "").replace(/^./, (c) => c.toUpperCase()) || "Open: the chain continues") : null,
         quoted(node.parent ? node.text : stored.question, {class: "body"}),
         node.parent ? null : el("p", {class: "muted"}, "Gold answer: ", named(stored.gold === null || stored.gold === undefined ? "not known" : stored.gold, 80)),
         node.parent ? el("dl", {class: "facts"},
@@ -109,10 +110,9 @@ class Replay {
         this.node = el("div", {class: "replay"}, el("div", {class: "buttons"}, this.play, this.back, this.slider, this.forth), this.text);
     }
 
-    load(nodes, replay, run) {
+    load(nodes, replay) {
         this.stop();
         this.nodes = nodes;
-        this.run = run;
         this.replay = Array.isArray(replay) ? replay.filter((sim) => Array.isArray(sim) && nodes[sim[0]] && nodes[sim[1]]) : [];
         this.slider.max = this.replay.length;
         this.node.classList.toggle("absent", this.replay.length === 0);
@@ -132,7 +132,7 @@ class Replay {
             this.text.textContent = `The finished tree, after ${plural(last, "simulation")}.`;
             return this.moved(null);
         }
-        const moment = replayTo(this.nodes, this.replay, this.at, this.run);
+        const moment = replayTo(this.nodes, this.replay, this.at);
         moment.path = new Set();
         moment.roots = new Set([0].concat(this.replay.slice(0, this.at + 1).map((sim) => sim[0])));
         moment.root = this.replay[this.at][0];
@@ -149,7 +149,7 @@ class Replay {
 
     sentence() {
         if (this.at === 0) return "Before the first simulation: only the problem.";
-        const [root, leaf, , fresh] = this.replay[this.at - 1], next = this.replay[this.at];
+        const [root, leaf, fresh] = this.replay[this.at - 1], next = this.replay[this.at];
         const steps = this.nodes[leaf].depth - this.nodes[root].depth, end = fate(this.nodes[leaf]);
         const parts = [`Simulation ${this.at} of ${this.replay.length} goes down ${plural(steps, "step")}` + (fresh ? ` and adds ${plural(fresh, "new step")}` : "")];
         parts.push(end.words ? "; the chain is " + end.words : "");
@@ -214,7 +214,7 @@ function firstTree(trees) {
 function treeSection(data) {
     const trees = Array.isArray(data.trees) ? data.trees.filter((tree) => tree && Array.isArray(tree.nodes) && tree.nodes.length) : [];
     if (!trees.length) return [el("p", {class: "empty"}, "There are no trees: this run has not searched yet, or only evaluates.")];
-    const most = mostQ(trees, data.tree_columns), run = data.run || {};
+    const most = mostQ(trees, data.tree_columns);
     const stage = el("div", {class: "stage"}), side = el("section", {class: "side", hidden: true, "aria-label": "Details of the selected step"});
     const again = el("p", {class: "again"}), about = el("div", {class: "about"}), listHolder = el("div");
     const outline = el("details", {class: "numbers"}, el("summary", null, "This tree as a list"), listHolder);
@@ -250,7 +250,7 @@ function treeSection(data) {
                 el("span", {class: "state " + kind}, STATE_MARK[kind] + " " + STATE_WORDS[kind]), "."));
         nodes = unpackTree(stored, data.tree_columns);
         view.show(nodes, stored);
-        replay.load(view.nodes, stored.replay, run);
+        replay.load(view.nodes, stored.replay);
         outline.open = false;
         clear(listHolder);
         const others = trees.map((tree, i) => i).filter((i) => trees[i].problem === stored.problem);

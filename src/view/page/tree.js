@@ -1,4 +1,4 @@
-/* A search tree as data: unpacks the stored columns, computes the replay, describes a node. No drawing. */
+/* A search tree as data: unpacks the stored columns, goes back in the replay, describes a node. No drawing. */
 
 const FINISHED = 1, CUT = 2, COMMITTED = 4, GOLD = 8;
 const COLUMNS = ["parent", "text", "N", "Q", "V", "R", "logprob", "prior", "C", "O", "flags"];
@@ -35,30 +35,28 @@ function pathTo(node) {
     return path;
 }
 
-/* N and Q of every node after the first `count` simulations, by docs/method.md 2.5 and 2.6: {N: [], Q: [], made: the number
-   of nodes at that moment}. The rewards are stored. */
-function replayTo(nodes, replay, count, run) {
-    const gamma = finite(run.gamma) === null ? 1 : run.gamma, habits = run.search || run;
-    const N = new Float64Array(nodes.length), V = new Float64Array(nodes.length);
-    const Q = Float64Array.from(nodes, (node) => (node.parent ? (node.R || 0) - (node.parent.R || 0) : 0));
-    let made = nodes.length ? 1 : 0;
-    for (const [root, leaf, first, fresh] of replay.slice(0, count)) {
-        made = Math.max(made, first + fresh);
-        for (let at = nodes[leaf]; at; at = at.parent) {
-            const children = at.children.filter((child) => child.id < made);
-            let weight = 0, sum = 0;
-            for (const child of children) {
-                Q[child.id] = (child.R || 0) - (at.R || 0) + gamma * V[child.id];
-                const w = habits.unvisited_counts_one ? Math.max(1, N[child.id]) : N[child.id];
-                weight += w;
-                sum += w * Q[child.id];
+/* N and Q of every node after the first `count` simulations: {N: [], Q: [], made: the number of nodes at that moment}. The nodes
+   have the numbers of the end, and a simulation's row what Q rose by (in thousandths), or [N, Q] where N did not rise by 1, for
+   the nodes of its path from the leaf up to the root it started from, without the steps that it made: so simulations are taken
+   back, the last one first. Steps that are not made yet have no visits and no Q. */
+function replayTo(nodes, replay, count) {
+    const N = Float64Array.from(nodes, (node) => node.N), Q = Float64Array.from(nodes, (node) => Math.round(1000 * node.Q));
+    let made = nodes.length;
+    for (let last = replay.length - 1; last >= count; last--) {
+        const [root, leaf, fresh, ...changes] = replay[last];
+        made -= fresh;
+        for (let node = nodes[leaf], at = 0; node; node = node.parent) {
+            if (node.id < made) {
+                const change = changes[at++], [visits, rise] = Array.isArray(change) ? change : [1, change];
+                N[node.id] -= visits;
+                Q[node.id] -= rise;
             }
-            if (weight > 0) V[at.id] = sum / weight;
-            N[at.id] += at.id === root && habits.root_counts_twice ? 2 : 1;
-            if (at.id === root) break;
+            if (node.id === root) break;
         }
     }
-    return {N, Q, made};
+    N.fill(0, made);
+    Q.fill(NaN, made);
+    return {N, Q: Q.map((q) => q / 1000), made};
 }
 
 /* How the chain ended at this node, and the mark for it. */

@@ -8,13 +8,15 @@
 
 static void rows_say_what_the_search_says(void **state) {
     (void)state;
-    int finished = 0, cut = 0, committed = 0, judged = 0;
+    int finished = 0, cut = 0, committed = 0, judged = 0, unknown = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         search_config config = synthetic_config(seed);
-        synthetic *y = synthetic_run(&config, seed);
+        synthetic *y = synthetic_run_unknown(&config, seed, seed % 2 ? 0.4 : 0);
         int32_t n = search_node_count(y->s);
         store_node *rows = MEM_ARRAY(store_node, n);
+        store_tree tree = {0};
         tree_rows_nodes(y->s, rows);
+        tree_rows_tree(y->s, &tree);
         for (int32_t i = 0; i < n; i++) {
             search_node v = search_node_at(y->s, i);
             uint32_t flags = rows[i].flags;
@@ -28,7 +30,11 @@ static void rows_say_what_the_search_says(void **state) {
                    out[] = {rows[i].q,          rows[i].v,       rows[i].r,      rows[i].prior,
                             rows[i].confidence, rows[i].outcome, rows[i].logprob};
             assert_memory_equal(in, out, sizeof in);
-            bool ended = v.outcome == SEARCH_RIGHT || v.outcome == SEARCH_WRONG;
+            bool nobody_knows = v.outcome == SEARCH_FINISHED_UNKNOWN;
+            bool ended = v.outcome == SEARCH_RIGHT || v.outcome == SEARCH_WRONG || nobody_knows;
+            assert_int_equal(!!(flags & STORE_NODE_UNKNOWN), nobody_knows);
+            tree.finished -= ended, tree.right -= v.outcome == SEARCH_RIGHT, tree.unknown -= nobody_knows;
+            unknown += nobody_knows;
             assert_int_equal(!!(flags & STORE_NODE_FINISHED), ended);
             assert_int_equal(!!(flags & STORE_NODE_CUT), v.outcome == SEARCH_CUT);
             assert_int_equal(!!(flags & STORE_NODE_JUDGED), config.rewards.judge && i > 0);
@@ -37,6 +43,7 @@ static void rows_say_what_the_search_says(void **state) {
             cut += v.outcome == SEARCH_CUT;
             judged += !!(flags & STORE_NODE_JUDGED);
         }
+        assert_true(tree.finished == 0 && tree.right == 0 && tree.unknown == 0);
         int32_t path = 0;
         for (int32_t a = search_top(y->s); a >= 0; a = search_node_at(y->s, a).parent, path++)
             assert_true(rows[a].flags & STORE_NODE_COMMITTED);
@@ -52,7 +59,7 @@ static void rows_say_what_the_search_says(void **state) {
         mem_free(rows);
         synthetic_free(y);
     }
-    assert_true(finished > 20 && cut > 20 && judged > 20 && committed > 20);
+    assert_true(unknown > 20 && finished > 20 && cut > 20 && judged > 20 && committed > 20);
 }
 
 /* The same tree from the rows alone. */
@@ -96,7 +103,7 @@ static void replies_grow_the_same_tree(void **state) {
         search_config config = synthetic_config(seed);
         config.limits.root_probe = seed % 3 == 0 ? 1 + (int32_t)(seed % 7) : 0;
         config.limits.gold_injection = seed % 3 == 1;
-        synthetic *y = synthetic_run(&config, seed);
+        synthetic *y = synthetic_run_unknown(&config, seed, seed % 2 ? 0.5 : 0);
         int32_t n = search_node_count(y->s);
         store_node *rows = MEM_ARRAY(store_node, n);
         tree_rows_nodes(y->s, rows);

@@ -103,7 +103,7 @@ static int32_t feed_one(const fixture *f, search *s, const answer_candidate *c, 
     search_next(s, &request);
     assert_int_equal(request.kind, SEARCH_CANDIDATES);
     search_candidate out;
-    OK(answer_reply(f->words, s, request.node, gold, c, 1, &out, &error));
+    OK(answer_reply(f->words, s, request.node, &(answer_grading){.gold = gold}, c, 1, &out, &error));
     int32_t node = search_node_count(s);
     OK(search_feed(s, &(search_reply){.candidates = &out, .candidate_count = 1}, &error));
     assert_int_equal(search_node_count(s), node + 1);

@@ -426,6 +426,39 @@ static void small_things(void **state) {
     assert_null(name_nearest(names, 3, "--completely-else"));
 }
 
+/* task.unknown: two words, or any finite number. */
+static void worth_of_what_cannot_be_judged(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int unknown; /* -1: refused */
+        double reward;
+    } cases[] = {{"skip", ANSWER_SKIP, 0},
+                 {"incorrect", ANSWER_INCORRECT, 0},
+                 {"-0.25", ANSWER_REWARD, -0.25},
+                 {"0", ANSWER_REWARD, 0},
+                 {"wrong", -1, 0},
+                 {"0.5x", -1, 0},
+                 {"nan", -1, 0},
+                 {"1e999", -1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        recipe_override o = {"task.unknown", cases[i].text, "--unknown"};
+        recipe *r;
+        esp_error error = {0};
+        esp_status status = recipe_load(&r, NULL, &o, 1, &error);
+        assert_int_equal(status == ESP_OK, cases[i].unknown >= 0);
+        if (status != ESP_OK) {
+            assert_non_null(strstr(error.message, "task.unknown must be skip, incorrect or a number"));
+            continue;
+        }
+        answer_worth worth;
+        assert_true(recipe_answer_worth(r, &worth));
+        assert_int_equal(worth.unknown, cases[i].unknown);
+        assert_true(worth.reward == cases[i].reward);
+        recipe_free(r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_name_place_and_nearest),
@@ -440,6 +473,7 @@ int main(void) {
         cmocka_unit_test(presets_resolve),
         cmocka_unit_test(presets_are_their_sources),
         cmocka_unit_test(keys_reach_their_parts),
+        cmocka_unit_test(worth_of_what_cannot_be_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ typedef struct {
     search_config config;
     MEM_LIST(rng_key_t) keys; /* by node */
     int64_t duplicates;       /* that the policy knows it made */
+    double unknown;           /* share of the finished chains that nobody can judge */
     /* what the candidates of one reply point to */
     search_candidate candidates[32];
     int32_t ids[32][SYNTHETIC_TOKENS];
@@ -62,6 +63,7 @@ static inline search_candidate synthetic_candidate(synthetic *y, rng_key_t key, 
     }
     c.text_key = rng_below(key, 1, SYNTHETIC_TEXTS);
     if (rng_uniform(key, 2) < 0.12 * depth) c.outcome = rng_below(key, 3, 2) ? SEARCH_RIGHT : SEARCH_WRONG;
+    if (c.outcome != SEARCH_OPEN && rng_uniform(key, 5) < y->unknown) c.outcome = SEARCH_FINISHED_UNKNOWN;
     return c;
 }
 
@@ -98,11 +100,16 @@ static inline bool synthetic_step(synthetic *y) {
     return true;
 }
 
-static inline synthetic *synthetic_run(const search_config *config, uint64_t seed) {
+static inline synthetic *synthetic_run_unknown(const search_config *config, uint64_t seed, double unknown) {
     synthetic *y = synthetic_new(config, seed);
+    y->unknown = unknown;
     while (synthetic_step(y)) {
     }
     return y;
+}
+
+static inline synthetic *synthetic_run(const search_config *config, uint64_t seed) {
+    return synthetic_run_unknown(config, seed, 0);
 }
 
 static inline puct_options *puct_of(search_config *config) {

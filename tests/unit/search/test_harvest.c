@@ -389,6 +389,62 @@ static void chains_of_largest_and_smallest_reward(void **state) {
     assert_true(with > 10 && without > 10);
 }
 
+/* What is known of the chains that end at a node or below it, of the first `nodes` nodes. */
+static void know_below(const search *s, int32_t node, int32_t nodes, bool *judged, bool *unknown) {
+    search_node n = search_node_at(s, node);
+    if (n.outcome == SEARCH_FINISHED_UNKNOWN) *unknown = true;
+    if (n.outcome == SEARCH_RIGHT || n.outcome == SEARCH_WRONG || (n.outcome == SEARCH_CUT && n.O < 0))
+        *judged = true;
+    for (int32_t i = 1; i < nodes; i++)
+        if (search_node_at(s, i).parent == node) know_below(s, i, nodes, judged, unknown);
+}
+
+/* Of the two sides of a pair: 0 nothing, 1 judged chains, 2 nothing but chains that nobody could judge. */
+static int knowledge(const search *s, int32_t node, int32_t nodes) {
+    bool judged = false, unknown = false;
+    know_below(s, node, nodes, &judged, &unknown);
+    return judged ? 1 : unknown ? 2 : 0;
+}
+
+/* No pair sets a step whose chains could not be judged against one whose chains were; without any judged
+ * chain the self-evaluation still makes pairs; and judged siblings of an unknown step still make theirs. */
+static void an_unknown_outcome_makes_no_pair(void **state) {
+    (void)state;
+    int64_t pairs_with_unknown_below = 0, beside_unknown = 0, chain_pairs = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        search_config config = tree_config(seed);
+        config.rewards.judge = true;
+        harvest_options o = all_states(seed);
+        if (seed % 2) o.pairs_at = HARVEST_AT_COMMITMENTS;
+        if (seed % 4 == 1) o.loser = HARVEST_LOSER_RANDOM_SIBLING;
+        bool all = seed % 5 == 0;
+        synthetic *y = synthetic_run_unknown(&config, seed, all ? 1 : 0.5);
+        const search *s = y->s;
+        harvest_pairs pairs = read_pairs(y, &o);
+        for (int32_t i = 0; i < pairs.count; i++) {
+            harvest_pair p = pairs.at[i];
+            int32_t nodes = o.pairs_at == HARVEST_AT_COMMITMENTS ? search_commitment_at(s, p.commitment).nodes
+                                                                 : search_node_count(s);
+            int w = knowledge(s, p.chosen, nodes), l = knowledge(s, p.rejected, nodes);
+            assert_false((w == 1 && l == 2) || (w == 2 && l == 1));
+            pairs_with_unknown_below += w == 2 || l == 2;
+            for (int32_t c = search_node_at(s, p.state).first_child; c >= 0 && w == 1 && l == 1;
+                 c = search_node_at(s, c).next_sibling)
+                beside_unknown += c < nodes && knowledge(s, c, nodes) == 2;
+        }
+        harvest_pair chains;
+        if (harvest_instance_pair(s, &o, &chains)) {
+            bool one = search_node_at(s, chains.chosen).outcome == SEARCH_FINISHED_UNKNOWN,
+                 other = search_node_at(s, chains.rejected).outcome == SEARCH_FINISHED_UNKNOWN;
+            assert_int_equal(one, other);
+            chain_pairs++;
+        }
+        harvest_pairs_free(&pairs);
+        synthetic_free(y);
+    }
+    assert_true(pairs_with_unknown_below > 20 && beside_unknown > 20 && chain_pairs > 20);
+}
+
 static void what_does_not_go_together(void **state) {
     (void)state;
     harvest_options o = plain_harvest();
@@ -419,6 +475,7 @@ int main(void) {
         cmocka_unit_test(filters),
         cmocka_unit_test(joined_only_children),
         cmocka_unit_test(chains_of_largest_and_smallest_reward),
+        cmocka_unit_test(an_unknown_outcome_makes_no_pair),
         cmocka_unit_test(what_does_not_go_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -306,7 +306,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 4");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 5");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -343,13 +343,17 @@ static void older_runs_are_read_and_go_on(void **state) {
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
-    change(folder,
-           "DROP TABLE update_metrics; DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
-           "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; PRAGMA user_version = 1");
+    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
+                   "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; DROP TABLE verdicts;"
+                   "ALTER TABLE evals DROP COLUMN unknown; ALTER TABLE trees DROP COLUMN unknown;"
+                   "ALTER TABLE eval_results DROP COLUMN unknown; PRAGMA user_version = 1");
 
     store_evals evals;
     store_judgements judgements;
+    store_totals totals;
     OK(store_open(&s, folder, STORE_READ, &error));
+    OK(store_read_totals(s, &totals, &error));
+    assert_int_equal(totals.unknown, 0);
     OK(store_read_evals(s, &evals, &error));
     assert_true(evals.count == 1 && evals.at[0].right == 2 && evals.at[0].tokens_judged == 0);
     STORE_LIST_FREE(&evals);
@@ -397,6 +401,46 @@ static void older_runs_are_read_and_go_on(void **state) {
     store_close(s);
     assert_int_equal(number(folder, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
     drop_folder(folder);
+}
+
+/* Answers that could not be graded: counted, read back, and part of the digest, which a run without any does
+ * not notice. */
+static void unknown_answers_are_kept(void **state) {
+    (void)state;
+    uint64_t digests[2];
+    for (int unknown = 0; unknown < 2; unknown++) {
+        char *folder = new_folder();
+        store *s;
+        OK(store_open(&s, folder, STORE_CREATE, &error));
+        store_tree tree = {.iteration = 1, .finished = 3, .right = 1, .unknown = 2 * unknown};
+        OK(store_add_tree(s, &tree, &error));
+        store_eval e = {.iteration = 1, .method = "greedy", .set = "test", .k = 1, .problems = 2};
+        e.unknown = unknown;
+        const store_eval_result results[] = {{.problem = 4, .finished = true, .answer = "x"},
+                                             {.problem = 5, .finished = true, .unknown = unknown}};
+        OK(store_add_eval(s, &e, results, 2, &error));
+        store_trees trees;
+        store_evals evals;
+        store_eval_results found;
+        store_totals totals;
+        OK(store_read_trees(s, 1, &trees, &error));
+        OK(store_read_evals(s, &evals, &error));
+        OK(store_read_eval_results(s, 1, "greedy", "test", &found, &error));
+        OK(store_read_totals(s, &totals, &error));
+        assert_int_equal(trees.at[0].unknown, 2 * unknown);
+        assert_int_equal(totals.unknown, 2 * unknown);
+        assert_int_equal(evals.at[0].unknown, unknown);
+        assert_false(found.at[0].unknown);
+        assert_string_equal(found.at[0].answer, "x");
+        assert_int_equal(found.at[1].unknown, unknown);
+        STORE_LIST_FREE(&trees);
+        STORE_LIST_FREE(&evals);
+        STORE_LIST_FREE(&found);
+        OK(store_digest(s, &digests[unknown], &error));
+        store_close(s);
+        drop_folder(folder);
+    }
+    assert_true(digests[0] != digests[1]);
 }
 
 /* ---- ids of pairs ---- */
@@ -681,6 +725,7 @@ int main(void) {
         cmocka_unit_test(what_goes_in_comes_out),
         cmocka_unit_test(foreign_and_second_are_refused),
         cmocka_unit_test(older_runs_are_read_and_go_on),
+        cmocka_unit_test(unknown_answers_are_kept),
         cmocka_unit_test(a_pairs_ids_follow_from_its_tree),
         cmocka_unit_test(pairs_without_their_tree_are_refused),
         cmocka_unit_test(log_has_whole_lines),

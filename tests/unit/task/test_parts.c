@@ -101,7 +101,7 @@ static void test_patterns(void **state) {
     static const char text[] = "so: 1\nso: 22\n\xff so: 3";
     assert_true(pattern_find(p, text, sizeof text - 1, 1, &m));
     assert_int_equal(m.group_end - m.group_start, 2);
-    assert_true(pattern_find(p, text, sizeof text - 1, m.end, &m)); /* behind a byte that is no UTF-8 */
+    assert_true(pattern_find(p, text, sizeof text - 1, m.end, &m)); /* after a byte that is no UTF-8 */
     assert_int_equal(text[m.group_start], '3');
     assert_false(pattern_find(p, text, sizeof text - 1, m.end, &m));
     pattern_free(p);

@@ -1,5 +1,5 @@
-/* A stored tree searched again gives the same simulations and the stored numbers; a tree that does not is
- * refused. */
+/* A stored tree searched again gives the same simulations, with the N and Q of every node before each of
+ * them, and the stored numbers; a tree that does not is refused. */
 #include "support.h"
 #include "../search/synthetic.h"
 
@@ -10,17 +10,24 @@
 typedef struct {
     MEM_LIST(store_node) nodes;
     MEM_LIST(search_simulation) seen;
+    MEM_LIST(replay_value) values; /* of all nodes, after each simulation */
+    const search *s;
 } stored;
 
 static void see(void *user, const search_simulation *simulation) {
     stored *out = user;
     MEM_LIST_PUSH(&out->seen, *simulation);
+    for (int32_t i = 0; i < search_node_count(out->s); i++) {
+        search_node n = search_node_at(out->s, i);
+        MEM_LIST_PUSH(&out->values, ((replay_value){n.N, n.Q}));
+    }
 }
 
 /* A search by the synthetic policy, and its nodes as the run stores them. */
 static stored search_and_store(const search_config *config, uint64_t seed) {
     stored out = {0};
     synthetic *y = synthetic_new(config, seed);
+    out.s = y->s;
     search_watch(y->s, see, &out);
     while (synthetic_step(y)) {
     }
@@ -36,6 +43,44 @@ static stored search_and_store(const search_config *config, uint64_t seed) {
 static void stored_free(stored *s) {
     MEM_LIST_FREE(&s->nodes);
     MEM_LIST_FREE(&s->seen);
+    MEM_LIST_FREE(&s->values);
+}
+
+/* Takes a simulation back as the page does; returns the number of nodes before it. */
+static int32_t take_back(const replay *r, int64_t index, const store_node *nodes, replay_value *values) {
+    const replay_moment *m = &r->moments.at[index];
+    int64_t used = 0;
+    for (int64_t at = m->simulation.leaf;; at = nodes[at].parent) {
+        if (at < m->simulation.first_new) {
+            const replay_change *c = &r->changes.at[m->first + used++];
+            assert_int_equal(values[at].N, c->after.N);
+            assert_true(values[at].Q == c->after.Q);
+            values[at] = c->before;
+        }
+        if (at == m->simulation.root) break;
+    }
+    assert_int_equal(used, m->count);
+    return m->simulation.first_new;
+}
+
+/* Every moment, from the stored numbers backwards, has the search's own N and Q at that time, bit for bit. */
+static void check_moments(const replay *r, const stored *s) {
+    int32_t made = (int32_t)s->nodes.count;
+    replay_value *now = MEM_ARRAY(replay_value, made);
+    for (int32_t i = 0; i < made; i++) now[i] = (replay_value){s->nodes.at[i].visits, s->nodes.at[i].q};
+    int64_t end = s->values.count;
+    for (int64_t i = r->moments.count - 1; i >= 0; i--) {
+        end -= made;
+        for (int32_t n = 0; n < made; n++) {
+            assert_int_equal(now[n].N, s->values.at[end + n].N);
+            assert_true(now[n].Q == s->values.at[end + n].Q);
+        }
+        made = take_back(r, i, s->nodes.at, now);
+    }
+    assert_int_equal(end, 0);
+    assert_int_equal(made, 1); /* the root is there from the beginning */
+    assert_true(now[0].N == 0 && now[0].Q == 0);
+    mem_free(now);
 }
 
 static void check(const search_config *config, uint64_t seed) {
@@ -44,14 +89,10 @@ static void check(const search_config *config, uint64_t seed) {
     if (!replay_tree(&r, config, rng_key(seed), s.nodes.at, s.nodes.count))
         fail_msg("seed %d, root_probe %d, gold %d, max_nodes %d", (int)seed, (int)config->limits.root_probe,
                  config->limits.gold_injection, (int)config->limits.max_nodes);
-    assert_int_equal(r.simulations.count, s.seen.count);
-    assert_memory_equal(r.simulations.at, s.seen.at, sizeof *s.seen.at * (size_t)s.seen.count);
-    int32_t made = 1; /* the root is there from the beginning */
-    for (int64_t i = 0; i < r.simulations.count; i++) {
-        assert_int_equal(r.simulations.at[i].first_new, made);
-        made += r.simulations.at[i].new_count;
-    }
-    assert_int_equal(made, s.nodes.count);
+    assert_int_equal(r.moments.count, s.seen.count);
+    for (int64_t i = 0; i < r.moments.count; i++)
+        assert_memory_equal(&r.moments.at[i].simulation, &s.seen.at[i], sizeof s.seen.at[i]);
+    check_moments(&r, &s);
     replay_free(&r);
     stored_free(&s);
 }
@@ -107,7 +148,7 @@ static void what_does_not_fit_is_not_told(void **state) {
     double q = s.nodes.at[3].q;
     s.nodes.at[3].q = q + 1e-6;
     assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
-    assert_int_equal(r.simulations.count, 0);
+    assert_int_equal(r.moments.count + r.changes.count, 0);
     s.nodes.at[3].q = q;
     s.nodes.at[2].visits++;
     assert_false(replay_tree(&r, &config, rng_key(6), s.nodes.at, s.nodes.count));
