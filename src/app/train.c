@@ -8,6 +8,7 @@
 #include "app/verbs.h"
 #include "base/file.h"
 #include "formats/json.h"
+#include "learn/pairs.h"
 #include "loop/learn_file.h"
 #include "recipe/convert.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     char *pairs, *out;
     int out_dtype; /* 0 f32, 1 bf16 */
     bool shuffle, eos;
+    int boundary; /* pairs_boundary */
 } train_flags;
 
 static const option train_options[] = {
@@ -44,7 +46,14 @@ static const option train_options[] = {
      .type = OPTION_BOOL,
      .initial = "true",
      .offset = offsetof(train_flags, eos),
-     .help = "the end-of-sequence token after chosen and rejected texts"},
+     .help = "the end-of-sequence token after chosen and rejected texts that end"},
+    {.flag = "--boundary",
+     .type = OPTION_ENUM,
+     .choices = PAIRS_BOUNDARY_CHOICES,
+     .initial = "auto",
+     .offset = offsetof(train_flags, boundary),
+     .help = "prompt and completion are tokenized as two texts, as one (TRL), or as one unless a token would "
+             "span both (auto)"},
     {.flag = "--smoothing-cap", .key = "search.smoothing_cap"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -124,6 +133,7 @@ static esp_status learn(const recipe *r, const train_flags *own, loaded_model *m
                           .path = own->pairs,
                           .shuffle = own->shuffle,
                           .append_end = own->eos,
+                          .boundary = (pairs_boundary)own->boundary,
                           .observer = observe(&context),
                           .stop = stop_flag(),
                           .updated = print_update};

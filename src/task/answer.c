@@ -61,7 +61,7 @@ task_grade_result answer_grade(const answer_form *f, const problem *p, const cha
 
 /* ---- The kinds ---- */
 
-static const answer_kind *const kinds[] = {&answer_number, &answer_boolean, &answer_text};
+static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text};
 
 const answer_kind *answer_kind_at(int index) {
     return index >= 0 && index < (int)(sizeof kinds / sizeof *kinds) ? kinds[index] : NULL;

@@ -43,7 +43,7 @@ typedef struct {
                                                   number" */
 } answer_kind;
 
-extern const answer_kind answer_number, answer_boolean, answer_text;
+extern const answer_kind answer_number, answer_math, answer_boolean, answer_text;
 /* In the order of the values of task_settings.kind; NULL past the last. */
 const answer_kind *answer_kind_at(int index);
 const char *answer_kind_name(int index);

@@ -38,7 +38,6 @@ bad_line "$good" '{"prompt_ids":[1],"chosen_ids":[],"rejected_ids":[3]}' 'chosen
 bad_line "$good" '{"prompt_ids":[1],"chosen_ids":[4000],"rejected_ids":[3]}' 'chosen' "${train[@]}"
 bad_line "$good" '{"prompt_ids":[1],"chosen_ids":[2],"rejected_ids":[3],"n_chosen":1}' 'n_rejected' "${train[@]}"
 bad_line "$good" '{"prompt_ids":[1],"chosen_ids":[2],"rejected_ids":[3],"ref_logp_chosen":-1}' 'ref_logp_rejected' "${train[@]}"
-bad_line "$good" "{\"prompt_ids\":$long,\"chosen_ids\":[2],\"rejected_ids\":[3]}" 'context of 512' "${train[@]}"
 bad_line "$good" 'nothing' '' "${train[@]}"
 : > rows
 refuses 'rows: holds no pairs' "${train[@]}" rows

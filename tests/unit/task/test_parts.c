@@ -136,14 +136,17 @@ static void test_places(void **state) {
         {"box", "No 9: $\\boxed{", "}$, 7 yes", false},
         {"stated", "\\boxed{9} yes\nThe answer is ", "\n", false},
         {"pattern", "=> 9\n=> ", " <=\nyes 3", false},
-        {"line", "The answer: 9 no\n", ",\nIs that it?", false},
+        {"line", "The answer: 9 no\n", ",\n", false},
         {"last_line", "9\nyes\n", "\n\n", false},
         {"last_number", "9 and ", " of them", true},
         {"whole", " ", " \n", false},
     };
     static const struct {
         const char *kind, *right, *wrong;
-    } kinds[] = {{"number", "18", "19"}, {"boolean", "no", "yes"}, {"text", "Paris", "Rome"}};
+    } kinds[] = {{"number", "18", "19"},
+                 {"boolean", "no", "yes"},
+                 {"text", "Paris", "Rome"},
+                 {"math", "\\frac{1}{2}", "2"}};
     arena *memory = arena_new();
     option_table table = task_options(memory);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
