@@ -27,7 +27,7 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
         observer_note(&run->session.observer,
                       "iteration %lld: %lld finished chains (%.1f%%) could not be judged: task.unknown is %s",
                       (long long)iteration, (long long)unknown, 100.0 * (double)unknown / (double)finished,
-                      run->session.recipe->task.grading.unknown);
+                      run->session.recipe->task.unknown);
 }
 
 /* How well self-evaluation judged the iteration's trees, as it was stored when all of them were done. */

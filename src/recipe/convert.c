@@ -17,7 +17,7 @@ search_config recipe_inference_config(const recipe *r) {
 }
 
 bool recipe_answer_worth(const recipe *r, answer_worth *out) {
-    const char *text = r->task.grading.unknown;
+    const char *text = r->task.unknown;
     *out = (answer_worth){.unknown = ANSWER_SKIP};
     if (strcmp(text, "skip") == 0) return true;
     out->unknown = ANSWER_INCORRECT;

@@ -50,7 +50,7 @@ static const option model_options[] = {
 };
 
 static const option data_options[] = {
-    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the format of the problem files, the prompt and the grading"},
+    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "built-in task, or a file of the task's keys: the form of the problem files, the prompt and the grading"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from: JSON lines, plain or .gz, or generate:..."},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
     {PATH(data, dev), .flag = "--dev", .help = "problems to choose settings on"},
@@ -183,9 +183,8 @@ option_table recipe_options(arena *memory) {
     add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
     add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
     add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
-    add_part(&parts, (option_part){.group = "task",
-                                   .rows = task_grading_options(),
-                                   .base = offsetof(recipe, task.grading)});
+    add_part(&parts,
+             (option_part){.group = "task", .rows = task_options(memory), .base = offsetof(recipe, task)});
     add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
     add_search(&parts);
     add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});

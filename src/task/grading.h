@@ -8,7 +8,6 @@
 typedef enum { TASK_GRADES, TASK_GRADED_BY_COMMAND, TASK_GRADED_BY_HTTP } task_grader;
 
 typedef struct {
-    char *unknown; /* "skip", "incorrect" or a number: what a solution that cannot be judged is worth */
     int grader;    /* task_grader */
     char *command; /* the program and its arguments, a line each */
     char *url;

@@ -28,6 +28,18 @@ static void put_token(marked_text *out, const tokenizer *t, int32_t id) {
     put_ours(out, name, length);
 }
 
+static void put_trimmed(marked_text *out, const char *words) {
+    static const char blanks[] = " \t\r\n\v\f";
+    words += strspn(words, blanks);
+    size_t length = strlen(words);
+    while (length && strchr(blanks, words[length - 1])) length--;
+    text_append(&out->text, words, length);
+}
+
+static bool inst_is_control(const tokenizer *t) {
+    return tokenizer_is_special(t, tokenizer_find(t, "[/INST]"));
+}
+
 /* Closes an answer and asks the next question, up to where its answer begins. */
 static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer *t, const char *question,
                                esp_error *error) {
@@ -42,14 +54,14 @@ static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer
         put_token(out, t, tokenizer_eos(t));
         put_token(out, t, tokenizer_bos(t));
         put_words(out, "[INST] ");
-        text_puts(&out->text, question);
+        put_trimmed(out, question);
         put_words(out, " [/INST]");
         return ESP_OK;
     case CHAT_MISTRAL:
         put_token(out, t, tokenizer_eos(t));
         put_words(out, "[INST] ");
         text_puts(&out->text, question);
-        put_words(out, tokenizer_is_special(t, tokenizer_find(t, "[/INST]")) ? "[/INST]" : " [/INST]");
+        put_words(out, inst_is_control(t) ? "[/INST]" : " [/INST]");
         return ESP_OK;
     default:
         return error_fail(error, "set model.chat_template, or give rows with one question each",
@@ -57,19 +69,22 @@ static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer
     }
 }
 
+bool messages_answer_continues(chat_kind kind) {
+    return kind == CHAT_CHATML || kind == CHAT_PLAIN;
+}
+
 esp_status messages_answer(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,
                            marked_text *out, esp_error *error) {
     for (int64_t i = 0; i < n; i++) {
-        if (messages[i].role == MESSAGE_ASSISTANT)
-            text_puts(&out->text, messages[i].content);
-        else
+        if (messages[i].role == MESSAGE_USER) {
             ESP_TRY(put_question(out, kind, t, messages[i].content, error));
+            continue;
+        }
+        /* The first answer is encoded by itself, and so begins with a space; after a control token, too. */
+        if (i > 0 && !messages_answer_continues(kind) && !inst_is_control(t)) text_puts(&out->text, " ");
+        text_puts(&out->text, messages[i].content);
     }
     return ESP_OK;
-}
-
-bool messages_answer_continues(chat_kind kind) {
-    return kind == CHAT_CHATML || kind == CHAT_PLAIN;
 }
 
 esp_status messages_encode(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,

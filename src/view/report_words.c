@@ -358,7 +358,7 @@ static void watch_unknown(const report_run *r, document *d) {
         watch(d, true,
               mem_printf("%s solution%s of the searches could not be judged; task.unknown is %s.",
                          count_of(chains).text, plural(chains).text,
-                         r->recipe ? r->recipe->task.grading.unknown : "unknown"));
+                         r->recipe ? r->recipe->task.unknown : "unknown"));
     const report_iteration *last = report_last_evaluated(r);
     int64_t answers = last ? last->main.unknown : 0;
     if (answers > 0)

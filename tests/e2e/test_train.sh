@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 need_program
 GOLDEN=$TEST_DATA/golden/tinystories-656k.json
+ARITH=$ESPALIER_SOURCE_DIR/data/arith/policy
 
 cat > rows.py << 'PYTHON'
 """rows.py GOLDEN pairs|paths: the golden pairs as native rows; their paths as rows to score."""
@@ -134,6 +135,30 @@ open=$(tokens step.jsonl)
 expect_in err '1 of 1 pairs end in a line break'
 [ "$open" = "$(tokens step.jsonl --eos=false)" ] || fail "a step was ended"
 [ "$((open + 2))" = "$(tokens whole.jsonl)" ] || fail "whole answers were not ended"
+
+# Steps as text, as a foreign trainer would write them, and as the ids that were sampled.
+cat > steps-text.jsonl << 'JSONL'
+{"prompt": "Max has 9 apples. Max buys 4 boxes of 9 apples. Max buys 5 apples. How many apples does Max have now?\n", "chosen": "4 * 9 = 36 apples\n", "rejected": "9 + 9 = 18 apples\n"}
+{"prompt": "Ann has 9 coins. Ann finds 8 more. How many coins does Ann have now?\n", "chosen": "9 + 8 = 17 coins\n", "rejected": "9 * 8 = 72 coins\n", "continues": true}
+JSONL
+python3 - "$ESPALIER" "$ARITH" << 'PYTHON' || fail "ids of the steps"
+import json, subprocess, sys
+def ids(text):
+    return json.loads(subprocess.run([sys.argv[1], 'tokenize', '--model', sys.argv[2]], input=json.dumps({'text': text}),
+                                     capture_output=True, text=True, check=True).stdout)['ids']
+with open('steps-ids.jsonl', 'w') as out:
+    for line in open('steps-text.jsonl'):
+        row = json.loads(line)
+        print(json.dumps({key + '_ids': ids(row[key]) for key in ('prompt', 'chosen', 'rejected')}), file=out)
+PYTHON
+for form in ids text; do
+    expect_exit 0 "$ESPALIER" train --model "$ARITH" --pairs steps-$form.jsonl --dtype f32
+    python3 -c "
+import json
+row = json.loads(open('out').readline())
+print({key: row[key] for key in ('tokens', 'tokens_computed', 'logp_chosen', 'logp_rejected', 'grad_norm')})" > learned-$form
+done
+expect_same learned-text learned-ids
 
 # A model without a known chat template takes messages where it is told how.
 cat > messages.jsonl << 'JSONL'

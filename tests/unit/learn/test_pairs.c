@@ -154,6 +154,66 @@ static void test_round_trip(void **state) {
     tokenizer_close(t);
 }
 
+/* Pairs of a chat model: a prompt by its template, steps before the pair's or none, ends or none. The words
+ * alone give the ids again. */
+static void test_chat_words(void **state) {
+    (void)state;
+    static const struct {
+        chat_kind kind;
+        const char *path, *system;
+    } models[] = {
+        {CHAT_CHATML, TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz", NULL},
+        {CHAT_CHATML, TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz", "Be brief."},
+        {CHAT_LLAMA2, TEST_DATA "/tokenizers/mistral", "Be brief."},
+        {CHAT_MISTRAL, TEST_DATA "/tokenizers/mistral", NULL},
+        {CHAT_PLAIN, TEST_DATA "/models/tinystories-656k", NULL},
+    };
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        tokenizer *t;
+        OK(tokenizer_open(&t, models[m].path, &error));
+        int32_t end = chat_end_token(models[m].kind, t);
+        for (int shape = 0; shape < 4; shape++) {
+            bool steps = shape & 1, ended = shape & 2;
+            token_list prefix = {0}, chosen = {0}, rejected = {0};
+            OK(chat_encode(models[m].kind, t, models[m].system, "How many pens?\n", &prefix, &error));
+            int64_t prompt_count = prefix.count;
+            /* As a model answers: after a template that ends without a space, the first token begins with
+             * one. */
+            bool spaced = models[m].kind == CHAT_LLAMA2 || models[m].kind == CHAT_MISTRAL;
+            const char *const words[] = {spaced ? " There are 3\n" : "There are 3\n",
+                                         spaced && !steps ? " Ann has 4\n" : "Ann has 4\n",
+                                         spaced && !steps ? " Bob has 5\n" : "Bob has 5\n"};
+            token_list *const lists[] = {&prefix, &chosen, &rejected};
+            for (int i = steps ? 0 : 1; i < 3; i++)
+                OK(tokenizer_encode_more(t, words[i], strlen(words[i]), NULL, 0, lists[i], &error));
+            if (ended) {
+                MEM_LIST_PUSH(&chosen, end);
+                MEM_LIST_PUSH(&rejected, end);
+            }
+            store_pair p = {.prefix_ids = prefix.at,
+                            .prefix_count = prefix.count,
+                            .prompt_count = prompt_count,
+                            .chosen_ids = chosen.at,
+                            .chosen_count = chosen.count,
+                            .rejected_ids = rejected.at,
+                            .rejected_count = rejected.count};
+            for (pairs_format form = PAIRS_TRL; form <= PAIRS_MESSAGES; form++) {
+                pairs_write_options o = {form, t, models[m].kind};
+                json_t *row;
+                OK(pairs_row(&p, &o, &row, &error));
+                char *shown = json_dumps(row, 0);
+                if (json_object_get(row, "prompt_ids"))
+                    fail_msg("model %zu: the words do not do: %s", m, shown);
+                assert_true(json_is_true(json_object_get(row, "continues")) == !ended);
+                free(shown);
+                json_decref(row);
+            }
+            for (int i = 0; i < 3; i++) MEM_LIST_FREE(lists[i]);
+        }
+        tokenizer_close(t);
+    }
+}
+
 /* Reads one row of text; the message of the error, or NULL where it is fine. */
 static const char *read_one(const char *line, const pairs_read_options *o, pairs_file *file) {
     static char message[1400];
@@ -317,7 +377,8 @@ static void test_full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_reading),   cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_chat_words),
+        cmocka_unit_test(test_reading),    cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
