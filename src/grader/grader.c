@@ -200,6 +200,21 @@ static void *work(void *user) {
 
 /* ---- the asking side ---- */
 
+grader_settings grader_settings_of(const task_grading *g) {
+    static const grader_kind kinds[] = {[TASK_GRADES] = GRADER_TASK,
+                                        [TASK_GRADED_BY_COMMAND] = GRADER_COMMAND,
+                                        [TASK_GRADED_BY_HTTP] = GRADER_HTTP};
+    return (grader_settings){.kind = kinds[g->grader],
+                             .command = g->command,
+                             .url = g->url,
+                             .workers = g->workers,
+                             .in_flight = g->in_flight,
+                             .seconds = g->seconds,
+                             .start_seconds = g->start_seconds,
+                             .memory_mb = g->memory_mb,
+                             .restarts = g->restarts};
+}
+
 esp_status grader_open(grader **out, const grader_settings *settings, esp_error *error) {
     *out = NULL;
     grader *g = MEM_NEW(grader);

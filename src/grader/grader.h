@@ -30,6 +30,9 @@ typedef struct {
     const volatile sig_atomic_t *stop; /* ends grader_take; may be NULL */
 } grader_settings;
 
+/* As the task's keys have them; nobody stops it. command and url are borrowed. */
+grader_settings grader_settings_of(const task_grading *g);
+
 typedef struct grader grader;
 
 /* Nothing is started before the first question. Fails on settings that cannot work (no program of that

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* Workers lost in a row that are enough where none has ever given an answer. */
-enum { FIRST_RESTARTS = 4, WHY = 400 };
+enum { FIRST_RESTARTS = 6, WHY = 400 };
 
 typedef struct {
     int64_t number;
@@ -209,11 +209,16 @@ static bool ask_one(schedule *s, double now, schedule_action *out) {
     return true;
 }
 
-/* A question is given up once some answer has shown that the program works at all, or when nothing is left
- * that could show it. */
+/* A question is given up once some answer has shown that the program works at all. Where nothing is left that
+ * could show it, one question may be the exception, and several mean that the program is broken. */
 static bool give_up_one(schedule *s, schedule_action *out) {
     bool last = schedule_open(s) == s->given_up.count;
     if (s->given_up.count == 0 || !(s->answered_ever || last)) return false;
+    if (!s->answered_ever && s->given_up.count > 1) {
+        fail(s, s->given_up.at[0].why);
+        *out = (schedule_action){.kind = SCHEDULE_FAIL, .why = s->why};
+        return true;
+    }
     question q = take_at(&s->given_up, 0);
     snprintf(s->why, sizeof s->why, "%s", q.why);
     *out = (schedule_action){.kind = SCHEDULE_GIVE_UP, .question = q.number, .why = s->why};

@@ -27,22 +27,6 @@ bool recipe_answer_worth(const recipe *r, answer_worth *out) {
     return *text && !*end && isfinite(out->reward);
 }
 
-grader_settings recipe_grader_settings(const recipe *r) {
-    const task_grading *g = &r->task.grading;
-    static const grader_kind kinds[] = {[TASK_GRADES] = GRADER_TASK,
-                                        [TASK_GRADED_BY_COMMAND] = GRADER_COMMAND,
-                                        [TASK_GRADED_BY_HTTP] = GRADER_HTTP};
-    return (grader_settings){.kind = kinds[g->grader],
-                             .command = g->command,
-                             .url = g->url,
-                             .workers = g->workers,
-                             .in_flight = g->in_flight,
-                             .seconds = g->seconds,
-                             .start_seconds = g->start_seconds,
-                             .memory_mb = g->memory_mb,
-                             .restarts = g->restarts};
-}
-
 /* ---- learning ---- */
 
 const objective *recipe_objective(const recipe *r) {

@@ -2,7 +2,6 @@
 #ifndef ESPALIER_RECIPE_CONVERT_H
 #define ESPALIER_RECIPE_CONVERT_H
 
-#include "grader/grader.h"
 #include "learn/objective.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
@@ -17,9 +16,6 @@ search_config recipe_inference_config(const recipe *r);
 
 /* task.unknown; false where it is none of its words and no finite number. */
 bool recipe_answer_worth(const recipe *r, answer_worth *out);
-
-/* Who judges answers; of kind GRADER_TASK where the task does it itself. */
-grader_settings recipe_grader_settings(const recipe *r);
 
 /* The objective that learn.loss names, and its options, NULL where it has none. */
 const objective *recipe_objective(const recipe *r);

@@ -11,7 +11,7 @@ static esp_status choose_chat(session *s, esp_error *error) {
 }
 
 static esp_status open_grader(session *s, esp_error *error) {
-    grader_settings set = recipe_grader_settings(s->recipe);
+    grader_settings set = grader_settings_of(&s->recipe->task.grading);
     set.stop = s->stop;
     return set.kind == GRADER_TASK ? ESP_OK : grader_open(&s->grader, &set, error);
 }

@@ -21,6 +21,8 @@ esp_status task_new(task **out, const task_settings *settings, esp_error *error)
 esp_status task_open(task **out, const char *name, esp_error *error);
 void task_free(task *t);
 const char *task_name(const task *t);
+/* Who judges its answers. */
+const task_grading *task_grading_of(const task *t);
 
 /* An answer in the task's own form: one block of memory, freed by mem_free. */
 typedef struct task_answer task_answer;
@@ -154,9 +156,13 @@ task_grade_result task_grade(const task *t, const problem *p, const char *text, 
 void task_grade_free(task_grade_result *g);
 
 /* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean) to a new
- * {"extracted", "correct", "reason"}, "extracted" null without an answer. A missing field or a gold without
- * an answer is an error that names `where`. */
+ * {"extracted", "correct", "reason"}, "extracted" null without an answer, "correct" null where that cannot be
+ * judged. A missing field or a gold without an answer is an error that names `where`. */
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error);
+/* Such a row as a problem, strings into the arena, and its answer, which is borrowed from it. Only the answer
+ * is needed. */
+esp_status task_row_problem(const json_t *row, const char *where, arena *memory, problem *out,
+                            const char **answer, esp_error *error);
 
 #endif

@@ -128,7 +128,7 @@ static void broken_programs(void **state) {
         schedule_died(s, 0, "ended with status 1; it said: no such module");
     }
     assert_int_equal(a.kind, SCHEDULE_FAIL);
-    assert_int_equal(lost, 5);
+    assert_int_equal(lost, 7);
     assert_string_equal(a.why, "ended with status 1; it said: no such module");
     expect(s, 99, SCHEDULE_FAIL, 0, 0);
     schedule_free(s);
@@ -159,6 +159,18 @@ static void broken_programs(void **state) {
     }
     expect(s, 0, SCHEDULE_GIVE_UP, 0, 7); /* nothing else could show that the program works */
     expect_wait(s, 0, INFINITY);
+    schedule_free(s);
+
+    s = schedule_new(&usual);
+    schedule_add(s, 7);
+    schedule_add(s, 8);
+    for (int i = 0; i < 3; i++) { /* together, then each alone */
+        expect(s, 0, SCHEDULE_START, 0, 0);
+        expect(s, 0, SCHEDULE_SEND, 0, i < 2 ? 7 : 8);
+        if (i == 0) expect(s, 0, SCHEDULE_SEND, 0, 8);
+        schedule_died(s, 0, "died");
+    }
+    expect(s, 0, SCHEDULE_FAIL, 0, 0); /* two of two: it is the program */
     schedule_free(s);
 }
 
