@@ -7,7 +7,7 @@
  * has it, that one may be read as its number or as its hundredth: 50% is correct for 50 (percent was the unit
  * asked for) and for 0.5 (its meaning), and 0.5% is not correct for 50%. */
 #include "task/answer.h"
-#include "task/numeric.h"
+#include "task/number.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -61,13 +61,22 @@ static const number_answer *number_of(const task_answer *a) {
     return (const number_answer *)a;
 }
 
+/* The number's one spelling; NULL when it has no value. */
+static char *spelled(const number_token *number) {
+    fmpq_t value;
+    fmpq_init(value);
+    char *text = number_value(number, value) ? number_text(value) : NULL;
+    fmpq_clear(value);
+    return text;
+}
+
 static bool read_number(const void *settings, const problem *p, const char *text, size_t start, size_t end,
                         answer_reading *out) {
     (void)settings, (void)p;
     number_token number;
     if (!stated_number(text, start, end, &number)) return false;
     *out = (answer_reading){.start = number.start, .end = number.end};
-    char *spelling = numeric_text(&number, false);
+    char *spelling = spelled(&number);
     if (!spelling) return true;
     size_t size = strlen(spelling) + 1;
     number_answer *a = mem_alloc(sizeof *a + size);
@@ -87,6 +96,11 @@ static grade_verdict equal(const void *settings, const problem *p, const task_an
 static char *show(const void *settings, const problem *p, const task_answer *a) {
     (void)settings, (void)p;
     return mem_strdup(number_of(a)->spelling);
+}
+
+static char *keep(const void *settings, const problem *p, const task_answer *a) {
+    (void)settings, (void)p;
+    return mem_printf("%s%s", number_of(a)->spelling, number_of(a)->percent ? "%" : "");
 }
 
 static void value_of(const number_answer *a, fmpq_t value) {
@@ -117,6 +131,7 @@ const answer_kind answer_number = {.name = "number",
                                    .read = read_number,
                                    .equal = equal,
                                    .show = show,
+                                   .keep = keep,
                                    .grade = grade,
                                    .unread = "not a number",
                                    .different = "different number",

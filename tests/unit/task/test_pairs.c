@@ -1,11 +1,11 @@
 /* The pairs of tests/data/golden/grade: each verdict is one that a careful mathematician accepts. Those that
  * are not yet are listed in known.jsonl, and nothing else is: a pair that becomes correct must leave the
  * list. */
-#include "support.h"
+#include "task_support.h"
 
 #include "formats/json.h"
 #include "task/answer.h"
-#include "task/numeric.h"
+#include "task/task_ops.h"
 
 #include <string.h>
 
@@ -36,7 +36,7 @@ static grade_verdict verdict_of(const char *kind, const char *gold, const char *
     text_buffer text = {0};
     text_printf(&text, number ? "%s" : "\\boxed{%s}", answer);
     problem p = {.gold = gold};
-    task_grade_result g = answer_grade(number ? &worked_answers : &MATH, &p, text.at, text.length);
+    task_grade_result g = answer_grade(number ? &test_task("gsm8k")->answers : &MATH, &p, text.at, text.length);
     grade_verdict v = g.bad_gold ? GRADE_UNKNOWN : g.verdict;
     task_grade_free(&g);
     text_free(&text);
