@@ -48,12 +48,6 @@ esp_status input_read(const char *path, char **text, size_t *length, esp_error *
     return file_read("/dev/stdin", text, length, error);
 }
 
-json_t *json_from_ids(const int32_t *ids, int64_t count) {
-    json_t *list = json_array();
-    for (int64_t i = 0; i < count; i++) json_array_append_new(list, json_integer(ids[i]));
-    return list;
-}
-
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,
                          token_list *out, esp_error *error) {
     const json_t *list = json_object_get(object, key);

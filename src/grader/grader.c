@@ -15,7 +15,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* What was asked, or remembered. */
+/* A question that was asked, or whose verdict is remembered. */
 typedef struct {
     uint8_t key[16];
     char *problem;  /* its name */

@@ -6,7 +6,7 @@
  * A verdict never depends on time, but for one: a question that nobody answers within its time limit cannot
  * be judged (GRADE_UNKNOWN). Such a verdict is not written to run.db.
  *
- * docs/tasks.md has the protocol. */
+ * docs/graders.md has the protocol. */
 #ifndef ESPALIER_GRADER_GRADER_H
 #define ESPALIER_GRADER_GRADER_H
 
@@ -60,7 +60,7 @@ typedef struct {
     int64_t asked;      /* questions that went out */
     int64_t remembered; /* that were known already */
     int64_t given_up;   /* that nobody could answer, */
-    const char *why;    /* and what was said of the last of them; NULL: none */
+    const char *why;    /* and the reason of the last of them; NULL: none */
 } grader_counts;
 grader_counts grader_counts_of(grader *g);
 

@@ -89,7 +89,7 @@ static esp_status refuse(const server *v, const slot *s, const char *what, esp_e
         protocol_excerpt(s->body.at, s->body.length, &begin);
     }
     esp_status status =
-        error_fail(error, "check grader.url and the server's log; docs/tasks.md has what it must answer",
+        error_fail(error, "check grader.url and the server's log; docs/graders.md has what it must answer",
                    "the grader at %s %s%s", v->set->url, what, begin.at ? begin.at : "");
     text_free(&begin);
     return status;

@@ -1,4 +1,4 @@
-/* Questions and answers as JSON (docs/tasks.md). */
+/* Questions and answers as JSON (docs/graders.md). */
 #ifndef ESPALIER_GRADER_PROTOCOL_H
 #define ESPALIER_GRADER_PROTOCOL_H
 

@@ -230,7 +230,7 @@ static esp_status ask_grader(tree *t, bool *asked, esp_error *error) {
     return status;
 }
 
-/* Waits for what was asked; out [candidates]. */
+/* Waits for the verdicts; out [candidates]. */
 static esp_status take_verdicts(const tree *t, grader_verdict *out, esp_error *error) {
     for (int64_t i = 0; i < t->tickets.count; i++)
         if (t->tickets.at[i] >= 0) ESP_TRY(grader_take(t->p->set.grader, t->tickets.at[i], &out[i], error));

@@ -71,6 +71,12 @@ static esp_status gold_text(const json_t *row, const char *where, const char **g
     return ESP_OK;
 }
 
+const char *task_verdict_word(grade_verdict verdict) {
+    static const char *const words[] = {
+        [GRADE_DIFFERENT] = "different", [GRADE_EQUAL] = "equal", [GRADE_UNKNOWN] = "unknown"};
+    return words[verdict];
+}
+
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error) {
     const char *answer, *gold;
@@ -87,9 +93,8 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
                             "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
         mem_free(shown);
     } else {
-        json_t *correct = g.verdict == GRADE_UNKNOWN ? json_null() : json_boolean(g.correct);
-        *out =
-            json_pack("{s:s?, s:o, s:s}", "extracted", g.extracted, "correct", correct, "reason", g.reason);
+        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict",
+                         task_verdict_word(g.verdict), "correct", g.correct, "reason", g.reason);
     }
     mem_free(made);
     task_grade_free(&g);

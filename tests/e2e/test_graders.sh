@@ -15,8 +15,8 @@ grader() {
 rows() {
     for answer in "$@"; do printf '{"question": "2 + 2?", "answer": "%s", "gold": 4, "extra": [1]}\n' "$answer"; done > rows.jsonl
 }
-# verdicts: what came, a letter a row: t true, f false, n null.
-verdicts() { python3 -c 'import json, sys; print("".join(json.dumps(json.loads(line)["correct"])[0] for line in open(sys.argv[1])))' "${1:-out}"; }
+# verdicts: what came, a letter for each row: e equal, d different, u unknown.
+verdicts() { python3 -c 'import json, sys; print("".join(json.loads(line)["verdict"][0] for line in open(sys.argv[1])))' "${1:-out}"; }
 expect_verdicts() {
     [ "$(verdicts)" = "$1" ] || LIB_FRAME=1 fail "verdicts $(verdicts) instead of $1"
 }
@@ -38,19 +38,18 @@ command="grader_command: [python3, grader.py, $mark]"
 grader "$command"
 rows 'It is 4' 'It is 5' 'UNKNOWN' 'REWARD 0.25' 'REWARD -1'
 grade 0
-expect_verdicts tfntf
-expect_in out '"extracted":"4","correct":true,"reason":"compared the last number"'
-expect_in out '"correct":null,"reason":"nobody knows"'
+expect_verdicts edued
+expect_in out '"extracted":"4","verdict":"equal","correct":true,"reason":"compared the last number"'
+expect_in out '"verdict":"unknown","correct":false,"reason":"nobody knows"'
 expect_in out '"reward":0.25'
 expect_gone "$mark"
 
 many=() wanted=
 for i in $(seq 0 199); do
     many+=("$i: $((i % 5))")
-    if [ $((i % 5)) = 4 ]; then wanted+=t; else wanted+=f; fi
+    if [ $((i % 5)) = 4 ]; then wanted+=e; else wanted+=d; fi
 done
-many[199]+=' END'
-wanted=${wanted%t}f # the last number is no longer the last word
+wanted=${wanted%e}d
 many[199]='END 5'
 rows "${many[@]}"
 for keys in 'grader_in_flight: 1' 'grader_workers: 4' 'grader_in_flight: 64'; do
@@ -71,19 +70,19 @@ PYTHON
 grader "grader_command: [python3, args.py, \"\$(touch x); 'a b' *\"]"
 rows 'x'
 grade 0
-expect_verdicts t
+expect_verdicts e
 expect_absent x
 
 # Bad answers among good ones: the bad one alone cannot be judged, and it is said why.
 for bad in HANG DIE SILENT NOJSON WRONGID TWICE FLOOD ENDLESS MEMORY; do
     grader "$command" 'grader_seconds: 1.5' 'grader_memory_mb: 512'
     rows 'It is 4' 'It is 3' "$bad" 'It is 4' 'It is 1'
-    case $bad in TWICE) wanted=tfttf ;; *) wanted=tfntf ;; esac
+    case $bad in TWICE) wanted=edeed ;; *) wanted=edued ;; esac
     grade 0
     expect_verdicts "$wanted"
     case $bad in
-        HANG | SILENT) expect_in out '"correct":null,"reason":"the grader gave no answer within 1.5 s"' ;;
-        DIE) expect_in out 'the grader ended with status 1; it said: the grader cannot stand this answer' ;;
+        HANG | SILENT) expect_in out '"verdict":"unknown","correct":false,"reason":"the grader gave no answer within 1.5 s"' ;;
+        DIE) expect_in out 'the grader ended with status 1; it said: the grader does not like this answer' ;;
         MEMORY) expect_in out 'the grader ended with status 1; it said: MemoryError' ;;
         NOJSON) expect_in out 'the grader wrote what is no JSON: this is no JSON' ;;
         WRONGID) expect_in out 'the grader wrote an answer with id 1000000000, which it was not asked' ;;
@@ -115,7 +114,7 @@ grader_start_seconds: 0.1' 'the grader sleep gave no answer within 0.2 s'
 rows 'It is 4'
 grader 'grader_command: [/bin/false]'
 grade 0 # it may be the one answer
-expect_verdicts n
+expect_verdicts u
 rows 'It is 4' 'It is 3' 'It is 4'
 
 printf 'extends: gsm8k\ngrader: command\n' > task.yaml
@@ -152,5 +151,5 @@ done
 grader "grader_command: [python3, nursery.py, $mark]" 'grader_seconds: 0.5' 'grader_start_seconds: 2'
 rows 'It is 4'
 grade 0
-expect_verdicts n
+expect_verdicts u
 expect_gone "$mark"

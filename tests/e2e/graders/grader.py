@@ -1,5 +1,5 @@
 """A grader for tests: correct where the last whole number of the answer is the gold answer's. What else it does is the
-answer's affair: a word in it makes it hang, die, lie, flood or take memory. $ASKED: a file that notes each question."""
+answer's affair: a word in it makes it hang, die, break the rules, flood or take memory. $ASKED: a file that notes each question."""
 import json
 import os
 import random
@@ -16,7 +16,7 @@ def answer(question):
     if "HANG" in text:
         time.sleep(1000)
     if "DIE" in text:
-        sys.exit("the grader cannot stand this answer")
+        sys.exit("the grader does not like this answer")
     if "SLOW" in text:
         time.sleep(0.2)
     if "MEMORY" in text:
