@@ -59,9 +59,9 @@ static esp_status answer_first(grading *g, esp_error *error) {
     asked_row *row = &g->rows[g->first % g->size];
     grader_verdict v;
     ESP_TRY(grader_take(g->grader, row->ticket, &v, error));
-    json_t *out = json_pack("{s:s?, s:s, s:b, s:s?}", "extracted", row->extracted, "verdict",
-                            task_verdict_word(v.verdict), "correct", v.verdict == GRADE_EQUAL, "reason",
-                            v.reason);
+    json_t *out =
+        json_pack("{s:s?, s:s, s:b, s:s?}", "extracted", row->extracted, "verdict",
+                  task_verdict_word(v.verdict), "correct", v.verdict == GRADE_EQUAL, "reason", v.reason);
     if (v.scored) json_object_set_new(out, "reward", json_real(v.reward));
     mem_free(row->extracted);
     row->extracted = NULL;
@@ -123,8 +123,8 @@ const app_verb verb_grade = {
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},
             .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"verdict\", \"correct\", "
                      "\"reason\"}; the verdict is equal, different or unknown.\n"
-                      "A grader that the task names (task.grader) gets the whole "
-                      "lines."},
+                     "A grader that the task names (task.grader) gets the whole "
+                     "lines."},
     .own_size = sizeof(task_flags),
     .run = grade_run,
 };

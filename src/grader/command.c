@@ -33,8 +33,9 @@ typedef struct {
     struct pollfd *watched;
 } command;
 
-static const char hint[] = "the program must read one question per line and write one answer per line, and nothing else, to "
-                           "standard output (docs/graders.md); run it by hand with a question";
+static const char hint[] =
+    "the program must read one question per line and write one answer per line, and nothing else, to "
+    "standard output (docs/graders.md); run it by hand with a question";
 
 /* ---- what it is called ---- */
 

@@ -4,9 +4,9 @@
  *
  * A worker has up to `in_flight` questions at once. It hangs when it has given no answer for `seconds`, or
  * when a question has waited for `seconds` times the questions that the worker had then; until its first
- * answer it has the time to start besides. A worker that gave no answer, died or wrote nonsense is ended, and its
- * questions are asked again, each alone: so the one that was the reason is found. A question whose worker was
- * lost twice is given up. Workers lost one after another without one answer between them mean that the
+ * answer it has the time to start besides. A worker that gave no answer, died or wrote nonsense is ended, and
+ * its questions are asked again, each alone: so the one that was the reason is found. A question whose worker
+ * was lost twice is given up. Workers lost one after another without one answer between them mean that the
  * program is broken: then the whole fails. */
 #ifndef ESPALIER_GRADER_SCHEDULE_H
 #define ESPALIER_GRADER_SCHEDULE_H

@@ -298,9 +298,9 @@ static void lots_share_among_themselves(void **state) {
     close_model(&f);
 }
 
-/* Groups that pause go on after that number of calls, in the order of their pauses, once each, and get what they
- * would have got; where nothing else can run nobody waits for nothing; a cache that paused groups fill, and
- * an engine without sharing, end too. */
+/* Groups that pause go on after that number of calls, in the order of their pauses, once each, and get what
+ * they would have got; where nothing else can run nobody waits for nothing; a cache that paused groups fill,
+ * and an engine without sharing, end too. */
 typedef struct {
     client of; /* first: other callbacks take it for the client */
     int resumed, in_flight;
