@@ -203,7 +203,7 @@ static void verdicts_from_outside(void **state) {
         assert_true(node.O == cases[i].O);
         text_buffer text = {0};
         OK(answer_chain_text(f.words, s, 0, &c, &text, &error));
-        assert_string_equal(text.at, "The answer is 5");
+        assert_non_null(strstr(text.at, "The answer is 5"));
         text_free(&text);
         answer_candidate_free(&c);
         search_free(s);
