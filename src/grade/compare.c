@@ -174,6 +174,7 @@ static grade_verdict compare_collections(comparison *c, const expr *a, const exp
 static bool is_name(const expr *e) {
     if (e->kind == EXPR_NAME || e->kind == EXPR_TEXT) return true;
     if (e->kind == EXPR_CONSTANT) return e->which == CONSTANT_E || e->which == CONSTANT_I;
+    if (e->kind == EXPR_POWER) return is_name(e->part[0]) && expr_is_integer(e->part[1], -1); /* f^{-1}(x) */
     if (e->kind != EXPR_TUPLE && e->kind != EXPR_PRODUCT) return false;
     for (int32_t i = 0; i < e->count; i++)
         if (!is_name(e->part[i])) return false;
@@ -299,16 +300,23 @@ static grade_verdict compare_based(const expr *a, const expr *b) {
     return of_bool(same);
 }
 
+/* "all real numbers", "no solution": sets in words. */
+static bool describes_set(const char *text) {
+    static const char *const words[] = {"real",   "solution", "none", "empty",
+                                        "number", "integer",  "all",  "no "};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(text, words[i])) return true;
+    return false;
+}
+
 static grade_verdict compare_text(comparison *c, const expr *a, const expr *b) {
     if (a->kind == b->kind) return of_bool(strcmp(a->text, b->text) == 0);
     const expr *text = a->kind == EXPR_TEXT ? a : b, *other = text == a ? b : a;
     if (other->kind == EXPR_NAME) return of_bool(strcasecmp(text->text, other->text) == 0);
     if (other->kind == EXPR_CONSTANT && other->which == CONSTANT_INFINITY && strstr(text->text, "infinity"))
         return of_bool(strncmp(text->text, "infinity", 8) == 0);
-    bool set = other->kind == EXPR_SET && other->count == 0; /* "no solution" */
-    return set || other->kind == EXPR_TUPLE || other->kind == EXPR_UNION || other->kind == EXPR_RELATION
-               ? unknown(c)
-               : GRADE_DIFFERENT;
+    bool set = !is_scalar(other) && other->kind != EXPR_PERCENT;
+    return set && describes_set(text->text) ? unknown(c) : GRADE_DIFFERENT;
 }
 
 /* ---- All ---- */
@@ -356,7 +364,10 @@ static grade_verdict compare_kinds(comparison *c, const expr *a, const expr *b) 
     if (either(a, b, EXPR_BASED)) return compare_based(a, b);
     if (is_scalar(a) && is_scalar(b)) return compare_scalars(c, a, b);
     if (has_inequality(a) || has_inequality(b)) return unknown(c);
-    if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) return unknown(c);
+    if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) {
+        const expr *list = a->kind == EXPR_LIST ? a : b; /* of intervals, perhaps */
+        return expr_has(list, EXPR_TUPLE) ? unknown(c) : GRADE_DIFFERENT;
+    }
     if (either(a, b, EXPR_UNION) && a->kind == b->kind) return compare_any_order(c, a, b, true);
     if (is_mixed(a) && is_scalar(a)) return unknown(c);
     if (is_mixed(b) && is_scalar(b)) return unknown(c);

@@ -4,6 +4,7 @@
 #include "task/numeric.h"
 
 #include "formats/json.h"
+#include "grade/grade.h"
 
 #include <string.h>
 
@@ -64,15 +65,17 @@ esp_status worked_read_row(const json_t *row, const char *where, arena *memory, 
     if (!mark)
         return error_fail(error, "a worked solution ends in a line such as \"#### 18\"",
                           "%s: field \"answer\" has no line \"#### N\"", where);
-    number_token number;
-    char *gold = number_next(mark + 4, strlen(mark + 4), 0, &number) ? numeric_text(&number, true) : NULL;
-    if (!gold) {
+    size_t line = strcspn(mark, "\n");
+    grade_number number = {.number = NULL};
+    if (!grade_stated_number(mark, 4, line, &number) || !number.number) {
         char *shown = task_excerpt(mark, 4, strlen(mark + 4));
         error_fail(error, "a worked solution ends in a line such as \"#### 18\"",
                    "%s: field \"answer\": \"####%s\" is not followed by a number", where, shown);
         mem_free(shown);
         return ESP_FAILED;
     }
+    char *gold = mem_printf("%s%s", number.number, number.percent ? "%" : "");
+    mem_free(number.number);
     out->question = arena_strdup(memory, question);
     out->raw = arena_strdup(memory, raw);
     out->gold = arena_strdup(memory, gold);
