@@ -213,9 +213,10 @@ esp_status esp_grade(const char *task_name, const char *answer, const char *gold
                      esp_error *error) {
     if (!task_name || !answer || !gold || !out) return usage(error, "esp_grade", "an argument is NULL");
     *out = (esp_grade_result){0};
-    const task *t = task_find(task_name, error);
-    if (!t) return ESP_FAILED;
+    task *t;
+    ESP_TRY(task_open(&t, task_name, error));
     task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, strlen(answer));
+    task_free(t);
     if (g.bad_gold) {
         task_grade_free(&g);
         return error_fail(error, "give the answer by itself, or a text that ends in one",

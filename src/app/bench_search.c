@@ -83,6 +83,7 @@ static problem made_up(arena *m, int64_t index) {
 
 typedef struct {
     recipe *recipe;
+    task *task;
     prompt_words *words;
     sampler *policy;
     arena *memory;
@@ -96,6 +97,7 @@ static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
     sampler_free(s->policy);
     prompt_words_free(s->words);
+    task_free(s->task);
     recipe_free(s->recipe);
     mem_free(s->jobs);
     mem_free(s->problems);
@@ -103,10 +105,9 @@ static void close_search(search_bench *s) {
 }
 
 static esp_status make_policy(search_bench *s, const bench_place *b, bool unshared, esp_error *error) {
-    const task *task = task_find("gsm8k", error);
     const recipe *r = s->recipe;
     chat_kind chat;
-    if (!task) return ESP_FAILED;
+    ESP_TRY(task_open(&s->task, "gsm8k", error));
     if (chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL) != ESP_OK) chat = CHAT_PLAIN;
     lm_settings settings = {.temperature = (float)r->search.temperature,
                             .step_size = r->search.step,
@@ -117,7 +118,7 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool unshar
                             .kv_tokens =
                                 unshared || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
                             .tree_nanoseconds = &s->tree_nanoseconds};
-    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, task, chat, error));
+    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, s->task, chat, error));
     return lm_new(&s->policy, b->model, s->words, &settings, error);
 }
 

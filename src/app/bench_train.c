@@ -149,9 +149,11 @@ static esp_status time_pairs_of_file(bench_place *b, json_t **out, esp_error *er
     int32_t end = b->tokenizer ? chat_end_token(chat, b->tokenizer) : -1;
     pairs_read_options options = {.tokenizer = b->tokenizer,
                                   .vocab = b->config.vocab,
-                                  .append_end = end >= 0,
+                                  .append_end = true,
                                   .end = end,
-                                  .context = model_context(b->model),
+                                  .chat = chat,
+                                  .has_chat = chat != CHAT_PLAIN,
+                                  .longest = model_context(b->model),
                                   .term = &dpo_term};
     ESP_TRY(pairs_read(&file, b->pairs, &options, error));
     for (int64_t i = 0; i < file.count; i++) file.at[i].scale = 1 / (double)file.count;

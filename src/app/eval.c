@@ -53,7 +53,7 @@ static esp_status print_evaluation(const evaluation *e, const recipe *r, bool js
     if (json) {
         json_t *document = evaluation_json(e, results);
         json_object_set_new(document, "model", json_string(r->model.path));
-        json_object_set_new(document, "task", json_string(r->data.task));
+        json_object_set_new(document, "task", json_string(r->task.name));
         return output_json(document, 17, error);
     }
     text_buffer text = {0};
@@ -103,7 +103,7 @@ const app_verb verb_eval = {
             .positionals = "[RECIPE.yaml]",
             .most = 1,
             .options = {eval_options, sizeof eval_options / sizeof *eval_options},
-            .recipe_groups = "eval model data search self_eval",
+            .recipe_groups = "eval model data task search self_eval",
             .about =
                 "Without a recipe: eval --model M --task T --data FILE --method greedy|sample|search --k K.\n"
                 "The policies of a run are the folders in its checkpoints/."},

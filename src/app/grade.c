@@ -1,28 +1,18 @@
 /* espalier grade: finds the answers in texts and grades them. */
 #include "app/output.h"
+#include "app/task_flags.h"
 #include "app/verbs.h"
 #include "formats/json.h"
 #include "task/task.h"
 
-typedef struct {
-    char *task;
-} grade_flags;
-
-static const option grade_options[] = {
-    {.flag = "--task",
-     .type = OPTION_STRING,
-     .initial = "gsm8k",
-     .offset = offsetof(grade_flags, task),
-     .help = "the task whose rules find and compare answers"},
-};
+static const option grade_options[] = {TASK_FLAG_ROWS("gsm8k")};
 
 static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    const grade_flags *flags = own;
-    const task *t = task_find(flags->task, error);
-    if (!t) return ESP_FAILED;
+    task *t;
+    ESP_TRY(task_flags_open(own, &t, error));
     jsonl_reader *reader;
-    ESP_TRY(jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error));
-    esp_status status = ESP_OK;
+    esp_status status =
+        jsonl_open(&reader, arguments->positional_count ? arguments->positionals[0] : "-", error);
     for (json_t *row, *result; status == ESP_OK;) {
         status = jsonl_next(reader, &row, error);
         if (status != ESP_OK || !row) break;
@@ -30,6 +20,7 @@ static esp_status grade_run(const cli_arguments *arguments, void *own, esp_error
         if (status == ESP_OK) status = output_json(result, 17, error);
     }
     jsonl_close(reader);
+    task_free(t);
     return status;
 }
 
@@ -40,6 +31,6 @@ const app_verb verb_grade = {
             .most = 1,
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},
             .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"correct\", \"reason\"}."},
-    .own_size = sizeof(grade_flags),
+    .own_size = sizeof(task_flags),
     .run = grade_run,
 };

@@ -97,8 +97,10 @@ static void put_option(text_buffer *out, option_table table, const option *shown
     option_condition(table, shown, &about);
     if (shown->marks & OPTION_REQUIRED)
         text_puts(&about, "; required");
-    else if (shown->initial && *shown->initial)
-        text_printf(&about, "; default %s", shown->initial);
+    else if (shown->initial && *shown->initial) {
+        text_puts(&about, "; default ");
+        option_initial(shown, &about);
+    }
     text_puts(&about, ".");
     put_prose(out, about.at);
     text_free(&about);

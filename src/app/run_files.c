@@ -21,10 +21,10 @@ typedef struct {
 static const option pairs_options[] = {
     {.flag = "--format",
      .type = OPTION_ENUM,
-     .choices = "native|trl",
+     .choices = "native|trl|messages",
      .initial = "native",
      .offset = offsetof(pairs_flags, format),
-     .help = "native: token ids as sampled, with all numbers; trl: texts"},
+     .help = "native: token ids as sampled; trl: texts; messages: lists of messages"},
     {.flag = "--iteration",
      .type = OPTION_INT,
      .initial = "-1",
@@ -34,20 +34,27 @@ static const option pairs_options[] = {
      .help = "only the pairs of this iteration; -1: all"},
 };
 
-/* Opens the tokenizer of the run's policy, or of the model that the run started from if there is no policy
- * yet. */
-static esp_status run_tokenizer(store *s, const char *run, tokenizer **out, esp_error *error) {
+/* The tokenizer of the run's policy, or of the model that the run started from if there is no policy yet. */
+static esp_status run_tokenizer(store *s, const char *run, const recipe *r, tokenizer **out,
+                                esp_error *error) {
     store_position at;
     ESP_TRY(store_position_get(s, &at, error));
-    if (at.checkpoint[0]) {
-        char *path = checkpoint_path(run, at.checkpoint);
-        esp_status status = tokenizer_open(out, path, error);
-        mem_free(path);
-        return status;
-    }
+    if (!at.checkpoint[0]) return tokenizer_open(out, r->model.path, error);
+    char *path = checkpoint_path(run, at.checkpoint);
+    esp_status status = tokenizer_open(out, path, error);
+    mem_free(path);
+    return status;
+}
+
+/* What the words of the run's prompts are made with. */
+static esp_status read_words(store *s, const char *run, tokenizer **t, chat_kind *chat, esp_error *error) {
     recipe *r = NULL;
     esp_status status = provenance_read_recipe(run, &r, error);
-    if (status == ESP_OK) status = tokenizer_open(out, r->model.path, error);
+    if (status == ESP_OK) status = run_tokenizer(s, run, r, t, error);
+    if (status == ESP_OK && r->model.chat_template > 0)
+        *chat = (chat_kind)(r->model.chat_template - 1);
+    else if (status == ESP_OK)
+        status = chat_template_detect(tokenizer_chat_template(*t), chat, error);
     recipe_free(r);
     return status;
 }
@@ -57,11 +64,14 @@ static esp_status pairs_run(const cli_arguments *arguments, void *own, esp_error
     const char *run = arguments->positionals[0];
     store *s;
     tokenizer *t = NULL;
+    pairs_write_options options = {.format = (pairs_format)flags->format};
     ESP_TRY(store_open(&s, run, STORE_READ, error));
-    esp_status status = flags->format == PAIRS_TRL ? run_tokenizer(s, run, &t, error) : ESP_OK;
+    esp_status status =
+        options.format == PAIRS_NATIVE ? ESP_OK : read_words(s, run, &t, &options.chat, error);
+    options.tokenizer = t;
     if (status == ESP_OK)
-        status = pairs_write(s, flags->iteration < 0 ? STORE_ALL : flags->iteration,
-                             (pairs_format)flags->format, t, stdout, "standard output", NULL, error);
+        status = pairs_write(s, flags->iteration < 0 ? STORE_ALL : flags->iteration, &options, stdout,
+                             "standard output", NULL, error);
     tokenizer_close(t);
     store_close(s);
     return status;
@@ -74,7 +84,11 @@ const app_verb verb_pairs = {
             .least = 1,
             .most = 1,
             .options = {pairs_options, sizeof pairs_options / sizeof *pairs_options},
-            .about = "espalier train --pairs reads both forms."},
+            .about =
+                "espalier train --pairs reads all three forms and learns the same from them: rows of text "
+                "say with\n"
+                "\"continues\": true that no end-of-sequence follows, and have the lists of ids too where\n"
+                "the words alone would be tokenized differently."},
     .own_size = sizeof(pairs_flags),
     .run = pairs_run,
 };

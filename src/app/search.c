@@ -62,7 +62,7 @@ const app_verb verb_search = {
             .positionals = "[RECIPE.yaml | CASE.json]",
             .most = 1,
             .options = {search_options, sizeof search_options / sizeof *search_options},
-            .recipe_groups = "search run model data self_eval",
+            .recipe_groups = "search run model data task self_eval",
             .about =
                 "Trees and pairs are stored in the run directory (--out); espalier pairs prints the pairs.\n"
                 "--policy scripted CASE.json: searches a tree whose steps and rewards are in the file, and "

@@ -8,6 +8,7 @@
 #include "app/verbs.h"
 #include "base/file.h"
 #include "formats/json.h"
+#include "learn/pairs.h"
 #include "loop/learn_file.h"
 #include "recipe/convert.h"
 
@@ -18,6 +19,7 @@ typedef struct {
     char *pairs, *out;
     int out_dtype; /* 0 f32, 1 bf16 */
     bool shuffle, eos;
+    int boundary; /* pairs_boundary */
 } train_flags;
 
 static const option train_options[] = {
@@ -44,7 +46,14 @@ static const option train_options[] = {
      .type = OPTION_BOOL,
      .initial = "true",
      .offset = offsetof(train_flags, eos),
-     .help = "the end-of-sequence token after chosen and rejected texts"},
+     .help = "the end-of-sequence token after chosen and rejected texts that end"},
+    {.flag = "--boundary",
+     .type = OPTION_ENUM,
+     .choices = PAIRS_BOUNDARY_CHOICES,
+     .initial = "auto",
+     .offset = offsetof(train_flags, boundary),
+     .help = "prompt and completion are tokenized as two texts, as one (TRL), or as one unless a token would "
+             "span both (auto)"},
     {.flag = "--smoothing-cap", .key = "search.smoothing_cap"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -124,6 +133,7 @@ static esp_status learn(const recipe *r, const train_flags *own, loaded_model *m
                           .path = own->pairs,
                           .shuffle = own->shuffle,
                           .append_end = own->eos,
+                          .boundary = (pairs_boundary)own->boundary,
                           .observer = observe(&context),
                           .stop = stop_flag(),
                           .updated = print_update};
@@ -191,15 +201,21 @@ const app_verb verb_train = {
          .options = {train_options, sizeof train_options / sizeof *train_options},
          .recipe_groups = "learn model",
          .about =
-             "Rows are {\"prompt\", \"chosen\", \"rejected\"} (texts) or {\"prompt_ids\",\n"
-             "\"chosen_ids\", \"rejected_ids\"}, with optional \"ref_logp_chosen\", \"ref_logp_rejected\" "
-             "(else\n"
-             "the starting weights are the reference) and \"n_chosen\", \"n_rejected\" (visits: label\n"
-             "smoothing). Rows with a common beginning are packed into trees and computed once. Prints a "
-             "JSON\n"
-             "line per update. --steps N takes N updates, going round the rows as often as needed; without "
-             "it\n"
-             "there are --set learn.epochs passes."},
+             "Rows are {\"prompt\", \"chosen\", \"rejected\"}, texts or lists of messages with \"role\" and\n"
+             "\"content\", or {\"prompt_ids\", \"chosen_ids\", \"rejected_ids\"}. The prompt may also be at "
+             "the\n"
+             "beginning of both completions. Optional are \"ref_logp_chosen\", \"ref_logp_rejected\" (else "
+             "the\n"
+             "starting weights are the reference), \"n_chosen\", \"n_rejected\" (visits: label smoothing) "
+             "and\n"
+             "\"continues\": true where no end-of-sequence follows; a text that ends in a control token or "
+             "a\n"
+             "line break gets none either, and messages end in their end of turn. Pairs that are too long "
+             "or\n"
+             "whose completions are the same are left out and counted. docs/formats.md has it all.\n"
+             "Rows with a common beginning are packed into trees and computed once. Prints a JSON line per\n"
+             "update. --steps N takes N updates, going round the rows as often as needed; without it there\n"
+             "are --set learn.epochs passes."},
     .own_size = sizeof(train_flags),
     .run = train_run,
 };

@@ -197,7 +197,8 @@ void option_wants(const option *o, text_buffer *out) {
         text_puts(out, "true or false");
         break;
     case OPTION_STRING:
-        text_puts(out, "text");
+        text_puts(out, o->marks & OPTION_ROWS ? "a list of rows" : "text");
+        if (o->marks & OPTION_LIST) text_puts(out, " or a list of texts");
         break;
     case OPTION_PATH:
         text_puts(out, "a path");
@@ -379,6 +380,14 @@ void options_defaults_of_choice(option_table table, void *target) {
     }
 }
 
+void option_initial(const option *o, text_buffer *out) {
+    for (const char *c = o->initial ? o->initial : ""; *c; c++)
+        if (*c == '\n')
+            text_puts(out, "\\n");
+        else
+            text_append(out, c, 1);
+}
+
 void options_free(option_table table, void *target) {
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
@@ -428,8 +437,11 @@ static void manual_entry(option_table table, const option *o, bool with_flag, in
     text_free(&condition);
     if (o->marks & OPTION_REQUIRED)
         text_puts(&about, "; required");
-    else if (o->initial && *o->initial)
-        text_printf(&about, " [%s]", o->initial);
+    else if (o->initial && *o->initial) {
+        text_puts(&about, " [");
+        option_initial(o, &about);
+        text_puts(&about, "]");
+    }
     const char *flag = with_flag && o->flag ? o->flag : "";
     text_printf(out, "  %s%s%s\n", flag, *flag && o->key ? ", " : "", o->key ? o->key : "");
     wrapped(about.at, 6, width, out);

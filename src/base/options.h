@@ -28,6 +28,8 @@ enum {
     OPTION_ABOVE_LOW = 2, /* the range is open at its low end */
     OPTION_FREE = 4,      /* a recipe key that may differ between a run and its --resume */
     OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be given again: one value per line */
+    OPTION_LIST = 16,     /* an OPTION_STRING with one value per line; a file may write a list */
+    OPTION_ROWS = 32,     /* an OPTION_STRING of JSON rows, one per line; a file may write a list of maps */
 };
 
 typedef struct {
@@ -114,6 +116,8 @@ const char *option_choice(const option *o, int value, char *buffer, size_t size)
 void options_defaults(option_table table, void *target);
 /* Only the fields of the alternatives that are chosen in `target`: for when a choice has changed. */
 void options_defaults_of_choice(option_table table, void *target);
+/* The default as it is shown: line ends as \n. Nothing where there is none. */
+void option_initial(const option *o, text_buffer *out);
 /* Frees the strings. */
 void options_free(option_table table, void *target);
 

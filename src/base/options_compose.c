@@ -12,8 +12,14 @@ static option in_part(const option *row, const option_part *part, arena *memory)
         mem_free(key);
     }
     o.offset += part->base;
-    o.chooser = part->chooser;
-    o.chosen = part->chosen;
+    if (part->chooser) {
+        o.chooser = part->chooser;
+        o.chosen = part->chosen;
+    } else if (row->chooser && part->group) { /* of a table that is composed itself */
+        char *key = mem_printf("%s.%s", part->group, row->chooser);
+        o.chooser = arena_strdup(memory, key);
+        mem_free(key);
+    }
     assert(!o.chooser || (o.type != OPTION_STRING && o.type != OPTION_PATH));
     return o;
 }

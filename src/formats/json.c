@@ -177,6 +177,25 @@ json_t *json_real_or_null(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+json_t *json_text(const char *text, size_t length) {
+    json_t *value = json_stringn(text, length);
+    if (value) return value;
+    text_buffer b = {0};
+    for (size_t i = 0; i < length;) {
+        size_t n = 0;
+        for (size_t k = 1; k <= 4 && i + k <= length && n == 0; k++) {
+            json_t *one = json_stringn(text + i, k);
+            if (one) n = k;
+            json_decref(one);
+        }
+        text_append(&b, n ? text + i : "\xef\xbf\xbd", n ? n : 3);
+        i += n ? n : 1;
+    }
+    value = json_stringn(b.at, b.length);
+    text_free(&b);
+    return value;
+}
+
 struct jsonl_reader {
     char *path;
     gzFile file; /* zlib reads uncompressed files unchanged */

@@ -1,6 +1,5 @@
 #include "loop/learn_file.h"
 
-#include "learn/pairs.h"
 #include "learn/schedule.h"
 #include "recipe/convert.h"
 #include "text/chat.h"
@@ -25,34 +24,38 @@ static esp_status check_stop(const file_training *t, esp_error *error) {
 
 /* ---- pairs ---- */
 
-/* The token that ends a text: of the recipe's chat template, or of the one that the tokenizer's files have.
- */
-static int32_t end_token(const recipe *r, const tokenizer *t) {
-    chat_kind chat = CHAT_PLAIN;
-    if (!t) return -1;
-    if (r->model.chat_template > 0)
-        chat = (chat_kind)(r->model.chat_template - 1);
-    else
-        (void)chat_template_detect(tokenizer_chat_template(t), &chat, NULL); /* an unknown one: plain */
-    return chat_end_token(chat, t);
+/* The template of the recipe, or the one that the tokenizer's files have; false where it is not known. */
+static bool find_chat(const recipe *r, const tokenizer *t, chat_kind *out) {
+    *out = CHAT_PLAIN;
+    if (r->model.chat_template > 0) {
+        *out = (chat_kind)(r->model.chat_template - 1);
+        return true;
+    }
+    const char *template = t ? tokenizer_chat_template(t) : NULL;
+    return template && chat_template_detect(template, out, NULL) == ESP_OK && *out != CHAT_PLAIN;
+}
+
+/* Tokens of a path: as many as the model takes, and the recipe allows. */
+static int64_t longest(const recipe *r, const model *m) {
+    int64_t context = model_context(m), wanted = r->learn.max_length;
+    return wanted > 0 && wanted < context ? wanted : context;
 }
 
 static esp_status read_pairs(file_training *t, esp_error *error) {
     const learn_file_job *job = t->job;
     const recipe *r = job->recipe;
-    int32_t end = end_token(r, job->tokenizer);
     pairs_read_options options = {.tokenizer = job->tokenizer,
                                   .vocab = model_configuration(job->model)->vocab,
                                   .smoothing_cap = r->search.harvest.smoothing_cap,
-                                  .append_end = job->append_end && end >= 0,
-                                  .end = end,
-                                  .context = model_context(job->model),
-                                  .max_length = r->learn.max_length,
+                                  .append_end = job->append_end,
+                                  .end = -1,
+                                  .boundary = job->boundary,
+                                  .longest = longest(r, job->model),
                                   .term = &t->terms.loss};
+    options.has_chat = find_chat(r, job->tokenizer, &options.chat);
+    if (job->tokenizer) options.end = chat_end_token(options.chat, job->tokenizer);
     ESP_TRY(pairs_read(&t->pairs, job->path, &options, error));
-    if (t->pairs.too_long)
-        observer_note(&job->observer, "%lld pairs longer than %lld tokens are left out",
-                      (long long)t->pairs.too_long, (long long)r->learn.max_length);
+    pairs_file_notes(&t->pairs, options.longest, &job->observer);
     return ESP_OK;
 }
 

@@ -3,6 +3,7 @@
 #define ESPALIER_LOOP_LEARN_FILE_H
 
 #include "base/observer.h"
+#include "learn/pairs.h"
 #include "learn/update_loop.h"
 #include "recipe/recipe.h"
 #include "text/tokenizer.h"
@@ -15,7 +16,8 @@ typedef struct {
     const tokenizer *tokenizer; /* NULL: the rows must be ids */
     const char *path;           /* the pairs: JSONL, plain or .gz; "-": standard input */
     bool shuffle;               /* rows in a seeded order, a different one in each epoch */
-    bool append_end;            /* texts end in the chat template's end token */
+    bool append_end;            /* texts that end get the chat template's end token */
+    pairs_boundary boundary;    /* between the texts of a prompt and of its completions */
     observer observer;
     const volatile sig_atomic_t *stop; /* set from outside: ESP_INTERRUPTED; may be NULL */
     /* Called after each update. */

@@ -18,16 +18,17 @@ static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_erro
 static esp_status read_gain(run_result *o, store *s, const recipe *r, esp_error *error) {
     if (o->score_count < 2) return ESP_OK;
     const run_result_score *first = &o->scores[0], *last = &o->scores[o->score_count - 1];
-    const task *t = task_find(r->data.task, error);
-    if (!t) return ESP_FAILED;
-    evaluation before, after;
-    ESP_TRY(evaluation_read(&before, s, t, first->iteration, o->method, o->set, error));
-    esp_status status = evaluation_read(&after, s, t, last->iteration, o->method, o->set, error);
+    task *t;
+    ESP_TRY(task_new(&t, &r->task, error));
+    evaluation before = {0}, after;
+    esp_status status = evaluation_read(&before, s, t, first->iteration, o->method, o->set, error);
+    if (status == ESP_OK) status = evaluation_read(&after, s, t, last->iteration, o->method, o->set, error);
     if (status == ESP_OK) {
         o->has_gain = evaluation_compare(&after, &before, (uint64_t)r->run.seed, &o->gain, NULL) == ESP_OK;
         evaluation_free(&after);
     }
     evaluation_free(&before);
+    task_free(t);
     return status;
 }
 

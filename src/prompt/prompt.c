@@ -147,7 +147,9 @@ bool prompt_is_end(const prompt_words *w, int32_t id) {
 esp_status prompt_pair_make(const prompt_words *w, const problem *p, bool judge, bool with_example,
                             int64_t context, prompt_pair *out, esp_error *error) {
     *out = (prompt_pair){0};
-    problem question = {.index = p->index, .line = p->line, .id = p->id, .question = p->question};
+    problem question = *p; /* without what is gold */
+    question.gold = question.rationale = question.raw = question.example = NULL;
+    question.gold_option = -1;
     ESP_TRY(prompt_ids(w, &question, &out->of[PREFIX_POLICY], error));
     if (judge)
         ESP_TRY(prompt_judge_prefix(w, with_example ? p : &question, with_example, &out->of[PREFIX_JUDGE],

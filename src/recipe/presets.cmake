@@ -3,7 +3,7 @@ find_package(Python3 3.7 REQUIRED COMPONENTS Interpreter)
 file(GLOB espalier_presets CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/presets/*.yaml)
 set(ESPALIER_PRESET_SOURCES ${CMAKE_CURRENT_BINARY_DIR}/presets.c)
 add_custom_command(OUTPUT ${ESPALIER_PRESET_SOURCES}
-                   COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/embed-presets ${ESPALIER_PRESET_SOURCES}
+                   COMMAND Python3::Interpreter ${CMAKE_SOURCE_DIR}/tools/embed-yaml preset ${ESPALIER_PRESET_SOURCES}
                            ${espalier_presets}
-                   DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed-presets ${espalier_presets}
+                   DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed-yaml ${espalier_presets}
                    COMMENT "Embedding the presets" VERBATIM)

@@ -1,63 +1,11 @@
 #include "recipe/recipe.h"
 #include "base/file.h"
+#include "formats/settings.h"
 #include "recipe/convert.h"
-#include "recipe/settings.h"
+#include "task/task.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Fills error for a key of another alternative than the chosen one. */
-static esp_status not_chosen(option_table table, const recipe *r, const setting *s, esp_error *error) {
-    const option *chooser = option_by_key(table, s->option->chooser);
-    text_buffer belongs = {0}, chosen = {0};
-    option_condition(table, s->option, &belongs);
-    option_get(chooser, r, &chosen);
-    char *hint = mem_printf("leave it out; it belongs to %s", belongs.at);
-    esp_status status = error_fail(error, hint, "%s: there is no %s where %s is %s", s->where, s->option->key,
-                                   chooser->key, chosen.at);
-    mem_free(hint);
-    text_free(&belongs);
-    text_free(&chosen);
-    return status;
-}
-
-/* Whether two texts are the same value: 50 and 5e+01 are. */
-static bool same_value(const char *a, const char *b) {
-    char *end_a, *end_b;
-    double x = strtod(a, &end_a), y = strtod(b, &end_b);
-    return strcmp(a, b) == 0 || (*a && *b && !*end_a && !*end_b && x == y);
-}
-
-/* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
- * have the keys of all losses. */
-static bool is_default(option_table table, const setting *s) {
-    for (int i = 0; i < table.count; i++)
-        if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
-            same_value(table.at[i].initial, s->value))
-            return true;
-    return false;
-}
-
-static esp_status apply(option_table table, recipe *r, const setting *s, esp_error *error) {
-    const option *o = option_in_use(table, s->option->key, r);
-    if (!o && is_default(table, s)) return ESP_OK;
-    if (!o) return not_chosen(table, r, s, error);
-    if (option_set(o, r, s->value, error) == ESP_OK) return ESP_OK;
-    return error_prefix(error, "%s", s->where);
-}
-
-static bool is_chooser(option_table table, const option *o) {
-    for (int i = 0; i < table.count; i++)
-        if (table.at[i].chooser && strcmp(table.at[i].chooser, o->key) == 0) return true;
-    return false;
-}
-
-/* Applies the settings that choose between alternatives, so that the keys of these are known. */
-static esp_status apply_choices(option_table table, recipe *r, const settings *from, esp_error *error) {
-    for (int64_t i = 0; i < from->count; i++)
-        if (is_chooser(table, from->at[i].option)) ESP_TRY(apply(table, r, &from->at[i], error));
-    return ESP_OK;
-}
 
 static esp_status read_overrides(option_table table, const recipe_override *overrides, int n, settings *out,
                                  esp_error *error) {
@@ -80,7 +28,13 @@ static esp_status read_preset(option_table table, const char *name, const char *
         return error_fail(error, "correct the preset's `extends`", "there is no end to the preset %s", name);
     settings own = {0};
     yaml_header header = {0};
-    esp_status status = settings_read_yaml(file->name, file->yaml, file->length, table, &header, &own, error);
+    esp_status status = settings_read_yaml(&(settings_source){.name = file->name,
+                                                              .yaml = file->yaml,
+                                                              .length = file->length,
+                                                              .table = table,
+                                                              .group = "",
+                                                              .header = &header},
+                                           &own, error);
     if (status == ESP_OK && header.extends)
         status = read_preset(table, header.extends, group, depth + 1, out, error);
     for (int64_t i = 0; i < own.count && status == ESP_OK; i++) {
@@ -100,7 +54,7 @@ static esp_status read_presets(option_table table, recipe *r, const settings *gi
     for (int64_t i = 0; i < given->count; i++) {
         const char *key = given->at[i].option->key;
         if (strcmp(key, "search.preset") == 0 || strcmp(key, "learn.preset") == 0)
-            ESP_TRY(apply(table, r, &given->at[i], error));
+            ESP_TRY(settings_apply(table, r, &given->at[i], error));
     }
     ESP_TRY(read_preset(table, preset_name(r->search.preset), "search.", 0, out, error));
     return read_preset(table, preset_name(r->learn.preset), "learn.", 0, out, error);
@@ -126,22 +80,56 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
  * passed over. */
 static esp_status apply_all(option_table table, recipe *r, const settings *presets, const settings *given,
                             esp_error *error) {
-    ESP_TRY(apply_choices(table, r, presets, error));
-    ESP_TRY(apply_choices(table, r, given, error));
+    ESP_TRY(settings_apply_choices(table, r, presets, error));
+    ESP_TRY(settings_apply_choices(table, r, given, error));
     options_defaults_of_choice(table, r);
     for (int64_t i = 0; i < presets->count; i++)
         if (option_in_use(table, presets->at[i].option->key, r))
-            ESP_TRY(apply(table, r, &presets->at[i], error));
-    for (int64_t i = 0; i < given->count; i++) ESP_TRY(apply(table, r, &given->at[i], error));
+            ESP_TRY(settings_apply(table, r, &presets->at[i], error));
+    for (int64_t i = 0; i < given->count; i++) ESP_TRY(settings_apply(table, r, &given->at[i], error));
+    return ESP_OK;
+}
+
+/* What the task's keys are based on: the task that is named; where the file has keys of its own and names
+ * none, nothing. from_file: how many of the settings given are the file's. */
+static esp_status read_task(option_table table, recipe *r, const settings *given, int64_t from_file,
+                            settings *out, esp_error *error) {
+    bool named = false, own = false;
+    const char *where = NULL;
+    for (int64_t i = 0; i < given->count; i++) {
+        const char *key = given->at[i].option->key;
+        own = own || (i < from_file && strncmp(key, "task.", 5) == 0);
+        if (strcmp(key, "data.task") != 0) continue;
+        named = true;
+        where = given->at[i].where;
+        ESP_TRY(settings_apply(table, r, &given->at[i], error));
+    }
+    if (own && !named) r->data.task[0] = 0;
+    if (!r->data.task[0]) return ESP_OK;
+    esp_status status = task_settings_list(r->data.task, table, "task", out, error);
+    return status == ESP_OK || !where ? status : error_prefix(error, "%s", where);
+}
+
+/* A task that was read from a file is whole in the recipe: nothing refers to the file any more. */
+static esp_status complete_task(recipe *r, const char *name, esp_error *error) {
+    const char *source = r->data.task[0] ? r->data.task : "custom";
+    task *t = NULL;
+    esp_status status = task_settings_complete(&r->task, source, error);
+    if (status == ESP_OK) status = task_new(&t, &r->task, error);
+    task_free(t);
+    if (status != ESP_OK) return error_prefix(error, "%s: task", name);
+    if (task_name_is_file(r->data.task)) r->data.task[0] = 0;
     return ESP_OK;
 }
 
 static esp_status resolve(option_table table, recipe *r, const char *name, const settings *given,
-                          esp_error *error) {
+                          int64_t from_file, esp_error *error) {
     settings presets = {0};
     options_defaults(table, r);
     esp_status status = read_presets(table, r, given, &presets, error);
+    if (status == ESP_OK) status = read_task(table, r, given, from_file, &presets, error);
     if (status == ESP_OK) status = apply_all(table, r, &presets, given, error);
+    if (status == ESP_OK) status = complete_task(r, name, error);
     settings_free(&presets);
     return status == ESP_OK ? check_together(r, name, error) : status;
 }
@@ -153,9 +141,15 @@ esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t
     option_table table = recipe_options(memory);
     settings given = {0};
     recipe *r = MEM_NEW(recipe);
-    esp_status status = yaml ? settings_read_yaml(name, yaml, length, table, NULL, &given, error) : ESP_OK;
+    esp_status status =
+        yaml ? settings_read_yaml(
+                   &(settings_source){
+                       .name = name, .yaml = yaml, .length = length, .table = table, .group = ""},
+                   &given, error)
+             : ESP_OK;
+    int64_t from_file = given.count;
     if (status == ESP_OK) status = read_overrides(table, overrides, n, &given, error);
-    if (status == ESP_OK) status = resolve(table, r, name, &given, error);
+    if (status == ESP_OK) status = resolve(table, r, name, &given, from_file, error);
     settings_free(&given);
     arena_free(memory);
     if (status == ESP_OK)

@@ -10,6 +10,7 @@
 #include "learn/schedule.h"
 #include "recipe/presets.h"
 #include "search/harvest.h"
+#include "task/task_settings.h"
 #include "text/steps.h"
 
 #include <stdbool.h>
@@ -49,14 +50,12 @@ typedef struct {
         bool recompute;
     } model;
     struct {
-        char *task;
-        char *train, *test, *dev;                   /* files */
+        char *task;               /* what the task's keys are based on: a built-in task; "": nothing */
+        char *train, *test, *dev; /* files */
         int64_t train_limit, test_limit, dev_limit; /* problems; 0: all */
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;
-    struct {
-        char *unknown; /* "skip", "incorrect" or a number: recipe_answer_worth */
-    } task;
+    task_settings task; /* its `unknown`: recipe_answer_worth */
     struct {
         int64_t epochs; /* 0: no SFT */
         double lr;

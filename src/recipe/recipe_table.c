@@ -50,7 +50,7 @@ static const option model_options[] = {
 };
 
 static const option data_options[] = {
-    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "task: the format of the problem files, the prompt and the grading"},
+    {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "built-in task, or a file of the task's keys: the form of the problem files, the prompt and the grading"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from: JSON lines, plain or .gz, or generate:..."},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
     {PATH(data, dev), .flag = "--dev", .help = "problems to choose settings on"},
@@ -58,10 +58,6 @@ static const option data_options[] = {
     {INT(data, test_limit), .flag = "--test-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of test; 0: all"},
     {INT(data, dev_limit), .flag = "--dev-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of dev; 0: all"},
     {INT(data, dev_from_train), .initial = "0", .low = 0, .high = 1e9, .help = "without a dev file, set this many problems at the end of train apart as dev"},
-};
-
-static const option task_options[] = {
-    {TEXT(task, unknown), .flag = "--unknown", .initial = "skip", .help = "what a solution is worth in the search whose answer cannot be judged: skip (no reward, and no pair is made by it), incorrect, or a reward as a number"},
 };
 
 static const option sft_options[] = {
@@ -187,7 +183,8 @@ option_table recipe_options(arena *memory) {
     add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
     add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
     add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
-    add_part(&parts, (option_part){.group = "task", .rows = ROWS(task_options)});
+    add_part(&parts,
+             (option_part){.group = "task", .rows = task_options(memory), .base = offsetof(recipe, task)});
     add_part(&parts, (option_part){.group = "sft", .rows = ROWS(sft_options)});
     add_search(&parts);
     add_part(&parts, (option_part){.group = "self_eval", .rows = ROWS(self_eval_options)});

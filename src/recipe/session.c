@@ -18,8 +18,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
         error_set(error, ESP_USAGE, "set model.path", "no model is named");
         return error_about(error, ESP_REASON_UNSET, "model.path");
     }
-    out->task = task_find(r->data.task, error);
-    if (!out->task) return ESP_FAILED;
+    ESP_TRY(task_new(&out->task, &r->task, error));
     esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = choose_chat(out, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
@@ -83,6 +82,7 @@ void session_close(session *s) {
     prompt_words_free(s->words);
     tokenizer_close(s->tokenizer);
     compute_free(s->compute);
+    task_free(s->task);
     *s = (session){0};
 }
 

@@ -24,7 +24,7 @@ typedef struct {
     compute *compute;
     tokenizer *tokenizer;
     chat_kind chat;
-    const task *task;
+    task *task;
     prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
 } session;

@@ -295,6 +295,7 @@ esp_status store_read_pairs(store *s, int64_t iteration, store_pairs *out, esp_e
         status = pair_ids_of(&ids, s, p, error);
         if (status != ESP_OK) break;
         p->prefix_ids = copy_ids(out->memory, &ids.prefix), p->prefix_count = ids.prefix.count;
+        p->prompt_count = ids.prompt_count;
         p->chosen_ids = copy_ids(out->memory, &ids.chosen), p->chosen_count = ids.chosen.count;
         p->rejected_ids = copy_ids(out->memory, &ids.rejected), p->rejected_count = ids.rejected.count;
     }

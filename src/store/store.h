@@ -134,6 +134,7 @@ typedef struct {
      * them in. A pair from elsewhere has its own. */
     const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
     int64_t prefix_count, chosen_count, rejected_count;
+    int64_t prompt_count; /* read: how many ids of the prefix are the tree's prompt; 0: not known */
     double q_chosen, q_rejected;
     int64_t n_chosen, n_rejected;
     double alpha;

@@ -99,3 +99,19 @@ task_grade_result answer_grade(const answer_form *f, const problem *p, const cha
     mem_free(gold.answer);
     return g;
 }
+
+/* ---- The kinds ---- */
+
+static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text};
+
+const answer_kind *answer_kind_at(int index) {
+    return index >= 0 && index < (int)(sizeof kinds / sizeof *kinds) ? kinds[index] : NULL;
+}
+
+const char *answer_kind_name(int index) {
+    return answer_kind_at(index) ? answer_kind_at(index)->name : NULL;
+}
+
+const char *answer_kind_about(int index) {
+    return answer_kind_at(index) ? answer_kind_at(index)->about : NULL;
+}

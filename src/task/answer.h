@@ -8,6 +8,7 @@
 #define ESPALIER_TASK_ANSWER_H
 
 #include "base/options.h"
+#include "task/pattern.h"
 #include "task/task.h"
 
 /* What a kind read in a stretch of a text. */
@@ -33,6 +34,8 @@ typedef struct {
                            const task_answer *b);
     /* The answer as text that `read` reads as an equal one. Freed by mem_free. */
     char *(*show)(const void *settings, const problem *p, const task_answer *a);
+    /* The same for a gold answer, with what grading looks at and votes do not (50%); NULL: as shown. */
+    char *(*keep)(const void *settings, const problem *p, const task_answer *a);
     /* The verdict on an answer; NULL: that of `equal`. *reason comes with the words for each verdict and may
      * be replaced by another constant. */
     grade_verdict (*grade)(const void *settings, const problem *p, const task_answer *found,
@@ -41,7 +44,11 @@ typedef struct {
                                                   number" */
 } answer_kind;
 
-extern const answer_kind answer_number, answer_math, answer_boolean;
+extern const answer_kind answer_number, answer_math, answer_boolean, answer_text;
+/* In the order of the values of task_settings.kind; NULL past the last. */
+const answer_kind *answer_kind_at(int index);
+const char *answer_kind_name(int index);
+const char *answer_kind_about(int index);
 
 struct answer_form;
 typedef struct {
@@ -65,12 +72,17 @@ extern const answer_place answer_last_line; /* the last line that is not blank *
 /* The whole text where it is an answer and nothing else, else the last number of the text. */
 extern const answer_place answer_last_number;
 extern const answer_place answer_whole; /* the whole text */
+/* The last match of the pattern that holds an answer. */
+extern const answer_place answer_pattern;
+/* The place of that name, or NULL. */
+const answer_place *answer_place_named(const char *name, size_t length);
 
 typedef struct answer_form {
     const answer_kind *kind;
     const void *settings;
     const answer_place *const *places; /* tried in this order; NULL-terminated */
     const char *marker;                /* of answer_marker */
+    const pattern *pattern;            /* of answer_pattern */
 } answer_form;
 
 /* The answer in text[0, length), from the first place that decides. What a model thought before it answered

@@ -9,7 +9,7 @@
  *   flaws=X      how flawed the worked solutions are (0: correct); the gold answer is always correct
  */
 #include "task/arith_story.h"
-#include "task/numeric.h"
+#include "task/task_ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +100,7 @@ static const char *right_solution(rng_key_t key, const arith_level *level, arena
     return text;
 }
 
-static esp_status generate(const char *words, arena *memory, problem_list *out, esp_error *error) {
+esp_status arith_generate(const char *words, arena *memory, problem_list *out, esp_error *error) {
     order o;
     ESP_TRY(read_order(words, &o, error));
     rng_key_t stream = rng_mix(rng_key((uint64_t)o.seed), (uint64_t)o.split);
@@ -126,27 +126,3 @@ static esp_status generate(const char *words, arena *memory, problem_list *out, 
     }
     return ESP_OK;
 }
-
-/* Few words: the policy is small, and each word costs it a position. */
-static const judge_words judge_in_short = {
-    .task = "Check: (A) wrong (B) right.\n",
-    .before_question = "",
-    .before_example = "Example:\n",
-    .before_steps = "Steps:\n",
-    .question = "\nRight so far?",
-    .answer = " (",
-    .verdict = {"A", "B"},
-};
-
-const task task_arith = {
-    .name = "arith",
-    .instruction = "",
-    .before_question = "",
-    .cue = "\n",
-    .markers = worked_markers,
-    .judge = &judge_in_short,
-    .answers = &worked_answers,
-    .mistake = numeric_mistake,
-    .read_row = worked_read_row,
-    .generate = generate,
-};

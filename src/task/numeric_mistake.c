@@ -1,6 +1,7 @@
 /* Mistakes for rows that teach the judge: a step's result becomes another number, and so does every later
  * number of the same value. */
-#include "task/numeric.h"
+#include "task/number.h"
+#include "task/task_ops.h"
 
 #include <string.h>
 

@@ -193,3 +193,33 @@ static bool find_whole(const answer_form *f, const problem *p, const char *text,
 const answer_place answer_last_number = {
     "last_number", "the whole text where it is a number, else its last number", find_last_number};
 const answer_place answer_whole = {"whole", "the whole text", find_whole};
+
+/* ---- A pattern ---- */
+
+static bool find_pattern(const answer_form *f, const problem *p, const char *text, size_t length,
+                         answer_reading *out) {
+    MEM_LIST(pattern_match) all = {0};
+    pattern_match m;
+    for (size_t from = 0; pattern_find(f->pattern, text, length, from, &m);) {
+        MEM_LIST_PUSH(&all, m);
+        from = m.end > m.start ? m.end : m.end + 1;
+    }
+    bool found = false;
+    for (int64_t i = all.count; i-- > 0 && !found;)
+        found = read_at(f, p, text, all.at[i].group_start, all.at[i].group_end, out);
+    MEM_LIST_FREE(&all);
+    return found;
+}
+
+const answer_place answer_pattern = {"pattern", "where the pattern matches", find_pattern};
+
+/* ---- By name ---- */
+
+const answer_place *answer_place_named(const char *name, size_t length) {
+    static const answer_place *const all[] = {&answer_marker,    &answer_phrase,      &answer_box,
+                                              &answer_stated,    &answer_pattern,     &answer_line,
+                                              &answer_last_line, &answer_last_number, &answer_whole};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strlen(all[i]->name) == length && memcmp(all[i]->name, name, length) == 0) return all[i];
+    return NULL;
+}

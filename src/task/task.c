@@ -2,154 +2,263 @@
 
 #include "base/utf8.h"
 #include "formats/json.h"
+#include "task/field.h"
 #include "task/task_ops.h"
+#include "task/template.h"
 
 #include <string.h>
 
-/* All tasks, in the order that messages list them: a row for each table. */
-#define TASK_LIST(row) row(task_gsm8k) row(task_arith) row(task_yesno)
+/* ---- Making ---- */
 
-#define DECLARE(table) extern const task table;
-#define ADDRESS(table) &table,
-TASK_LIST(DECLARE)
-static const task *const tasks[] = {TASK_LIST(ADDRESS)};
-enum { TASKS = sizeof tasks / sizeof *tasks };
-
-const task *task_find(const char *name, esp_error *error) {
-    text_buffer hint = {0};
-    for (size_t i = 0; i < TASKS; i++) {
-        if (strcmp(tasks[i]->name, name) == 0) {
-            text_free(&hint);
-            return tasks[i];
-        }
-        text_printf(&hint, "%s%s", i ? ", " : "tasks: ", tasks[i]->name);
+static esp_status copy_settings(const task_settings *from, task_settings *to, esp_error *error) {
+    arena *memory = arena_new();
+    option_table table = task_options(memory);
+    text_buffer value = {0};
+    esp_status status = ESP_OK;
+    *to = (task_settings){.kind = from->kind};
+    for (int i = 0; i < table.count && status == ESP_OK; i++) {
+        if (!option_applies(table, &table.at[i], from)) continue;
+        text_clear(&value);
+        text_puts(&value, "");
+        option_get(&table.at[i], from, &value);
+        status = option_set(&table.at[i], to, value.at, error);
     }
-    error_fail(error, hint.at, "unknown task \"%s\"", name);
-    text_free(&hint);
-    return NULL;
+    text_free(&value);
+    arena_free(memory);
+    return status;
+}
+
+/* The lines of a list, and NULL after them. */
+static void split_lines(const char *lines, arena *memory, text_list *out) {
+    for (const char *at = lines; *at; at += *at == '\n') {
+        size_t n = strcspn(at, "\n");
+        char *one = arena_copy(memory, at, n + 1);
+        one[n] = 0;
+        if (n > 0) MEM_LIST_PUSH(out, one);
+        at += n;
+    }
+    MEM_LIST_PUSH(out, NULL);
+    out->count--;
+}
+
+static esp_status find_places(task *t, esp_error *error) {
+    int n = 0;
+    for (const char *at = t->s.place; *at; at += *at == '\n') {
+        size_t length = strcspn(at, "\n");
+        const answer_place *place = answer_place_named(at, length);
+        if (length > 0 && !place)
+            return error_fail(
+                error, "places: marker, phrase, box, stated, pattern, line, last_line, last_number, whole",
+                "place: there is no place \"%.*s\"", (int)(length < 60 ? length : 60), at);
+        if (place && n == TASK_MOST_PLACES)
+            return error_fail(error, "name each place once", "place: more than %d places", TASK_MOST_PLACES);
+        if (place) t->places[n++] = place;
+        if (place == &answer_marker && !*t->s.marker)
+            return error_fail(error, "set marker, or take the place out", "marker: empty, but a place");
+        if (place == &answer_pattern && !*t->s.pattern)
+            return error_fail(error, "set pattern, or take the place out", "pattern: empty, but a place");
+        at += length;
+    }
+    if (n == 0) return error_fail(error, "for example: marker", "place: no place is named");
+    t->answers = (answer_form){.kind = answer_kind_at(t->s.kind),
+                               .settings = &t->s.kind_settings,
+                               .places = t->places,
+                               .marker = t->s.marker,
+                               .pattern = t->answer_pattern};
+    return ESP_OK;
+}
+
+static esp_status check_texts(const task_settings *s, esp_error *error) {
+    static const char asking[] = "instruction question options", answer[] = "answer label text";
+    ESP_TRY(field_check(s->question, "question", error));
+    ESP_TRY(field_check(s->gold, "gold", error));
+    ESP_TRY(field_check(s->rationale, "rationale", error));
+    ESP_TRY(field_check(s->id, "id", error));
+    ESP_TRY(template_check(s->system, "model", "system", error));
+    ESP_TRY(template_check(s->turn, asking, "turn", error));
+    ESP_TRY(template_check(s->plain, asking, "plain", error));
+    ESP_TRY(template_check(s->option, "label text", "option", error));
+    ESP_TRY(template_check(s->answer_line, answer, "answer_line", error));
+    if (!*s->question)
+        return error_fail(error, "name the field that holds it", "question: no field is named");
+    if (!*s->gold) return error_fail(error, "name the field that holds it", "gold: no field is named");
+    if (!*s->judge_correct || !*s->judge_incorrect || strcmp(s->judge_correct, s->judge_incorrect) == 0)
+        return error_fail(error, "two different letters",
+                          "judge_correct, judge_incorrect: two different verdicts are needed");
+    return ESP_OK;
+}
+
+static esp_status optional_pattern(pattern **out, const char *text, const char *key, esp_error *error) {
+    return *text ? pattern_new(out, text, key, error) : ESP_OK;
+}
+
+static esp_status read_examples(task *t, esp_error *error) {
+    text_list rows = {0};
+    split_lines(t->s.examples, t->memory, &rows);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        char *where = mem_printf("examples: row %lld", (long long)i + 1);
+        problem p = {.index = i, .line = i + 1};
+        json_error_t at;
+        json_t *row = json_loads(rows.at[i], 0, &at);
+        if (row)
+            status = task_read_row(t, row, where, "example", t->memory, &p, error);
+        else
+            status = error_fail(error, "write a list of rows", "%s: not JSON: %s", where, at.text);
+        if (status == ESP_OK && !p.rationale) {
+            text_buffer line = {0};
+            task_answer_line(t, &p, &line);
+            p.rationale = arena_strdup(t->memory, line.at ? line.at : p.gold);
+            text_free(&line);
+        }
+        if (status == ESP_OK) MEM_LIST_PUSH(&t->examples, p);
+        json_decref(row);
+        mem_free(where);
+    }
+    MEM_LIST_FREE(&rows);
+    return status;
+}
+
+static esp_status prepare(task *t, esp_error *error) {
+    ESP_TRY(check_texts(&t->s, error));
+    ESP_TRY(optional_pattern(&t->rationale_remove, t->s.rationale_remove, "rationale_remove", error));
+    ESP_TRY(optional_pattern(&t->options_pattern, t->s.options_pattern, "options_pattern", error));
+    ESP_TRY(optional_pattern(&t->answer_pattern, t->s.pattern, "pattern", error));
+    ESP_TRY(find_places(t, error));
+    split_lines(t->s.ends, t->memory, &t->ends);
+    split_lines(t->s.options, t->memory, &t->options);
+    return read_examples(t, error);
+}
+
+esp_status task_new(task **out, const task_settings *settings, esp_error *error) {
+    task *t = MEM_NEW(task);
+    t->memory = arena_new();
+    esp_status status = copy_settings(settings, &t->s, error);
+    if (status == ESP_OK) status = prepare(t, error);
+    *out = status == ESP_OK ? t : NULL;
+    if (status != ESP_OK) task_free(t);
+    return status;
+}
+
+esp_status task_open(task **out, const char *name, esp_error *error) {
+    task_settings s;
+    *out = NULL;
+    ESP_TRY(task_settings_load(&s, name, error));
+    esp_status status = task_new(out, &s, error);
+    task_settings_free(&s);
+    return status == ESP_OK ? ESP_OK : error_prefix(error, "task %s", name);
+}
+
+void task_free(task *t) {
+    if (!t) return;
+    pattern_free(t->rationale_remove);
+    pattern_free(t->options_pattern);
+    pattern_free(t->answer_pattern);
+    MEM_LIST_FREE(&t->ends);
+    MEM_LIST_FREE(&t->options);
+    MEM_LIST_FREE(&t->examples);
+    task_settings_free(&t->s);
+    arena_free(t->memory);
+    mem_free(t);
 }
 
 const char *task_name(const task *t) {
-    return t->name;
-}
-
-/* ---- Problems ---- */
-
-static const char generated[] = "generate:";
-
-/* "dir/train.jsonl.gz" to "train"; standard input is "stdin". */
-static char *source_stem(const char *path) {
-    if (strcmp(path, "-") == 0) return mem_strdup("stdin");
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    size_t n = strlen(name);
-    static const char *const endings[] = {".gz", ".jsonl", ".json"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t e = strlen(endings[i]);
-        if (n > e && strncmp(name + n - e, endings[i], e) == 0) n -= e;
-    }
-    return mem_strndup(name, n);
-}
-
-static const char *row_id(const json_t *row, const char *stem, int64_t line, arena *memory) {
-    const json_t *id = json_object_get(row, "id");
-    if (json_is_string(id) && json_string_length(id) > 0) return arena_strdup(memory, json_string_value(id));
-    char *made = json_is_integer(id) ? mem_printf("%lld", (long long)json_integer_value(id))
-                                     : mem_printf("%s:%lld", stem, (long long)line);
-    const char *kept = arena_strdup(memory, made);
-    mem_free(made);
-    return kept;
-}
-
-static esp_status read_rows(const task *t, jsonl_reader *reader, const char *stem, arena *memory,
-                            problem_list *list, esp_error *error) {
-    for (;;) {
-        json_t *row;
-        ESP_TRY(jsonl_next(reader, &row, error));
-        if (!row) return ESP_OK;
-        problem p = {.index = list->count, .line = jsonl_line(reader)};
-        p.id = row_id(row, stem, p.line, memory);
-        ESP_TRY(t->read_row(row, jsonl_where(reader), memory, &p, error));
-        MEM_LIST_PUSH(list, p);
-    }
-}
-
-static esp_status read_file(const task *t, const char *path, arena *memory, problem_list *list,
-                            esp_error *error) {
-    jsonl_reader *reader;
-    ESP_TRY(jsonl_open(&reader, path, error));
-    char *stem = source_stem(path);
-    esp_status status = read_rows(t, reader, stem, memory, list, error);
-    if (status == ESP_OK && list->count == 0)
-        status =
-            error_fail(error, "give a JSONL file with one problem per line", "%s: holds no problems", path);
-    mem_free(stem);
-    jsonl_close(reader);
-    return status;
-}
-
-bool task_source_is_generated(const char *path) {
-    return strncmp(path, generated, sizeof generated - 1) == 0;
-}
-
-esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error) {
-    *out = (problem_set){.memory = arena_new()};
-    problem_list list = {0};
-    esp_status status;
-    if (!task_source_is_generated(path))
-        status = read_file(t, path, out->memory, &list, error);
-    else if (t->generate)
-        status = t->generate(path + sizeof generated - 1, out->memory, &list, error);
-    else
-        status = error_fail(error, "name a JSONL file, or use task arith", "%s: task %s has no generator",
-                            path, t->name);
-    out->at = list.at;
-    out->count = list.count;
-    out->source = mem_strdup(path);
-    if (status != ESP_OK) problem_set_free(out);
-    return status;
-}
-
-void problem_set_free(problem_set *set) {
-    mem_free(set->at);
-    mem_free(set->source);
-    if (set->memory) arena_free(set->memory);
-    *set = (problem_set){0};
+    return t->s.name;
 }
 
 /* ---- Asking ---- */
 
+/* What the places of a prompt are filled with. */
+typedef struct {
+    const task *t;
+    const problem *p;
+    const problem_option *option; /* of a line of {options} */
+} asked;
+
+static bool is(const char *name, size_t length, const char *word) {
+    return strlen(word) == length && memcmp(name, word, length) == 0;
+}
+
+static bool option_value(void *user, const char *name, size_t length, text_buffer *out) {
+    const asked *a = user;
+    text_puts(out, is(name, length, "label") ? a->option->label : a->option->text);
+    return true;
+}
+
+static void put_options(const task *t, const problem *p, text_buffer *out) {
+    for (int32_t i = 0; i < p->option_count; i++) {
+        asked a = {t, p, &p->options[i]};
+        if (i > 0) text_puts(out, "\n");
+        template_fill(t->s.option, option_value, &a, out);
+    }
+}
+
+static bool asked_value(void *user, const char *name, size_t length, text_buffer *out) {
+    const asked *a = user;
+    if (is(name, length, "instruction"))
+        text_puts(out, a->t->s.instruction);
+    else if (is(name, length, "question"))
+        text_puts(out, a->p->question);
+    else
+        put_options(a->t, a->p, out);
+    return true;
+}
+
 void task_prompt_chat(const task *t, const problem *p, text_buffer *out) {
-    if (t->instruction[0]) text_printf(out, "%s\n\n", t->instruction);
-    text_puts(out, p->question);
+    template_fill(t->s.turn, asked_value, &(asked){.t = t, .p = p}, out);
 }
 
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out) {
-    if (t->instruction[0]) text_printf(out, "%s\n\n", t->instruction);
-    text_printf(out, "%s%s%s", t->before_question, p->question, t->cue);
+    for (int64_t i = 0; i < t->examples.count; i++) {
+        const problem *example = &t->examples.at[i];
+        template_fill(t->s.plain, asked_value, &(asked){.t = t, .p = example}, out);
+        text_printf(out, "%s\n\n", example->rationale);
+    }
+    template_fill(t->s.plain, asked_value, &(asked){.t = t, .p = p}, out);
+}
+
+int64_t task_example_count(const task *t) {
+    return t->examples.count;
+}
+
+const problem *task_example(const task *t, int64_t i) {
+    return &t->examples.at[i];
+}
+
+static bool system_value(void *user, const char *name, size_t length, text_buffer *out) {
+    (void)name, (void)length;
+    text_puts(out, user ? (const char *)user : "");
+    return true;
+}
+
+bool task_system(const task *t, const char *model_own, text_buffer *out) {
+    size_t before = out->length;
+    template_fill(t->s.system, system_value, (void *)model_own, out);
+    return out->length > before;
 }
 
 esp_status task_sft_target(const task *t, const problem *p, text_buffer *out, esp_error *error) {
     if (!p->rationale)
         return error_fail(error, "supervised fine-tuning needs data with worked solutions",
-                          "problem %s of task %s has no rationale", p->id, t->name);
+                          "problem %s of task %s has no rationale", p->id, t->s.name);
     text_puts(out, p->rationale);
     return ESP_OK;
 }
 
 const char *const *task_answer_markers(const task *t) {
-    return t->markers;
+    return t->ends.at;
 }
 
 /* ---- Steps ---- */
 
 task_step_unit task_unit(const task *t) {
-    return t->unit;
+    return (task_step_unit)t->s.step;
 }
 
 size_t task_step_end(const task *t, const char *text, size_t from) {
     size_t line = from + strcspn(text + from, "\n");
     size_t end = line + (text[line] == '\n');
-    if (t->unit == TASK_STEP_LINE) return end;
+    if (t->s.step == TASK_STEP_LINE) return end;
     size_t start = from + strspn(text + from, " \t\r\n\v\f"); /* white space alone is no step */
     if (start >= line) return text[start] ? task_step_end(t, text, start) : start;
     for (size_t i = start; i + 1 < line; i++)
@@ -161,155 +270,38 @@ size_t task_step_end(const task *t, const char *text, size_t from) {
 }
 
 bool task_makes_mistakes(const task *t) {
-    return t->mistake != NULL;
+    return t->s.mistakes != TASK_NO_MISTAKES;
 }
 
 bool task_make_mistake(const task *t, const problem *p, const task_mistake_place *place, rng_key_t key,
                        text_buffer *out, size_t *changed) {
-    return t->mistake && t->mistake(p, place, key, out, changed);
+    return task_makes_mistakes(t) && numeric_mistake(p, place, key, out, changed);
 }
 
 /* ---- Self-evaluation ---- */
 
-/* One wording for all tasks that are put to a model in words: a small model is taught it once. The parts that
- * all problems share come first, so that their keys and values are computed once. What follows the steps is
- * computed for every step, so it is short: the meaning of (A) and (B) is in the prefix. The question begins
- * with a newline, for a chain that stopped within a line. */
-const judge_words judge_in_words = {
-    .task = "Check the solution of a problem. Answer (A) if it has a mistake so far, (B) if it is correct so "
-            "far.\n\n",
-    .before_question = "Problem: ",
-    .before_example = "Example of a correct solution:\n",
-    .before_steps = "Solution to check:\n",
-    .question = "\n(A) or (B)?",
-    .answer = "\n(",
-    .verdict = {"A", "B"},
-};
-
+/* The parts that all problems share come first, so that their keys and values are computed once. What follows
+ * the steps is computed for every step, so it is short: the meaning of the verdicts is in the prefix. The
+ * question begins with a newline, for a chain that stopped within a line. */
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out) {
-    const judge_words *w = t->judge;
-    text_printf(out, "%s%s%s\n", w->task, w->before_question, p->question);
+    text_printf(out, "%s%s%s\n", t->s.judge_instruction, t->s.judge_question_head, p->question);
+    if (p->option_count > 0) {
+        put_options(t, p, out);
+        text_puts(out, "\n");
+    }
     const char *example = p->example ? p->example : p->rationale;
-    if (with_example && example) text_printf(out, "%s%s\n", w->before_example, example);
-    text_puts(out, w->before_steps);
+    if (with_example && example) text_printf(out, "%s%s\n", t->s.judge_example_head, example);
+    text_puts(out, t->s.judge_steps_head);
 }
 
 const char *task_judge_question(const task *t) {
-    return t->judge->question;
+    return t->s.judge_question;
 }
 
 const char *task_judge_answer(const task *t) {
-    return t->judge->answer;
+    return t->s.judge_answer;
 }
 
 const char *task_verdict(const task *t, bool correct) {
-    return t->judge->verdict[correct];
-}
-
-/* ---- Answers ---- */
-
-task_answer *task_answer_find(const task *t, const problem *p, const char *text, size_t length) {
-    answer_reading a;
-    return answer_find(t->answers, p, text, length, &a) ? a.answer : NULL;
-}
-
-bool task_answer_equal(const task *t, const problem *p, const task_answer *a, const task_answer *b) {
-    return t->answers->kind->equal(t->answers->settings, p, a, b) == GRADE_EQUAL;
-}
-
-char *task_answer_show(const task *t, const problem *p, const task_answer *a) {
-    return t->answers->kind->show(t->answers->settings, p, a);
-}
-
-/* Shown answers are answers by themselves. */
-static task_answer *read_shown(const task *t, const problem *p, const char *shown) {
-    answer_reading a;
-    return answer_find_gold(t->answers, p, shown, &a) ? a.answer : NULL;
-}
-
-void task_answer_group(const task *t, const problem *p, const char *const *shown, int64_t n, int64_t *group) {
-    task_answer **found = MEM_ARRAY(task_answer *, n > 0 ? n : 1);
-    for (int64_t i = 0; i < n; i++) {
-        group[i] = shown[i] ? i : -1;
-        if (t && shown[i]) found[i] = read_shown(t, p, shown[i]);
-        for (int64_t j = 0; shown[i] && j < i; j++) {
-            if (group[j] != j) continue; /* not the first of its group */
-            bool same = strcmp(shown[j], shown[i]) == 0 ||
-                        (found[j] && found[i] && task_answer_equal(t, p, found[j], found[i]));
-            if (!same) continue;
-            group[i] = j;
-            break;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) mem_free(found[i]);
-    mem_free(found);
-}
-
-/* ---- Grading ---- */
-
-task_grade_result task_grade(const task *t, const problem *p, const char *text, size_t length) {
-    return answer_grade(t->answers, p, text, length);
-}
-
-void task_grade_free(task_grade_result *g) {
-    mem_free(g->extracted);
-    *g = (task_grade_result){0};
-}
-
-/* The text of field "gold", which may be a JSON number or boolean; *made is to be freed. */
-static esp_status gold_text(const json_t *row, const char *where, const char **gold, char **made,
-                            esp_error *error) {
-    const json_t *value = json_object_get(row, "gold");
-    *made = NULL;
-    if (json_is_boolean(value)) {
-        *gold = json_is_true(value) ? "true" : "false";
-        return ESP_OK;
-    }
-    if (!json_is_number(value)) return json_need_string(row, "gold", where, gold, error);
-    *gold = *made = json_number_text(value);
-    return ESP_OK;
-}
-
-esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
-                          esp_error *error) {
-    const char *answer, *gold;
-    char *made = NULL;
-    *out = NULL;
-    ESP_TRY(json_need_string(row, "answer", where, &answer, error));
-    ESP_TRY(gold_text(row, where, &gold, &made, error));
-    size_t length = json_string_length(json_object_get(row, "answer"));
-    task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, length);
-    esp_status status = ESP_OK;
-    if (g.bad_gold) {
-        char *shown = task_excerpt(gold, 0, strlen(gold));
-        status = error_fail(error, "give the answer by itself, or a text that ends in one",
-                            "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->name);
-        mem_free(shown);
-    } else {
-        *out =
-            json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason", g.reason);
-    }
-    mem_free(made);
-    task_grade_free(&g);
-    return status;
-}
-
-char *task_excerpt(const char *text, size_t start, size_t length) {
-    const char *s = text + start;
-    text_buffer b = {0};
-    text_puts(&b, "");
-    for (size_t i = 0; i < length;) {
-        size_t n = utf8_length(s + i, length - i);
-        bool shown = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f);
-        if (b.length + (shown ? n : 3) > 100) {
-            text_puts(&b, "...");
-            break;
-        }
-        if (shown)
-            text_append(&b, s + i, n);
-        else
-            text_puts(&b, "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
-    return b.at;
+    return correct ? t->s.judge_correct : t->s.judge_incorrect;
 }

@@ -1,6 +1,6 @@
 /* Tasks: what a problem is, how it is asked, how an answer is found in a text, compared and graded. All that
- * the rest of the program knows of a task is in this header. A task is a constant table, found by its name.
- */
+ * the rest of the program knows of a task is in this header. A task is made of settings (task_settings.h):
+ * one of the built-in tasks, a YAML file, or a recipe's section. */
 #ifndef ESPALIER_TASK_TASK_H
 #define ESPALIER_TASK_TASK_H
 
@@ -8,14 +8,22 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "grade/verdict.h"
+#include "task/task_settings.h"
 
 #include <jansson.h>
 
-typedef struct task_ops task;
+typedef struct task task;
 
-/* The task of that name; NULL with an error that lists the names. */
-const task *task_find(const char *name, esp_error *error);
+/* Fails for settings that do not make a task: an unknown place, a pattern that is none, an example without an
+ * answer. Errors name the key. */
+esp_status task_new(task **out, const task_settings *settings, esp_error *error);
+/* A built-in task by its name, or a task file by its path. */
+esp_status task_open(task **out, const char *name, esp_error *error);
+void task_free(task *t);
 const char *task_name(const task *t);
+
+/* An answer in the task's own form: one block of memory, freed by mem_free. */
+typedef struct task_answer task_answer;
 
 /* ---- Problems ---- */
 
@@ -47,9 +55,9 @@ typedef struct {
     arena *memory;
 } problem_set;
 
-/* Reads a JSONL file (.gz too, "-" is standard input). A row that is not JSON, lacks a field or has a gold
- * answer that the task cannot read is an error naming file:line and field; so is a file without rows. On
- * failure *out holds nothing. */
+/* Reads a file of rows ("-" is standard input). A row that lacks a field or has a gold answer
+ * that the task cannot read is an error naming file:line and field; so is a file without rows. On failure
+ * *out holds nothing. */
 esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error);
 /* Whether that path is no file but a description of problems to make: "generate:level=easy,count=1000" (task
  * arith; arith.c has the words). task_read accepts both. */
@@ -58,11 +66,18 @@ void problem_set_free(problem_set *set);
 
 /* ---- Asking ---- */
 
-/* Appends the text of the user's turn for a chat model: instruction, question. */
+/* Appends the text of the user's turn for a chat model: instruction, question, options. */
 void task_prompt_chat(const task *t, const problem *p, text_buffer *out);
-/* Appends the whole prompt for a model without a chat template: instruction, question, and the cue to begin.
- */
+/* Appends the whole prompt for a model without a chat template: the solved examples, instruction, question,
+ * and the cue to begin. */
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out);
+/* The solved examples that precede a question (few-shot): problems whose rationale is what is shown, or the
+ * answer's line alone. */
+int64_t task_example_count(const task *t);
+const problem *task_example(const task *t, int64_t i);
+/* Appends the system turn, `model_own` being what the chat template has by itself (may be NULL). False: there
+ * is none. */
+bool task_system(const task *t, const char *model_own, text_buffer *out);
 /* Appends the text that a policy is taught to answer (supervised fine-tuning): the rationale, ending in the
  * answer's line without a newline. Fails for a problem without a rationale. */
 esp_status task_sft_target(const task *t, const problem *p, text_buffer *out, esp_error *error);
@@ -71,11 +86,7 @@ const char *const *task_answer_markers(const task *t);
 
 /* ---- Steps ---- */
 
-typedef enum {
-    TASK_STEP_LINE,     /* a step is a line */
-    TASK_STEP_SENTENCE, /* a sentence, or a line that ends before it does */
-} task_step_unit;
-
+/* TASK_STEP_LINE: a step is a line; TASK_STEP_SENTENCE: a sentence, or a line that ends before it does. */
 task_step_unit task_unit(const task *t);
 /* The end of the step of a solution that begins at text + from: after its newline, or after its sentence and
  * before the space that follows. text ends in a zero and is not at its end. */
@@ -114,9 +125,6 @@ const char *task_verdict(const task *t, bool correct);
 /* ---- Answers ----
  * `p` is the problem that is answered: where it offers options, an answer may be one of them. NULL where the
  * problem is not known. */
-
-/* An answer in the task's own form: one block of memory, freed by mem_free. */
-typedef struct task_answer task_answer;
 
 /* The answer in text[0, length), which may hold any bytes; NULL where there is none. Linear time. */
 task_answer *task_answer_find(const task *t, const problem *p, const char *text, size_t length);

@@ -56,10 +56,11 @@ static void unicode_form(normal_kind kind, const text_buffer *in, text_buffer *o
     }
 }
 
-void normalize(const normalizer *n, text_buffer *text) {
+void normalize(const normalizer *n, text_buffer *text, bool continues) {
     for (int64_t i = 0; i < n->count && text->length; i++) {
         text_buffer out = {0};
         const normal_step *step = &n->at[i];
+        if (step->kind == NORMAL_PREPEND && continues) continue;
         if (step->kind == NORMAL_REPLACE) {
             replace(step, text, &out);
         } else if (step->kind == NORMAL_PREPEND) {

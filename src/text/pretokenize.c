@@ -139,18 +139,18 @@ static bool is_stray_byte(const word_list *w, text_segment word) {
 }
 
 /* The stages that change the text rewrite it word by word. */
-static void rewrite(const stage *s, word_list *w, bool first) {
+static void rewrite(const stage *s, word_list *w, text_place place) {
     text_clear(&w->other_text);
     for (int64_t i = 0; i < w->words.count; i++) {
         text_segment *word = &w->words.at[i];
         const char *text = w->text.at + word->start;
         size_t length = word->end - word->start, start = w->other_text.length;
-        bool spaced = starts_with(text, length, " ");
+        bool spaced = starts_with(text, length, " ") || (place == TEXT_CONTINUES && i == 0);
         if (is_stray_byte(w, *word)) {
             text_append(&w->other_text, text, length);
         } else if (s->mark) {
-            bool wanted =
-                s->prepend == METASPACE_ALWAYS || (s->prepend == METASPACE_FIRST && first && i == 0);
+            bool wanted = s->prepend == METASPACE_ALWAYS ||
+                          (s->prepend == METASPACE_FIRST && place == TEXT_FIRST && i == 0);
             if (wanted && !spaced && !starts_with(text, length, s->mark)) text_puts(&w->other_text, s->mark);
             for (size_t at = 0; at < length; at++)
                 text_append(&w->other_text, text[at] == ' ' ? s->mark : text + at,
@@ -265,12 +265,12 @@ static void cut_valid(word_list *w) {
     }
 }
 
-esp_status pretokenize(const pretokenizer *p, word_list *w, bool first, esp_error *error) {
+esp_status pretokenize(const pretokenizer *p, word_list *w, text_place place, esp_error *error) {
     if (!w->match) w->match = pcre2_match_data_create(1, NULL);
     cut_valid(w);
     for (int64_t i = 0; i < p->stages.count; i++) {
         const stage *s = &p->stages.at[i];
-        if (s->mark || s->prefix_space) rewrite(s, w, first);
+        if (s->mark || s->prefix_space) rewrite(s, w, place);
         if (!s->code) continue;
         w->other_words.count = 0;
         for (int64_t j = 0; j < w->words.count; j++) {

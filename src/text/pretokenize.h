@@ -52,8 +52,10 @@ typedef struct {
 } word_list;
 void word_list_free(word_list *w);
 
-/* Splits w->text, which the caller has filled. first: the text is at the beginning of what is encoded. A byte
- * that is not valid UTF-8 becomes a separate word. */
-esp_status pretokenize(const pretokenizer *p, word_list *w, bool first, esp_error *error);
+/* Where a text is in what is encoded: at its beginning, after a control token, or right after other text. */
+typedef enum { TEXT_FIRST, TEXT_LATER, TEXT_CONTINUES } text_place;
+/* Splits w->text, which the caller has filled. A text that continues another gets no space at its front. A
+ * byte that is not valid UTF-8 becomes a separate word. */
+esp_status pretokenize(const pretokenizer *p, word_list *w, text_place place, esp_error *error);
 
 #endif

@@ -127,6 +127,7 @@ typedef struct {
     size_t length;
     const text_span *trusted;
     size_t spans;
+    bool continues; /* the text follows other text */
     bpe_scratch scratch;
     word_list words;
 } encoding;
@@ -136,8 +137,9 @@ static esp_status encode_plain(encoding *e, size_t start, size_t end, token_list
     const tokenizer *t = e->t;
     text_clear(&e->words.text);
     text_append(&e->words.text, e->text + start, end - start);
-    normalize(&t->normal, &e->words.text);
-    ESP_TRY(pretokenize(t->cutter, &e->words, start == 0, error));
+    text_place place = start > 0 ? TEXT_LATER : e->continues ? TEXT_CONTINUES : TEXT_FIRST;
+    normalize(&t->normal, &e->words.text, place == TEXT_CONTINUES);
+    ESP_TRY(pretokenize(t->cutter, &e->words, place, error));
     for (int64_t i = 0; i < e->words.words.count; i++) {
         text_segment w = e->words.words.at[i];
         if (t->cache)
@@ -224,17 +226,28 @@ static esp_status encode_all(encoding *e, token_list *out, esp_error *error) {
     return encode_plain(e, done, e->length, out, error);
 }
 
-esp_status tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t length,
-                                    const text_span *trusted, size_t spans, token_list *out,
-                                    esp_error *error) {
-    if (length > (size_t)1 << 30)
+static esp_status encode(encoding e, token_list *out, esp_error *error) {
+    if (e.length > (size_t)1 << 30)
         return error_fail(error, "encode the text in shorter parts",
-                          "a text of %zu bytes is too long to encode", length);
-    encoding e = {.t = t, .text = text, .length = length, .trusted = trusted, .spans = spans};
+                          "a text of %zu bytes is too long to encode", e.length);
     esp_status status = encode_all(&e, out, error);
     bpe_scratch_free(&e.scratch);
     word_list_free(&e.words);
     return status;
+}
+
+esp_status tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t length,
+                                    const text_span *trusted, size_t spans, token_list *out,
+                                    esp_error *error) {
+    return encode((encoding){.t = t, .text = text, .length = length, .trusted = trusted, .spans = spans}, out,
+                  error);
+}
+
+esp_status tokenizer_encode_more(const tokenizer *t, const char *text, size_t length,
+                                 const text_span *trusted, size_t spans, token_list *out, esp_error *error) {
+    encoding e = {
+        .t = t, .text = text, .length = length, .trusted = trusted, .spans = spans, .continues = true};
+    return encode(e, out, error);
 }
 
 esp_status tokenizer_encode(const tokenizer *t, const char *text, size_t length, bool special,

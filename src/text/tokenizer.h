@@ -36,6 +36,11 @@ esp_status tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t
                                     const text_span *trusted, size_t spans, token_list *out,
                                     esp_error *error);
 
+/* The same for the continuation of a text: no space is put before it, so that tokenizer_decode_more of its
+ * ids gives the text again. */
+esp_status tokenizer_encode_more(const tokenizer *t, const char *text, size_t length,
+                                 const text_span *trusted, size_t spans, token_list *out, esp_error *error);
+
 /* Appends the text of ids to *out, as the beginning of a text: the space that a SentencePiece tokenizer adds
  * at the front is removed. Parts of a character are appended as their bytes, complete or not. Control tokens
  * are appended as their names if keep_special, otherwise left out. Fails on an id that the tokenizer does not

@@ -189,7 +189,7 @@ static void set_outputs(tokenizer *t, const decoder *d) {
         int byte = d->bytes ? fallback_byte(v->pieces[id]) : -1;
         text_clear(&piece);
         text_append(&piece, v->pieces[id].at, v->pieces[id].length);
-        normalize(&d->replace, &piece);
+        normalize(&d->replace, &piece, false);
         if (byte >= 0)
             vocabulary_set_output(v, id, &(char){(char)byte}, 1);
         else

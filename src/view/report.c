@@ -19,7 +19,7 @@ static void put_recipe(const report_run *r, document *d) {
     document_key(d, "recipe_yaml");
     document_text_cut(d, r->recipe_text, REPORT_MOST_RECIPE);
     d->mathematics = mathematics; /* it contains no mathematics */
-    document_put_text(d, "task", p ? p->data.task : NULL);
+    document_put_text(d, "task", p ? p->task.name : NULL);
     document_put_text(d, "model", p ? p->model.path : NULL);
     document_key(d, "seed");
     if (p)

@@ -160,9 +160,8 @@ typedef struct {
 
 static void questions_open(questions *q, const report_run *r) {
     *q = (questions){.s = {.recipe = r->recipe}};
-    if (!r->recipe || !r->recipe->data.task) return;
-    q->s.task = task_find(r->recipe->data.task, NULL);
-    if (!q->s.task || session_read_problems(&q->s, false, true, NULL) != ESP_OK) return;
+    if (!r->recipe || task_new(&q->s.task, &r->recipe->task, NULL) != ESP_OK) return;
+    if (session_read_problems(&q->s, false, true, NULL) != ESP_OK) return;
     q->set = strcmp(r->set, "dev") == 0 ? &q->s.dev : &q->s.test;
 }
 

@@ -213,7 +213,7 @@ static bool same_problems(const report_run *a, const report_run *b) {
         strcmp(a->method, b->method) != 0)
         return false;
     if (!a->recipe || !b->recipe) return true;
-    return same_text(a->recipe->data.task, b->recipe->data.task) &&
+    return same_text(a->recipe->task.name, b->recipe->task.name) &&
            same_text(a->recipe->data.test, b->recipe->data.test) &&
            same_text(a->recipe->data.dev, b->recipe->data.dev);
 }

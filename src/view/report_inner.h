@@ -43,6 +43,7 @@ typedef struct {
     const char *folder;
     store *store;
     recipe *recipe;    /* NULL: none that this version can read */
+    task *task;        /* of the recipe; NULL: none */
     char *recipe_text; /* NULL: none */
     store_position position;
     const char *method, *set;     /* of the evaluations that the report shows: "greedy" if there are any */

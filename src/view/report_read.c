@@ -231,8 +231,7 @@ bool report_read_evaluation(const report_run *r, int64_t iteration, const char *
         const store_eval *e = &r->evals.at[i];
         there = e->iteration == iteration && strcmp(e->method, method) == 0 && strcmp(e->set, r->set) == 0;
     }
-    const task *t = r->recipe && r->recipe->data.task ? task_find(r->recipe->data.task, NULL) : NULL;
-    return there && evaluation_read(out, r->store, t, iteration, method, r->set, NULL) == ESP_OK;
+    return there && evaluation_read(out, r->store, r->task, iteration, method, r->set, NULL) == ESP_OK;
 }
 
 static void add_evaluations(report_run *r) {
@@ -310,6 +309,7 @@ esp_status report_run_open(report_run *out, const char *folder, esp_error *error
     *out = (report_run){.folder = folder};
     ESP_TRY(store_open(&out->store, folder, STORE_READ, error));
     read_recipe(out);
+    if (out->recipe) (void)task_new(&out->task, &out->recipe->task, NULL);
     esp_status status = read_all(out, error);
     if (status != ESP_OK) report_run_close(out);
     return status;
@@ -323,6 +323,7 @@ void report_run_close(report_run *r) {
     for (int64_t i = 0; i < r->iteration_count; i++) MEM_LIST_FREE(&r->iterations[i].metrics);
     mem_free(r->iterations);
     MEM_LIST_FREE(&r->pairs);
+    task_free(r->task);
     recipe_free(r->recipe);
     mem_free(r->recipe_text);
     store_close(r->store);

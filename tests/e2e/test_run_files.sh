@@ -38,12 +38,30 @@ sha256sum -c --quiet before || fail "the run has changed"
 # What the run left serves the other verbs.
 "$ESPALIER" pairs whole > native.jsonl
 "$ESPALIER" pairs whole --format trl > trl.jsonl
+"$ESPALIER" pairs whole --format messages > messages.jsonl
 [ "$(wc -l < native.jsonl)" = "$(wc -l < trl.jsonl)" ] || fail "the two formats differ in number"
 [ "$("$ESPALIER" pairs whole --iteration 1 | wc -l)" -lt "$(wc -l < native.jsonl)" ] || fail "--iteration 1 gives all pairs"
-for file in native.jsonl trl.jsonl; do
-    expect_exit 0 "$ESPALIER" train --model whole/checkpoints/sft --pairs $file --dtype f32 --batch 8 --out trained
-    expect_exit 0 "$ESPALIER" generate --model trained --prompt "Problem" --max-tokens 4
+for form in native trl messages; do
+    expect_exit 0 "$ESPALIER" train --model whole/checkpoints/sft --chat-template plain --pairs $form.jsonl --dtype f32 \
+        --batch 8 --out trained-$form
+    expect_exit 0 "$ESPALIER" generate --model trained-$form --prompt "Problem" --max-tokens 4
+    expect_same trained-$form/model.safetensors trained-native/model.safetensors
 done
+# The words alone say the same, apart from pairs that were sampled in other tokens than their text has.
+python3 - << 'PYTHON' || fail "the words of the pairs"
+import json
+rows = {form: [json.loads(line) for line in open(form + '.jsonl')] for form in ('native', 'trl', 'messages')}
+for native, trl, messages in zip(*rows.values()):
+    numbers = [key for key in native if not key.endswith('_ids')]
+    assert all(row[key] == native[key] for row in (trl, messages) for key in numbers), (native, trl, messages)
+    assert all(isinstance(row['continues'], bool) for row in (trl, messages))
+    question, rest = messages['prompt'][0], messages['prompt'][1:]
+    assert question['role'] == 'user' and [m['role'] for m in rest] in ([], ['assistant']), messages
+    assert question['content'] + ''.join(m['content'] for m in rest) == trl['prompt'], (messages, trl)
+    for side in 'chosen', 'rejected':
+        assert [m['role'] for m in messages[side]] == ['assistant']
+        assert trl[side].startswith(messages[side][0]['content']), (messages, trl)
+PYTHON
 expect_exit 0 "$ESPALIER" export whole exported
 expect_same exported/model.safetensors whole/checkpoints/iteration-2/model.safetensors
 expect_exit 0 "$ESPALIER" export whole exported --checkpoint sft --json

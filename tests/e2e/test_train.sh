@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 need_program
 GOLDEN=$TEST_DATA/golden/tinystories-656k.json
+ARITH=$ESPALIER_SOURCE_DIR/data/arith/policy
 
 cat > rows.py << 'PYTHON'
 """rows.py GOLDEN pairs|paths: the golden pairs as native rows; their paths as rows to score."""
@@ -92,4 +93,82 @@ python3 - << 'PYTHON' || fail "TRL's rows"
 import json
 assert [json.loads(line)['pairs'] for line in open('out')] == [2, 1]
 PYTHON
+
+# What is left out is said, and nothing but such rows is an error. The limit is the context, too.
+cat > odd.jsonl << 'JSONL'
+{"prompt": "Once upon a time", "chosen": ", there was a dog.", "rejected": " zebra zebra"}
+
+{"prompt": "The boy", "chosen": " was happy.", "rejected": " was happy."}
+JSONL
+python3 -c "import json; print(json.dumps({'prompt': 'word ' * 400, 'chosen': ' was', 'rejected': ' were'}))" >> odd.jsonl
+for limit in 512 64 9000; do
+    [ $limit = 64 ] && most=64 || most=512
+    expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs odd.jsonl --dtype f32 --max-length $limit
+    expect_in err "1 of 3 pairs are longer than $most tokens, and are left out \\(first: line 4\\)"
+    expect_in err '1 of 3 pairs have identical completions, and are left out \(first: line 3\)'
+    [ "$(python3 -c "import json; print(json.loads(open('out').readline())['pairs'])")" = 1 ] || fail "pairs"
+done
+sed -n 3p odd.jsonl > same.jsonl
+expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs same.jsonl --dtype f32
+expect_in err 'chosen and rejected are the same in all 1 pairs'
+sed -n 4p odd.jsonl > long.jsonl
+expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs long.jsonl --dtype f32
+expect_in err 'all 1 pairs are longer than 512 tokens'
+
+# A word that is cut by the prompt's end: two texts, or one.
+echo '{"prompt": "The d", "chosen": "og ran.", "rejected": "ay was."}' > cut.jsonl
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs cut.jsonl --dtype f32
+expect_in err 'tokenized as two texts'
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs cut.jsonl --dtype f32 --boundary one
+expect_in err 'the completion begins with that token'
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs cut.jsonl --dtype f32 --boundary two
+expect_not_in err "tokenized as"
+
+# Steps end in a line break, and no end-of-sequence follows them; a row can say otherwise.
+echo '{"prompt": "Once", "chosen": " upon a time\n", "rejected": " the\n"}' > step.jsonl
+sed 's/}$/, "continues": false}/' step.jsonl > whole.jsonl
+tokens() {
+    expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs "$@" --dtype f32
+    python3 -c "import json; print(json.loads(open('out').readline())['tokens'])"
+}
+open=$(tokens step.jsonl)
+expect_in err '1 of 1 pairs end in a line break'
+[ "$open" = "$(tokens step.jsonl --eos=false)" ] || fail "a step was ended"
+[ "$((open + 2))" = "$(tokens whole.jsonl)" ] || fail "whole answers were not ended"
+
+# Steps as text, as a foreign trainer would write them, and as the ids that were sampled.
+cat > steps-text.jsonl << 'JSONL'
+{"prompt": "Max has 9 apples. Max buys 4 boxes of 9 apples. Max buys 5 apples. How many apples does Max have now?\n", "chosen": "4 * 9 = 36 apples\n", "rejected": "9 + 9 = 18 apples\n"}
+{"prompt": "Ann has 9 coins. Ann finds 8 more. How many coins does Ann have now?\n", "chosen": "9 + 8 = 17 coins\n", "rejected": "9 * 8 = 72 coins\n", "continues": true}
+JSONL
+python3 - "$ESPALIER" "$ARITH" << 'PYTHON' || fail "ids of the steps"
+import json, subprocess, sys
+def ids(text):
+    return json.loads(subprocess.run([sys.argv[1], 'tokenize', '--model', sys.argv[2]], input=json.dumps({'text': text}),
+                                     capture_output=True, text=True, check=True).stdout)['ids']
+with open('steps-ids.jsonl', 'w') as out:
+    for line in open('steps-text.jsonl'):
+        row = json.loads(line)
+        print(json.dumps({key + '_ids': ids(row[key]) for key in ('prompt', 'chosen', 'rejected')}), file=out)
+PYTHON
+for form in ids text; do
+    expect_exit 0 "$ESPALIER" train --model "$ARITH" --pairs steps-$form.jsonl --dtype f32
+    python3 -c "
+import json
+row = json.loads(open('out').readline())
+print({key: row[key] for key in ('tokens', 'tokens_computed', 'logp_chosen', 'logp_rejected', 'grad_norm')})" > learned-$form
+done
+expect_same learned-text learned-ids
+
+# A model without a known chat template takes messages where it is told how.
+cat > messages.jsonl << 'JSONL'
+{"prompt": "How many?", "chosen": [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": " Ten."}], "rejected": [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": " Two."}], "score_chosen": 8.5}
+JSONL
+expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs messages.jsonl --dtype f32
+expect_in err 'messages.jsonl:1: rows of messages need a chat template'
+expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs messages.jsonl --dtype f32 --chat-template plain
+echo '{"prompt": "How many?", "completion": " Ten.", "label": true}' > kto.jsonl
+expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs kto.jsonl --dtype f32
+expect_in err 'kto.jsonl:1: the row is unpaired .*, as for KTO'
+
 echo '{"text":"Once upon a time"}' | "$ESPALIER" score --model trl > /dev/null || fail "the bf16 folder does not load"

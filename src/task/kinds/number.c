@@ -75,6 +75,14 @@ static char *show(const void *settings, const problem *p, const task_answer *a) 
     return mem_strdup(number_of(a)->rational ? number_of(a)->text : written(number_of(a)));
 }
 
+/* With the percent sign or unit, which grading looks at. */
+static char *keep(const void *settings, const problem *p, const task_answer *a) {
+    (void)settings, (void)p;
+    const number_answer *n = number_of(a);
+    if (!n->rational || n->unit) return mem_strdup(written(n));
+    return mem_printf("%s%s", n->text, n->percent ? "%" : "");
+}
+
 /* Whether one spelling is the other's hundredth. */
 static grade_verdict compare_percent(const number_answer *a, const number_answer *b) {
     const number_answer *percent = a->percent ? a : b, *other = percent == a ? b : a;
@@ -102,6 +110,7 @@ const answer_kind answer_number = {.name = "number",
                                    .read = read_number,
                                    .equal = equal,
                                    .show = show,
+                                   .keep = keep,
                                    .grade = grade,
                                    .unread = "not a number",
                                    .different = "different number",

@@ -10,7 +10,7 @@
 
 static run_result_score scores[3];
 static run_result outcome;
-static recipe settings;
+static recipe resolved;
 static summary_input input;
 
 static int prepare(void **state) {
@@ -31,9 +31,9 @@ static int prepare(void **state) {
                    .tokens_sampled = 1310221,
                    .tokens_computed = 2410001}};
     strcpy(outcome.position.checkpoint, "iteration-10");
-    settings = (recipe){.run.iterations = 10};
+    resolved = (recipe){.run.iterations = 10};
     input = (summary_input){.outcome = &outcome,
-                            .recipe = &settings,
+                            .recipe = &resolved,
                             .folder = "runs/quick",
                             .page = "runs/quick/report.html",
                             .recipe_path = "recipes/quick.yaml",
@@ -89,7 +89,7 @@ static void other_ends(void **state) {
     outcome.gain = (evaluation_difference){.difference = 0.001, .interval = {-0.0004, 0.003}, .p = 0.51};
     expect("Change: +0.1 points [0.0, 0.3], p = 0.51: 0 problems newly correct, 0 no longer.\nThis may be "
            "chance");
-    settings.sft.epochs = 1;
+    resolved.sft.epochs = 1;
     expect("After the warm-up: 26.4% of");
     outcome.set = "dev", outcome.method = "sample";
     expect("of 1,000 development problems [23.8, 29.2], by sample.\n");

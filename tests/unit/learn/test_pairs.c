@@ -69,9 +69,10 @@ static void add_pair(store *s, int64_t iteration, const tokenizer *t, const char
 
 static void write_pairs(store *s, int64_t iteration, pairs_format format, const tokenizer *t,
                         const char *path, int64_t want) {
+    pairs_write_options o = {.format = format, .tokenizer = t};
     FILE *f = fopen(path, "w");
     int64_t written;
-    OK(pairs_write(s, iteration, format, t, f, path, &written, &error));
+    OK(pairs_write(s, iteration, &o, f, path, &written, &error));
     fclose(f);
     assert_int_equal(written, want);
 }
@@ -81,30 +82,48 @@ static void ids_equal(const int32_t *a, int64_t n, const int32_t *b, int64_t m) 
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
 }
 
+/* Rows of text say whether they continue, and have ids only where the words do not give them. */
+static void test_words(const tokenizer *t, const store_pair *pairs) {
+    static const char *const prompts[] = {"Once upon a time", "Tom said: \"", "Tom"};
+    for (int i = 0; i < 3; i++) {
+        json_t *row;
+        OK(pairs_row(&pairs[i], &(pairs_write_options){.format = PAIRS_TRL, .tokenizer = t}, &row, &error));
+        assert_string_equal(json_string_value(json_object_get(row, "prompt")), prompts[i]);
+        assert_true(json_is_true(json_object_get(row, "continues")) == (i < 2));
+        assert_true((json_object_get(row, "prompt_ids") != NULL) == (i == 1));
+        json_decref(row);
+    }
+}
+
 static void test_round_trip(void **state) {
     (void)state;
     tokenizer *t = tiny_tokenizer();
-    char *run = path_join(folder, "run"), *native = path_join(folder, "native.jsonl"),
-         *trl = path_join(folder, "trl.jsonl");
+    char *run = path_join(folder, "run"), *file_path = path_join(folder, "pairs.jsonl");
     store *s;
     OK(store_open(&s, run, STORE_CREATE, &error));
     store_wave_begin(s, 1, 0, &error);
     store_tree tree = {.iteration = 1, .problem = 17};
     store_add_problem(s, &(store_problem){.problem = 17}, &error);
     OK(store_add_tree(s, &tree, &error));
-    add_pair(s, 1, t, "Once upon a time", " there was a cat.\n", " there was a dog.\n", -3.25);
-    add_pair(s, 2, t, "Tom said: \"", "Hi\"<|end_story|>", "no", NAN);
+    add_pair(s, 1, t, "<|start_story|>Once upon a time", " there was a cat.\n", " there was a dog.\n", -3.25);
+    add_pair(s, 1, t, "Tom said: \"", "Hi\"<|end_story|>", "no", NAN); /* without the beginning */
+    add_pair(s, 2, t, "<|start_story|>Tom", " ran.<|end_story|>", " sat.<|end_story|>", NAN);
     OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_LEARN, .iteration = 1}, &error));
     store_pairs kept;
     OK(store_read_pairs(s, STORE_ALL, &kept, &error));
-    write_pairs(s, STORE_ALL, PAIRS_NATIVE, NULL, native, 2);
-    write_pairs(s, STORE_ALL, PAIRS_TRL, t, trl, 2);
-    pairs_read_options o = {.tokenizer = t, .vocab = tokenizer_size(t), .smoothing_cap = 1};
-    for (int form = 0; form < 2; form++) {
+    pairs_read_options o = {.tokenizer = t,
+                            .vocab = tokenizer_size(t),
+                            .smoothing_cap = 1,
+                            .append_end = true,
+                            .end = tokenizer_eos(t),
+                            .has_chat = true};
+    for (pairs_format form = PAIRS_NATIVE; form <= PAIRS_MESSAGES; form++) {
         pairs_file file;
-        OK(pairs_read(&file, form ? trl : native, &o, &error));
-        assert_int_equal(file.count, 2);
-        for (int i = 0; i < 2; i++) {
+        write_pairs(s, STORE_ALL, form, t, file_path, 3);
+        OK(pairs_read(&file, file_path, &o, &error));
+        assert_int_equal(file.count, 3);
+        assert_int_equal(file.open.rows, 0);
+        for (int i = 0; i < 3; i++) {
             const store_pair *p = &kept.at[i];
             const example *e = &file.at[i];
             const learn_path *w = &e->path[0], *l = &e->path[1];
@@ -112,15 +131,15 @@ static void test_round_trip(void **state) {
             ids_equal(w->tail, w->tail_count, p->chosen_ids, p->chosen_count);
             ids_equal(l->tail, l->tail_count, p->rejected_ids, p->rejected_count);
             assert_true(l->prefix == w->prefix && l->prefix_count == w->prefix_count);
-            assert_true(form || e->alpha == 0.25);
-            assert_true(form || (i ? isnan(w->reference) : w->reference == -3.25));
-            assert_true(!form || (isnan(w->reference) && isnan(l->reference)));
+            assert_true(e->alpha == 0.25);
+            assert_true(i ? isnan(w->reference) : w->reference == -3.25);
         }
         pairs_file_free(&file);
     }
+    test_words(t, kept.at);
     /* The native form's keys, all of them, in the contract's spelling. */
     json_t *row;
-    OK(pairs_row(&kept.at[0], PAIRS_NATIVE, NULL, &row, &error));
+    OK(pairs_row(&kept.at[0], &(pairs_write_options){.format = PAIRS_NATIVE}, &row, &error));
     static const char *const keys[] = {"problem",      "iteration", "prompt_ids",      "chosen_ids",
                                        "rejected_ids", "q_chosen",  "q_rejected",      "n_chosen",
                                        "n_rejected",   "alpha",     "ref_logp_chosen", "ref_logp_rejected"};
@@ -128,11 +147,71 @@ static void test_round_trip(void **state) {
     assert_int_equal(json_object_size(row), sizeof keys / sizeof *keys);
     assert_true(json_number_value(json_object_get(row, "q_chosen")) == 1.0 / 3);
     json_decref(row);
-    write_pairs(s, 2, PAIRS_NATIVE, NULL, native, 1);
+    write_pairs(s, 2, PAIRS_NATIVE, NULL, file_path, 1);
     STORE_LIST_FREE(&kept);
     store_close(s);
-    mem_free(run), mem_free(native), mem_free(trl);
+    mem_free(run), mem_free(file_path);
     tokenizer_close(t);
+}
+
+/* Pairs of a chat model: a prompt by its template, steps before the pair's or none, ends or none. The words
+ * alone give the ids again. */
+static void test_chat_words(void **state) {
+    (void)state;
+    static const struct {
+        chat_kind kind;
+        const char *path, *system;
+    } models[] = {
+        {CHAT_CHATML, TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz", NULL},
+        {CHAT_CHATML, TEST_DATA "/tokenizers/smollm2/tokenizer.json.gz", "Be brief."},
+        {CHAT_LLAMA2, TEST_DATA "/tokenizers/mistral", "Be brief."},
+        {CHAT_MISTRAL, TEST_DATA "/tokenizers/mistral", NULL},
+        {CHAT_PLAIN, TEST_DATA "/models/tinystories-656k", NULL},
+    };
+    for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
+        tokenizer *t;
+        OK(tokenizer_open(&t, models[m].path, &error));
+        int32_t end = chat_end_token(models[m].kind, t);
+        for (int shape = 0; shape < 4; shape++) {
+            bool steps = shape & 1, ended = shape & 2;
+            token_list prefix = {0}, chosen = {0}, rejected = {0};
+            OK(chat_encode(models[m].kind, t, models[m].system, "How many pens?\n", &prefix, &error));
+            int64_t prompt_count = prefix.count;
+            /* As a model answers: after a template that ends without a space, the first token begins with
+             * one. */
+            bool spaced = models[m].kind == CHAT_LLAMA2 || models[m].kind == CHAT_MISTRAL;
+            const char *const words[] = {spaced ? " There are 3\n" : "There are 3\n",
+                                         spaced && !steps ? " Ann has 4\n" : "Ann has 4\n",
+                                         spaced && !steps ? " Bob has 5\n" : "Bob has 5\n"};
+            token_list *const lists[] = {&prefix, &chosen, &rejected};
+            for (int i = steps ? 0 : 1; i < 3; i++)
+                OK(tokenizer_encode_more(t, words[i], strlen(words[i]), NULL, 0, lists[i], &error));
+            if (ended) {
+                MEM_LIST_PUSH(&chosen, end);
+                MEM_LIST_PUSH(&rejected, end);
+            }
+            store_pair p = {.prefix_ids = prefix.at,
+                            .prefix_count = prefix.count,
+                            .prompt_count = prompt_count,
+                            .chosen_ids = chosen.at,
+                            .chosen_count = chosen.count,
+                            .rejected_ids = rejected.at,
+                            .rejected_count = rejected.count};
+            for (pairs_format form = PAIRS_TRL; form <= PAIRS_MESSAGES; form++) {
+                pairs_write_options o = {form, t, models[m].kind};
+                json_t *row;
+                OK(pairs_row(&p, &o, &row, &error));
+                char *shown = json_dumps(row, 0);
+                if (json_object_get(row, "prompt_ids"))
+                    fail_msg("model %zu: the words do not do: %s", m, shown);
+                assert_true(json_is_true(json_object_get(row, "continues")) == !ended);
+                free(shown);
+                json_decref(row);
+            }
+            for (int i = 0; i < 3; i++) MEM_LIST_FREE(lists[i]);
+        }
+        tokenizer_close(t);
+    }
 }
 
 /* Reads one row of text; the message of the error, or NULL where it is fine. */
@@ -180,19 +259,56 @@ static void test_reading(void **state) {
     tokenizer_close(t);
 }
 
-/* Rows over max_length are left out and counted; nothing but such rows is an error. */
-static void test_too_long(void **state) {
+/* What a file says of itself, a line each. */
+static void keep_note(void *context, const char *line) {
+    text_buffer *notes = context;
+    text_puts(notes, line);
+    text_puts(notes, "\n");
+}
+
+#define ROW(prompt, chosen, rejected)                                                                        \
+    "{\"prompt_ids\":" prompt ",\"chosen_ids\":" chosen ",\"rejected_ids\":" rejected "}\n"
+
+/* Rows that are too long or the same on both completions are left out and counted; nothing but such rows is
+ * an error. */
+static void test_left_out(void **state) {
     (void)state;
-    const char *row = "{\"prompt_ids\":[1,2],\"chosen_ids\":[3],\"rejected_ids\":[4,5]}";
-    pairs_read_options o = {.vocab = 100, .max_length = 4};
-    pairs_file file;
-    assert_null(read_one(row, &o, &file));
-    assert_true(file.count == 1 && file.too_long == 0);
-    pairs_file_free(&file);
-    o.max_length = 3;
-    const char *message = read_one(row, &o, &file);
-    assert_non_null(message);
-    assert_non_null(strstr(message, "are longer than 3 tokens"));
+    static const struct {
+        const char *rows;
+        int64_t kept, too_long, identical;
+        const char *says;
+    } cases[] = {
+        {ROW("[1,2]", "[3]", "[4,5]"), 1, 0, 0, ""},
+        {ROW("[1,2]", "[3]", "[4,5]") ROW("[1,2]", "[3]", "[4,5,6]"), 1, 1, 0,
+         "1 of 2 pairs are longer than 4 tokens, and are left out (first: line 3)\n"},
+        {ROW("[1,2,3,4]", "[3]", "[4]") ROW("[1]", "[3]", "[4]") ROW("[1,2,3]", "[4,4]", "[5]"), 1, 2, 0,
+         "2 of 3 pairs are longer than 4 tokens, and are left out (first: line 2)\n"},
+        {ROW("[1]", "[3,4]", "[3,4]") ROW("[1]", "[3]", "[3,4]"), 1, 0, 1,
+         "1 of 2 pairs have identical completions, and are left out (first: line 2)\n"},
+        {ROW("[1,2]", "[3]", "[4,5,6]"), 0, 1, 0, "all 1 pairs are longer than 4 tokens"},
+        {ROW("[1]", "[3]", "[3]") ROW("[2]", "[3,4]", "[3,4]"), 0, 0, 2, "are the same in all 2 pairs"},
+        {ROW("[1]", "[3]", "[3]") ROW("[1,2]", "[3]", "[4,5,6]"), 0, 1, 1,
+         "no pair is left: 1 are longer than 4 tokens, and 1 have identical completions"},
+    };
+    pairs_read_options o = {.vocab = 100, .longest = 4};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pairs_file file;
+        const char *message = read_one(cases[i].rows, &o, &file);
+        if (cases[i].kept == 0) {
+            assert_non_null(message);
+            assert_non_null(strstr(message, cases[i].says));
+            continue;
+        }
+        assert_null(message);
+        assert_int_equal(file.count, cases[i].kept);
+        assert_int_equal(file.too_long.rows, cases[i].too_long);
+        assert_int_equal(file.identical.rows, cases[i].identical);
+        text_buffer notes = {0};
+        pairs_file_notes(&file, o.longest, &(observer){.context = &notes, .note = keep_note});
+        assert_string_equal(notes.at ? notes.at : "", cases[i].says);
+        text_free(&notes);
+        pairs_file_free(&file);
+    }
 }
 
 static void test_errors(void **state) {
@@ -209,21 +325,19 @@ static void test_errors(void **state) {
         {"{\"prompt_ids\":[1,-1],\"chosen_ids\":[3],\"rejected_ids\":[4]}", "item 1, -1"},
         {"{\"prompt_ids\":[1],\"chosen_ids\":[],\"rejected_ids\":[4]}", "field \"chosen_ids\" is empty"},
         {"{\"prompt_ids\":[1,2],\"chosen_ids\":[3,4,5,6],\"rejected_ids\":[4]}",
-         "6 tokens long, more than the context of 5"},
+         "all 1 pairs are longer than 5 tokens"},
         {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"alpha\":1.5}",
          "field \"alpha\" must be a number from 0 to 1"},
         {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"n_chosen\":1}",
          "field \"n_rejected\" is missing beside"},
         {"{\"prompt_ids\":[1],\"chosen_ids\":[3],\"rejected_ids\":[4],\"ref_logp_rejected\":-1}",
          "field \"ref_logp_chosen\" is missing beside \"ref_logp_rejected\""},
-        {"{\"chosen\":\"a\",\"rejected\":\"b\"}", "field \"prompt\" is missing"},
-        {"{\"prompt\":[{\"role\":\"user\"}],\"chosen\":\"a\",\"rejected\":\"b\"}", "list of messages"},
         {"{\"prompt\":\"a\",\"chosen\":\"a\",\"rejected\":\"b\"}", "rows of text need a tokenizer"},
         {"[1]", "no JSON object"},
         {"{\"prompt_ids\":[1", "one.jsonl:2"},
         {"", "holds no pairs"},
     };
-    pairs_read_options o = {.vocab = 100, .smoothing_cap = 1, .context = 5};
+    pairs_read_options o = {.vocab = 100, .smoothing_cap = 1, .longest = 5};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pairs_file file;
         const char *message = read_one(cases[i].line, &o, &file);
@@ -252,8 +366,8 @@ static void test_full_disk(void **state) {
     OK(store_add_tree(s, &tree, &error));
     add_pair(s, 1, t, "Once", " a", " b", NAN);
     OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_LEARN, .iteration = 1}, &error));
-    assert_int_equal(pairs_write(s, STORE_ALL, PAIRS_NATIVE, NULL, full, "standard output", NULL, &error),
-                     ESP_FAILED);
+    pairs_write_options o = {.format = PAIRS_NATIVE};
+    assert_int_equal(pairs_write(s, STORE_ALL, &o, full, "standard output", NULL, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "standard output: cannot write: No space left"));
     fclose(full);
     store_close(s);
@@ -263,7 +377,8 @@ static void test_full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_reading),   cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_chat_words),
+        cmocka_unit_test(test_reading),    cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_errors),     cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,7 +1,7 @@
 /* What sampled ids mean: where a candidate ends, the gold rationale's next step, what the judge reads of a
  * step, and the outcomes of a reply. Without a model. */
 #include "policy/answer.h"
-#include "support.h"
+#include "task_support.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +16,7 @@ typedef struct {
 static fixture open_words(void) {
     fixture f;
     OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f.words, f.tokens, task_find("gsm8k", &error), CHAT_PLAIN, &error));
+    OK(prompt_words_new(&f.words, f.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
     return f;
 }
 

@@ -4,7 +4,7 @@
 
 #include "policy/lm.h"
 #include "compute_support.h"
-#include "support.h"
+#include "task_support.h"
 
 static esp_error error;
 
@@ -22,7 +22,7 @@ static inline bench bench_open_for(const char *backend, const char *task) {
     OK(test_compute_new(&b.c, backend, DTYPE_F32, 2, &error));
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
-    b.t = task_find(task, &error);
+    b.t = test_task(task);
     OK(prompt_words_new(&b.words, b.tokens, b.t, CHAT_PLAIN, &error));
     return b;
 }

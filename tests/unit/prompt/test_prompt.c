@@ -1,7 +1,7 @@
 /* Prompts without a model: what the judge may not see does not reach its prompt, a judge row's parts make the
  * text that the task writes, room is what the longer prompt leaves, and a user's text is checked. */
 #include "prompt/prompt.h"
-#include "support.h"
+#include "task_support.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ typedef struct {
 static fixture open_words(void) {
     fixture f;
     OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f.words, f.tokens, task_find("gsm8k", &error), CHAT_PLAIN, &error));
+    OK(prompt_words_new(&f.words, f.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
     return f;
 }
 

@@ -1,6 +1,6 @@
 /* Made word problems: what a source's words give, who gets which question, and that all that is said to be
  * right is right, by a reader of the questions that knows nothing of how they were made. */
-#include "support.h"
+#include "task_support.h"
 
 #include "base/file.h"
 #include "formats/json.h"
@@ -13,7 +13,7 @@ static const char *const levels[] = {"easy", "rare", "mixed"};
 static const char *const splits[] = {"train", "dev", "test"};
 
 static const task *arith(void) {
-    return task_find("arith", NULL);
+    return test_task("arith");
 }
 
 __attribute__((format(printf, 1, 2))) static problem_set make(const char *format, ...) {
@@ -424,7 +424,7 @@ static void test_sources(void **state) {
     assert_false(task_source_is_generated("data/generate:count=1"));
     esp_error error = {0};
     problem_set set;
-    assert_int_equal(task_read(task_find("gsm8k", NULL), "generate:count=5", &set, &error), ESP_FAILED);
+    assert_int_equal(task_read(test_task("gsm8k"), "generate:count=5", &set, &error), ESP_FAILED);
     assert_true(strstr(error.message, "gsm8k") && strstr(error.message, "generate:count=5"));
     assert_non_null(strstr(error.hint, "arith"));
     /* files have GSM8K's form; so have made problems that were written down */
@@ -439,7 +439,8 @@ static void test_sources(void **state) {
     assert_string_equal(set.at[0].gold, "4");
     assert_string_equal(set.at[0].rationale, "3 + 1 = 4 pears\n#### 4");
     problem_set_free(&set);
-    static const char bare[] = "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"3 pears\"}\n";
+    static const char bare[] =
+        "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"three pears\"}\n";
     assert_int_equal(file_write_all(path, bare, strlen(bare), &error), ESP_OK);
     assert_int_equal(task_read(arith(), path, &set, &error), ESP_FAILED);
     assert_true(strstr(error.message, path) && strstr(error.message, "answer"));

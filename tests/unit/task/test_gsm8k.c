@@ -1,17 +1,14 @@
 /* GSM8K: the grader by table, hostile answers, and every problem of the real files. */
-#include "support.h"
+#include "task_support.h"
 
 #include "formats/json.h"
-#include "task/numeric.h"
+#include "task/task_ops.h"
 
 #include <string.h>
 #include <time.h>
 
 static const task *gsm8k(void) {
-    esp_error error;
-    const task *t = task_find("gsm8k", &error);
-    assert_non_null(t);
-    return t;
+    return test_task("gsm8k");
 }
 
 #define EQ   "equal"
@@ -190,9 +187,9 @@ static void test_sources(void **state) {
     };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         answer_reading a = {0};
-        const answer_place *place = NULL, *const *next = worked_answers.places;
+        const answer_place *place = NULL, *const *next = gsm8k()->answers.places;
         for (; *next && !place; next++)
-            if ((*next)->find(&worked_answers, NULL, at[i].text, strlen(at[i].text), &a)) place = *next;
+            if ((*next)->find(&gsm8k()->answers, NULL, at[i].text, strlen(at[i].text), &a)) place = *next;
         assert_ptr_equal(place, at[i].place);
         assert_int_equal(a.end - a.start, strlen(at[i].span));
         assert_memory_equal(at[i].text + a.start, at[i].span, a.end - a.start);
@@ -294,7 +291,7 @@ static void check_file(const char *path, int64_t count) {
         for (int k = 0; k < 2; k++) {
             task_grade_result g = task_grade(gsm8k(), p, texts[k], strlen(texts[k]));
             answer_reading at = {0};
-            bool marked = answer_marker.find(&worked_answers, p, texts[k], strlen(texts[k]), &at);
+            bool marked = answer_marker.find(&gsm8k()->answers, p, texts[k], strlen(texts[k]), &at);
             mem_free(at.answer);
             if (!g.correct || !marked || strcmp(g.extracted, p->gold) != 0)
                 fail_msg("%s: %s against %s: %s", p->id, texts[k], p->gold, g.reason);

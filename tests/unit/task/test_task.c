@@ -1,5 +1,5 @@
 /* Tasks by name, reading problems, prompts and the judge's prompt. */
-#include "support.h"
+#include "task_support.h"
 
 #include "base/file.h"
 #include "task/task.h"
@@ -9,7 +9,7 @@
 static char path[] = "espalier-task-test-XXXXXX.jsonl";
 
 static const task *gsm8k(void) {
-    return task_find("gsm8k", NULL);
+    return test_task("gsm8k");
 }
 
 static esp_status read_text(const char *text, problem_set *set, esp_error *error) {
@@ -64,8 +64,8 @@ static void test_reading_errors(void **state) {
         {"{\"answer\": \"#### 1\"}\n", ":1", "question"},
         {"{\"question\": \"a\", \"answer\": \"#### 1\"}\n{\"question\": 3, \"answer\": \"#### 1\"}\n", ":2",
          "question"},
-        {"{\"question\": \"a\", \"answer\": \"it is 1\"}\n", ":1", "####"},
-        {"{\"question\": \"a\", \"answer\": \"#### one\"}\n", ":1", "number"},
+        {"{\"question\": \"a\", \"answer\": \"it is one\"}\n", ":1", "answer"},
+        {"{\"question\": \"a\", \"answer\": \"#### many\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \"answer\": \"####\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \n", ":1", ""},
         {"[1]\n", ":1", ""},
@@ -90,7 +90,9 @@ static void test_reading_errors(void **state) {
 static void test_names(void **state) {
     (void)state;
     esp_error error = {0};
-    assert_null(task_find("gsm9k", &error));
+    task *none;
+    assert_int_equal(task_open(&none, "gsm9k", &error), ESP_FAILED);
+    assert_null(none);
     assert_non_null(strstr(error.message, "gsm9k"));
     assert_non_null(strstr(error.hint, "gsm8k, arith, yesno"));
     const char *const *markers = task_answer_markers(gsm8k());

@@ -1,6 +1,6 @@
 /* Yes/no questions: answers as models write them, rows in both forms, steps that are sentences, verdicts that
  * are not the answers' words, and no rule for mistakes. */
-#include "support.h"
+#include "task_support.h"
 
 #include "base/file.h"
 #include "task/task.h"
@@ -10,9 +10,7 @@
 static esp_error error;
 
 static const task *yesno(void) {
-    const task *t = task_find("yesno", &error);
-    assert_non_null(t);
-    return t;
+    return test_task("yesno");
 }
 
 static void test_answers(void **state) {

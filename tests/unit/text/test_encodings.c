@@ -177,7 +177,7 @@ static int words_differ(const pretokenizer *p, word_list *w, const json_t *row, 
     esp_error error = {0};
     text_clear(&w->text);
     text_append(&w->text, json_string_value(text), json_string_length(text));
-    if (pretokenize(p, w, true, &error) != ESP_OK) fail_msg("%s", error.message);
+    if (pretokenize(p, w, TEXT_FIRST, &error) != ESP_OK) fail_msg("%s", error.message);
     int wrong = w->words.count != (int64_t)json_array_size(want);
     for (int64_t i = 0; !wrong && i < w->words.count; i++) {
         const json_t *word = json_array_get(want, (size_t)i);

@@ -89,6 +89,55 @@ static void test_small(void **state) {
 }
 
 /* Each is refused, by name, with something to do. */
+/* A text that continues another gets no space at its front, whichever component puts it there. */
+static void test_more(void **state) {
+    (void)state;
+    static const char *const prefixed[][2] = {
+        {"normalizer",
+         "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"},"
+         "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\u2581\"}]}"},
+        {"pre_tokenizer",
+         "{\"type\":\"Metaspace\",\"replacement\":\"\u2581\",\"prepend_scheme\":\"always\"}"},
+        {"pre_tokenizer", "{\"type\":\"Metaspace\",\"replacement\":\"\u2581\",\"prepend_scheme\":\"first\"}"},
+        {"pre_tokenizer", "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}"},
+    };
+    static const char spaced[] = "{\"type\":\"BPE\",\"vocab\":{\"<|end|>\":0,\"a\":1,\"b\":2,\"\u2581\":3,"
+                                 "\"ab\":4,\"\u2581ab\":5},\"merges\":[\"a b\",\"\u2581 ab\"]}";
+    static const struct {
+        const char *text;
+        int32_t ids[4];
+        int count;
+    } cases[] = {{"ab", {4}, 1}, {" ab", {5}, 1}, {"ab ab", {4, 5}, 2}, {"", {0}, 0}, {"<|end|>", {0}, 1}};
+    token_list ids = {0}, want = {0};
+    int wrong = 0;
+    for (int p = 0; p < 4; p++) {
+        json_t *file = small_tokenizer(prefixed[p][0], prefixed[p][1]);
+        if (p == 0) json_object_set_new(file, "pre_tokenizer", json_null());
+        if (p < 3) {
+            json_object_set_new(file, "model", json_loads(spaced, 0, NULL));
+            json_object_set_new(file, "decoder", json_null());
+        }
+        tokenizer *t;
+        esp_error error = {0};
+        if (open_json(&t, file, &error) != ESP_OK) fail_msg("%s", error.message);
+        encode(t, "ab", 2, true, &ids);
+        want.count = 0;
+        MEM_LIST_PUSH(&want, 5);
+        wrong += ids_differ("ab, first", &ids, &want);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            want.count = ids.count = 0;
+            for (int k = 0; k < cases[i].count; k++) MEM_LIST_PUSH(&want, cases[i].ids[k]);
+            text_span all = {0, strlen(cases[i].text)};
+            assert_int_equal(tokenizer_encode_more(t, cases[i].text, all.end, &all, 1, &ids, &error), ESP_OK);
+            wrong += ids_differ(cases[i].text, &ids, &want);
+        }
+        tokenizer_close(t);
+    }
+    assert_int_equal(wrong, 0);
+    MEM_LIST_FREE(&ids);
+    MEM_LIST_FREE(&want);
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -332,10 +381,11 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cut_short),    cmocka_unit_test(test_save),
-        cmocka_unit_test(test_gguf_is_json), cmocka_unit_test(test_smollm2_gguf),
-        cmocka_unit_test(test_long_texts),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_small),        cmocka_unit_test(test_more),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_save),         cmocka_unit_test(test_gguf_is_json),
+        cmocka_unit_test(test_smollm2_gguf), cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

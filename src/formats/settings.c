@@ -1,6 +1,9 @@
-#include "recipe/settings.h"
+#include "formats/settings.h"
 
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -24,6 +27,7 @@ typedef struct {
     const char *name;
     yaml_document_t *document;
     option_table table;
+    const char *group;   /* of the whole text */
     yaml_header *header; /* NULL: there is none */
     settings *out;
     esp_error *error;
@@ -97,6 +101,79 @@ static esp_status check_kind(const yaml_walk *w, const char *key, const option *
     return status;
 }
 
+/* ---- Lists ---- */
+
+/* A YAML value as JSON: plain words and numbers as JSON would have them, quoted text as text. New reference.
+ */
+static json_t *json_of(const yaml_walk *w, const yaml_node_t *node) {
+    if (node->type == YAML_SEQUENCE_NODE) {
+        json_t *list = json_array();
+        for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
+            json_array_append_new(list, json_of(w, yaml_document_get_node(w->document, *i)));
+        return list;
+    }
+    if (node->type == YAML_MAPPING_NODE) {
+        json_t *map = json_object();
+        for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
+            const yaml_node_t *key = yaml_document_get_node(w->document, p->key);
+            if (key->type == YAML_SCALAR_NODE)
+                json_object_set_new(map, scalar_text(key),
+                                    json_of(w, yaml_document_get_node(w->document, p->value)));
+        }
+        return map;
+    }
+    const char *text = scalar_text(node);
+    if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
+        char *end;
+        long long whole = strtoll(text, &end, 10);
+        if (*text && !*end && strlen(text) <= 18) return json_integer(whole);
+        double number = strtod(text, &end);
+        if (*text && !*end && strspn(text, "0123456789+-.eE") == strlen(text) && isfinite(number))
+            return json_real(number);
+        if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0) return json_boolean(*text == 't');
+        if (strcmp(text, "null") == 0 || !*text) return json_null();
+    }
+    json_t *string = json_stringn(text, node->data.scalar.length);
+    return string ? string : json_null();
+}
+
+static esp_status list_entry(const yaml_walk *w, const char *key, const option *o, const yaml_node_t *node,
+                             text_buffer *out) {
+    if (o->marks & OPTION_ROWS) {
+        if (node->type != YAML_MAPPING_NODE)
+            return walk_fail(w, node, "write each row as a map: `- question: ...`", "%s: a row must be a map",
+                             key);
+        json_t *row = json_of(w, node);
+        char *text = json_dumps(row, JSON_COMPACT);
+        text_printf(out, "%s", text);
+        free(text);
+        json_decref(row);
+        return ESP_OK;
+    }
+    if (node->type != YAML_SCALAR_NODE || strchr(scalar_text(node), '\n'))
+        return walk_fail(w, node, o->help, "%s: an entry of the list must be text of one line", key);
+    text_puts(out, scalar_text(node));
+    return ESP_OK;
+}
+
+/* The entries of a list, one per line. */
+static esp_status walk_list(yaml_walk *w, const char *key, const option *o, const yaml_node_t *node) {
+    text_buffer lines = {0};
+    esp_status status = ESP_OK;
+    const yaml_node_item_t *first = node->data.sequence.items.start;
+    text_puts(&lines, "");
+    for (const yaml_node_item_t *i = first; i < node->data.sequence.items.top && status == ESP_OK; i++) {
+        if (i > first) text_puts(&lines, "\n");
+        status = list_entry(w, key, o, yaml_document_get_node(w->document, *i), &lines);
+    }
+    if (status == ESP_OK) {
+        setting s = {o, mem_strdup(lines.at), position_text(w->name, node->start_mark)};
+        MEM_LIST_PUSH(w->out, s);
+    }
+    text_free(&lines);
+    return status;
+}
+
 static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *key_node,
                               const yaml_node_t *node) {
     const option *o = option_by_key(w->table, key);
@@ -107,6 +184,8 @@ static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *
         return status;
     }
     ESP_TRY(check_new(w, key, o, key_node));
+    if (node->type == YAML_SEQUENCE_NODE && (o->marks & (OPTION_LIST | OPTION_ROWS)))
+        return walk_list(w, key, o, node);
     ESP_TRY(check_kind(w, key, o, key_node, node));
     setting s = {o, mem_strdup(scalar_text(node)), position_text(w->name, node->start_mark)};
     MEM_LIST_PUSH(w->out, s);
@@ -125,6 +204,15 @@ static bool take_header(yaml_walk *w, const char *key, const yaml_node_t *node) 
     return true;
 }
 
+/* The option that a text in place of a group sets: the key of that name in another group. */
+static const option *named_elsewhere(option_table table, const char *group) {
+    for (int i = 0; i < table.count; i++) {
+        const char *dot = strchr(table.at[i].key, '.');
+        if (dot && strcmp(dot + 1, group) == 0) return &table.at[i];
+    }
+    return NULL;
+}
+
 static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *map) {
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
         const yaml_node_t *key_node = yaml_document_get_node(w->document, p->key);
@@ -141,13 +229,17 @@ static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *m
         }
         char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
         esp_status status;
-        if (!*group && take_header(w, key, node)) {
+        bool top = strcmp(group, w->group) == 0;
+        const option *short_form = !*group ? named_elsewhere(w->table, key) : NULL;
+        if (top && take_header(w, scalar_text(key_node), node)) {
             status = ESP_OK;
         } else if (!*group && is_group(w->table, key)) {
             if (node->type == YAML_MAPPING_NODE)
                 status = walk_map(w, key, node);
             else if (node->type == YAML_SCALAR_NODE && !*scalar_text(node))
                 status = ESP_OK; /* `search:` and nothing in it */
+            else if (short_form && node->type == YAML_SCALAR_NODE)
+                status = walk_scalar(w, short_form->key, key_node, node);
             else
                 status = walk_fail(w, node, "write its keys below it, each indented",
                                    "%s is a group of keys, not a value", key);
@@ -170,18 +262,19 @@ static esp_status parser_fail(const yaml_parser_t *parser, const char *name, esp
                       parser->context ? " " : "", parser->context ? parser->context : "");
 }
 
-static esp_status read_document(yaml_parser_t *parser, const char *name, option_table table,
-                                yaml_header *header, settings *out, esp_error *error) {
+static esp_status read_document(yaml_parser_t *parser, const settings_source *from, settings *out,
+                                esp_error *error) {
+    const char *name = from->name;
     yaml_document_t document;
     if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
     yaml_node_t *root = yaml_document_get_root_node(&document);
-    yaml_walk w = {name, &document, table, header, out, error};
+    yaml_walk w = {name, &document, from->table, from->group, from->header, out, error};
     esp_status status = ESP_OK;
     bool empty = !root || (root->type == YAML_SCALAR_NODE && !*scalar_text(root));
     if (!empty && root->type != YAML_MAPPING_NODE)
-        status = walk_fail(&w, root, "write `group:` and its keys below it", "a recipe is a map of keys");
+        status = walk_fail(&w, root, "write `key: value`", "expected a map of keys");
     else if (!empty)
-        status = walk_map(&w, "", root);
+        status = walk_map(&w, w.group, root);
     yaml_document_delete(&document);
     ESP_TRY(status);
     if (empty) return ESP_OK;
@@ -193,13 +286,67 @@ static esp_status read_document(yaml_parser_t *parser, const char *name, option_
     return status;
 }
 
-esp_status settings_read_yaml(const char *name, const char *yaml, size_t length, option_table table,
-                              yaml_header *header, settings *out, esp_error *error) {
+esp_status settings_read_yaml(const settings_source *source, settings *out, esp_error *error) {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
-        return error_fail(error, "free some memory", "%s: no memory for YAML", name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, length);
-    esp_status status = read_document(&parser, name, table, header, out, error);
+        return error_fail(error, "free some memory", "%s: no memory for YAML", source->name);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)source->yaml, source->length);
+    esp_status status = read_document(&parser, source, out, error);
     yaml_parser_delete(&parser);
     return status;
+}
+
+/* ---- Applying ---- */
+
+/* Fills error for a key of another alternative than the chosen one. */
+static esp_status not_chosen(option_table table, const void *target, const setting *s, esp_error *error) {
+    const option *chooser = option_by_key(table, s->option->chooser);
+    text_buffer belongs = {0}, chosen = {0};
+    option_condition(table, s->option, &belongs);
+    option_get(chooser, target, &chosen);
+    char *hint = mem_printf("leave it out; it belongs to %s", belongs.at);
+    esp_status status = error_fail(error, hint, "%s: there is no %s where %s is %s", s->where, s->option->key,
+                                   chooser->key, chosen.at);
+    mem_free(hint);
+    text_free(&belongs);
+    text_free(&chosen);
+    return status;
+}
+
+/* Whether two texts are the same value: 50 and 5e+01 are. */
+static bool same_value(const char *a, const char *b) {
+    char *end_a, *end_b;
+    double x = strtod(a, &end_a), y = strtod(b, &end_b);
+    return strcmp(a, b) == 0 || (*a && *b && !*end_a && !*end_b && x == y);
+}
+
+/* Whether the value is the default of an alternative that has the key. Recipes that earlier versions resolved
+ * have the keys of all losses. */
+static bool is_default(option_table table, const setting *s) {
+    for (int i = 0; i < table.count; i++)
+        if (strcmp(table.at[i].key, s->option->key) == 0 && table.at[i].initial &&
+            same_value(table.at[i].initial, s->value))
+            return true;
+    return false;
+}
+
+esp_status settings_apply(option_table table, void *target, const setting *s, esp_error *error) {
+    const option *o = option_in_use(table, s->option->key, target);
+    if (!o && is_default(table, s)) return ESP_OK;
+    if (!o) return not_chosen(table, target, s, error);
+    if (option_set(o, target, s->value, error) == ESP_OK) return ESP_OK;
+    return error_prefix(error, "%s", s->where);
+}
+
+static bool is_chooser(option_table table, const option *o) {
+    for (int i = 0; i < table.count; i++)
+        if (table.at[i].chooser && strcmp(table.at[i].chooser, o->key) == 0) return true;
+    return false;
+}
+
+esp_status settings_apply_choices(option_table table, void *target, const settings *from, esp_error *error) {
+    for (int64_t i = 0; i < from->count; i++)
+        if (is_chooser(table, from->at[i].option))
+            ESP_TRY(settings_apply(table, target, &from->at[i], error));
+    return ESP_OK;
 }

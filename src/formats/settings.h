@@ -1,0 +1,44 @@
+/* Settings as texts, and where each was read: what a YAML file says before anything is resolved. */
+#ifndef ESPALIER_FORMATS_SETTINGS_H
+#define ESPALIER_FORMATS_SETTINGS_H
+
+#include "base/options.h"
+
+typedef struct {
+    const option *option; /* the first row of the table with that key */
+    char *value;
+    char *where; /* "file:line:column", or the flag */
+} setting;
+typedef MEM_LIST(setting) settings;
+void settings_free(settings *s);
+
+/* What a preset or a task says of itself; both may be NULL, and are freed by the caller. */
+typedef struct {
+    char *about, *extends;
+} yaml_header;
+
+typedef struct {
+    const char *name; /* of the text, for errors */
+    const char *yaml;
+    size_t length;
+    option_table table;
+    const char *group; /* the text has the keys of this group of the table alone, without its name; "": all */
+    yaml_header *header; /* NULL: the text is a recipe and has none */
+} settings_source;
+
+/* Appends the settings of a YAML text to *out. An unknown key, a value of the wrong kind (a list, quoted text
+ * for a number) and a key given twice are errors with name, line and column; whether a value is in range is
+ * found when it is applied. A list becomes lines (OPTION_LIST, OPTION_ROWS). A text in place of a group sets
+ * the key of that name in another group: `task: arc` is `data: {task: arc}`. */
+esp_status settings_read_yaml(const settings_source *source, settings *out, esp_error *error);
+
+/* Fails for a key that no option has, with the nearest one. */
+esp_status settings_unknown_key(option_table table, const char *where, const char *key, esp_error *error);
+
+/* Sets the field of `target` that a setting is of. A key of another alternative than the chosen one is an
+ * error, unless the value is that one's default. Errors name where the setting was read. */
+esp_status settings_apply(option_table table, void *target, const setting *s, esp_error *error);
+/* Applies those settings that choose between alternatives, so that the keys of these are known. */
+esp_status settings_apply_choices(option_table table, void *target, const settings *from, esp_error *error);
+
+#endif

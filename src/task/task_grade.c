@@ -1,0 +1,114 @@
+/* Answers and grades of a task (task.h). */
+#include "base/utf8.h"
+#include "formats/json.h"
+#include "task/task_ops.h"
+
+#include <string.h>
+
+/* ---- Answers ---- */
+
+task_answer *task_answer_find(const task *t, const problem *p, const char *text, size_t length) {
+    answer_reading a;
+    return answer_find(&t->answers, p, text, length, &a) ? a.answer : NULL;
+}
+
+bool task_answer_equal(const task *t, const problem *p, const task_answer *a, const task_answer *b) {
+    return t->answers.kind->equal(t->answers.settings, p, a, b) == GRADE_EQUAL;
+}
+
+char *task_answer_show(const task *t, const problem *p, const task_answer *a) {
+    return t->answers.kind->show(t->answers.settings, p, a);
+}
+
+/* Shown answers are answers by themselves. */
+static task_answer *read_shown(const task *t, const problem *p, const char *shown) {
+    answer_reading a;
+    return answer_find_gold(&t->answers, p, shown, &a) ? a.answer : NULL;
+}
+
+void task_answer_group(const task *t, const problem *p, const char *const *shown, int64_t n, int64_t *group) {
+    task_answer **found = MEM_ARRAY(task_answer *, n > 0 ? n : 1);
+    for (int64_t i = 0; i < n; i++) {
+        group[i] = shown[i] ? i : -1;
+        if (t && shown[i]) found[i] = read_shown(t, p, shown[i]);
+        for (int64_t j = 0; shown[i] && j < i; j++) {
+            if (group[j] != j) continue; /* not the first of its group */
+            bool same = strcmp(shown[j], shown[i]) == 0 ||
+                        (found[j] && found[i] && task_answer_equal(t, p, found[j], found[i]));
+            if (!same) continue;
+            group[i] = j;
+            break;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) mem_free(found[i]);
+    mem_free(found);
+}
+
+/* ---- Grading ---- */
+
+task_grade_result task_grade(const task *t, const problem *p, const char *text, size_t length) {
+    return answer_grade(&t->answers, p, text, length);
+}
+
+void task_grade_free(task_grade_result *g) {
+    mem_free(g->extracted);
+    *g = (task_grade_result){0};
+}
+
+/* The text of field "gold", which may be a JSON number or boolean; *made is to be freed. */
+static esp_status gold_text(const json_t *row, const char *where, const char **gold, char **made,
+                            esp_error *error) {
+    const json_t *value = json_object_get(row, "gold");
+    *made = NULL;
+    if (json_is_boolean(value)) {
+        *gold = json_is_true(value) ? "true" : "false";
+        return ESP_OK;
+    }
+    if (!json_is_number(value)) return json_need_string(row, "gold", where, gold, error);
+    *gold = *made = json_number_text(value);
+    return ESP_OK;
+}
+
+esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
+                          esp_error *error) {
+    const char *answer, *gold;
+    char *made = NULL;
+    *out = NULL;
+    ESP_TRY(json_need_string(row, "answer", where, &answer, error));
+    ESP_TRY(gold_text(row, where, &gold, &made, error));
+    size_t length = json_string_length(json_object_get(row, "answer"));
+    task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, length);
+    esp_status status = ESP_OK;
+    if (g.bad_gold) {
+        char *shown = task_excerpt(gold, 0, strlen(gold));
+        status = error_fail(error, "give the answer by itself, or a text that ends in one",
+                            "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
+        mem_free(shown);
+    } else {
+        *out =
+            json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason", g.reason);
+    }
+    mem_free(made);
+    task_grade_free(&g);
+    return status;
+}
+
+char *task_excerpt(const char *text, size_t start, size_t length) {
+    const char *s = text + start;
+    text_buffer b = {0};
+    text_puts(&b, "");
+    for (size_t i = 0; i < length;) {
+        size_t n = utf8_length(s + i, length - i);
+        bool shown = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f);
+        if (b.length + (shown ? n : 3) > 100) {
+            text_puts(&b, "...");
+            break;
+        }
+        if (shown)
+            text_append(&b, s + i, n);
+        else
+            text_puts(&b, "\xef\xbf\xbd");
+        i += n ? n : 1;
+    }
+    return b.at;
+}

@@ -1,0 +1,123 @@
+#!/bin/bash
+# Tasks that a user writes: in a recipe, in a file of their own, in part; what is shown of them, kept of them and refused.
+. "$(dirname "$0")/../lib.sh"
+need_program
+
+cat > mine.jsonl << 'JSONL'
+{"problem": "What is 2+2?", "meta": {"solution": ["Two and two.", "It is 4."]}, "target": 4}
+{"problem": "What is 2+3?", "meta": {"solution": "2 + 3 = 5\nThe answer is 5."}, "target": "#### 5"}
+JSONL
+cat > task.yaml << 'YAML'
+about: sums
+question: [prompt, problem]
+gold: target
+rationale: meta.solution
+instruction: Add.
+YAML
+{ sed 's/^about.*/task:/; s/^\([a-z]\)/  \1/; s/^  task:/task:/' task.yaml; } > inline.yaml
+for recipe in inline.yaml named.yaml flag.yaml; do
+    case $recipe in
+        named.yaml) printf 'task: task.yaml\n' > $recipe ;;
+        flag.yaml) : > $recipe ;;
+    esac
+    printf 'data: {train: mine.jsonl}\nmodel: {path: %s}\n' "$ESPALIER_SOURCE_DIR/data/arith/policy" >> $recipe
+done
+
+# The same task from a recipe's section, from a file and by a flag.
+expect_exit 0 "$ESPALIER" prompt inline.yaml 2
+expect_in out '^problem 2 of train \(mine:2\), task custom$'
+expect_in out '^Add\.$'
+expect_in out '^Problem: What is 2\+3\?$'
+expect_in out '^\| 2 \+ 3 = 5$'
+expect_in out '^its answer is read as 5: equal$'
+sed 1d out > inline.out
+expect_exit 0 "$ESPALIER" prompt named.yaml 2
+sed 1d out > named.out
+expect_same named.out inline.out
+expect_exit 0 "$ESPALIER" prompt flag.yaml 2 --task task.yaml
+sed 1d out > flag.out
+expect_same flag.out inline.out
+expect_exit 0 "$ESPALIER" prompt inline.yaml --json
+python3 - << 'PYTHON' || fail "the JSON of a prompt"
+import json
+p = json.load(open('out'))
+assert p['gold'] == '4' and p['steps'] == ['Two and two.\n', 'It is 4.\n', 'The answer is 4.'], p
+assert p['prompt']['text'] == 'Add.\n\nProblem: What is 2+2?\nSolution:\n', p['prompt']['text']
+assert len(p['prompt']['ids']) > 8 and p['judge']['text'].endswith('Solution to check:\n'), p
+PYTHON
+expect_exit 1 "$ESPALIER" prompt inline.yaml 3
+expect_in err 'there is no problem 3: train has 2'
+expect_exit 2 "$ESPALIER" prompt inline.yaml two
+expect_exit 0 "$ESPALIER" problems --task task.yaml mine.jsonl
+expect_in out '"id":"mine:2".*"gold":"5"'
+expect_exit 0 "$ESPALIER" grade --recipe inline.yaml <(echo '{"answer": "So the answer is 4.", "gold": "#### 4"}')
+expect_in out '"correct":true'
+
+# Solved examples come before the question.
+printf 'task:\n  examples: [{question: "1+1?", answer: 2}, {question: "1+2?", answer: 3}]\n' > shots.yaml
+printf 'data: {train: bare.jsonl}\nmodel: {path: %s}\n' "$ESPALIER_SOURCE_DIR/data/arith/policy" >> shots.yaml
+echo '{"question": "2+2?", "answer": "4"}' > bare.jsonl
+expect_exit 0 "$ESPALIER" prompt shots.yaml --json
+python3 -c '
+import json
+assert json.load(open("out"))["prompt"]["text"] == "".join(
+    f"Problem: {q}\nSolution:\n{a}" for q, a in (("1+1?", "The answer is 2.\n\n"), ("1+2?", "The answer is 3.\n\n"), ("2+2?", "")))' \
+    || fail "examples are not in the prompt: $(cat out)"
+cat > rows.jsonl << 'JSONL'
+{"question": "1+1?", "answer": 2}
+{"question": "1+2?", "answer": 3}
+JSONL
+sed 's/examples:.*/examples: rows.jsonl/' shots.yaml > from_file.yaml
+cp out inline.out
+expect_exit 0 "$ESPALIER" prompt from_file.yaml --json
+expect_same out inline.out
+
+# Bad tasks and bad rows: one error that says where.
+refused() { # refused YAML WORDS: a recipe of this text
+    printf '%b' "$1" > bad.yaml
+    expect_exit 1 "$ESPALIER" prompt bad.yaml
+    expect_in err "$2"
+}
+refused 'task: gsm8' 'bad\.yaml:1:7: unknown task "gsm8" \(did you mean gsm8k\?\)'
+refused 'task: no/such.yaml' 'no/such\.yaml'
+refused 'task: {plase: box}' 'bad\.yaml:1:8: unknown key task.plase \(did you mean task\.place\?\)'
+refused 'task: {place: boxd}' 'place: there is no place "boxd"'
+refused 'task: {place: pattern}' 'pattern: empty'
+refused 'task: {pattern: "("}' 'pattern: not a pattern: missing'
+refused 'task: {turn: "{quest}"}' 'turn: there is no place \{quest\}'
+refused 'task: {kind: nombre}' 'task\.kind must be one of number, '
+refused 'task: {kind: number, ignore_case: false}' 'there is no task\.ignore_case where task\.kind is number'
+refused 'task: {examples: [{question: x}]}' 'examples: row 1: there is no field "answer"'
+refused 'task: {question: [[a]]}' 'task\.question: an entry of the list must be text'
+printf 'extends: loop.yaml\nabout: x\n' > loop.yaml
+refused 'task: loop.yaml' 'extend each other'
+bad_row() { # bad_row ROW WORDS
+    { echo '{"problem": "a", "target": 1}'; echo "$1"; } > rows.jsonl
+    expect_exit 1 "$ESPALIER" problems --task task.yaml rows.jsonl
+    expect_in err "rows\.jsonl:2: $2"
+}
+bad_row '{"target": 1}' 'there is no field "prompt" or "problem", which holds the question'
+bad_row '{"problem": "a"}' 'there is no field "target"'
+bad_row '{"problem": 3, "target": 1}' 'field "prompt" or "problem": not a text'
+bad_row '{"problem": "a", "target": "one"}' 'field "target": "one": gold is not a number'
+bad_row '{"problem": "a", "target": [1]}' 'field "target": not a text, a number'
+bad_row '{"problem": "a", "target": null}' 'there is no field "target"'
+bad_row '{"problem": "a", "target": 1, "meta": {"solution": 7}}' 'field "meta\.solution": not a text'
+bad_row '[1]' 'the row is not an object'
+
+# A run keeps its task whole: it goes on without the file, and not with another task.
+cat > train.jsonl << 'JSONL'
+{"problem": "Tom has 3 pears.", "target": 3}
+{"problem": "Mia has 2 pears.", "target": 2}
+JSONL
+run=(run named.yaml --train train.jsonl --test train.jsonl --out run --set run.problems_per_iteration=2
+    --set search.max_steps=2 --set search.simulations=2 --set search.max_chain_tokens=24 --set search.max_step_tokens=8
+    --set eval.max_tokens=8 --set self_eval.enabled=false --dtype f32 --threads 1)
+expect_exit 0 "$ESPALIER" "${run[@]}"
+expect_in run/recipe.yaml '^  instruction: "Add\."$'
+expect_in run/recipe.yaml '^  task: ""$'
+rm task.yaml
+expect_exit 0 "$ESPALIER" run run/recipe.yaml --resume
+printf 'question: problem\ngold: target\ninstruction: Subtract.\n' > task.yaml
+expect_exit 1 "$ESPALIER" "${run[@]}" --resume
+expect_in err 'task.instruction: "Add\." there, "Subtract\." here'
