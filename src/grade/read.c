@@ -352,12 +352,13 @@ static const expr *read_ratio(reader *r) {
         }
         MEM_LIST_PUSH(&parts, next);
     }
-    static const char *const halves[] = {"am", "AM", "a.m.", "A.M.", "pm", "PM", "p.m.", "P.M."};
+    static const char *const halves[] = {"am", "AM", "a.m.", "A.M.", "a.m",
+                                         "pm", "PM", "p.m.", "P.M.", "p.m"};
     const char *half = NULL;
     size_t before = r->i;
     bool words = accept(r, (const char[]){CLEAN_WORDS_OPEN, 0});
-    for (int i = 0; i < 8 && !half; i++)
-        if (accept(r, halves[i])) half = i < 4 ? "am" : "pm";
+    for (int i = 0; i < 10 && !half; i++)
+        if (accept(r, halves[i])) half = i < 5 ? "am" : "pm";
     if (!half)
         r->i = before;
     else if (words)

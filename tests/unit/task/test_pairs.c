@@ -36,7 +36,8 @@ static grade_verdict verdict_of(const char *kind, const char *gold, const char *
     text_buffer text = {0};
     text_printf(&text, number ? "%s" : "\\boxed{%s}", answer);
     problem p = {.gold = gold};
-    task_grade_result g = answer_grade(number ? &test_task("gsm8k")->answers : &MATH, &p, text.at, text.length);
+    task_grade_result g =
+        answer_grade(number ? &test_task("gsm8k")->answers : &MATH, &p, text.at, text.length);
     grade_verdict v = g.bad_gold ? GRADE_UNKNOWN : g.verdict;
     task_grade_free(&g);
     text_free(&text);
