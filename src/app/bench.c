@@ -2,6 +2,7 @@
  * run. Each part runs in a separate process, so that its peak memory can be measured. */
 #include "app/bench_measure.h"
 #include "app/output.h"
+#include "formats/json.h"
 #include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/verbs.h"

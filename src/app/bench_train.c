@@ -144,17 +144,12 @@ static esp_status time_pairs(bench_place *b, example *rows, int64_t count, json_
 /* Rows of text end in end-of-sequence, as in `espalier train` and in TRL. */
 static esp_status time_pairs_of_file(bench_place *b, json_t **out, esp_error *error) {
     pairs_file file;
-    chat_kind chat = CHAT_PLAIN;
-    if (b->tokenizer) (void)chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL);
-    int32_t end = b->tokenizer ? chat_end_token(chat, b->tokenizer) : -1;
     pairs_read_options options = {.tokenizer = b->tokenizer,
                                   .vocab = b->config.vocab,
                                   .append_end = true,
-                                  .end = end,
-                                  .chat = chat,
-                                  .has_chat = chat != CHAT_PLAIN,
                                   .longest = model_context(b->model),
                                   .term = &dpo_term};
+    pairs_set_template(&options, 0);
     ESP_TRY(pairs_read(&file, b->pairs, &options, error));
     for (int64_t i = 0; i < file.count; i++) file.at[i].scale = 1 / (double)file.count;
     esp_status status = time_pairs(b, file.at, file.count, out, error);

@@ -1,5 +1,6 @@
 /* espalier generate: text from a prompt. All samples are drawn side by side after one computed prompt. */
 #include "app/output.h"
+#include "formats/json.h"
 #include "app/loaded_model.h"
 #include "app/verbs.h"
 #include "engine/samples.h"

@@ -30,7 +30,8 @@ const app_verb verb_grade = {
             .positionals = "[FILE.jsonl|-]",
             .most = 1,
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},
-            .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"correct\", \"reason\"}."},
+            .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"verdict\", \"correct\", "
+                     "\"reason\"}; the verdict is equal, different or unknown."},
     .own_size = sizeof(task_flags),
     .run = grade_run,
 };

@@ -2,6 +2,7 @@
 #include "app/loop.h"
 #include "app/observe.h"
 #include "app/output.h"
+#include "formats/json.h"
 #include "app/stop.h"
 #include "app/summary.h"
 #include "app/terminal.h"

@@ -1,7 +1,6 @@
 #include "app/output.h"
 
 #include "base/file.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,27 +46,6 @@ esp_status output_flush(esp_error *error) {
 esp_status input_read(const char *path, char **text, size_t *length, esp_error *error) {
     if (strcmp(path, "-") != 0) return file_read(path, text, length, error);
     return file_read("/dev/stdin", text, length, error);
-}
-
-json_t *json_from_text(const char *text, size_t length) {
-    text_buffer clean = {0};
-    for (size_t i = 0; i < length;) {
-        size_t n = utf8_length(text + i, length - i);
-        if (n)
-            text_append(&clean, text + i, n);
-        else
-            text_puts(&clean, "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
-    json_t *out = json_stringn(clean.at ? clean.at : "", clean.length);
-    text_free(&clean);
-    return out;
-}
-
-json_t *json_from_ids(const int32_t *ids, int64_t count) {
-    json_t *list = json_array();
-    for (int64_t i = 0; i < count; i++) json_array_append_new(list, json_integer(ids[i]));
-    return list;
 }
 
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,

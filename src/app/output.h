@@ -17,9 +17,6 @@ esp_status output_flush(esp_error *error);
 /* Reads a whole file, or standard input for "-"; zero-terminated, freed by mem_free. */
 esp_status input_read(const char *path, char **text, size_t *length, esp_error *error);
 
-/* A JSON string of any bytes: bytes that are not UTF-8 become U+FFFD. */
-json_t *json_from_text(const char *text, size_t length);
-json_t *json_from_ids(const int32_t *ids, int64_t count);
 /* Appends the token ids of a member, all in [0, limit). An error names `where` and the key. */
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,
                          token_list *out, esp_error *error);

@@ -1,5 +1,6 @@
 /* espalier report: writes a run as one HTML page. */
 #include "app/output.h"
+#include "formats/json.h"
 #include "app/verbs.h"
 #include "view/report.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -177,23 +178,25 @@ json_t *json_real_or_null(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-json_t *json_text(const char *text, size_t length) {
-    json_t *value = json_stringn(text, length);
-    if (value) return value;
-    text_buffer b = {0};
+json_t *json_from_text(const char *text, size_t length) {
+    text_buffer clean = {0};
     for (size_t i = 0; i < length;) {
-        size_t n = 0;
-        for (size_t k = 1; k <= 4 && i + k <= length && n == 0; k++) {
-            json_t *one = json_stringn(text + i, k);
-            if (one) n = k;
-            json_decref(one);
-        }
-        text_append(&b, n ? text + i : "\xef\xbf\xbd", n ? n : 3);
+        size_t n = utf8_length(text + i, length - i);
+        if (n)
+            text_append(&clean, text + i, n);
+        else
+            text_puts(&clean, "\xef\xbf\xbd");
         i += n ? n : 1;
     }
-    value = json_stringn(b.at, b.length);
-    text_free(&b);
-    return value;
+    json_t *out = json_stringn(clean.at ? clean.at : "", clean.length);
+    text_free(&clean);
+    return out;
+}
+
+json_t *json_from_ids(const int32_t *ids, int64_t count) {
+    json_t *list = json_array();
+    for (int64_t i = 0; i < count; i++) json_array_append_new(list, json_integer(ids[i]));
+    return list;
 }
 
 struct jsonl_reader {

@@ -24,8 +24,9 @@ char *json_number_text(const json_t *value);
 
 /* A number, or null if it is not finite, which JSON cannot represent. New reference. */
 json_t *json_real_or_null(double x);
-/* A text; bytes that are no UTF-8 (a part of a character at its end) become U+FFFD. New reference. */
-json_t *json_text(const char *text, size_t length);
+/* A string of any bytes: bytes that are not UTF-8 become U+FFFD. New reference, as all of these. */
+json_t *json_from_text(const char *text, size_t length);
+json_t *json_from_ids(const int32_t *ids, int64_t count);
 
 /* JSONL: one JSON value per line; an integer of more than 64 bits becomes a string, so that no digit is lost;
  * blank lines are skipped. path "-" is standard input; a file whose name ends in .gz is decompressed. Each

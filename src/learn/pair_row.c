@@ -116,7 +116,7 @@ static esp_status completion_text(const pair_reading *r, const pair_row_ids *ids
     esp_status status = ESP_OK;
     if (joined) status = tokenizer_decode(t, ids->prompt.at, ids->prompt.count, true, &text, error);
     if (status == ESP_OK) status = tokenizer_decode_more(t, completion->at, n, true, &text, error);
-    if (status == ESP_OK) *out = json_text(text.at ? text.at : "", text.length);
+    if (status == ESP_OK) *out = json_from_text(text.at ? text.at : "", text.length);
     text_free(&text);
     return status;
 }

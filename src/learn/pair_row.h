@@ -24,6 +24,9 @@ void pair_row_ids_free(pair_row_ids *ids);
  * same. */
 esp_status pair_row_read(const pair_reading *r, const json_t *row, pair_row_ids *out, esp_error *error);
 
+void pairs_count_row(pairs_count *count, int64_t line);
+void pairs_count_decisions(pairs_counts *counts, const pair_row_ids *ids, int64_t line);
+
 /* ---- the parts, for each other ---- */
 
 extern const char pair_form_hint[];

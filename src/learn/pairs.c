@@ -92,8 +92,18 @@ static bool are_identical(const pair_row_ids *ids) {
 
 /* ---- the file ---- */
 
-static void count_row(pairs_count *count, int64_t line) {
-    if (count->rows++ == 0) count->first = line;
+void pairs_set_template(pairs_read_options *options, int chat_template) {
+    const tokenizer *t = options->tokenizer;
+    options->chat = CHAT_PLAIN;
+    options->has_chat = chat_template > 0;
+    if (chat_template > 0) {
+        options->chat = (chat_kind)(chat_template - 1);
+    } else if (t) { /* an unknown template: messages are an error, texts are plain */
+        const char *template = tokenizer_chat_template(t);
+        options->has_chat =
+            chat_template_detect(template, &options->chat, NULL) == ESP_OK && options->chat != CHAT_PLAIN;
+    }
+    options->end = t ? chat_end_token(options->chat, t) : -1;
 }
 
 typedef struct {
@@ -112,16 +122,14 @@ static esp_status take_row(pairs_reading *p, const json_t *json, const pair_row_
     ESP_TRY(read_references(&r, json, row, error));
     *kept = false;
     if (p->options->longest > 0 && longer_path(ids) > p->options->longest) {
-        count_row(&p->out->too_long, line);
+        pairs_count_row(&p->out->counts.too_long, line);
         return ESP_OK;
     }
     if (are_identical(ids)) {
-        count_row(&p->out->identical, line);
+        pairs_count_row(&p->out->counts.identical, line);
         return ESP_OK;
     }
-    if (ids->open) count_row(&p->out->open, line);
-    if (ids->apart) count_row(&p->out->apart, line);
-    if (ids->moved) count_row(&p->out->moved, line);
+    pairs_count_decisions(&p->out->counts, ids, line);
     keep_paths(p->out->memory, ids, row);
     *kept = true;
     return ESP_OK;
@@ -132,7 +140,7 @@ static esp_status read_all(pairs_reading *p, esp_error *error) {
         json_t *json;
         ESP_TRY(jsonl_next(p->file, &json, error));
         if (!json) return ESP_OK;
-        p->out->rows++;
+        p->out->counts.rows++;
         pair_reading r = {p->options, jsonl_where(p->file)};
         pair_row_ids ids = {0};
         example row = {.term = p->options->term};
@@ -147,7 +155,8 @@ static esp_status read_all(pairs_reading *p, esp_error *error) {
 }
 
 /* A file of which no row is left. */
-static esp_status nothing_left(const pairs_file *pairs, const char *path, int64_t longest, esp_error *error) {
+static esp_status nothing_left(const pairs_counts *pairs, const char *path, int64_t longest,
+                               esp_error *error) {
     if (pairs->rows == 0) return error_fail(error, pair_form_hint, "%s: holds no pairs", path);
     if (pairs->too_long.rows == 0)
         return error_fail(error, "a pair is learned from by what its completions do not have in common",
@@ -173,7 +182,8 @@ esp_status pairs_read(pairs_file *out, const char *path, const pairs_read_option
     jsonl_close(p.file);
     out->at = p.rows.at;
     out->count = p.rows.count;
-    if (status == ESP_OK && out->count == 0) status = nothing_left(out, path, options->longest, error);
+    if (status == ESP_OK && out->count == 0)
+        status = nothing_left(&out->counts, path, options->longest, error);
     if (status != ESP_OK) pairs_file_free(out);
     return status;
 }
@@ -182,29 +192,4 @@ void pairs_file_free(pairs_file *pairs) {
     mem_free(pairs->at);
     arena_free(pairs->memory);
     *pairs = (pairs_file){0};
-}
-
-/* ---- what there is to say ---- */
-
-static void note(const pairs_file *pairs, pairs_count count, const char *what, const observer *o) {
-    if (count.rows > 0)
-        observer_note(o, "%lld of %lld pairs %s (first: line %lld)", (long long)count.rows,
-                      (long long)pairs->rows, what, (long long)count.first);
-}
-
-void pairs_file_notes(const pairs_file *pairs, int64_t longest, const observer *o) {
-    char *too_long = mem_printf("are longer than %lld tokens, and are left out", (long long)longest);
-    note(pairs, pairs->too_long, too_long, o);
-    mem_free(too_long);
-    note(pairs, pairs->identical, "have identical completions, and are left out", o);
-    note(pairs, pairs->open,
-         "end in a line break, and get no end-of-sequence: another line is to follow; with \"continues\": "
-         "false "
-         "they get one",
-         o);
-    note(pairs, pairs->apart,
-         "have a token that would span the prompt's end: prompt and completion are tokenized as two texts",
-         o);
-    note(pairs, pairs->moved,
-         "have a token that spans the prompt's end: the completion begins with that token", o);
 }

@@ -63,22 +63,35 @@ typedef struct {
 } pairs_count;
 
 typedef struct {
-    example *at; /* chosen, rejected; their ids are in `memory`; references are NAN where the file has none */
-    int64_t count;
-    int64_t rows;          /* of the file */
+    int64_t rows;
     pairs_count too_long;  /* left out */
     pairs_count identical; /* left out: chosen and rejected are the same ids */
     pairs_count open;      /* texts end in a line break, and are taken to go on */
     pairs_count apart;     /* BOUNDARY_AUTO: tokenized as two texts, since a token would span the boundary */
     pairs_count moved;     /* BOUNDARY_ONE: the completion begins with a part of the prompt */
+} pairs_counts;
+/* Tells an observer what was left out, and what had to be decided. longest: as the file was read with. */
+void pairs_notes(const pairs_counts *counts, int64_t longest, const observer *o);
+
+typedef struct {
+    example *at; /* chosen, rejected; their ids are in `memory`; references are NAN where the file has none */
+    int64_t count;
+    pairs_counts counts;
     arena *memory;
 } pairs_file;
+
+/* Sets the template of messages, and the token that ends a text: by the recipe's model.chat_template, or from
+ * the tokenizer's files where that is 0. */
+void pairs_set_template(pairs_read_options *options, int chat_template);
 
 /* Reads a JSONL file of any form ("-": standard input, .gz). A row that is no pair is an error that names
  * file:line and field, and so is a file of which no row is left. */
 esp_status pairs_read(pairs_file *out, const char *path, const pairs_read_options *options, esp_error *error);
 void pairs_file_free(pairs_file *pairs);
-/* Tells an observer what was left out, and what had to be decided. longest: as it was read with. */
-void pairs_file_notes(const pairs_file *pairs, int64_t longest, const observer *o);
+
+/* Reads a file of any form and writes each of its rows in another one, with the members that are not the
+ * pair's own. Nothing is left out. */
+esp_status pairs_convert(const char *path, const pairs_read_options *from, const pairs_write_options *to,
+                         FILE *stream, const char *name, pairs_counts *counts, esp_error *error);
 
 #endif

@@ -8,16 +8,10 @@
 
 /* ---- ids and numbers ---- */
 
-static json_t *ids_json(const int32_t *ids, int64_t n) {
-    json_t *list = json_array();
-    for (int64_t i = 0; i < n; i++) json_array_append_new(list, json_integer(ids[i]));
-    return list;
-}
-
 static void put_ids(json_t *row, const store_pair *p) {
-    json_object_set_new(row, "prompt_ids", ids_json(p->prefix_ids, p->prefix_count));
-    json_object_set_new(row, "chosen_ids", ids_json(p->chosen_ids, p->chosen_count));
-    json_object_set_new(row, "rejected_ids", ids_json(p->rejected_ids, p->rejected_count));
+    json_object_set_new(row, "prompt_ids", json_from_ids(p->prefix_ids, p->prefix_count));
+    json_object_set_new(row, "chosen_ids", json_from_ids(p->chosen_ids, p->chosen_count));
+    json_object_set_new(row, "rejected_ids", json_from_ids(p->rejected_ids, p->rejected_count));
 }
 
 static void put_numbers(json_t *row, const store_pair *p) {
@@ -45,7 +39,7 @@ static esp_status put_text(json_t *row, const char *key, const tokenizer *t, con
                            bool more, esp_error *error) {
     text_buffer text = {0};
     esp_status status = decode(t, ids, n, more, &text, error);
-    if (status == ESP_OK) json_object_set_new(row, key, json_text(text.at ? text.at : "", text.length));
+    if (status == ESP_OK) json_object_set_new(row, key, json_from_text(text.at ? text.at : "", text.length));
     text_free(&text);
     return status;
 }
@@ -63,8 +57,8 @@ static bool ends(const tokenizer *t, const int32_t *ids, int64_t n) {
 /* ---- messages ---- */
 
 static void put_message(json_t *list, message_role role, const char *text, size_t length) {
-    json_array_append_new(
-        list, json_pack("{s:s, s:o}", "role", message_role_name(role), "content", json_text(text, length)));
+    json_array_append_new(list, json_pack("{s:s, s:o}", "role", message_role_name(role), "content",
+                                          json_from_text(text, length)));
 }
 
 /* The text of an answer, without the space that its template puts before it, and without its end. */
@@ -80,8 +74,8 @@ static esp_status put_answer(json_t *list, const pairs_write_options *o, const i
     return status;
 }
 
-static esp_status put_prompt(json_t *list, const pairs_write_options *o, const store_pair *p,
-                             const char *text, arena *memory, bool *answered, esp_error *error) {
+static esp_status put_prompt(json_t *list, const pairs_write_options *o, const char *text, arena *memory,
+                             bool *answered, esp_error *error) {
     message_list messages = {0};
     size_t answer = 0;
     bool fine = messages_parse(o->chat, o->tokenizer, text, memory, &messages, &answer);
@@ -95,8 +89,7 @@ static esp_status put_prompt(json_t *list, const pairs_write_options *o, const s
     MEM_LIST_FREE(&messages);
     if (fine) return ESP_OK;
     return error_fail(error, "write its pairs in the format trl",
-                      "pair %lld: its prompt does not have the form of the model's chat template",
-                      (long long)p->pair);
+                      "its prompt does not have the form of the model's chat template");
 }
 
 /* The prompt's messages, and the steps before the pair's as an assistant's message that is not closed. */
@@ -110,7 +103,7 @@ static esp_status put_messages(json_t *row, const store_pair *p, const pairs_wri
     text_buffer text = {0};
     arena *memory = arena_new();
     esp_status status = decode(o->tokenizer, p->prefix_ids, known, false, &text, error);
-    if (status == ESP_OK) status = put_prompt(prompt, o, p, text.at ? text.at : "", memory, &inside, error);
+    if (status == ESP_OK) status = put_prompt(prompt, o, text.at ? text.at : "", memory, &inside, error);
     if (status == ESP_OK && answered)
         status = put_answer(prompt, o, p->prefix_ids + known, p->prefix_count - known, true, error);
     bool first = !answered && !inside;
@@ -178,15 +171,16 @@ esp_status pairs_row(const store_pair *p, const pairs_write_options *options, js
     return status;
 }
 
-static esp_status write_row(const store_pair *p, const pairs_write_options *options, FILE *stream,
-                            const char *name, esp_error *error) {
-    json_t *row;
-    ESP_TRY(pairs_row(p, options, &row, error));
-    bool fine = json_dumpf(row, stream, JSON_REAL_PRECISION(17)) == 0 && fputc('\n', stream) != EOF;
-    json_decref(row);
-    if (fine) return ESP_OK;
+static esp_status write_failed(const char *name, esp_error *error) {
     return error_fail(error, "free space or choose another place", "%s: cannot write: %s", name,
                       strerror(errno));
+}
+
+/* Writes a line, and lets go of the row. */
+static esp_status write_row(json_t *row, FILE *stream, const char *name, esp_error *error) {
+    bool fine = json_dumpf(row, stream, JSON_REAL_PRECISION(17)) == 0 && fputc('\n', stream) != EOF;
+    json_decref(row);
+    return fine ? ESP_OK : write_failed(name, error);
 }
 
 esp_status pairs_write(store *s, int64_t iteration, const pairs_write_options *options, FILE *stream,
@@ -195,12 +189,85 @@ esp_status pairs_write(store *s, int64_t iteration, const pairs_write_options *o
     ESP_TRY(store_read_pairs(s, iteration, &pairs, error));
     esp_status status = ESP_OK;
     int64_t i = 0;
-    for (; i < pairs.count && status == ESP_OK; i++)
-        status = write_row(&pairs.at[i], options, stream, name, error);
-    if (status == ESP_OK && fflush(stream) != 0)
-        status = error_fail(error, "free space or choose another place", "%s: cannot write: %s", name,
-                            strerror(errno));
+    for (; i < pairs.count && status == ESP_OK; i++) {
+        json_t *row;
+        status = pairs_row(&pairs.at[i], options, &row, error);
+        if (status == ESP_OK)
+            status = write_row(row, stream, name, error);
+        else
+            error_prefix(error, "pair %lld", (long long)pairs.at[i].pair);
+    }
+    if (status == ESP_OK && fflush(stream) != 0) status = write_failed(name, error);
     if (written) *written = i;
     STORE_LIST_FREE(&pairs);
+    return status;
+}
+
+/* ---- from one form to another ---- */
+
+/* The members of a row that are not its pair. */
+static void copy_others(const json_t *from, json_t *to) {
+    static const char *const own[] = {"prompt",     "chosen",     "rejected",     "messages",
+                                      "prompt_ids", "chosen_ids", "rejected_ids", "continues"};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)from, key, value) {
+        bool ours = false;
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++) ours = ours || strcmp(key, own[i]) == 0;
+        if (!ours) json_object_set(to, key, value);
+    }
+}
+
+static esp_status convert_row(const pair_reading *r, const json_t *from, const pairs_write_options *to,
+                              pair_row_ids *ids, json_t **out, esp_error *error) {
+    ESP_TRY(pair_row_read(r, from, ids, error));
+    const token_list *chosen = &ids->completion[CHOSEN], *rejected = &ids->completion[REJECTED];
+    store_pair p = {.prefix_ids = ids->prompt.at,
+                    .prefix_count = ids->prompt.count,
+                    .chosen_ids = chosen->at,
+                    .chosen_count = chosen->count,
+                    .rejected_ids = rejected->at,
+                    .rejected_count = rejected->count};
+    json_t *row = *out = json_object();
+    esp_status status = ESP_OK;
+    if (to->format == PAIRS_NATIVE)
+        put_ids(row, &p);
+    else
+        status = put_words(row, &p, to, error);
+    if (status != ESP_OK) {
+        json_decref(row);
+        return error_prefix(error, "%s", r->where);
+    }
+    copy_others(from, row);
+    return ESP_OK;
+}
+
+static esp_status convert_all(jsonl_reader *file, const pairs_read_options *from,
+                              const pairs_write_options *to, FILE *stream, const char *name,
+                              pairs_counts *counts, esp_error *error) {
+    for (;;) {
+        json_t *json, *row;
+        ESP_TRY(jsonl_next(file, &json, error));
+        if (!json) return fflush(stream) == 0 ? ESP_OK : write_failed(name, error);
+        counts->rows++;
+        pair_reading r = {from, jsonl_where(file)};
+        pair_row_ids ids = {0};
+        esp_status status = convert_row(&r, json, to, &ids, &row, error);
+        pairs_count_decisions(counts, &ids, jsonl_line(file));
+        if (status == ESP_OK) status = write_row(row, stream, name, error);
+        pair_row_ids_free(&ids);
+        ESP_TRY(status);
+    }
+}
+
+esp_status pairs_convert(const char *path, const pairs_read_options *from, const pairs_write_options *to,
+                         FILE *stream, const char *name, pairs_counts *counts, esp_error *error) {
+    jsonl_reader *file;
+    *counts = (pairs_counts){0};
+    ESP_TRY(jsonl_open(&file, path, error));
+    esp_status status = convert_all(file, from, to, stream, name, counts, error);
+    jsonl_close(file);
+    if (status == ESP_OK && counts->rows == 0)
+        return error_fail(error, pair_form_hint, "%s: holds no pairs", path);
     return status;
 }

@@ -2,7 +2,6 @@
 
 #include "learn/schedule.h"
 #include "recipe/convert.h"
-#include "text/chat.h"
 
 #include <math.h>
 
@@ -24,17 +23,6 @@ static esp_status check_stop(const file_training *t, esp_error *error) {
 
 /* ---- pairs ---- */
 
-/* The template of the recipe, or the one that the tokenizer's files have; false where it is not known. */
-static bool find_chat(const recipe *r, const tokenizer *t, chat_kind *out) {
-    *out = CHAT_PLAIN;
-    if (r->model.chat_template > 0) {
-        *out = (chat_kind)(r->model.chat_template - 1);
-        return true;
-    }
-    const char *template = t ? tokenizer_chat_template(t) : NULL;
-    return template && chat_template_detect(template, out, NULL) == ESP_OK && *out != CHAT_PLAIN;
-}
-
 /* Tokens of a path: as many as the model takes, and the recipe allows. */
 static int64_t longest(const recipe *r, const model *m) {
     int64_t context = model_context(m), wanted = r->learn.max_length;
@@ -48,14 +36,12 @@ static esp_status read_pairs(file_training *t, esp_error *error) {
                                   .vocab = model_configuration(job->model)->vocab,
                                   .smoothing_cap = r->search.harvest.smoothing_cap,
                                   .append_end = job->append_end,
-                                  .end = -1,
                                   .boundary = job->boundary,
                                   .longest = longest(r, job->model),
                                   .term = &t->terms.loss};
-    options.has_chat = find_chat(r, job->tokenizer, &options.chat);
-    if (job->tokenizer) options.end = chat_end_token(options.chat, job->tokenizer);
+    pairs_set_template(&options, r->model.chat_template);
     ESP_TRY(pairs_read(&t->pairs, job->path, &options, error));
-    pairs_file_notes(&t->pairs, options.longest, &job->observer);
+    pairs_notes(&t->pairs.counts, options.longest, &job->observer);
     return ESP_OK;
 }
 

@@ -153,8 +153,8 @@ task_grade_result task_grade(const task *t, const problem *p, const char *text, 
 void task_grade_free(task_grade_result *g);
 
 /* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean) to a new
- * {"extracted", "correct", "reason"}, "extracted" null without an answer. A missing field or a gold without
- * an answer is an error that names `where`. */
+ * {"extracted", "verdict", "correct", "reason"}: "extracted" is null without an answer, the verdict "equal",
+ * "different" or "unknown". A missing field or a gold without an answer is an error that names `where`. */
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error);
 

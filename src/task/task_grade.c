@@ -69,6 +69,9 @@ static esp_status gold_text(const json_t *row, const char *where, const char **g
     return ESP_OK;
 }
 
+static const char *const VERDICTS[] = {
+    [GRADE_DIFFERENT] = "different", [GRADE_EQUAL] = "equal", [GRADE_UNKNOWN] = "unknown"};
+
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error) {
     const char *answer, *gold;
@@ -85,8 +88,8 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
                             "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
         mem_free(shown);
     } else {
-        *out =
-            json_pack("{s:s?, s:b, s:s}", "extracted", g.extracted, "correct", g.correct, "reason", g.reason);
+        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict", VERDICTS[g.verdict],
+                         "correct", g.correct, "reason", g.reason);
     }
     mem_free(made);
     task_grade_free(&g);

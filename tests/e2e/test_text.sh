@@ -41,10 +41,10 @@ cat > answers.jsonl << 'JSONL'
 JSONL
 expect_exit 0 "$ESPALIER" grade --task gsm8k --json answers.jsonl
 cat > wanted << 'JSONL'
-{"extracted":"1234","correct":true,"reason":"equal"}
-{"extracted":"5.5","correct":true,"reason":"equal"}
-{"extracted":null,"correct":false,"reason":"no answer found"}
-{"extracted":"7","correct":false,"reason":"different number"}
+{"extracted":"1234","verdict":"equal","correct":true,"reason":"equal"}
+{"extracted":"5.5","verdict":"equal","correct":true,"reason":"equal"}
+{"extracted":null,"verdict":"different","correct":false,"reason":"no answer found"}
+{"extracted":"7","verdict":"different","correct":false,"reason":"different number"}
 JSONL
 expect_same out wanted
 

@@ -27,9 +27,9 @@ cat > answers.jsonl << 'JSONL'
 JSONL
 expect_exit 0 "$ESPALIER" grade --task yesno answers.jsonl
 cat > wanted << 'JSONL'
-{"extracted":"yes","correct":true,"reason":"equal"}
-{"extracted":"no","correct":false,"reason":"different answer"}
-{"extracted":null,"correct":false,"reason":"no answer found"}
+{"extracted":"yes","verdict":"equal","correct":true,"reason":"equal"}
+{"extracted":"no","verdict":"different","correct":false,"reason":"different answer"}
+{"extracted":null,"verdict":"different","correct":false,"reason":"no answer found"}
 JSONL
 expect_same out wanted
 

@@ -122,7 +122,7 @@ static void test_round_trip(void **state) {
         write_pairs(s, STORE_ALL, form, t, file_path, 3);
         OK(pairs_read(&file, file_path, &o, &error));
         assert_int_equal(file.count, 3);
-        assert_int_equal(file.open.rows, 0);
+        assert_int_equal(file.counts.open.rows, 0);
         for (int i = 0; i < 3; i++) {
             const store_pair *p = &kept.at[i];
             const example *e = &file.at[i];
@@ -301,10 +301,10 @@ static void test_left_out(void **state) {
         }
         assert_null(message);
         assert_int_equal(file.count, cases[i].kept);
-        assert_int_equal(file.too_long.rows, cases[i].too_long);
-        assert_int_equal(file.identical.rows, cases[i].identical);
+        assert_int_equal(file.counts.too_long.rows, cases[i].too_long);
+        assert_int_equal(file.counts.identical.rows, cases[i].identical);
         text_buffer notes = {0};
-        pairs_file_notes(&file, o.longest, &(observer){.context = &notes, .note = keep_note});
+        pairs_notes(&file.counts, o.longest, &(observer){.context = &notes, .note = keep_note});
         assert_string_equal(notes.at ? notes.at : "", cases[i].says);
         text_free(&notes);
         pairs_file_free(&file);

@@ -247,11 +247,12 @@ static void test_row(void **state) {
         const char *row, *out, *says;
     } rows[] = {
         {"{\"answer\": \"#### 1,800\", \"gold\": \"1800\"}",
-         "{\"extracted\":\"1800\",\"correct\":true,\"reason\":\"equal\"}", NULL},
+         "{\"extracted\":\"1800\",\"verdict\":\"equal\",\"correct\":true,\"reason\":\"equal\"}", NULL},
         {"{\"answer\": \"\", \"gold\": 18}",
-         "{\"extracted\":null,\"correct\":false,\"reason\":\"no answer found\"}", NULL},
+         "{\"extracted\":null,\"verdict\":\"different\",\"correct\":false,\"reason\":\"no answer found\"}",
+         NULL},
         {"{\"answer\": \"0.1\", \"gold\": 0.1}",
-         "{\"extracted\":\"0.1\",\"correct\":true,\"reason\":\"equal\"}", NULL},
+         "{\"extracted\":\"0.1\",\"verdict\":\"equal\",\"correct\":true,\"reason\":\"equal\"}", NULL},
         {"{\"gold\": \"18\"}", NULL, "answer"},
         {"{\"answer\": \"18\"}", NULL, "gold"},
         {"{\"answer\": 18, \"gold\": \"18\"}", NULL, "answer"},

@@ -1,99 +1,15 @@
-/* espalier pairs and espalier export: the results of a run in formats that other programs read. */
+/* espalier export: a run's policy for other programs. */
 #include "app/out_folder.h"
 #include "app/output.h"
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
 #include "loop/checkpoint.h"
-#include "loop/provenance.h"
-#include "learn/pairs.h"
-#include "recipe/recipe.h"
+#include "model/model.h"
+#include "store/store.h"
+#include "text/tokenizer.h"
 
 #include <string.h>
-
-/* ---- pairs ---- */
-
-typedef struct {
-    int format; /* pairs_format */
-    int64_t iteration;
-} pairs_flags;
-
-static const option pairs_options[] = {
-    {.flag = "--format",
-     .type = OPTION_ENUM,
-     .choices = "native|trl|messages",
-     .initial = "native",
-     .offset = offsetof(pairs_flags, format),
-     .help = "native: token ids as sampled; trl: texts; messages: lists of messages"},
-    {.flag = "--iteration",
-     .type = OPTION_INT,
-     .initial = "-1",
-     .low = -1,
-     .high = 1e9,
-     .offset = offsetof(pairs_flags, iteration),
-     .help = "only the pairs of this iteration; -1: all"},
-};
-
-/* The tokenizer of the run's policy, or of the model that the run started from if there is no policy yet. */
-static esp_status run_tokenizer(store *s, const char *run, const recipe *r, tokenizer **out,
-                                esp_error *error) {
-    store_position at;
-    ESP_TRY(store_position_get(s, &at, error));
-    if (!at.checkpoint[0]) return tokenizer_open(out, r->model.path, error);
-    char *path = checkpoint_path(run, at.checkpoint);
-    esp_status status = tokenizer_open(out, path, error);
-    mem_free(path);
-    return status;
-}
-
-/* What the words of the run's prompts are made with. */
-static esp_status read_words(store *s, const char *run, tokenizer **t, chat_kind *chat, esp_error *error) {
-    recipe *r = NULL;
-    esp_status status = provenance_read_recipe(run, &r, error);
-    if (status == ESP_OK) status = run_tokenizer(s, run, r, t, error);
-    if (status == ESP_OK && r->model.chat_template > 0)
-        *chat = (chat_kind)(r->model.chat_template - 1);
-    else if (status == ESP_OK)
-        status = chat_template_detect(tokenizer_chat_template(*t), chat, error);
-    recipe_free(r);
-    return status;
-}
-
-static esp_status pairs_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    const pairs_flags *flags = own;
-    const char *run = arguments->positionals[0];
-    store *s;
-    tokenizer *t = NULL;
-    pairs_write_options options = {.format = (pairs_format)flags->format};
-    ESP_TRY(store_open(&s, run, STORE_READ, error));
-    esp_status status =
-        options.format == PAIRS_NATIVE ? ESP_OK : read_words(s, run, &t, &options.chat, error);
-    options.tokenizer = t;
-    if (status == ESP_OK)
-        status = pairs_write(s, flags->iteration < 0 ? STORE_ALL : flags->iteration, &options, stdout,
-                             "standard output", NULL, error);
-    tokenizer_close(t);
-    store_close(s);
-    return status;
-}
-
-const app_verb verb_pairs = {
-    .cli = {.name = "pairs",
-            .summary = "the preferences of a run, as JSON lines",
-            .positionals = "RUN",
-            .least = 1,
-            .most = 1,
-            .options = {pairs_options, sizeof pairs_options / sizeof *pairs_options},
-            .about =
-                "espalier train --pairs reads all three forms and learns the same from them: rows of text "
-                "say with\n"
-                "\"continues\": true that no end-of-sequence follows, and have the lists of ids too where\n"
-                "the words alone would be tokenized differently."},
-    .own_size = sizeof(pairs_flags),
-    .run = pairs_run,
-};
-
-/* ---- export ---- */
 
 typedef struct {
     char *checkpoint;
