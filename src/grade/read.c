@@ -192,6 +192,17 @@ static bool accept_letter_x(reader *r, size_t before) {
     return true;
 }
 
+/* An operation in words before a number: "3 times 4", "3 plus 4". */
+static bool accept_operation(reader *r, const char *word) {
+    size_t start = r->i;
+    if (r->running && accept(r, word) && is_space(peek(r))) {
+        skip_spaces(r);
+        if (is_digit(peek(r)) || peek(r) == '\\') return true;
+    }
+    r->i = start;
+    return false;
+}
+
 static bool accept_of(reader *r, const expr *left) {
     size_t start = r->i;
     if (left->kind == EXPR_PERCENT && accept(r, "of ")) return true;
@@ -236,9 +247,11 @@ const expr *read_product(reader *r) {
         skip_spaces(r);
         unsigned char c = peek(r);
         const expr *right;
-        if (c == '*' || (c == '/' && peek_at(r, r->i + 1) != '/') || accept_letter_x(r, before) ||
-            accept_of(r, e)) {
-            if (c == '*' || c == '/') r->i++;
+        bool by = accept_operation(r, "divided by");
+        if (by) c = '/';
+        if (by || c == '*' || (c == '/' && peek_at(r, r->i + 1) != '/') || accept_letter_x(r, before) ||
+            accept_operation(r, "times") || accept_of(r, e)) {
+            if (!by && (c == '*' || c == '/')) r->i++;
             right = read_factor(r);
             if (!right) {
                 r->i = before;
@@ -281,6 +294,10 @@ const expr *read_sum(reader *r) {
         int sign = c == '+' ? 1 : c == '-' ? -1 : 0, plus_minus = 0;
         if (sign)
             r->i++;
+        else if (accept_operation(r, "plus"))
+            sign = 1;
+        else if (accept_operation(r, "minus"))
+            sign = -1;
         else if (accept_command(r, "pm"))
             plus_minus = 1;
         else if (accept_command(r, "mp"))
