@@ -57,6 +57,14 @@ static json_t *parse(const char *text, size_t n, bool exact, json_error_t *je) {
     return value;
 }
 
+json_t *json_parse(const char *text, size_t n, json_error_t *je) {
+    return parse(text, n, false, je);
+}
+
+json_t *json_parse_row(const char *text, size_t n, json_error_t *je) {
+    return parse(text, n, true, je);
+}
+
 static size_t byte_order_mark(const char *text, size_t n) {
     return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
@@ -68,7 +76,7 @@ esp_status json_read_file(const char *path, json_t **out, esp_error *error) {
     ESP_TRY(file_read(path, &text, &n, error));
     size_t skip = byte_order_mark(text, n);
     json_error_t je;
-    *out = parse(text + skip, n - skip, false, &je);
+    *out = json_parse(text + skip, n - skip, &je);
     mem_free(text);
     if (!*out)
         return error_fail(error, NOT_JSON_HINT, "%s:%d:%d: not JSON: %s", path, je.line, je.column, je.text);
@@ -292,7 +300,7 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
         mem_free(r->where);
         r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
         json_error_t je;
-        r->row = parse(text, n, true, &je);
+        r->row = json_parse_row(text, n, &je);
         if (!r->row)
             return error_fail(error, "each line of the file must be one whole JSON value in UTF-8",
                               "%s: the line is not JSON: column %d: %s", r->where, je.column, je.text);

@@ -106,31 +106,60 @@ static grade_verdict compare_in_order(comparison *c, const expr *a, const expr *
     return all;
 }
 
-/* Whether every part of a has an equal one in b; each of b is used once, or again where `again`. */
-static grade_verdict contains(comparison *c, const expr *a, const expr *b, bool again) {
-    enum { MOST = 64 };
-    bool used[MOST] = {false};
-    if (a->count > MOST || b->count > MOST) return unknown(c);
-    grade_verdict all = GRADE_EQUAL;
-    for (int32_t i = 0; i < a->count; i++) {
-        grade_verdict best = GRADE_DIFFERENT;
-        for (int32_t k = 0; k < b->count && best != GRADE_EQUAL; k++) {
-            if (used[k]) continue;
-            grade_verdict v = compare_answers(c, a->part[i], b->part[k]);
-            if (v == GRADE_EQUAL && !again) used[k] = true;
-            if (v != GRADE_DIFFERENT) best = v;
-        }
-        if (best == GRADE_DIFFERENT) return best;
-        if (best == GRADE_UNKNOWN) all = best;
+enum { MOST_PARTS = 64 };
+
+/* Whether each part of a can have a part of b for itself, where pairs of `least` or more (DIFFERENT < UNKNOWN
+ * < EQUAL) go together: an augmenting path from part i. */
+static bool augment(const int8_t *level, int least, int32_t n, int32_t i, bool *seen, int32_t *owner) {
+    for (int32_t k = 0; k < n; k++) {
+        if (level[i * MOST_PARTS + k] < least || seen[k]) continue;
+        seen[k] = true;
+        if (owner[k] >= 0 && !augment(level, least, n, owner[k], seen, owner)) continue;
+        owner[k] = i;
+        return true;
     }
-    return all;
+    return false;
 }
 
-static grade_verdict compare_any_order(comparison *c, const expr *a, const expr *b, bool again) {
-    if (!again && a->count != b->count) return GRADE_DIFFERENT;
-    grade_verdict v = contains(c, a, b, again),
-                  w = again && v != GRADE_DIFFERENT ? contains(c, b, a, true) : v;
-    return v == GRADE_EQUAL ? w : v;
+static bool matches(const int8_t *level, int least, int32_t n) {
+    int32_t owner[MOST_PARTS];
+    for (int32_t k = 0; k < n; k++) owner[k] = -1;
+    for (int32_t i = 0; i < n; i++) {
+        bool seen[MOST_PARTS] = {false};
+        if (!augment(level, least, n, i, seen, owner)) return false;
+    }
+    return true;
+}
+
+/* Whether every row and every column has a pair of `least` or more: sets, where a part may be repeated. */
+static bool covers(const int8_t *level, int least, int32_t rows, int32_t columns) {
+    bool column[MOST_PARTS] = {false};
+    for (int32_t i = 0; i < rows; i++) {
+        bool row = false;
+        for (int32_t k = 0; k < columns; k++)
+            if (level[i * MOST_PARTS + k] >= least) row = column[k] = true;
+        if (!row) return false;
+    }
+    for (int32_t k = 0; k < columns; k++)
+        if (!column[k]) return false;
+    return true;
+}
+
+/* Equal where the parts can be put in pairs of equal ones, different where they cannot, even if every unknown
+ * pair were equal. */
+static grade_verdict compare_any_order(comparison *c, const expr *a, const expr *b, bool sets) {
+    static const int8_t levels[] = {[GRADE_DIFFERENT] = 0, [GRADE_UNKNOWN] = 1, [GRADE_EQUAL] = 2};
+    int8_t level[MOST_PARTS * MOST_PARTS];
+    int32_t rows = a->count, columns = b->count;
+    if (!sets && rows != columns) return GRADE_DIFFERENT;
+    if (rows > MOST_PARTS || columns > MOST_PARTS) return unknown(c);
+    for (int32_t i = 0; i < rows; i++)
+        for (int32_t k = 0; k < columns; k++)
+            level[i * MOST_PARTS + k] = levels[compare_answers(c, a->part[i], b->part[k])];
+    for (int least = 2; least > 0; least--)
+        if (sets ? covers(level, least, rows, columns) : matches(level, least, rows))
+            return least == 2 ? GRADE_EQUAL : unknown(c);
+    return GRADE_DIFFERENT;
 }
 
 static bool is_collection(const expr *e) {

@@ -35,17 +35,12 @@ static size_t next_question(const char *text, size_t length) {
     return length;
 }
 
-/* Places that take what they find without words that announce it. */
-static bool is_last_resort(const answer_place *place) {
-    return place == &answer_last_number || place == &answer_last_line || place == &answer_whole ||
-           place == &answer_line;
-}
-
+/* From the first place that decides; `announced`: of those that announce an answer. */
 static bool find_in(const answer_form *f, const problem *p, const char *text, size_t length, bool announced,
                     answer_reading *out) {
     *out = (answer_reading){0};
     for (int i = 0; f->places[i]; i++)
-        if (!(announced && is_last_resort(f->places[i])) && f->places[i]->find(f, p, text, length, out))
+        if ((f->places[i]->announced || !announced) && f->places[i]->find(f, p, text, length, out))
             return out->end > 0;
     return false;
 }
@@ -63,11 +58,22 @@ bool answer_find(const answer_form *f, const problem *p, const char *text, size_
     return found;
 }
 
+/* Whether nothing but white space is before what was read. */
+static bool is_first(const char *text, const answer_reading *a) {
+    return strspn(text, " \t\r\n\f\v") >= a->start;
+}
+
 bool answer_find_gold(const answer_form *f, const problem *p, const char *gold, answer_reading *out) {
     size_t length = strlen(gold);
     if (find_in(f, p, gold, length, true, out)) return true;
     *out = (answer_reading){0};
-    return f->kind->read(f->settings, p, gold, 0, length, out) || answer_find(f, p, gold, length, out);
+    bool whole = f->kind->read(f->settings, p, gold, 0, length, out);
+    if (whole && out->answer && is_first(gold, out)) return true;
+    answer_reading found;
+    if (!answer_find(f, p, gold, length, &found)) return whole;
+    mem_free(out->answer);
+    *out = found;
+    return true;
 }
 
 static grade_verdict compare(const answer_form *f, const problem *p, const task_answer *a,
@@ -102,7 +108,8 @@ task_grade_result answer_grade(const answer_form *f, const problem *p, const cha
 
 /* ---- The kinds ---- */
 
-static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text};
+static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text,
+                                           &answer_choice};
 
 const answer_kind *answer_kind_at(int index) {
     return index >= 0 && index < (int)(sizeof kinds / sizeof *kinds) ? kinds[index] : NULL;
