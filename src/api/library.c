@@ -162,7 +162,7 @@ static esp_status choose_chat(generation *g, esp_error *error) {
 static esp_status encode_prompt(generation *g, const char *prompt, esp_error *error) {
     ESP_TRY(choose_chat(g, error));
     const model *m = g->model->model;
-    prompt_form form = {.chat = g->chat, .system = g->options.chat ? g->options.system : NULL, .bos = true};
+    prompt_form form = {.chat = g->chat, .system = g->options.chat ? g->options.system : "", .bos = true};
     ESP_TRY(prompt_of_text(g->model->tokenizer, &form, prompt, strlen(prompt), &g->prompt, error));
     ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
                          &g->room, error));
