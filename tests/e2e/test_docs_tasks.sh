@@ -32,7 +32,7 @@ more test 200 > held-out.jsonl
 
 expect_exit 0 bash -euo pipefail commands.sh
 expect_in out '^Ben has 13 cards\. Ben gives 6 to Tom\.'
-expect_in out '"extracted":"Paris","correct":true'
+expect_in out '"extracted":"Paris",.*"correct":true'
 [ -f trained/model.safetensors ] || fail "no trained model"
 python3 - << 'PYTHON' || fail "what was trained is not better"
 import sqlite3

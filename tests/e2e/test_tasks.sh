@@ -139,7 +139,7 @@ bad_row() { # bad_row ROW WORDS
 bad_row '{"target": 1}' 'there is no field "prompt" or "problem", which holds the question'
 bad_row '{"problem": "a"}' 'there is no field "target"'
 bad_row '{"problem": 3, "target": 1}' 'field "prompt" or "problem": not a text'
-bad_row '{"problem": "a", "target": "one"}' 'field "target": "one": gold is not a number'
+bad_row '{"problem": "a", "target": "blue"}' 'field "target": "blue": gold is not a number'
 bad_row '{"problem": "a", "target": [1]}' 'field "target": not a text, a number'
 bad_row '{"problem": "a", "target": null}' 'there is no field "target"'
 bad_row '{"problem": "a", "target": 1, "meta": {"solution": 7}}' 'field "meta\.solution": not a text'
