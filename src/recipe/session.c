@@ -10,6 +10,12 @@ static esp_status choose_chat(session *s, esp_error *error) {
     return ESP_OK;
 }
 
+static esp_status open_grader(session *s, esp_error *error) {
+    grader_settings set = grader_settings_of(&s->recipe->task.grading);
+    set.stop = s->stop;
+    return set.kind == GRADER_TASK ? ESP_OK : grader_open(&s->grader, &set, error);
+}
+
 esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error) {
     *out = (session){.recipe = r, .stop = stop};
@@ -25,6 +31,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     if (status == ESP_OK)
         status = compute_new(&out->compute, compute_kind(r->model.compute), recipe_activations(r),
                              (int)r->run.threads, error);
+    if (status == ESP_OK) status = open_grader(out, error);
     if (status != ESP_OK) session_close(out);
     return status;
 }
@@ -79,6 +86,7 @@ void session_close(session *s) {
     if (s->dev.memory) problem_set_free(&s->dev);
     if (s->train.memory) problem_set_free(&s->train);
     if (s->test.memory) problem_set_free(&s->test);
+    grader_close(s->grader);
     prompt_words_free(s->words);
     tokenizer_close(s->tokenizer);
     compute_free(s->compute);
@@ -130,5 +138,6 @@ lm_settings recipe_lm_settings(const recipe *r) {
 lm_settings session_lm_settings(const session *s) {
     lm_settings set = recipe_lm_settings(s->recipe);
     set.stop = s->stop;
+    set.grader = s->grader;
     return set;
 }

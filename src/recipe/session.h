@@ -25,6 +25,7 @@ typedef struct {
     tokenizer *tokenizer;
     chat_kind chat;
     task *task;
+    grader *grader;               /* who judges answers; NULL: the task */
     prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
 } session;
