@@ -17,7 +17,8 @@ help:
 	@echo 'make test           install what is missing, build, run every test'
 	@echo 'make check          format, levels, words, rooms, lint, then the tests under ASan and UBSan'
 	@echo 'make bench          measure speeds, as JSON'
-	@echo 'make fuzz           fuzz the readers of files (FUZZ_SECONDS=$(FUZZ_SECONDS) each)'
+	@echo 'make fuzz           fuzz the readers of files and grading (FUZZ_SECONDS=$(FUZZ_SECONDS) each;'
+	@echo '                    FUZZ_TARGETS=fuzz_grade: one target; FUZZ_OPTIONS=-runs=10000000: by inputs, not time)'
 	@echo 'make deps           install the Debian packages that are missing'
 	@echo 'make model          download SmolLM2-135M-Instruct into models/'
 	@echo 'make transformers   install a Python with transformers in build/transformers, for one test'
@@ -75,7 +76,7 @@ bench: build
 
 fuzz:
 	@tools/deps build fuzz
-	@for run in tests/fuzz/run_*; do CLANG=clang-14 sh $$run $(FUZZ_SECONDS) || exit 1; done
+	@CLANG=clang-14 sh tests/fuzz/run_targets $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 model:
 	@tools/get-smollm2

@@ -18,6 +18,8 @@ TEST_DATA=$ESPALIER_SOURCE_DIR/tests/data
 TINY=$TEST_DATA/models/tinystories-656k
 SMOLLM2=${ESPALIER_SMOLLM2:-$ESPALIER_SOURCE_DIR/models/smollm2-135m-instruct.gguf}
 TRANSFORMERS_PYTHON=${ESPALIER_TRANSFORMERS_PYTHON:-$ESPALIER_SOURCE_DIR/build/transformers/bin/python3}
+# Published data sets that may not be part of this repository; tests read them where they are.
+DATASETS=${ESPALIER_DATASETS:-$ESPALIER_SOURCE_DIR/../shared/data}
 TEST_NAME=$(basename "$0" .sh)
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/espalier-$TEST_NAME-XXXXXX")

@@ -39,7 +39,7 @@ static void widen_integers(const char *text, size_t n, text_buffer *out) {
     }
 }
 
-static json_t *parse(const char *text, size_t n, json_error_t *je) {
+json_t *json_parse(const char *text, size_t n, json_error_t *je) {
     json_t *value = json_loadb(text, n, JSON_DECODE_ANY, je);
     if (value || json_error_code(je) != json_error_numeric_overflow) return value;
     text_buffer widened = {0};
@@ -60,7 +60,7 @@ esp_status json_read_file(const char *path, json_t **out, esp_error *error) {
     ESP_TRY(file_read(path, &text, &n, error));
     size_t skip = byte_order_mark(text, n);
     json_error_t je;
-    *out = parse(text + skip, n - skip, &je);
+    *out = json_parse(text + skip, n - skip, &je);
     mem_free(text);
     if (!*out)
         return error_fail(error, NOT_JSON_HINT, "%s:%d:%d: not JSON: %s", path, je.line, je.column, je.text);
@@ -273,7 +273,7 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
         mem_free(r->where);
         r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
         json_error_t je;
-        r->row = parse(text, n, &je);
+        r->row = json_parse(text, n, &je);
         if (!r->row)
             return error_fail(error, "each line of the file must be one whole JSON value in UTF-8",
                               "%s: the line is not JSON: column %d: %s", r->where, je.column, je.text);

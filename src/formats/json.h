@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+/* Parses a text, any value; integers over 64 bits become real numbers. NULL: *at says why. New reference. */
+json_t *json_parse(const char *text, size_t length, json_error_t *at);
 /* Parses a whole file; *out is owned by the caller (json_decref). */
 esp_status json_read_file(const char *path, json_t **out, esp_error *error);
 /* Writes atomically (base/file.h), compact or indented; doubles keep 17 significant digits. */

@@ -18,13 +18,24 @@ static bool is_all(const char *text, const answer_reading *a) {
     return strspn(text, blanks) >= a->start && !text[a->end + strspn(text + a->end, blanks)];
 }
 
-bool answer_find_gold(const answer_form *f, const problem *p, const char *gold, answer_reading *out) {
-    size_t length = strlen(gold);
+/* From the places that announce an answer, or from the others. */
+static bool find_in(const answer_form *f, const problem *p, const char *text, bool announced,
+                    answer_reading *out) {
     *out = (answer_reading){0};
-    bool whole = f->kind->read(f->settings, p, gold, 0, length, out);
+    for (int i = 0; f->places[i]; i++)
+        if (f->places[i]->announced == announced && f->places[i]->find(f, p, text, strlen(text), out) &&
+            out->end > 0)
+            return true;
+    return false;
+}
+
+bool answer_find_gold(const answer_form *f, const problem *p, const char *gold, answer_reading *out) {
+    if (find_in(f, p, gold, true, out)) return true;
+    *out = (answer_reading){0};
+    bool whole = f->kind->read(f->settings, p, gold, 0, strlen(gold), out);
     if (whole && out->answer && is_all(gold, out)) return true;
     answer_reading found;
-    if (!answer_find(f, p, gold, length, &found)) return whole;
+    if (!find_in(f, p, gold, false, &found)) return whole;
     mem_free(out->answer);
     *out = found;
     return true;
@@ -61,7 +72,8 @@ task_grade_result answer_grade(const answer_form *f, const problem *p, const cha
 
 /* ---- The kinds ---- */
 
-static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text};
+static const answer_kind *const kinds[] = {&answer_number, &answer_math, &answer_boolean, &answer_text,
+                                           &answer_choice};
 
 const answer_kind *answer_kind_at(int index) {
     return index >= 0 && index < (int)(sizeof kinds / sizeof *kinds) ? kinds[index] : NULL;

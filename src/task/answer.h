@@ -43,7 +43,7 @@ typedef struct {
                                                   number" */
 } answer_kind;
 
-extern const answer_kind answer_number, answer_math, answer_boolean, answer_text;
+extern const answer_kind answer_number, answer_math, answer_boolean, answer_text, answer_choice;
 /* In the order of the values of task_settings.kind; NULL past the last. */
 const answer_kind *answer_kind_at(int index);
 const char *answer_kind_name(int index);
@@ -56,6 +56,7 @@ typedef struct {
      * places are to be tried. */
     bool (*find)(const struct answer_form *f, const problem *p, const char *text, size_t length,
                  answer_reading *out);
+    bool announced; /* words or marks in the text say that the answer is there */
 } answer_place;
 
 /* After the marker ("####"): the last one that an answer follows directly, or that is on the last line. An
@@ -86,7 +87,7 @@ typedef struct answer_form {
 /* The answer in text[0, length), from the first place that decides. False: there is none. */
 bool answer_find(const answer_form *f, const problem *p, const char *text, size_t length,
                  answer_reading *out);
-/* The same for a gold answer: an answer by itself, else a text that one is found in. */
+/* The same for a gold answer: one that is announced, else the whole text, else what other places find. */
 bool answer_find_gold(const answer_form *f, const problem *p, const char *gold, answer_reading *out);
 /* Finds and grades; p has the gold answer. */
 task_grade_result answer_grade(const answer_form *f, const problem *p, const char *text, size_t length);

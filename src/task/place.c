@@ -75,7 +75,7 @@ static bool find_marker(const answer_form *f, const problem *p, const char *text
     return false;
 }
 
-const answer_place answer_marker = {"marker", "after the marker", find_marker};
+const answer_place answer_marker = {"marker", "after the marker", find_marker, true};
 
 /* ---- Where it is stated ---- */
 
@@ -151,10 +151,10 @@ static bool find_box(const answer_form *f, const problem *p, const char *text, s
     return find_said(f, p, text, length, BOXES, out);
 }
 
-const answer_place answer_stated = {"stated", "the later of phrase and box", find_stated};
-const answer_place answer_phrase = {"phrase", "after \"answer is\", \"answer:\" or \"answer =\"",
-                                    find_phrase};
-const answer_place answer_box = {"box", "in \\boxed{}", find_box};
+const answer_place answer_stated = {"stated", "the later of phrase and box", find_stated, true};
+const answer_place answer_phrase = {"phrase", "after \"answer is\", \"answer:\" or \"answer =\"", find_phrase,
+                                    true};
+const answer_place answer_box = {"box", "in \\boxed{}", find_box, true};
 
 /* ---- Lines ---- */
 
@@ -187,8 +187,8 @@ static bool find_last_line(const answer_form *f, const problem *p, const char *t
 }
 
 const answer_place answer_line = {"line", "the last line that is an answer, or begins with one and a comma",
-                                  find_line};
-const answer_place answer_last_line = {"last_line", "the last line", find_last_line};
+                                  find_line, false};
+const answer_place answer_last_line = {"last_line", "the last line", find_last_line, false};
 
 /* ---- The last number, the whole text ---- */
 
@@ -205,8 +205,9 @@ static bool find_whole(const answer_form *f, const problem *p, const char *text,
     return true;
 }
 
-const answer_place answer_last_number = {"last_number", "the last number of the text", find_last_number};
-const answer_place answer_whole = {"whole", "the whole text", find_whole};
+const answer_place answer_last_number = {"last_number", "the last number of the text", find_last_number,
+                                         false};
+const answer_place answer_whole = {"whole", "the whole text", find_whole, false};
 
 /* ---- A pattern ---- */
 
@@ -225,7 +226,7 @@ static bool find_pattern(const answer_form *f, const problem *p, const char *tex
     return found;
 }
 
-const answer_place answer_pattern = {"pattern", "where the pattern matches", find_pattern};
+const answer_place answer_pattern = {"pattern", "where the pattern matches", find_pattern, true};
 
 /* ---- By name ---- */
 

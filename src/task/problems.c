@@ -1,5 +1,5 @@
 /* Where the problems of a task come from: files of rows, and generators. */
-#include "formats/json.h"
+#include "formats/rows.h"
 #include "task/task_ops.h"
 
 #include <string.h>
@@ -19,29 +19,28 @@ static char *source_stem(const char *path) {
     return mem_strndup(name, n);
 }
 
-static esp_status read_rows(const task *t, jsonl_reader *reader, const char *stem, arena *memory,
+static esp_status read_rows(const task *t, rows_reader *reader, const char *stem, arena *memory,
                             problem_list *list, esp_error *error) {
     for (;;) {
         json_t *row;
-        ESP_TRY(jsonl_next(reader, &row, error));
+        ESP_TRY(rows_next(reader, &row, error));
         if (!row) return ESP_OK;
-        problem p = {.index = list->count, .line = jsonl_line(reader)};
-        ESP_TRY(task_read_row(t, row, jsonl_where(reader), stem, memory, &p, error));
+        problem p = {.index = list->count, .line = rows_line(reader)};
+        ESP_TRY(task_read_row(t, row, rows_where(reader), stem, memory, &p, error));
         MEM_LIST_PUSH(list, p);
     }
 }
 
 static esp_status read_file(const task *t, const char *path, arena *memory, problem_list *list,
                             esp_error *error) {
-    jsonl_reader *reader;
-    ESP_TRY(jsonl_open(&reader, path, error));
+    rows_reader *reader;
+    ESP_TRY(rows_open(&reader, path, error));
     char *stem = source_stem(path);
     esp_status status = read_rows(t, reader, stem, memory, list, error);
     if (status == ESP_OK && list->count == 0)
-        status =
-            error_fail(error, "give a JSONL file with one problem per line", "%s: holds no problems", path);
+        status = error_fail(error, "give a file with one problem in each row", "%s: holds no problems", path);
     mem_free(stem);
-    jsonl_close(reader);
+    rows_close(reader);
     return status;
 }
 

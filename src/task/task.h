@@ -55,7 +55,7 @@ typedef struct {
     arena *memory;
 } problem_set;
 
-/* Reads a file of rows ("-" is standard input). A row that lacks a field or has a gold answer
+/* Reads a file of rows (formats/rows.h; "-" is standard input). A row that lacks a field or has a gold answer
  * that the task cannot read is an error naming file:line and field; so is a file without rows. On failure
  * *out holds nothing. */
 esp_status task_read(const task *t, const char *path, problem_set *out, esp_error *error);

@@ -4,6 +4,7 @@
 #include "task/task_ops.h"
 #include "task/template.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -292,6 +293,37 @@ static esp_status read_gold(const row_reader *r, const char **raw) {
     return status;
 }
 
+/* ---- The order of the options ---- */
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(((const problem_option *)a)->text, ((const problem_option *)b)->text);
+}
+
+/* Moves the texts of the options, by a key that is a function of the question alone; the labels stay. The
+ * order in the file has no part in it, so that shuffled problems are shuffled to what they are. */
+static void shuffle_options(const row_reader *r) {
+    problem *p = r->out;
+    int32_t n = p->option_count;
+    problem_option *to = ARENA_ARRAY(r->memory, problem_option, n + 1);
+    const char *gold = p->options[p->gold_option].text;
+    rng_key_t key = rng_key(0x6f7074696f6e73);
+    for (const char *c = p->question; *c; c++) key = rng_mix(key, (unsigned char)*c);
+    memcpy(to, p->options, (size_t)n * sizeof *to);
+    qsort(to, (size_t)n, sizeof *to, by_text);
+    for (int32_t i = n; i-- > 1;) {
+        int32_t j = (int32_t)rng_below(key, (uint64_t)i, (uint64_t)i + 1);
+        problem_option other = to[i];
+        to[i] = to[j];
+        to[j] = other;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (to[i].text == gold) p->gold_option = i;
+        to[i].label = p->options[i].label;
+    }
+    p->options = to;
+    p->gold = to[p->gold_option].label;
+}
+
 /* ---- The worked solution ---- */
 
 /* NULL: there is none. A field that holds the answer too is a solution only where it is a text: {"answer":
@@ -319,6 +351,7 @@ esp_status task_read_row(const task *t, const json_t *row, const char *where, co
     if (!out->question) return no_field(&r, "question", t->s.question);
     ESP_TRY(read_options(&r));
     ESP_TRY(read_gold(&r, &raw));
+    if (out->option_count > 0 && t->s.options_order == TASK_OPTIONS_SHUFFLED) shuffle_options(&r);
     ESP_TRY(read_solution(&r, &solution));
     out->rationale = solution ? task_rationale(t, out, solution, memory) : NULL;
     out->raw = raw ? raw : out->rationale ? out->rationale : out->gold;

@@ -2,7 +2,7 @@
 #include "task/task_settings.h"
 
 #include "base/file.h"
-#include "formats/json.h"
+#include "formats/rows.h"
 #include "task/answer.h"
 #include "task/builtin.h"
 
@@ -27,6 +27,7 @@ static const option rows[] = {
     {TEXT(option_text), .initial = "text", .help = "field of an entry of that list that holds the text of an option"},
     {TEXT(option_label), .initial = "label", .help = "field of an entry that holds its label; without it options are A, B, C, ..."},
     {TEXT(options_pattern), .help = "pattern (PCRE2) of the label that begins each option where the question's text holds them: \\(([A-E])\\)"},
+    {ENUM(options_order, "file|shuffled"), .initial = "file", .help = "the order in which options are shown: that of the file, or shuffled, each question always in the same way; labels keep their order"},
     {TEXT(system), .initial = "{model}", .help = "the system turn of a chat model: {model} is the one that its template has by itself; empty: none"},
     {TEXT(instruction), .help = "the instruction that comes before the question"},
     {TEXT(turn), .initial = "{instruction}\n\n{question}\n{options}", .help = "the user's turn for a chat model; places: {instruction}, {question}, {options}"},
@@ -131,15 +132,15 @@ esp_status task_settings_list(const char *name, option_table table, const char *
 
 /* The rows of a file, as JSON rows. */
 static esp_status read_examples(const char *path, text_buffer *out, esp_error *error) {
-    jsonl_reader *reader;
-    ESP_TRY(jsonl_open(&reader, path, error));
+    rows_reader *reader;
+    ESP_TRY(rows_open(&reader, path, error));
     esp_status status;
-    for (json_t *row; (status = jsonl_next(reader, &row, error)) == ESP_OK && row;) {
+    for (json_t *row; (status = rows_next(reader, &row, error)) == ESP_OK && row;) {
         char *text = json_dumps(row, JSON_COMPACT);
         text_printf(out, "%s%s", out->length ? "\n" : "", text);
         free(text);
     }
-    jsonl_close(reader);
+    rows_close(reader);
     return status;
 }
 

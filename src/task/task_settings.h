@@ -9,6 +9,7 @@
 typedef enum { TASK_STEP_LINE, TASK_STEP_SENTENCE } task_step_unit;
 typedef enum { TASK_NO_MISTAKES, TASK_NUMBER_MISTAKES } task_mistakes;
 typedef enum { TASK_NO_GENERATOR, TASK_ARITH } task_generator;
+typedef enum { TASK_OPTIONS_FILE, TASK_OPTIONS_SHUFFLED } task_options_order;
 typedef enum { TASK_GOLD_ANSWER, TASK_GOLD_INDEX, TASK_GOLD_NUMBER } task_gold_form;
 
 /* Strings are never NULL. Those that are a list have one entry per line. */
@@ -17,7 +18,7 @@ typedef struct {
     /* The fields of a row (field.h) */
     char *id, *question, *gold, *rationale;
     char *options, *option_text, *option_label, *options_pattern;
-    int gold_form; /* task_gold_form */
+    int gold_form, options_order; /* task_gold_form, task_options_order */
     char *rationale_remove;
     /* The prompt (template.h) */
     char *system, *instruction, *turn, *plain, *option, *examples;

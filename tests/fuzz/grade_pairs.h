@@ -1,0 +1,284 @@
+/* Pairs of answers made from bytes, and what must hold for each: the verdict is the same from both sides, an
+ * answer is equal to itself, an expression is not different from itself written in another way, nor equal to
+ * itself plus 1. The bytes are the two answers themselves, or choose fragments that they are joined from, or
+ * grow two expressions. For fuzz_grade.c, whose bytes libFuzzer chooses, and for
+ * tests/unit/grade/test_pairs_random.c, whose bytes are random. */
+#ifndef ESPALIER_FUZZ_GRADE_PAIRS_H
+#define ESPALIER_FUZZ_GRADE_PAIRS_H
+
+#include "base/memory.h"
+#include "grade/grade.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const uint8_t *at;
+    size_t left;
+} source;
+
+/* The next byte modulo n; 0 when there are no more. */
+static unsigned pick(source *s, unsigned n) {
+    if (s->left == 0) return 0;
+    s->left--;
+    return *s->at++ % n;
+}
+
+/* ---- Fragments ---- */
+
+static const char *const FRAGMENTS[] = {
+    "0",
+    "1",
+    "2",
+    "5",
+    "12",
+    "345",
+    "1000",
+    "0.5",
+    ".",
+    ",",
+    ",\\!",
+    "{,}",
+    "\\,",
+    " ",
+    "~",
+    "-",
+    "+",
+    "*",
+    "/",
+    "^",
+    "_",
+    "=",
+    "<",
+    ">",
+    "!",
+    "%",
+    "\\%",
+    "$",
+    "\\$",
+    ":",
+    ";",
+    "|",
+    "'",
+    "&",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\\{",
+    "\\}",
+    "\\left(",
+    "\\right)",
+    "\\left[",
+    "\\right]",
+    "\\left|",
+    "\\right|",
+    "\\frac",
+    "\\frac{1}{2}",
+    "\\dfrac12",
+    "\\sqrt",
+    "\\sqrt{2}",
+    "\\sqrt[3]{5}",
+    "\\pi",
+    "\\infty",
+    "\\pm",
+    "\\mp",
+    "\\cdot",
+    "\\times",
+    "\\div",
+    "\\cup",
+    "\\cap",
+    "\\in",
+    "\\le",
+    "\\ge",
+    "\\ne",
+    "\\approx",
+    "\\to",
+    "\\ldots",
+    "\\overline{3}",
+    "\\overline{",
+    "\\text{",
+    "\\text{ cm}",
+    "\\text{ and }",
+    "\\mathrm{",
+    "\\boxed{",
+    "\\begin{pmatrix}",
+    "\\end{pmatrix}",
+    "\\\\",
+    "\\sin",
+    "\\cos^2",
+    "\\tan^{-1}",
+    "\\ln",
+    "\\log_2",
+    "\\binom{5}{2}",
+    "\\lfloor",
+    "\\rfloor",
+    "^{\\circ}",
+    "^\\circ",
+    "_{8}",
+    "x",
+    "y",
+    "n",
+    "i",
+    "e",
+    "a_1",
+    "f(x)",
+    "sqrt(2)",
+    "or",
+    "and",
+    "million",
+    "percent",
+    "dollars",
+    "degrees",
+    "p.m.",
+    "no solution",
+    "\\emptyset",
+    "\\mathbb{R}",
+    "\\sum_{k=1}^{9}",
+    "9999999999",
+    "10^{10}",
+    "e400",
+    "\xc2\xbd",
+    "\xe2\x88\x92",
+    "\xc2\xb2",
+    "\xef\xbc\x95",
+    "\xe2\x88\x9e",
+    "\xff",
+    "**",
+    "...",
+};
+
+static void fragments(source *s, text_buffer *out) {
+    unsigned n = pick(s, 24);
+    for (unsigned i = 0; i < n && s->left; i++)
+        text_puts(out, FRAGMENTS[pick(s, sizeof FRAGMENTS / sizeof *FRAGMENTS)]);
+}
+
+/* ---- Expressions ---- */
+
+static const char *const LEAVES[][2] = {
+    /* one value, written in two ways */
+    {"1", "1.0"},
+    {"2", "\\frac{4}{2}"},
+    {"3", "\\text{3}"},
+    {"7", "(7)"},
+    {"10", "10.0"},
+    {"0.5", "\\frac12"},
+    {"1.25", "5/4"},
+    {"1000", "10^3"},
+    {"x", "{x}"},
+    {"y", "\\mathrm{y}"},
+    {"n", "n"},
+    {"\\pi", "\\pi"},
+    {"\\sqrt{2}", "\\sqrt2"},
+    {"a_1", "a_{1}"},
+    {"e", "e"},
+    {"\\alpha", "\\alpha"},
+};
+static const char *const NAMES[] = {"\\sin", "\\cos", "\\tan", "\\ln", "\\arctan", "\\exp"};
+
+/* Grows an expression; `other` writes the same one in another way: operands exchanged, other brackets, other
+ * names. */
+static void grow(source *s, int depth, bool other, text_buffer *out) {
+    unsigned kind = depth > 0 ? pick(s, 10) : 9;
+    if (kind == 9) {
+        text_puts(out, LEAVES[pick(s, sizeof LEAVES / sizeof *LEAVES)][other]);
+        return;
+    }
+    text_buffer a = {0}, b = {0};
+    grow(s, depth - 1, other, &a);
+    if (kind < 5) grow(s, depth - 1, other, &b);
+    const char *first = a.at ? a.at : "", *second = b.at ? b.at : "";
+    const char *open = other ? "\\left(" : "(", *close = other ? "\\right)" : ")";
+    if (kind == 0 || kind == 1) {
+        const char *left = other ? second : first, *right = other ? first : second;
+        text_printf(out, "%s%s%s%s%s%s%s", open, left, close,
+                    kind == 0 ? "+"
+                    : other   ? "\\cdot "
+                              : "*",
+                    open, right, close);
+    } else if (kind == 2)
+        text_printf(out, other ? "-(%2$s)+(%1$s)" : "(%1$s)-(%2$s)", first, second);
+    else if (kind == 3)
+        text_printf(out, other ? "{%s \\over %s}" : "\\frac{%s}{%s}", first, second);
+    else if (kind == 4)
+        text_printf(out, other ? "(%s)^{(%s)}" : "{(%s)}^{%s}", first, second);
+    else if (kind == 5)
+        text_printf(out, other ? "\\sqrt{{%s}}" : "\\sqrt{%s}", first);
+    else if (kind == 6)
+        text_printf(out, other ? "(%s)\\cdot(%s)" : "(%s)^2", first, first);
+    else if (kind == 7)
+        text_printf(out, other ? "-(%s)" : "-1*(%s)", first);
+    else {
+        const char *name = NAMES[pick(s, sizeof NAMES / sizeof *NAMES)];
+        text_printf(out, "%s%s%s%s", name, open, first, close);
+    }
+    text_free(&a);
+    text_free(&b);
+}
+
+/* ---- Properties ---- */
+
+static void broken(const char *rule, const text_buffer *a, const text_buffer *b) {
+    fprintf(stderr, "%s\n%.*s\n%.*s\n", rule, (int)a->length, a->at, (int)b->length, b->at);
+    abort();
+}
+
+static grade_verdict compare(const text_buffer *a, const text_buffer *b) {
+    const char *reason = NULL;
+    grade_verdict v = grade_compare(a->at, a->length, b->at, b->length, &reason);
+    if ((v == GRADE_UNKNOWN) != (reason != NULL)) broken("a reason for unknown, and for nothing else", a, b);
+    return v;
+}
+
+static grade_verdict both_ways(const text_buffer *a, const text_buffer *b) {
+    grade_verdict v = compare(a, b);
+    if (compare(b, a) != v) broken("not symmetric", a, b);
+    if (compare(a, a) != GRADE_EQUAL) broken("not equal to itself", a, a);
+    return v;
+}
+
+static void numbers(const text_buffer *a) {
+    grade_number n;
+    for (size_t from = 0; from < a->length && grade_stated_number(a->at, from, a->length, &n); from = n.end) {
+        if (n.start < from || n.end <= n.start || n.end > a->length)
+            broken("a number outside its text", a, a);
+        mem_free(n.number);
+    }
+    if (grade_last_number(a->at, a->length, &n)) mem_free(n.number);
+    grade_is_readable(a->at, a->length);
+}
+
+/* One input: the first byte says how the pair is made from the rest. Aborts where a rule does not hold. */
+static inline void fuzz_pair(const uint8_t *bytes, size_t n) {
+    source s = {bytes, n};
+    text_buffer a = {0}, b = {0};
+    text_puts(&a, "");
+    text_puts(&b, "");
+    unsigned how = pick(&s, 4);
+    if (how == 0) {
+        size_t cut = s.left ? pick(&s, 256) * s.left / 256 : 0;
+        text_append(&a, (const char *)s.at, cut);
+        text_append(&b, (const char *)s.at + cut, s.left - cut);
+    } else if (how == 1) {
+        fragments(&s, &a);
+        fragments(&s, &b);
+    } else {
+        source same = s;
+        grow(&s, 4, false, &a);
+        grow(&same, 4, true, &b);
+        if (both_ways(&a, &b) == GRADE_DIFFERENT) broken("one expression in two forms is different", &a, &b);
+        text_clear(&b);
+        text_printf(&b, "1+(%s)", a.at);
+        if (both_ways(&a, &b) == GRADE_EQUAL) broken("an expression is equal to itself plus 1", &a, &b);
+    }
+    if (how < 2) both_ways(&a, &b);
+    numbers(&a);
+    text_free(&a);
+    text_free(&b);
+}
+
+#endif
