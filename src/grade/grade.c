@@ -4,6 +4,7 @@
 #include "grade/compare.h"
 #include "grade/read.h"
 #include "grade/spelling.h"
+#include "grade/units.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -120,14 +121,30 @@ static const expr *no_unit(expr_pool *pool, const expr *node, void *user) {
     return expr_integer(pool, 1);
 }
 
+/* Whether it has a unit other than a currency. */
+static bool has_measure(const expr *e) {
+    if (e->kind == EXPR_UNIT) return !unit_is_money(e->which);
+    for (int32_t i = 0; i < e->count; i++)
+        if (has_measure(e->part[i])) return true;
+    return false;
+}
+
 static void fill(grade_number *out, expr_pool *pool, const stated *found) {
     const expr *e = found->value;
     out->percent = e->kind == EXPR_PERCENT;
     if (out->percent) e = e->part[0];
-    out->unit = expr_has(e, EXPR_UNIT);
-    if (out->unit) e = expr_replace(pool, e, EXPR_UNIT, no_unit, NULL);
-    if (e->kind == EXPR_NUMBER && !pool->too_large && !pool->undefined)
-        out->number = grade_number_text(&e->number);
+    out->unit = has_measure(e);
+    if (expr_has(e, EXPR_UNIT)) e = expr_replace(pool, e, EXPR_UNIT, no_unit, NULL);
+    out->several = e->kind == EXPR_LIST;
+    out->fault = pool->too_large ? grade_reason_too_large : pool->undefined ? grade_reason_undefined : NULL;
+    if (e->kind == EXPR_NUMBER && !out->fault) out->number = grade_number_text(&e->number);
+}
+
+/* Where in the text the character ends whose last byte is before `end` of the cleaned text. */
+static size_t end_place(const clean_places *places, size_t end) {
+    size_t i = end;
+    while ((int64_t)i + 1 < places->count && places->at[i] == places->at[end - 1]) i++;
+    return places->at[i];
 }
 
 typedef bool number_reader(expr_pool *pool, const char *text, size_t length, stated *out);
@@ -145,7 +162,7 @@ static bool find_number(number_reader *read, const char *text, size_t start, siz
     bool any = read(&pool, cleaned.at, cleaned.length, &found);
     if (any) {
         out->start = start + places.at[found.start];
-        out->end = start + places.at[found.end];
+        out->end = start + end_place(&places, found.end);
         out->words_before = found.words_before;
         fill(out, &pool, &found);
     }

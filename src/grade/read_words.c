@@ -118,7 +118,7 @@ static const expr *read_function(reader *r, size_t start, size_t end) {
 
 /* Letters of running text: only what is certainly mathematics. */
 static const expr *read_running_letters(reader *r, size_t start, size_t end) {
-    const expr *e = read_number_words(r);
+    const expr *e = r->no_number_words ? NULL : read_number_words(r);
     if (e) return e;
     if (word_is(r, start, end, "pi")) return read_constant(r, start, end);
     if (word_is(r, start, end, "sqrt") || peek_at(r, end) == '(') return read_function(r, start, end);

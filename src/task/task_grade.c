@@ -65,8 +65,7 @@ static esp_status gold_text(const json_t *row, const char *where, const char **g
         return ESP_OK;
     }
     if (!json_is_number(value)) return json_need_string(row, "gold", where, gold, error);
-    *gold = *made = json_is_integer(value) ? mem_printf("%lld", (long long)json_integer_value(value))
-                                           : mem_printf("%.15g", json_real_value(value));
+    *gold = *made = json_number_text(value);
     return ESP_OK;
 }
 

@@ -65,7 +65,7 @@ static void test_reading_errors(void **state) {
         {"{\"question\": \"a\", \"answer\": \"#### 1\"}\n{\"question\": 3, \"answer\": \"#### 1\"}\n", ":2",
          "question"},
         {"{\"question\": \"a\", \"answer\": \"it is one\"}\n", ":1", "answer"},
-        {"{\"question\": \"a\", \"answer\": \"#### one\"}\n", ":1", "number"},
+        {"{\"question\": \"a\", \"answer\": \"#### many\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \"answer\": \"####\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \n", ":1", ""},
         {"[1]\n", ":1", ""},
