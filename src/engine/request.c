@@ -12,6 +12,10 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* ---- The path ---- */
 
+bool request_continues_sequences(const engine_request *r) {
+    return r->sequence_count > 0;
+}
+
 static bool reads_last(const sequence_group *g, int32_t piece) {
     return g->request.sequence_count > 0 && piece == g->request.pieces;
 }

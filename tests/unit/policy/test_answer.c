@@ -151,6 +151,50 @@ static void outcomes_follow_from_gold(void **state) {
     close_words(&f);
 }
 
+/* Verdicts from outside take the place of the task's, rewards that of 1 and -1, and what cannot be judged is
+ * worth what was agreed on. */
+static void verdicts_from_outside(void **state) {
+    (void)state;
+    static const struct {
+        grader_verdict verdict;
+        answer_worth worth;
+        search_outcome outcome;
+        double O;
+    } cases[] = {
+        {{.verdict = GRADE_EQUAL}, {.unknown = ANSWER_SKIP}, SEARCH_RIGHT, 1},
+        {{.verdict = GRADE_DIFFERENT}, {.unknown = ANSWER_SKIP}, SEARCH_WRONG, -1},
+        {{.verdict = GRADE_UNKNOWN}, {.unknown = ANSWER_SKIP}, SEARCH_FINISHED_UNKNOWN, 0},
+        {{.verdict = GRADE_UNKNOWN}, {.unknown = ANSWER_INCORRECT}, SEARCH_WRONG, -1},
+        {{.verdict = GRADE_UNKNOWN}, {ANSWER_REWARD, -0.25}, SEARCH_SCORED, -0.25},
+        {{.verdict = GRADE_DIFFERENT}, {ANSWER_REWARD, -0.25}, SEARCH_WRONG, -1},
+        {{GRADE_EQUAL, true, 0.5, "partly"}, {.unknown = ANSWER_INCORRECT}, SEARCH_SCORED, 0.5},
+        {{GRADE_DIFFERENT, true, -3, NULL}, {ANSWER_REWARD, 1}, SEARCH_SCORED, -3},
+    };
+    fixture f = open_words();
+    step_rules rules = prompt_step_rules(f.words);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        search *s = fresh_search();
+        bool more;
+        answer_candidate c = sampled(&f, &rules, "The answer is 5\n", &more);
+        answer_grading grading = {.gold = &sum, .worth = cases[i].worth, .verdicts = &cases[i].verdict};
+        search_request request;
+        search_candidate out;
+        search_next(s, &request);
+        OK(answer_reply(f.words, s, request.node, &grading, &c, 1, &out, &error));
+        OK(search_feed(s, &(search_reply){.candidates = &out, .candidate_count = 1}, &error));
+        search_node node = search_node_at(s, 1);
+        assert_int_equal(node.outcome, cases[i].outcome);
+        assert_true(node.O == cases[i].O);
+        text_buffer text = {0};
+        OK(answer_chain_text(f.words, s, 0, &c, &text, &error));
+        assert_non_null(strstr(text.at, "The answer is 5"));
+        text_free(&text);
+        answer_candidate_free(&c);
+        search_free(s);
+    }
+    close_words(&f);
+}
+
 static void confidence_is_the_share_of_correct(void **state) {
     (void)state;
     assert_true(fabs(answer_confidence(log(0.1), log(0.3)) - 0.75) < 1e-12);
@@ -160,9 +204,8 @@ static void confidence_is_the_share_of_correct(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_ends_in_one_form),
-        cmocka_unit_test(gold_steps_make_the_rationale),
-        cmocka_unit_test(outcomes_follow_from_gold),
+        cmocka_unit_test(an_answer_ends_in_one_form),         cmocka_unit_test(gold_steps_make_the_rationale),
+        cmocka_unit_test(outcomes_follow_from_gold),          cmocka_unit_test(verdicts_from_outside),
         cmocka_unit_test(confidence_is_the_share_of_correct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
