@@ -170,7 +170,7 @@ static void verdicts_from_outside(void **state) {
         {{GRADE_EQUAL, true, 0.5, "partly"}, {.unknown = ANSWER_INCORRECT}, SEARCH_SCORED, 0.5},
         {{GRADE_DIFFERENT, true, -3, NULL}, {ANSWER_REWARD, 1}, SEARCH_SCORED, -3},
     };
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         search *s = fresh_search();
