@@ -1,5 +1,6 @@
 /* The public interface, include/espalier.h, over the rooms below: models, text, log-probs, generation,
  * grading and the loss. The loop is in library_run.c. */
+#include "api/usage.h"
 #include "engine/samples.h"
 #include "learn/objective.h"
 #include "model/model.h"
@@ -15,10 +16,6 @@ struct esp_model {
     esp_error tokenizer_error; /* kept for the calls that need a tokenizer */
     esp_chat chat_template;
 };
-
-static esp_status usage(esp_error *error, const char *function, const char *what) {
-    return error_set(error, ESP_USAGE, "see espalier.h", "%s: %s", function, what);
-}
 
 void esp_free(void *p) {
     mem_free(p);

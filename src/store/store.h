@@ -122,6 +122,8 @@ typedef struct {
     int64_t state, picked;    /* nodes */
     int64_t chosen, rejected; /* nodes of the pair; -1 without one */
 } store_commitment;
+/* Whether rows could be a tree: numbered from 0, parents before children, sizes that a search can hold. */
+bool store_nodes_are_sound(const store_node *nodes, int64_t count);
 esp_status store_add_commitments(store *s, int64_t tree, const store_commitment *c, int64_t n,
                                  esp_error *error);
 
