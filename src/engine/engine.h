@@ -52,7 +52,9 @@ typedef struct {
 /* ---- Requests ---- */
 
 /* A stretch of ids between a prompt and where a request starts. `place` numbers what the engine may keep in
- * the cache (a node of a tree); the prompt itself is place 0, which no piece may name. */
+ * the cache (a node of a tree); the prompt itself is place 0, which no piece may name. The pieces before
+ * sequences are former sequences, those before tails former tails: they are computed in the same way again.
+ */
 typedef struct {
     int32_t place;
     const int32_t *ids;
@@ -94,8 +96,9 @@ typedef struct {
     void (*tail)(void *user, int32_t tail, int answer, float logprob);
 } engine_reader;
 
-/* After a path: sequences to be sampled or scored, or tails, after each of which (and the suffix) the
- * log-probs of two answers are read. All arrays are the caller's and stay until the request is complete. */
+/* After a path: sequences to be sampled or scored, or tails (not both), after each of which (and the suffix)
+ * the log-probs of two answers are read. All arrays are the caller's and stay until the request is complete.
+ */
 typedef struct {
     int prefix; /* the prompt it is below */
     const engine_piece *path;

@@ -14,7 +14,7 @@ void group_set_prompt(sequence_group *g, int prefix, const int32_t *ids, int64_t
 }
 
 void group_request(sequence_group *g, const engine_request *request) {
-    assert(request->sequence_count > 0 || request->tail_count > 0);
+    assert((request->sequence_count > 0) != (request->tail_count > 0));
     assert(request->width >= request->sequence_count);
     g->request = *request;
 }

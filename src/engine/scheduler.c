@@ -197,11 +197,11 @@ static bool is_ready(const sequence_group *g, const feed *f) {
     return above->done == above->n || above->diverges || (above->done == 0 && above->now == above->n);
 }
 
-static void push_feed(engine *e, feed_owner owner, int32_t run, const int32_t *ids, int64_t n) {
+static void push_feed(engine *e, feed_owner owner, const kv_feed *f) {
     owner.first_read = e->reads.count;
-    MEM_LIST_PUSH(&e->feeds, ((kv_feed){run, ids, n}));
+    MEM_LIST_PUSH(&e->feeds, *f);
     MEM_LIST_PUSH(&e->owners, owner);
-    e->promised -= kv_pages_needed(e->kv, run, n);
+    e->promised -= kv_pages_needed(e->kv, f->run, f->n);
     assert(e->promised >= 0);
 }
 
@@ -211,9 +211,27 @@ static void gather_lot(engine *e, group_lot *lot, int64_t *room) {
         const shared_prefix *s = &lot->shared[p];
         int64_t left = s->run < 0 ? 0 : s->ids.count - s->done, n = left < *room ? left : *room;
         if (n == 0) continue;
-        push_feed(e, (feed_owner){.lot = lot, .feed = p}, s->run, s->ids.at + s->done, n);
+        push_feed(e, (feed_owner){.lot = lot, .feed = p},
+                  &(kv_feed){.run = s->run, .tokens = s->ids.at + s->done, .n = n});
         *room -= n;
     }
+}
+
+/* Whether its ids are of a sequence: sampled, known, or kept as a place from which the request goes on. Where
+ * they were evicted, they are computed again as they were the first time, so that what is sampled after them
+ * does not depend on what else was in the cache. */
+static bool is_decoded(const sequence_group *g, const feed *f) {
+    switch (f->kind) {
+    case FEED_PREFILL:
+        return f->as.prefill.place > 0 && request_continues_sequences(&g->request);
+    case FEED_DECODE:
+    case FEED_SCORE:
+        return true;
+    case FEED_TAIL:
+    case FEED_SUFFIX:
+        break;
+    }
+    return false;
 }
 
 static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t n) {
@@ -226,7 +244,8 @@ static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t
     f->now = n;
     g->taken += kv_pages_needed(e->kv, f->run, n);
     assert(g->taken <= g->promised);
-    push_feed(e, (feed_owner){.group = g, .feed = index}, f->run, feed_ids(f), n);
+    push_feed(e, (feed_owner){.group = g, .feed = index},
+              &(kv_feed){.run = f->run, .tokens = feed_ids(f), .n = n, .decoded = is_decoded(g, f)});
     answers_ask(e, g, index, (int32_t)e->feeds.count - 1);
 }
 

@@ -111,11 +111,19 @@ esp_status session_open_model(session *s, const char *path, bool trainable, mode
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
 }
 
+enum { USUAL_WINDOW = 2 };
+
+int64_t session_window(const session *s, const model *m) {
+    if (s->recipe->run.window) return s->recipe->run.window;
+    return s->compute->traits.rows_alone && model_replica_limit(m) == 1 ? USUAL_WINDOW : 1;
+}
+
 lm_settings recipe_lm_settings(const recipe *r) {
-    /* Room for every tree of a wave to hold its prompts and a few hundred steps' tokens; trees wait when it
+    /* Room for every tree in flight to hold its prompts and a few hundred steps' tokens; trees wait when it
      * is short. A function of the recipe alone, so that a run does not depend on what else the machine was
      * doing. */
-    int64_t trees = r->run.wave < 32 ? r->run.wave : 32, kv_tokens = trees * 2048;
+    int64_t in_flight = r->run.wave * (r->run.window ? r->run.window : USUAL_WINDOW);
+    int64_t trees = in_flight < 32 ? in_flight : 32, kv_tokens = trees * 2048;
     answer_worth worth;
     recipe_answer_worth(r, &worth);
     return (lm_settings){.temperature = (float)r->search.temperature,

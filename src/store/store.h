@@ -89,7 +89,8 @@ typedef struct {
     int64_t prompt_count;
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
-    int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
+    int64_t simulations, tokens_sampled, tokens_judged;
+    int64_t tokens_computed; /* where waves overlapped (run.window), without those computed again */
     int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
     int64_t unknown;         /* how many could not be judged; 0 in runs before schema version 5 */
 } store_tree;
@@ -121,6 +122,8 @@ typedef struct {
     int64_t state, picked;    /* nodes */
     int64_t chosen, rejected; /* nodes of the pair; -1 without one */
 } store_commitment;
+/* Whether rows could be a tree: numbered from 0, parents before children, sizes that a search can hold. */
+bool store_nodes_are_sound(const store_node *nodes, int64_t count);
 esp_status store_add_commitments(store *s, int64_t tree, const store_commitment *c, int64_t n,
                                  esp_error *error);
 

@@ -1,32 +1,16 @@
 /* What sampled ids mean: where a candidate ends, the gold rationale's next step, what the judge reads of a
  * step, and the outcomes of a reply. Without a model. */
 #include "policy/answer.h"
-#include "task_support.h"
+#include "words_support.h"
 
 #include <math.h>
 #include <string.h>
 
 static esp_error error;
 
-typedef struct {
-    tokenizer *tokens;
-    prompt_words *words;
-} fixture;
-
-static fixture open_words(void) {
-    fixture f;
-    OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f.words, f.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
-    return f;
-}
-
-static void close_words(fixture *f) {
-    prompt_words_free(f->words);
-    tokenizer_close(f->tokens);
-}
-
 /* Feeds a candidate the ids of a text as if they had been sampled; the log-prob of the k-th is -k. */
-static answer_candidate sampled(const fixture *b, const step_rules *rules, const char *text, bool *more) {
+static answer_candidate sampled(const opened_words *b, const step_rules *rules, const char *text,
+                                bool *more) {
     token_list ids = {0};
     answer_candidate c = {0};
     step_chain_begin(&c.steps, rules);
@@ -40,7 +24,7 @@ static answer_candidate sampled(const fixture *b, const step_rules *rules, const
 
 static void an_answer_ends_in_one_form(void **state) {
     (void)state;
-    fixture b = open_words();
+    opened_words b = open_words();
     step_rules rules = prompt_step_rules(b.words);
     rules.sentences = true;
     rules.max_step_tokens = rules.max_chain_tokens = 60;
@@ -98,7 +82,7 @@ static search *fresh_search(void) {
 }
 
 /* Answers the search's request with one candidate. Returns its node. */
-static int32_t feed_one(const fixture *f, search *s, const answer_candidate *c, const problem *gold) {
+static int32_t feed_one(const opened_words *f, search *s, const answer_candidate *c, const problem *gold) {
     search_request request;
     search_next(s, &request);
     assert_int_equal(request.kind, SEARCH_CANDIDATES);
@@ -114,7 +98,7 @@ static int32_t feed_one(const fixture *f, search *s, const answer_candidate *c, 
  */
 static void gold_steps_make_the_rationale(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     search *s = fresh_search();
     int32_t node = 0;
@@ -140,7 +124,7 @@ static void gold_steps_make_the_rationale(void **state) {
 /* The same chain is unknown without gold and incorrect by another; the judge does not see its end. */
 static void outcomes_follow_from_gold(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     problem other = sum;
     other.gold = "6";
@@ -186,7 +170,7 @@ static void verdicts_from_outside(void **state) {
         {{GRADE_EQUAL, true, 0.5, "partly"}, {.unknown = ANSWER_INCORRECT}, SEARCH_SCORED, 0.5},
         {{GRADE_DIFFERENT, true, -3, NULL}, {ANSWER_REWARD, 1}, SEARCH_SCORED, -3},
     };
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         search *s = fresh_search();
