@@ -1,6 +1,6 @@
 #!/bin/bash
 # timeout: 600
-# A run whose answers a program judges: verdicts are kept, a killed run asks nothing twice and ends with the same bits, and what
+# Runs whose answers a program judges: verdicts are kept, a killed run asks nothing twice and ends with the same bits, and what
 # cannot be judged is counted wherever results are shown. A grader that runs unit tests works from end to end.
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
