@@ -243,7 +243,7 @@ static const expr *read_currency(reader *r, const char *unit) {
     const expr *amount = NULL;
     if (is_digit(c) || c == '.' || c == '-' || c == '+' || c == '{' || c == '\\') amount = read_factor(r);
     if (!amount) r->i = start;
-    return amount ? expr_product(r->pool, amount, u) : u;
+    return amount ? read_with_unit(r, amount, u) : u;
 }
 
 /* Commands that are names or part of an operator elsewhere. */

@@ -74,6 +74,10 @@ static const expr *finish_name(reader *r, size_t start, size_t end) {
     text_append(&name, r->at + start, end - start);
     r->i = end;
     if (peek(r) == '_') append_script(r, &name);
+    if (end == start + 1 && is_digit(peek(r))) { /* x1 is x_1 */
+        text_puts(&name, "_");
+        while (is_digit(peek(r))) text_append(&name, r->at + r->i++, 1);
+    }
     while (peek(r) == '\'') {
         text_puts(&name, "'");
         r->i++;
@@ -96,7 +100,8 @@ static const struct {
 static const expr *read_constant(reader *r, size_t start, size_t end) {
     for (size_t k = 0; k < sizeof constants / sizeof *constants; k++)
         if (word_is(r, start, end, constants[k].name)) {
-            if (end == start + 1 && (r->at[start] < 'a' || peek_at(r, end) == '_'))
+            if (end == start + 1 &&
+                (r->at[start] < 'a' || peek_at(r, end) == '_' || is_digit(peek_at(r, end))))
                 return NULL; /* E, I, e_1 */
             r->i = end;
             return expr_leaf(r->pool, EXPR_CONSTANT, constants[k].value);
@@ -192,6 +197,11 @@ static const expr *unit_power(reader *r, const expr *u, int64_t power, bool inve
                                   : expr_power(r->pool, u, expr_integer(r->pool, inverse ? -power : power));
 }
 
+const expr *read_with_unit(reader *r, const expr *amount, const expr *unit) {
+    if (!expr_is_integer(amount, 1)) return expr_product(r->pool, amount, unit);
+    return expr_node(r->pool, EXPR_PRODUCT, 0, (const expr *const[]){amount, unit}, 2);
+}
+
 typedef struct {
     const expr *product;
     bool inverse;  /* after "/" or "per" */
@@ -225,7 +235,7 @@ static bool read_unit_word(reader *r, unit_phrase *p, bool certain) {
     if (row >= 0) {
         r->i = end;
         const expr *u = unit_power(r, expr_leaf(r->pool, EXPR_UNIT, row), p->power, p->inverse);
-        p->product = expr_product(r->pool, p->product, u);
+        p->product = read_with_unit(r, p->product, u);
         p->inverse = false;
         p->power = 1;
         p->known = true;
