@@ -121,11 +121,17 @@ static const expr *read_function(reader *r, size_t start, size_t end) {
     return NULL;
 }
 
+/* The i of "7i", which no space sets off. */
+static bool is_imaginary(const reader *r, size_t start, size_t end) {
+    unsigned char before = start > 0 ? peek_at(r, start - 1) : 0;
+    return end == start + 1 && r->at[start] == 'i' && (is_digit(before) || before == '}' || before == ')');
+}
+
 /* Letters of running text: only what is certainly mathematics. */
 static const expr *read_running_letters(reader *r, size_t start, size_t end) {
     const expr *e = r->no_number_words ? NULL : read_number_words(r);
     if (e) return e;
-    if (word_is(r, start, end, "pi")) return read_constant(r, start, end);
+    if (word_is(r, start, end, "pi") || is_imaginary(r, start, end)) return read_constant(r, start, end);
     if (word_is(r, start, end, "sqrt") || peek_at(r, end) == '(') return read_function(r, start, end);
     return NULL;
 }
@@ -295,7 +301,7 @@ static bool skip_counted(reader *r) {
             if (n > 0 && (is_operator(peek(r)) || minus)) return true;
             break;
         }
-        if (word_among(r, word, end, stop_words, STOP_WORDS)) break;
+        if (word_among(r, word, end, stop_words, STOP_WORDS) || is_imaginary(r, word, end)) break;
         r->i = end;
         if (is_digit(peek(r))) r->i++; /* cm2 */
     }
