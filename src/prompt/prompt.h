@@ -67,10 +67,11 @@ step_rules prompt_step_rules(const prompt_words *w);
 /* ---- A text of the user's own, to be continued ---- */
 
 typedef struct {
-    chat_kind chat;     /* of a user's turn; CHAT_PLAIN: the text is continued as it is */
-    const char *system; /* system prompt of a chat template; NULL: none */
-    bool bos;           /* CHAT_PLAIN: begins with beginning-of-sequence where the model expects one */
-    bool special;       /* CHAT_PLAIN: control tokens in the text are those tokens */
+    chat_kind chat; /* of a user's turn; CHAT_PLAIN: the text is continued as it is */
+    const char
+        *system;  /* system turn; NULL: the one that the model's chat template has by itself; "": none */
+    bool bos;     /* CHAT_PLAIN: begins with beginning-of-sequence where the model expects one */
+    bool special; /* CHAT_PLAIN: control tokens in the text are those tokens */
 } prompt_form;
 esp_status prompt_of_text(const tokenizer *t, const prompt_form *form, const char *text, size_t length,
                           token_list *out, esp_error *error);

@@ -162,6 +162,10 @@ void task_free(task *t) {
     mem_free(t);
 }
 
+const task_grading *task_grading_of(const task *t) {
+    return &t->s.grading;
+}
+
 const char *task_name(const task *t) {
     return t->s.name;
 }

@@ -428,8 +428,8 @@ static void test_sources(void **state) {
     assert_true(strstr(error.message, "gsm8k") && strstr(error.message, "generate:count=5"));
     assert_non_null(strstr(error.hint, "arith"));
     /* files have GSM8K's form; so have made problems that were written down */
-    char path[64];
-    snprintf(path, sizeof path, "espalier-arith-%d.jsonl", (int)getpid());
+    char path[512];
+    test_path(path, sizeof path, "arith.jsonl");
     static const char row[] =
         "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"3 + 1 = <<3+1=4>>4 "
         "pears\\n#### 4\"}\n";
