@@ -240,7 +240,7 @@ static grade_verdict compare_with_value(comparison *c, const expr *relation, con
 static const expr *turned(comparison *c, const expr *e) {
     if (!strpbrk(e->text, ">g")) return e;
     if (strpbrk(e->text, "<l")) return NULL;
-    const expr *parts[16];
+    const expr *parts[16] = {NULL};
     int32_t n = e->count;
     if (n > 16) return NULL;
     for (int32_t i = 0; i < n; i++) parts[i] = e->part[n - 1 - i];
@@ -262,7 +262,7 @@ static grade_verdict compare_sides(comparison *c, const expr *a, const expr *b, 
     grade_verdict v = compare_zeros(x, y, factor);
     if (v != GRADE_UNKNOWN) return v;
     v = compare_in_order(c, a, b);
-    return v == GRADE_EQUAL || is_name(a->part[0]) ? v : unknown(c);
+    return v == GRADE_EQUAL || (is_name(a->part[0]) && is_name(b->part[0])) ? v : unknown(c);
 }
 
 static grade_verdict compare_relations(comparison *c, const expr *a, const expr *b) {
@@ -272,8 +272,9 @@ static grade_verdict compare_relations(comparison *c, const expr *a, const expr 
         return compare_answers(c, value_of(x), value_of(y));
     if (strcmp(x->text, y->text) != 0) return GRADE_DIFFERENT;
     if (x->count > 2 || x->text[0] == 'e') return compare_in_order(c, x, y);
-    if (is_name(x->part[0]) && expr_same(x->part[0], y->part[0]))
-        return compare_answers(c, x->part[1], y->part[1]);
+    for (int side = 0; side < 2; side++)
+        if (is_name(x->part[side]) && expr_same(x->part[side], y->part[side]))
+            return compare_answers(c, x->part[1 - side], y->part[1 - side]);
     bool order = strpbrk(x->text, "<l") != NULL;
     return compare_sides(c, x, y, order ? ZERO_POSITIVE : ZERO_ANY);
 }

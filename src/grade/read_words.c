@@ -73,7 +73,12 @@ static const expr *finish_name(reader *r, size_t start, size_t end) {
     text_buffer name = {0};
     text_append(&name, r->at + start, end - start);
     r->i = end;
-    if (peek(r) == '_') append_script(r, &name);
+    if (peek(r) == '_') {
+        append_script(r, &name);
+    } else if (is_digit(peek(r))) { /* x1 is x_1 */
+        text_puts(&name, "_");
+        for (; is_digit(peek(r)); r->i++) text_append(&name, r->at + r->i, 1);
+    }
     while (peek(r) == '\'') {
         text_puts(&name, "'");
         r->i++;

@@ -29,6 +29,9 @@ typedef struct {
      * after the answer may be anything ("72 clips for 5 friends" is 72). False: there is none. */
     bool (*read)(const void *settings, const problem *p, const char *text, size_t start, size_t end,
                  answer_reading *out);
+    /* Whether the answer can be compared with others than itself; NULL: each can. A line that nothing
+     * announces is an answer only then. */
+    bool (*is_readable)(const task_answer *a);
     /* Whether votes count two answers as one. An equivalence, where GRADE_UNKNOWN counts as different. */
     grade_verdict (*equal)(const void *settings, const problem *p, const task_answer *a,
                            const task_answer *b);
@@ -69,7 +72,7 @@ extern const answer_place answer_stated;
 extern const answer_place answer_phrase, answer_box; /* one of the two alone */
 /* The last line that begins with an answer, which is followed by punctuation or by nothing. */
 extern const answer_place answer_line;
-extern const answer_place answer_last_line; /* the last line that is not blank */
+extern const answer_place answer_last_line; /* the last line that is not blank, where it can be read */
 /* The whole text where it is an answer and nothing else, else the last number of the text. */
 extern const answer_place answer_last_number;
 extern const answer_place answer_whole; /* the whole text */

@@ -158,6 +158,7 @@ static bool find_last_line(const answer_form *f, const problem *p, const char *t
     while (end > 0 && is_blank(text[end - 1])) end--;
     size_t start = line_start(text, end);
     if (start < end && !read_at(f, p, text, start, end, out)) unread(text, start, end, out);
+    if (out->answer && f->kind->is_readable && !f->kind->is_readable(out->answer)) forget(out);
     return true;
 }
 

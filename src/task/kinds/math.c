@@ -32,8 +32,11 @@ static const delimiters pairs[] = {{"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\
 static size_t delimited_end(const char *text, span s, const delimiters *d) {
     size_t n = strlen(d->open);
     if (s.end - s.start < n || memcmp(text + s.start, d->open, n) != 0) return 0;
-    const char *close = memmem(text + s.start + n, s.end - s.start - n, d->close, n);
-    return close ? (size_t)(close - text) + n : 0;
+    for (size_t i = s.start + n; i + n <= s.end; i++) {
+        if (memcmp(text + i, d->close, n) == 0) return i + n;
+        if (text[i] == '\\') i++; /* "\$" is a dollar */
+    }
+    return 0;
 }
 
 /* After "," "and" or "or", where more mathematics follows: "$5$ and $7$"; 0 where none does. */
@@ -106,6 +109,10 @@ static const char *text_of(const task_answer *a) {
     return (const char *)a;
 }
 
+static bool is_readable(const task_answer *a) {
+    return grade_is_readable(text_of(a), strlen(text_of(a)));
+}
+
 static grade_verdict grade(const void *settings, const problem *p, const task_answer *found,
                            const task_answer *gold, const char **reason) {
     (void)settings, (void)p;
@@ -128,6 +135,7 @@ const answer_kind answer_math = {
     .name = "math",
     .about = "mathematics in LaTeX or without; what has the same value is the same answer",
     .read = read_math,
+    .is_readable = is_readable,
     .equal = equal,
     .show = show,
     .grade = grade,
