@@ -74,6 +74,8 @@ void task_prompt_chat(const task *t, const problem *p, text_buffer *out);
 /* Appends the whole prompt for a model without a chat template: the solved examples, instruction, question,
  * and the cue to begin. */
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out);
+/* Appends the question and, below it, the options. */
+void task_question(const task *t, const problem *p, text_buffer *out);
 /* The solved examples that precede a question (few-shot): problems whose rationale is what is shown, or the
  * answer's line alone. */
 int64_t task_example_count(const task *t);

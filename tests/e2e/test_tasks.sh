@@ -112,6 +112,29 @@ turn 'You are a dog and a cat'
 expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml --set 'task.examples={"question": "Is it a dog?", "answer": 2}'
 [ "$(grep -o "⟦<|im_start|>⟧ *assistant" out | wc -l)" = 3 ] || fail "an example is not a turn: $(cat out)" # and the judge's
 
+# Rows of messages have it too, and say when there is none; both ways without loss.
+mkdir words
+gzip -dc "$TEST_DATA/tokenizers/smollm2/tokenizer.json.gz" > words/tokenizer.json
+cp chat/tokenizer_config.json words
+cat > messages.jsonl << 'JSONL'
+{"prompt": [{"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+{"prompt": [{"role": "system", "content": ""}, {"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+{"prompt": [{"role": "system", "content": "You saw it"}, {"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+JSONL
+expect_exit 0 "$ESPALIER" pairs messages.jsonl --model words --format native
+cp out native.jsonl
+expect_exit 0 "$ESPALIER" pairs native.jsonl --model words --format messages
+cp out again.jsonl
+python3 - << 'PYTHON' || fail "system messages: $(cat again.jsonl)"
+import json
+wanted = ['You are a dog', '', 'You saw it']
+rows = [json.loads(line) for line in open('again.jsonl')]
+assert [row['prompt'][0] for row in rows] == [{'role': 'system', 'content': text} for text in wanted], rows
+assert all(row['prompt'][1]['role'] == 'user' for row in rows)
+PYTHON
+expect_exit 0 "$ESPALIER" pairs again.jsonl --model words --format native
+expect_same out native.jsonl
+
 # Bad tasks and bad rows: one error that says where.
 refused() { # refused YAML WORDS: a recipe of this text
     printf '%b' "$1" > bad.yaml
