@@ -9,6 +9,9 @@ const char grade_reason_too_large[] = "too large to judge",
            grade_reason_unreadable[] = "cannot be read as mathematics",
            grade_reason_undefined[] = "has no value", grade_reason_undecided[] = "cannot be decided";
 
+/* Comparisons of two scalars that one answer may take, and how many of them one in balls counts for. */
+enum { MOST_WORK = 8000, BALL_WORK = 40 };
+
 static grade_verdict unknown(comparison *c) {
     c->reason = grade_reason_undecided;
     return GRADE_UNKNOWN;
@@ -56,8 +59,13 @@ static grade_verdict compare_infinite(comparison *c, const expr *a, const expr *
 static grade_verdict compare_plain(comparison *c, const expr *a, const expr *b) {
     if (is_mixed(a) || is_mixed(b)) return unknown(c);
     if (has_infinity(a) || has_infinity(b)) return compare_infinite(c, a, b);
+    if (c->work > MOST_WORK) return unknown(c);
+    if (a->kind != EXPR_NUMBER || b->kind != EXPR_NUMBER) c->work++;
     grade_verdict v = compare_exact(a, b);
-    if (v == GRADE_UNKNOWN) v = compare_balls(a, b);
+    if (v == GRADE_UNKNOWN) {
+        v = compare_balls(a, b);
+        c->work += BALL_WORK;
+    }
     return v == GRADE_UNKNOWN ? unknown(c) : v;
 }
 
@@ -221,6 +229,9 @@ static const expr *value_of(const expr *relation) {
 }
 
 static grade_verdict compare_with_value(comparison *c, const expr *relation, const expr *other) {
+    if (relation->text[strlen(relation->text) - 1] == '~') /* 7/2 is about 4: both are given */
+        for (int32_t i = 0; i < relation->count; i++)
+            if (compare_answers(c, relation->part[i], other) == GRADE_EQUAL) return GRADE_EQUAL;
     const expr *value = value_of(relation);
     if (!value && other->kind == EXPR_LIST && has_inequality(other)) return unknown(c);
     if (!value) {
@@ -229,9 +240,6 @@ static grade_verdict compare_with_value(comparison *c, const expr *relation, con
         bool set = other->kind >= EXPR_TUPLE && other->kind <= EXPR_INTERSECTION && has_inequality(relation);
         return !interval && set ? unknown(c) : GRADE_DIFFERENT;
     }
-    if (relation->text[strlen(relation->text) - 1] == '~') /* 7/2 is about 4: both are given */
-        for (int32_t i = 0; i < relation->count; i++)
-            if (compare_answers(c, relation->part[i], other) == GRADE_EQUAL) return GRADE_EQUAL;
     return compare_answers(c, value, other);
 }
 

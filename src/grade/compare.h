@@ -25,6 +25,7 @@
 typedef struct {
     expr_pool *pool;
     const char *reason; /* set with GRADE_UNKNOWN */
+    int64_t work;       /* done so far; it is bounded, so that lists of many parts end soon */
 } comparison;
 
 grade_verdict compare_answers(comparison *c, const expr *a, const expr *b);

@@ -17,11 +17,18 @@ typedef struct {
     reading as_read, apart; /* apart: commas separate answers, where that could be meant */
 } answer;
 
-static void answer_read(answer *a, const char *text, size_t length) {
+/* stated: running text, of which its first quantity counts. */
+static void answer_read(answer *a, const char *text, size_t length, bool is_stated) {
     *a = (answer){.text = {0}};
     expr_pool_init(&a->pool);
     text_puts(&a->text, "");
     clean_text(text, length, &a->text, NULL);
+    if (is_stated) {
+        stated found;
+        read_stated(&a->pool, a->text.at, a->text.length, &found);
+        a->as_read.value = found.value;
+        return;
+    }
     a->as_read = read_answer(&a->pool, a->text.at, a->text.length, false);
     if (a->as_read.had_commas) a->apart = read_answer(&a->pool, a->text.at, a->text.length, true);
 }
@@ -86,8 +93,8 @@ static bool same_letters(const answer *a, const answer *b) {
     return same;
 }
 
-grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length,
-                            const char **reason) {
+static grade_verdict compare_texts(const char *a, size_t a_length, const char *b, size_t b_length,
+                                   bool is_stated, const char **reason) {
     const char *ignored;
     if (!reason) reason = &ignored;
     if (a_length == b_length && (a_length == 0 || memcmp(a, b, a_length) == 0)) return GRADE_EQUAL;
@@ -96,8 +103,8 @@ grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_
         return GRADE_UNKNOWN;
     }
     answer x, y;
-    answer_read(&x, a, a_length);
-    answer_read(&y, b, b_length);
+    answer_read(&x, a, a_length, is_stated);
+    answer_read(&y, b, b_length, is_stated);
     bool same = x.text.length == y.text.length && memcmp(x.text.at, y.text.at, x.text.length) == 0;
     grade_verdict v = same || same_letters(&x, &y) ? GRADE_EQUAL : compare_read(&x, &y, reason);
     answer_free(&x);
@@ -105,10 +112,20 @@ grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_
     return v;
 }
 
+grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length,
+                            const char **reason) {
+    return compare_texts(a, a_length, b, b_length, false, reason);
+}
+
+grade_verdict grade_compare_stated(const char *a, size_t a_length, const char *b, size_t b_length,
+                                   const char **reason) {
+    return compare_texts(a, a_length, b, b_length, true, reason);
+}
+
 bool grade_is_readable(const char *text, size_t length) {
     if (length == 0 || length > GRADE_MAX_BYTES) return false;
     answer a;
-    answer_read(&a, text, length);
+    answer_read(&a, text, length, false);
     bool readable = !answer_fault(&a);
     answer_free(&a);
     return readable;

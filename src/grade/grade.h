@@ -43,6 +43,9 @@ typedef struct {
  * the last
  * "=" ("5 apples + 3 apples = 8 apples" is 8). Bytes before start are context. False where there is none. */
 bool grade_stated_number(const char *text, size_t start, size_t length, grade_number *out);
+/* The verdict on what two texts state; otherwise as grade_compare. */
+grade_verdict grade_compare_stated(const char *a, size_t a_length, const char *b, size_t b_length,
+                                   const char **reason);
 /* The last number of the text, without the operations around it. */
 bool grade_last_number(const char *text, size_t length, grade_number *out);
 

@@ -59,7 +59,7 @@ static const expr *with_degree(reader *r, const expr *e) {
         row = unit_find(r->at + r->i, 1);
         r->i++;
     }
-    return expr_product(r->pool, e, expr_leaf(r->pool, EXPR_UNIT, row));
+    return read_with_unit(r, e, expr_leaf(r->pool, EXPR_UNIT, row));
 }
 
 /* The ending of 7^{\\text{th}}. */
@@ -518,6 +518,14 @@ static void skip_tail(reader *r) {
     } while (r->i > start);
 }
 
+/* A lone unit or currency sign has no value. */
+static bool has_value(const expr *e) {
+    if (e->kind == EXPR_UNIT) return false;
+    for (int32_t i = 0; i < e->count; i++)
+        if (has_value(e->part[i])) return true;
+    return e->count == 0;
+}
+
 reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas) {
     if (length > 3 && memcmp(text + length - 3, "...", 3) == 0)
         return (reading){.value = NULL}; /* 0.333... */
@@ -538,7 +546,7 @@ reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_co
             e = bottom ? expr_quotient(pool, e, bottom) : NULL;
         }
         skip_tail(&r);
-        if (r.i < length) e = NULL;
+        if (r.i < length || (e && !has_value(e))) e = NULL;
     }
     return (reading){.value = e, .had_commas = r.had_commas, .end = r.i};
 }

@@ -248,7 +248,7 @@ static const expr *read_currency(reader *r, const char *unit, size_t sign) {
     unsigned char c = peek(r);
     const expr *amount = NULL;
     if (is_digit(c) || c == '.' || c == '-' || c == '+' || c == '{' || c == '\\') amount = read_factor(r);
-    if (amount) return expr_product(r->pool, amount, u);
+    if (amount) return read_with_unit(r, amount, u);
     r->i = start;
     return follows_factor(r, sign) ? u : NULL;
 }

@@ -47,7 +47,7 @@ static bool is_denied(const reader *r, size_t start, size_t end) {
     if (peek_at(r, end) == '?') return true;
     size_t i = start;
     while (i > 0 && is_space(peek_at(r, i - 1))) i--;
-    return i >= 4 && strncasecmp(r->at + i - 4, " not", 4) == 0;
+    return i >= 3 && strncasecmp(r->at + i - 3, "not", 3) == 0 && (i == 3 || !is_letter(peek_at(r, i - 4)));
 }
 
 static bool small_integer(const expr *e) {

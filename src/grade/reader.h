@@ -65,6 +65,8 @@ const expr *read_call(reader *r, function_id id);
 /* Units and other words after a number: product with the units, words dropped. The factor itself where none
  * follow. */
 const expr *read_units(reader *r, const expr *factor);
+/* amount * unit, which stays a product where the amount is 1. */
+const expr *read_with_unit(reader *r, const expr *amount, const expr *unit);
 /* "and", "or": also as \text{ or }. */
 bool read_connective(reader *r);
 

@@ -92,11 +92,17 @@ static size_t distant_joint(const char *text, size_t i, size_t limit) {
     return 0;
 }
 
-/* Whether the line that the word at i is in, up to `end`, has nothing else but marks of a heading: "##
- * Answer". */
+/* Whether the line that the word at i is in, up to `end`, is a heading: "## Answer", "**Final answer**",
+ * "Answer". */
 static bool is_heading(const char *text, size_t i, size_t end, size_t limit) {
-    while (i > 0 && strchr("#* \t", text[i - 1])) i--;
-    return (i == 0 || text[i - 1] == '\n') &&
+    size_t start = i;
+    bool marked = false;
+    while (start > 0 && i - start < 40 &&
+           (isalpha((unsigned char)text[start - 1]) || strchr("#* \t", text[start - 1])))
+        marked |= strchr("#*", text[--start]) != NULL;
+    if (start > 0 && text[start - 1] != '\n') return false;
+    size_t word = skip_any(text, start, i, "#* \t");
+    return (marked || word == i || strncasecmp(text + word, "final ", 6) == 0) &&
            line_end(text, end, limit) == skip_any(text, end, limit, "* \t\r");
 }
 

@@ -59,7 +59,7 @@ static bool read_number(const void *settings, const problem *p, const char *text
 }
 
 static grade_verdict compare_written(const number_answer *a, const number_answer *b, const char **reason) {
-    return grade_compare(written(a), strlen(written(a)), written(b), strlen(written(b)), reason);
+    return grade_compare_stated(written(a), strlen(written(a)), written(b), strlen(written(b)), reason);
 }
 
 static grade_verdict equal(const void *settings, const problem *p, const task_answer *x,
