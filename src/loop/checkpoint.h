@@ -11,7 +11,7 @@
 esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
                             const trainer *t, esp_error *error);
 /* Fills the model, and, where t is not NULL, the optimizer. A checkpoint that was written with the
- * optimizer's state must have it: an optimizer begins anew only after SFT, which writes its last checkpoint
+ * optimizer's state must have it: an optimizer begins again only after SFT, which writes its last checkpoint
  * without. */
 esp_status checkpoint_read(const char *run, const char *name, model *m, trainer *t, esp_error *error);
 /* Compares checkpoints/ with the position, before anything is changed: fails if the position's checkpoint is
