@@ -343,7 +343,8 @@ static void older_runs_are_read_and_go_on(void **state) {
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
-    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
+    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; DROP VIEW choice_evals; ALTER TABLE "
+                   "pairs DROP COLUMN joined;"
                    "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; DROP TABLE verdicts;"
                    "ALTER TABLE evals DROP COLUMN unknown; ALTER TABLE trees DROP COLUMN unknown;"
                    "ALTER TABLE eval_results DROP COLUMN unknown; PRAGMA user_version = 1");
