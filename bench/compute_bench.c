@@ -111,7 +111,12 @@ static void attend(compute *c, const char *name, int count, int queries, int con
     for (int s = 0; s < count; s++) {
         segments[2 * s] = (attention_segment){T + (shared ? 0 : (int64_t)s * context), context};
         segments[2 * s + 1] = (attention_segment){(int64_t)s * queries, queries};
-        spans[s] = (attention_span){(int64_t)s * queries, queries, context + queries, 2 * s, 2};
+        spans[s] = (attention_span){.first_query = (int64_t)s * queries,
+                                    .queries = queries,
+                                    .context = context + queries,
+                                    .first_segment = 2 * s,
+                                    .segments = 2,
+                                    .decoded = queries == 1};
     }
     float *q = floats(T * H * E), *lse = floats(T * H), *dout = floats(T * H * E), *dq = floats(T * H * E);
     void *k = values(c, pool * G * E), *v = values(c, pool * G * E), *out = values(c, T * H * E);

@@ -170,7 +170,8 @@ typedef struct {
     double temperature; /* 0: greedy, always the most probable token; at most 100 */
     uint64_t seed;      /* of the random numbers; on the same machine, the same seed gives the same text */
     bool chat;          /* the prompt is a user's turn in the model's chat template */
-    const char *system; /* with chat: a system prompt; NULL: none */
+    const char *system; /* with chat: the system turn; NULL: the one that the model's template has by itself;
+                           "": none */
 } esp_generate_options;
 
 /* Stores the model's continuation of `prompt` (zero-terminated) in *text: *length bytes and a terminating

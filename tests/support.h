@@ -22,6 +22,12 @@
 /* Folder of models, tokenizers and expected numbers; each has a SOURCE.md. */
 #define TEST_DATA ESPALIER_SOURCE_DIR "/tests/data"
 
+/* The path of a file that a test writes, and removes: in $TMPDIR, of this process alone. */
+static inline void test_path(char *out, size_t size, const char *name) {
+    const char *folder = getenv("TMPDIR");
+    snprintf(out, size, "%s/espalier-%d-%s", folder && *folder ? folder : "/tmp", (int)getpid(), name);
+}
+
 /* SmolLM2-135M-Instruct: $ESPALIER_SMOLLM2, else what tools/get-smollm2 wrote. Skips the running test, by
  * name, where it is absent; in CI (environment CI) that is a failure. */
 static inline const char *smollm2_path(void) {

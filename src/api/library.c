@@ -1,5 +1,6 @@
 /* The public interface, include/espalier.h, over the rooms below: models, text, log-probs, generation,
  * grading and the loss. The loop is in library_run.c. */
+#include "api/usage.h"
 #include "engine/samples.h"
 #include "learn/objective.h"
 #include "model/model.h"
@@ -15,10 +16,6 @@ struct esp_model {
     esp_error tokenizer_error; /* kept for the calls that need a tokenizer */
     esp_chat chat_template;
 };
-
-static esp_status usage(esp_error *error, const char *function, const char *what) {
-    return error_set(error, ESP_USAGE, "see espalier.h", "%s: %s", function, what);
-}
 
 void esp_free(void *p) {
     mem_free(p);
@@ -162,7 +159,7 @@ static esp_status choose_chat(generation *g, esp_error *error) {
 static esp_status encode_prompt(generation *g, const char *prompt, esp_error *error) {
     ESP_TRY(choose_chat(g, error));
     const model *m = g->model->model;
-    prompt_form form = {.chat = g->chat, .system = g->options.chat ? g->options.system : NULL, .bos = true};
+    prompt_form form = {.chat = g->chat, .system = g->options.chat ? g->options.system : "", .bos = true};
     ESP_TRY(prompt_of_text(g->model->tokenizer, &form, prompt, strlen(prompt), &g->prompt, error));
     ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
                          &g->room, error));

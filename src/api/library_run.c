@@ -1,9 +1,6 @@
 /* The public interface, include/espalier.h: the whole loop, and the results of a run. */
+#include "api/usage.h"
 #include "loop/run.h"
-
-static esp_status usage(esp_error *error, const char *function, const char *what) {
-    return error_set(error, ESP_USAGE, "see espalier.h", "%s: %s", function, what);
-}
 
 /* Passes the loop's reports on, and keeps begin and end in pairs where a piece of work broke off. */
 typedef struct {

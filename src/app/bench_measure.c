@@ -281,7 +281,7 @@ esp_status bench_prefill(bench_place *b, json_t **out, esp_error *error) {
 static esp_status decode_step(model *m, kv_cache *kv, const int32_t *runs, int32_t *next, kv_feed *feeds,
                               kv_read *reads, int64_t n, int64_t step, esp_error *error) {
     for (int64_t i = 0; i < n; i++) {
-        feeds[i] = (kv_feed){.run = runs[i], .tokens = &next[i], .n = 1};
+        feeds[i] = (kv_feed){.run = runs[i], .tokens = &next[i], .n = 1, .decoded = true};
         reads[i] = (kv_read){.feed = (int32_t)i,
                              .kind = READ_SAMPLE,
                              .temperature = 1,

@@ -72,8 +72,10 @@ static const option generate_options[] = {
      .help = "which template --chat uses; auto: recognised from the model's files"},
     {.flag = "--system",
      .type = OPTION_STRING,
+     .initial = "{model}",
      .offset = offsetof(generate_flags, system),
-     .help = "system prompt of --chat"},
+     .help =
+         "system turn of --chat: {model} is the one that the model's template has by itself; empty: none"},
     {.flag = "--bos",
      .type = OPTION_BOOL,
      .initial = "true",
@@ -130,7 +132,9 @@ static esp_status encode_prompt(generation *g, esp_error *error) {
     ESP_TRY(choose_chat(g, error));
     ESP_TRY(prompt_text_of(flags, &text, &length, error));
     prompt_form form = {.chat = g->chat,
-                        .system = flags->chat && flags->system[0] ? flags->system : NULL,
+                        .system = !flags->chat                            ? ""
+                                  : strcmp(flags->system, "{model}") == 0 ? NULL
+                                                                          : flags->system,
                         .bos = flags->chat || flags->bos,
                         .special = !flags->chat && flags->special};
     esp_status status = prompt_of_text(g->loaded.tokenizer, &form, text, length, &g->prompt, error);

@@ -47,85 +47,88 @@ static char *write_report(const char *folder) {
     return NULL;
 }
 
-static esp_status print_json(const run_result *outcome, const char *folder, const char *page,
+static esp_status print_json(const run_result *result, const char *folder, const char *page,
                              esp_error *error) {
     json_t *summary;
     ESP_TRY(run_summary(folder, &summary, error));
-    run_result_add_json(outcome, summary);
+    run_result_add_json(result, summary);
     if (page) json_object_set_new(summary, "report", json_from_text(page, strlen(page)));
     return output_json(summary, 17, error);
 }
 
 static esp_status print_summary(const summary_input *input, bool json, esp_error *error) {
     store *s;
-    run_result outcome;
+    run_result result;
     summary_input in = *input;
     ESP_TRY(store_open(&s, in.folder, STORE_READ, error));
-    esp_status status = run_result_read(&outcome, s, in.recipe, error);
+    esp_status status = run_result_read(&result, s, in.recipe, error);
     store_close(s);
     ESP_TRY(status);
     if (json) {
-        status = print_json(&outcome, in.folder, in.page, error);
+        status = print_json(&result, in.folder, in.page, error);
     } else {
         display d = terminal_display(stdout, 100);
         text_buffer text = {0};
-        in.outcome = &outcome;
+        in.result = &result;
         summary_text(&in, &d, &text);
         status = output_text(text.at, text.length, error);
         text_free(&text);
     }
-    run_result_free(&outcome);
+    run_result_free(&result);
     return status;
 }
 
-static esp_status run_phases(const recipe *r, const char *path, loop_way way, bool json, esp_error *error) {
+static esp_status run_phases(const recipe *r, const char *path, loop_request options, bool json,
+                             esp_error *error) {
     char *folder = run_folder(r, path);
     double began = clock_seconds();
     observe_context context = {0};
     stop_install();
     observer shown = observe_run(&context, folder, stop_flag());
-    run_options options = {.folder = folder,
-                           .resume = way.resume,
-                           .unshared = way.unshared,
-                           .phases = way.phases,
-                           .observer = &shown,
-                           .watcher = observe_progress(&context),
-                           .stop = stop_flag()};
-    esp_status status = run_recipe(r, &options, error);
+    run_options run = {.folder = folder,
+                       .resume = options.resume,
+                       .unshared = options.unshared,
+                       .phases = options.phases,
+                       .observer = &shown,
+                       .watcher = observe_progress(&context),
+                       .stop = stop_flag()};
+    esp_status status = run_recipe(r, &run, error);
     observe_end(&context);
-    char *page = status == ESP_OK && way.phases == RUN_ALL ? write_report(folder) : NULL;
+    char *page = status == ESP_OK && options.phases == RUN_ALL ? write_report(folder) : NULL;
     summary_input summary = {.recipe = r,
                              .folder = folder,
                              .page = page,
                              .recipe_path = path,
                              .seconds = clock_seconds() - began,
-                             .resumed = way.resume,
-                             .evaluates = (way.phases & RUN_EVALUATE) != 0};
+                             .resumed = options.resume,
+                             .evaluates = (options.phases & RUN_EVALUATE) != 0};
     if (status == ESP_OK) status = print_summary(&summary, json, error);
     mem_free(page);
     mem_free(folder);
     return status;
 }
 
-esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error) {
+esp_status loop_run(const cli_arguments *arguments, loop_request options, esp_error *error) {
     const char *path = arguments->positional_count ? arguments->positionals[0] : NULL;
     recipe *r;
     ESP_TRY(recipe_load(&r, path, arguments->overrides, arguments->override_count, error));
     esp_status status = ESP_OK;
-    if (way.phases == RUN_SFT && r->sft.epochs == 0)
+    if (options.phases == RUN_SFT && r->sft.epochs == 0)
         status = error_set(error, ESP_USAGE, "give --epochs 1, or set sft.epochs in the recipe",
                            "espalier sft: sft.epochs is 0, so there is nothing to do");
-    if (status == ESP_OK) status = run_phases(r, path, way, arguments->json, error);
+    if (status == ESP_OK) status = run_phases(r, path, options, arguments->json, error);
     recipe_free(r);
     return status;
 }
 
 static esp_status run_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.phases = RUN_ALL, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_request){.phases = RUN_ALL, .resume = ((loop_flags *)own)->resume},
+                    error);
 }
 
 static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_way){.phases = RUN_SFT, .resume = ((loop_flags *)own)->resume}, error);
+    return loop_run(arguments, (loop_request){.phases = RUN_SFT, .resume = ((loop_flags *)own)->resume},
+                    error);
 }
 
 const app_verb verb_run = {

@@ -8,9 +8,9 @@ typedef struct {
     int phases; /* the phases to carry out (loop/run.h) */
     bool resume;
     bool unshared; /* the search shares nothing between sequences */
-} loop_way;
+} loop_request;
 
 /* Runs those phases of the recipe and prints a summary. */
-esp_status loop_run(const cli_arguments *arguments, loop_way way, esp_error *error);
+esp_status loop_run(const cli_arguments *arguments, loop_request options, esp_error *error);
 
 #endif

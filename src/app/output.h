@@ -4,7 +4,7 @@
 
 #include "text/tokenizer.h"
 
-#include <jansson.h>
+#include "formats/json.h"
 
 /* Writes one line of compact JSON to standard output; takes over the reference. real_digits: significant
  * digits of reals (17 preserves a double, 9 a float). */

@@ -45,7 +45,8 @@ static esp_status search_run(const cli_arguments *arguments, void *own, esp_erro
     const search_flags *flags = own;
     if (flags->policy == SEARCH_LM)
         return loop_run(
-            arguments, (loop_way){.phases = RUN_SEARCH, .resume = flags->resume, .unshared = flags->unshared},
+            arguments,
+            (loop_request){.phases = RUN_SEARCH, .resume = flags->resume, .unshared = flags->unshared},
             error);
     if (flags->unshared)
         return error_set(error, ESP_USAGE, "leave --unshared out, or search with a model",

@@ -60,11 +60,11 @@ static void put_score(const writer *w, const run_result_score *s, bool with_coun
         text_puts(w->out, " of ");
         display_count(w->out, s->problems);
         text_puts(w->out,
-                  strcmp(w->in->outcome->set, "dev") == 0 ? " development problems" : " held-out problems");
+                  strcmp(w->in->result->set, "dev") == 0 ? " development problems" : " held-out problems");
     }
     text_puts(w->out, " ");
     put_interval(w->out, s->interval);
-    if (strcmp(w->in->outcome->method, "greedy") != 0) text_printf(w->out, ", by %s", w->in->outcome->method);
+    if (strcmp(w->in->result->method, "greedy") != 0) text_printf(w->out, ", by %s", w->in->result->method);
     if (s->has_norm) {
         text_puts(w->out, "; with length normalization ");
         put_percent(w->out, s->norm);
@@ -75,7 +75,7 @@ static void put_score(const writer *w, const run_result_score *s, bool with_coun
 }
 
 static void put_gain(const writer *w) {
-    const evaluation_difference *g = &w->in->outcome->gain;
+    const evaluation_difference *g = &w->in->result->gain;
     bool sure = g->interval.low > 0 || g->interval.high < 0;
     const char *colour = !sure ? "33" : g->difference > 0 ? "1;32" : "1;31";
     if (w->display->colour) text_printf(w->out, "\x1b[%sm", colour);
@@ -103,7 +103,7 @@ static const run_result_score *best_of(const run_result *o) {
 }
 
 static void put_scores(const writer *w) {
-    const run_result *o = w->in->outcome;
+    const run_result *o = w->in->result;
     if (o->score_count == 0) {
         if (w->in->evaluates)
             text_puts(w->out, "Nothing was evaluated: set data.test to a file of problems.\n");
@@ -127,7 +127,7 @@ static void put_counted(text_buffer *out, int64_t n, const char *one, const char
 }
 
 static void put_totals(const writer *w) {
-    const store_totals *t = &w->in->outcome->totals;
+    const store_totals *t = &w->in->result->totals;
     text_puts(w->out, "\n");
     if (t->trees > 0) {
         put_counted(w->out, t->trees, "tree", "trees", ", ");
@@ -155,7 +155,7 @@ static void put_next(const writer *w, const char *before, const char *path, cons
 }
 
 static void put_places(const writer *w) {
-    const run_result *o = w->in->outcome;
+    const run_result *o = w->in->result;
     text_puts(w->out, "\n");
     if (o->position.checkpoint[0]) {
         text_puts(w->out, "Policy: ");

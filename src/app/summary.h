@@ -6,7 +6,7 @@
 #include "view/display.h"
 
 typedef struct {
-    const run_result *outcome;
+    const run_result *result;
     const recipe *recipe;
     const char *folder;
     const char *page;        /* path of the report; NULL if none was written */

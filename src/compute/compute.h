@@ -47,12 +47,17 @@ typedef enum {
 /* Keys and values that a group of query tokens attends to. Query tokens first_query .. first_query + queries
  * - 1 are consecutive tokens of one path. The path's keys, the queries' own among them, are `segments` pieces
  * of the pool, in order of position; together they hold `context` tokens, and the last `queries` of them are
- * the queries' own. Query j sees the first context - queries + j + 1. */
+ * the queries' own. Query j sees the first context - queries + j + 1.
+ *
+ * A query's bits depend on its context and on `decoded`, not on what else is in the span or the pass. Decoded
+ * queries are those of tokens that a sequence got one at a time: a backend may sum them in another order than
+ * a prompt's, the one that is fastest for a single query, and does so also where several are in one span. */
 typedef struct {
     int64_t first_query;
     int32_t queries, context;
     int64_t first_segment;
     int32_t segments;
+    bool decoded;
 } attention_span;
 
 typedef struct {
@@ -111,6 +116,8 @@ typedef struct {
 typedef struct {
     bool host_memory; /* the host may read and write buffers in place: saves copies of whole models */
     bool trains;      /* has the backward operations and the optimizer */
+    bool rows_alone;  /* a row of a product has the same bits whatever other rows are in it: what is computed
+                         for a token does not depend on the batch */
     int replicas;     /* instances (compute_replica_new) that are of use side by side, this one among them */
     int64_t cache_bytes;      /* weights of at most this size stay in a cache that the replicas share */
     int64_t core_cache_bytes; /* keys and values in use that one replica's own cache holds, about */

@@ -52,7 +52,9 @@ typedef struct {
 /* ---- Requests ---- */
 
 /* A stretch of ids between a prompt and where a request starts. `place` numbers what the engine may keep in
- * the cache (a node of a tree); the prompt itself is place 0, which no piece may name. */
+ * the cache (a node of a tree); the prompt itself is place 0, which no piece may name. The pieces before
+ * sequences are former sequences, those before tails former tails: they are computed in the same way again.
+ */
 typedef struct {
     int32_t place;
     const int32_t *ids;
@@ -94,8 +96,9 @@ typedef struct {
     void (*tail)(void *user, int32_t tail, int answer, float logprob);
 } engine_reader;
 
-/* After a path: sequences to be sampled or scored, or tails, after each of which (and the suffix) the
- * log-probs of two answers are read. All arrays are the caller's and stay until the request is complete. */
+/* After a path: sequences to be sampled or scored, or tails (not both), after each of which (and the suffix)
+ * the log-probs of two answers are read. All arrays are the caller's and stay until the request is complete.
+ */
 typedef struct {
     int prefix; /* the prompt it is below */
     const engine_piece *path;
@@ -124,6 +127,11 @@ void *group_user(const sequence_group *g);
 void group_set_prompt(sequence_group *g, int prefix, const int32_t *ids, int64_t n);
 /* The next request; the first one when the group is added, later ones from `finished`. */
 void group_request(sequence_group *g, const engine_request *request);
+/* From `finished`: what follows is not known yet. After as many model calls more, or earlier where nothing
+ * else can run, the client is asked again (engine_client.resumed); meanwhile the request stays as it is, and
+ * others go on. A number of calls and no event decides, so that batches are the same whenever the news comes.
+ */
+void group_pause(engine *e, sequence_group *g, int64_t calls);
 /* No more requests. */
 void group_end(sequence_group *g);
 int32_t group_begun(const sequence_group *g); /* sequences of a divisible request that have run */
@@ -146,6 +154,9 @@ typedef struct {
     /* The group's request is complete. The client takes what it wants to keep, and sets the next request or
      * ends the group. */
     esp_status (*finished)(void *user, engine *e, sequence_group *g, esp_error *error);
+    /* The same for a group that `finished` has paused; NULL where it never does. It may wait: all that is in
+     * flight waits too. */
+    esp_status (*resumed)(void *user, engine *e, sequence_group *g, esp_error *error);
     /* The group has ended. May be NULL. */
     esp_status (*done)(void *user, engine *e, sequence_group *g, esp_error *error);
     void (*progress)(void *user, int64_t groups_done, int64_t sampled); /* between calls; may be NULL */

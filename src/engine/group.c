@@ -1,5 +1,7 @@
 #include "engine/group.h"
 
+#include "engine/state.h"
+
 #include <assert.h>
 
 void *group_user(const sequence_group *g) {
@@ -12,9 +14,14 @@ void group_set_prompt(sequence_group *g, int prefix, const int32_t *ids, int64_t
 }
 
 void group_request(sequence_group *g, const engine_request *request) {
-    assert(request->sequence_count > 0 || request->tail_count > 0);
+    assert((request->sequence_count > 0) != (request->tail_count > 0));
     assert(request->width >= request->sequence_count);
     g->request = *request;
+}
+
+void group_pause(engine *e, sequence_group *g, int64_t calls) {
+    assert(calls > 0);
+    g->paused = e->calls + calls;
 }
 
 void group_end(sequence_group *g) {

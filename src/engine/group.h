@@ -45,6 +45,7 @@ struct sequence_group {
     engine_request request;
     bool open; /* its feeds are at work */
     bool over;
+    int64_t paused;          /* until that model call; 0: it is not */
     int32_t begun;           /* sequences of the request that have begun */
     int32_t width;           /* sequences and tails that have not ended */
     int64_t promised, taken; /* pages of the open request */

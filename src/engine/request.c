@@ -12,6 +12,10 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* ---- The path ---- */
 
+bool request_continues_sequences(const engine_request *r) {
+    return r->sequence_count > 0;
+}
+
 static bool reads_last(const sequence_group *g, int32_t piece) {
     return g->request.sequence_count > 0 && piece == g->request.pieces;
 }
@@ -182,11 +186,11 @@ static int64_t reserve_sequences(const engine *e, sequence_group *g) {
 }
 
 void request_begin_sequences(sequence_group *g) {
-    int32_t fork = (int32_t)g->feeds.count - 1; /* -1: no feeds are used */
-    assert(g->begun == 0 || fork < 0 || g->feeds.at[fork].as.prefill.read_last);
+    int32_t last = (int32_t)g->feeds.count - 1; /* -1: no feeds are used */
+    assert(g->begun == 0 || last < 0 || g->feeds.at[last].as.prefill.read_last);
     g->sequences.count = 0;
     for (int32_t i = 0; i < g->begun; i++)
-        MEM_LIST_PUSH(&g->sequences, ((sequence){.feed = fork, .kept_feed = -1}));
+        MEM_LIST_PUSH(&g->sequences, ((sequence){.feed = last, .kept_feed = -1}));
     group_count_request(g);
 }
 

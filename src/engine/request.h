@@ -14,6 +14,8 @@ void request_cancel(engine *e, sequence_group *g); /* undoes request_reserve */
 /* There is room: takes hold of the runs that it continues, and begins its sequences. */
 void request_open(engine *e, sequence_group *g, int64_t pages);
 void request_close(engine *e, sequence_group *g); /* complete, and the client has taken what it wants */
+/* Whether the path's pieces are former sequences, computed again as decoding computes them. */
+bool request_continues_sequences(const engine_request *r);
 /* The sequences alone, for who feeds them in another way. */
 void request_begin_sequences(sequence_group *g);
 

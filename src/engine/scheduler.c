@@ -157,6 +157,16 @@ static sequence_group *admit(engine *e) {
     return g;
 }
 
+/* The call before which the next paused group goes on; 0: none is paused. */
+static int64_t next_resumed(const engine *e) {
+    int64_t first = 0;
+    for (int64_t i = 0; i < e->active.count; i++) {
+        int64_t call = e->active.at[i]->paused;
+        if (call && (!first || call < first)) first = call;
+    }
+    return first;
+}
+
 /* Groups that wait for a request go first, in their order and none overtaking another; then new groups, for
  * which nothing is evicted. */
 static esp_status start_requests(engine *e, esp_error *error) {
@@ -170,7 +180,8 @@ static esp_status start_requests(engine *e, esp_error *error) {
         sequence_group *g = admit(e);
         if (!start_request(e, g, false, &pages)) waits = g;
     }
-    return waits && e->in_flight == 0 ? start_alone(e, waits, error) : ESP_OK;
+    bool alone = waits && e->in_flight == 0 && next_resumed(e) == 0;
+    return alone ? start_alone(e, waits, error) : ESP_OK;
 }
 
 /* ---- One model call ---- */
@@ -186,11 +197,11 @@ static bool is_ready(const sequence_group *g, const feed *f) {
     return above->done == above->n || above->diverges || (above->done == 0 && above->now == above->n);
 }
 
-static void push_feed(engine *e, feed_owner owner, int32_t run, const int32_t *ids, int64_t n) {
+static void push_feed(engine *e, feed_owner owner, const kv_feed *f) {
     owner.first_read = e->reads.count;
-    MEM_LIST_PUSH(&e->feeds, ((kv_feed){run, ids, n}));
+    MEM_LIST_PUSH(&e->feeds, *f);
     MEM_LIST_PUSH(&e->owners, owner);
-    e->promised -= kv_pages_needed(e->kv, run, n);
+    e->promised -= kv_pages_needed(e->kv, f->run, f->n);
     assert(e->promised >= 0);
 }
 
@@ -200,9 +211,27 @@ static void gather_lot(engine *e, group_lot *lot, int64_t *room) {
         const shared_prefix *s = &lot->shared[p];
         int64_t left = s->run < 0 ? 0 : s->ids.count - s->done, n = left < *room ? left : *room;
         if (n == 0) continue;
-        push_feed(e, (feed_owner){.lot = lot, .feed = p}, s->run, s->ids.at + s->done, n);
+        push_feed(e, (feed_owner){.lot = lot, .feed = p},
+                  &(kv_feed){.run = s->run, .tokens = s->ids.at + s->done, .n = n});
         *room -= n;
     }
+}
+
+/* Whether its ids are of a sequence: sampled, known, or kept as a place from which the request goes on. Where
+ * they were evicted, they are computed again as they were the first time, so that what is sampled after them
+ * does not depend on what else was in the cache. */
+static bool is_decoded(const sequence_group *g, const feed *f) {
+    switch (f->kind) {
+    case FEED_PREFILL:
+        return f->as.prefill.place > 0 && request_continues_sequences(&g->request);
+    case FEED_DECODE:
+    case FEED_SCORE:
+        return true;
+    case FEED_TAIL:
+    case FEED_SUFFIX:
+        break;
+    }
+    return false;
 }
 
 static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t n) {
@@ -215,7 +244,8 @@ static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t
     f->now = n;
     g->taken += kv_pages_needed(e->kv, f->run, n);
     assert(g->taken <= g->promised);
-    push_feed(e, (feed_owner){.group = g, .feed = index}, f->run, feed_ids(f), n);
+    push_feed(e, (feed_owner){.group = g, .feed = index},
+              &(kv_feed){.run = f->run, .tokens = feed_ids(f), .n = n, .decoded = is_decoded(g, f)});
     answers_ask(e, g, index, (int32_t)e->feeds.count - 1);
 }
 
@@ -264,15 +294,22 @@ static esp_status finish_group(engine *e, const engine_client *client, sequence_
     return status;
 }
 
+/* The group's request is complete, or its pause is over. */
+static esp_status answer_client(engine *e, const engine_client *client, sequence_group *g, esp_error *error) {
+    bool again = g->paused > 0;
+    g->paused = 0;
+    e->tick++;
+    return (again ? client->resumed : client->finished)(client->user, e, g, error);
+}
+
 static esp_status finish_requests(engine *e, const engine_client *client, esp_error *error) {
     int64_t kept = 0;
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < e->active.count && status == ESP_OK; i++) {
         sequence_group *g = e->active.at[i];
-        if (g->open && g->feeds_left == 0) {
-            e->tick++;
-            status = client->finished(client->user, e, g, error);
-            request_close(e, g);
+        if (g->open && g->feeds_left == 0 && g->paused <= e->calls) {
+            status = answer_client(e, client, g, error);
+            if (!g->paused) request_close(e, g);
         }
         if (!g->over)
             e->active.at[kept++] = g;
@@ -283,6 +320,20 @@ static esp_status finish_requests(engine *e, const engine_client *client, esp_er
     return status;
 }
 
+/* One model call; where there is nothing to compute, the calls until a paused group goes on are passed over.
+ */
+static esp_status compute_gathered(engine *e, esp_error *error) {
+    if (e->feeds.count == 0) {
+        e->calls = next_resumed(e);
+        assert(e->calls > 0);
+        return ESP_OK;
+    }
+    e->calls++;
+    ESP_TRY(model_extend(e->m, e->kv, e->feeds.at, e->feeds.count, e->reads.at, e->reads.count, error));
+    deliver(e);
+    return ESP_OK;
+}
+
 static esp_status run_shared(engine *e, const engine_client *client, esp_error *error) {
     for (;;) {
         if (e->started == e->groups.count) ESP_TRY(more_groups(e, client, e->done == e->groups.count, error));
@@ -290,9 +341,7 @@ static esp_status run_shared(engine *e, const engine_client *client, esp_error *
         ESP_TRY(engine_check_stop(e, error));
         ESP_TRY(start_requests(e, error));
         gather(e);
-        assert(e->feeds.count > 0);
-        ESP_TRY(model_extend(e->m, e->kv, e->feeds.at, e->feeds.count, e->reads.at, e->reads.count, error));
-        deliver(e);
+        ESP_TRY(compute_gathered(e, error));
         ESP_TRY(finish_requests(e, client, error));
         if (client->progress) client->progress(client->user, e->done, e->sampled);
     }
@@ -305,7 +354,8 @@ static esp_status run_unshared(engine *e, const engine_client *client, esp_error
         sequence_group *g = e->groups.at[e->started++];
         while (!g->over) {
             ESP_TRY(unshared_answer(e, client, g, error));
-            ESP_TRY(client->finished(client->user, e, g, error));
+            do ESP_TRY(answer_client(e, client, g, error));
+            while (g->paused);
         }
         ESP_TRY(finish_group(e, client, g, error));
         if (client->progress) client->progress(client->user, e->done, e->sampled);
@@ -315,7 +365,7 @@ static esp_status run_unshared(engine *e, const engine_client *client, esp_error
 static void begin_run(engine *e) {
     e->started = e->done = 0;
     e->promised = e->in_flight = 0;
-    e->tick = e->sampled = 0;
+    e->tick = e->sampled = e->calls = 0;
 }
 
 static void end_run(engine *e) {

@@ -25,6 +25,7 @@ struct engine {
     int64_t promised;  /* pages promised to open requests and not yet taken */
     int32_t in_flight; /* sequences */
     int64_t tick;
+    int64_t calls; /* model calls; those that were passed over for want of anything to do count too */
     int64_t sampled;
     /* the present call */
     MEM_LIST(kv_feed) feeds;

@@ -82,7 +82,9 @@ typedef struct {
     const evaluate_options *options;
     evaluation *out;
     judge_scores scores;
-    int64_t done; /* pieces of work before the current call */
+    int64_t done;     /* pieces of work before the current call */
+    int64_t *tickets; /* chains: [out->result_count] what a grader from outside was asked; -1: nothing. NULL:
+                         the task grades */
 } work;
 
 static void progress(void *user, int64_t done, int64_t sampled) {
@@ -102,6 +104,24 @@ static rng_key_t problem_key(const work *w, const problem *p) {
     return rng_mix(rng_mix(rng_key(w->options->seed), evaluation_word), (uint64_t)p->index);
 }
 
+static void set_verdict(evaluation_result *r, grade_verdict verdict) {
+    r->right = verdict == GRADE_EQUAL;
+    r->unknown = verdict == GRADE_UNKNOWN;
+}
+
+/* Asks a grader from outside about a finished chain; -1 where there is none, or nothing to ask. */
+static int64_t ask_grader(const work *w, const problem *p, const char *text, size_t length, bool finished) {
+    return w->s->grader && finished ? grader_ask(w->s->grader, p, text, length) : -1;
+}
+
+static esp_status take_verdict(const work *w, int64_t ticket, evaluation_result *r, esp_error *error) {
+    grader_verdict v;
+    if (ticket < 0) return ESP_OK;
+    ESP_TRY(grader_take(w->s->grader, ticket, &v, error));
+    set_verdict(r, v.verdict);
+    return ESP_OK;
+}
+
 /* Grades a finished chain; one that is not finished has no answer and is wrong. */
 static evaluation_result grade(const work *w, const problem *p, const char *text, size_t length,
                                bool finished) {
@@ -110,8 +130,7 @@ static evaluation_result grade(const work *w, const problem *p, const char *text
         task_answer *a = task_answer_find(w->s->task, p, text, length);
         task_grade_result g = task_grade(w->s->task, p, text, length);
         if (a) r.answer = task_answer_show(w->s->task, p, a);
-        r.right = g.verdict == GRADE_EQUAL;
-        r.unknown = g.verdict == GRADE_UNKNOWN;
+        set_verdict(&r, g.verdict);
         task_grade_free(&g);
         mem_free(a);
     }
@@ -157,6 +176,15 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
     out->sample = chain;
     out->tokens = job->ids.count;
     keep_text(w, out, &job->text);
+    if (w->tickets)
+        w->tickets[problem * w->out->per_problem + chain] =
+            ask_grader(w, &w->problems->at[problem], job->text.at, job->text.length, job->finished);
+}
+
+static esp_status take_verdicts(const work *w, esp_error *error) {
+    for (int64_t i = 0; w->tickets && i < w->out->result_count; i++)
+        ESP_TRY(take_verdict(w, w->tickets[i], &w->out->results[i], error));
+    return ESP_OK;
 }
 
 static esp_status run_chains(work *w, esp_error *error) {
@@ -172,9 +200,11 @@ static esp_status run_chains(work *w, esp_error *error) {
                              .progress = progress,
                              .user = w};
     token_counts counts;
+    if (w->s->grader) w->tickets = MEM_ARRAY(int64_t, w->out->result_count);
+    for (int64_t i = 0; w->tickets && i < w->out->result_count; i++) w->tickets[i] = -1;
     esp_status status = problem_chains_run(w->policy, &chains, &counts, error);
     tally(w->out, &counts);
-    return status;
+    return status == ESP_OK ? take_verdicts(w, error) : status;
 }
 
 /* ---- searches ---- */
@@ -210,42 +240,86 @@ static evaluation_result vote(const work *w, const problem *p, const search *s,
     return r;
 }
 
-/* Reads a tree that is done: committed path, vote, and what self-evaluation said of each node. */
-static esp_status take_tree(work *w, const problem *p, const search *s, evaluation_result *out,
-                            esp_error *error) {
-    int32_t nodes = search_node_count(s), top = search_top(s);
-    evaluation_result *results = MEM_ARRAY(evaluation_result, nodes);
-    int8_t *outcomes = MEM_ARRAY(int8_t, nodes);
+/* A search that is done: what its chains are, node by node. */
+typedef struct {
+    const problem *problem;
+    const search *search;
+    evaluation_result
+        *results;     /* [nodes] of finished chains and of the committed path; each has its answer */
+    int64_t *tickets; /* [nodes] as work.tickets */
+} searched;
+
+static void searched_free(searched *t) {
+    for (int32_t v = 0; t->results && v < search_node_count(t->search); v++) mem_free(t->results[v].answer);
+    mem_free(t->results);
+    mem_free(t->tickets);
+}
+
+/* Reads and grades the tree's chains; the verdicts of a grader from outside are to be taken. */
+static esp_status grade_tree(const work *w, searched *t, evaluation_result *out, esp_error *error) {
+    int32_t nodes = search_node_count(t->search), top = search_top(t->search);
+    t->results = MEM_ARRAY(evaluation_result, nodes);
+    t->tickets = MEM_ARRAY(int64_t, nodes);
     text_buffer text = {0};
     esp_status status = ESP_OK;
-    bool any = false;
     for (int32_t v = 0; v < nodes && status == ESP_OK; v++) {
-        search_node node = search_node_at(s, v);
-        bool finished = search_outcome_is_finished(node.outcome);
+        bool finished = search_outcome_is_finished(search_node_at(t->search, v).outcome);
+        t->tickets[v] = -1;
         if (!finished && v != top) continue;
         text_clear(&text);
-        status = prompt_path_text(w->s->words, s, v, &text, error);
+        status = prompt_path_text(w->s->words, t->search, v, &text, error);
         if (status != ESP_OK) break;
-        results[v] = grade(w, p, text.at ? text.at : "", text.length, finished);
-        outcomes[v] = (int8_t)(!finished || results[v].unknown ? 0 : results[v].right ? 1 : -1);
-        any = any || (results[v].right && node.N > 0);
-        if (v != top) continue;
-        out[0] = results[v];
-        out[0].answer = mem_strdup(results[v].answer);
-        out[0].tokens = search_path_ids(s, v, NULL);
-        keep_text(w, &out[0], &text);
+        const char *at = text.at ? text.at : "";
+        t->results[v] = grade(w, t->problem, at, text.length, finished);
+        t->tickets[v] = ask_grader(w, t->problem, at, text.length, finished);
+        if (v == top) keep_text(w, out, &text);
+    }
+    text_free(&text);
+    return status;
+}
+
+/* Committed path, vote, and what self-evaluation said of each node. out: has the committed path's text. */
+static esp_status take_tree(work *w, const searched *t, evaluation_result *out, esp_error *error) {
+    const search *s = t->search;
+    int32_t nodes = search_node_count(s), top = search_top(s);
+    int8_t *outcomes = MEM_ARRAY(int8_t, nodes);
+    bool any = false;
+    esp_status status = ESP_OK;
+    for (int32_t v = 0; v < nodes && status == ESP_OK; v++) {
+        evaluation_result *r = &t->results[v];
+        status = take_verdict(w, t->tickets[v], r, error);
+        outcomes[v] = (int8_t)(!r->finished || r->unknown ? 0 : r->right ? 1 : -1);
+        any = any || (r->right && search_node_at(s, v).N > 0);
     }
     if (status == ESP_OK) {
-        out[1] = vote(w, p, s, results);
-        out[1].problem = p->index;
+        char *text = out[0].text;
+        out[0] = t->results[top];
+        out[0].text = text;
+        out[0].answer = mem_strdup(t->results[top].answer);
+        out[0].tokens = search_path_ids(s, top, NULL);
+        out[1] = vote(w, t->problem, s, t->results);
+        out[1].problem = t->problem->index;
         w->out->search.nodes += nodes;
         w->out->search.any_right += any;
         judge_scores_add_search(&w->scores, s, outcomes);
     }
-    for (int32_t v = 0; v < nodes; v++) mem_free(results[v].answer);
-    mem_free(results);
     mem_free(outcomes);
-    text_free(&text);
+    return status;
+}
+
+/* All trees are graded before the first verdict is waited for. */
+static esp_status take_trees(work *w, const search_job *jobs, const int64_t *places, int64_t count,
+                             esp_error *error) {
+    searched *trees = MEM_ARRAY(searched, count);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < count && status == ESP_OK; i++) {
+        trees[i] = (searched){.problem = jobs[i].problem, .search = jobs[i].search};
+        status = grade_tree(w, &trees[i], &w->out->results[2 * places[i]], error);
+    }
+    for (int64_t i = 0; i < count && status == ESP_OK; i++)
+        status = take_tree(w, &trees[i], &w->out->results[2 * places[i]], error);
+    for (int64_t i = 0; i < count; i++) searched_free(&trees[i]);
+    mem_free(trees);
     return status;
 }
 
@@ -270,9 +344,8 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
         if (status == ESP_OK) places[count++] = i;
     }
     if (status == ESP_OK && count > 0) status = sampler_search(w->policy, jobs, count, progress, w, error);
+    if (status == ESP_OK) status = take_trees(w, jobs, places, count, error);
     for (int64_t i = 0; i < count; i++) {
-        if (status == ESP_OK)
-            status = take_tree(w, jobs[i].problem, jobs[i].search, &w->out->results[2 * places[i]], error);
         tally(w->out, &jobs[i].counts);
         search_free(jobs[i].search);
     }
@@ -379,6 +452,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     out->search.finished_judged = judge_class_quality(&w.scores.finished);
     out->search.unfinished_judged = judge_class_quality(&w.scores.unfinished);
     judge_scores_free(&w.scores);
+    mem_free(w.tickets);
     sampler_free(w.policy);
     if (status == ESP_OK)
         evaluation_summarize(out);

@@ -200,27 +200,8 @@ static json_t *choices_json(const evaluation *e) {
                      interval(e->choices.norm_interval));
 }
 
-/* A text that the model wrote may hold bytes that are no UTF-8, which JSON cannot: each becomes U+FFFD. */
 static json_t *text_json(const char *text) {
-    if (!text) return json_null();
-    json_t *value = json_string(text);
-    if (value) return value;
-    text_buffer b = {0};
-    for (const char *p = text; *p;) {
-        int n = 1;
-        for (; n <= 4 && memchr(p, 0, (size_t)n) == NULL; n++) {
-            json_t *one = json_stringn(p, (size_t)n);
-            if (!one) continue;
-            json_decref(one);
-            break;
-        }
-        bool fine = n <= 4 && memchr(p, 0, (size_t)n) == NULL;
-        text_append(&b, fine ? p : "\xef\xbf\xbd", fine ? (size_t)n : 3);
-        p += fine ? n : 1;
-    }
-    value = json_stringn(b.at ? b.at : "", b.length);
-    text_free(&b);
-    return value;
+    return text ? json_from_text(text, strlen(text)) : json_null();
 }
 
 static json_t *results_json(const evaluation *e) {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -16,8 +17,8 @@ static const char *const NOT_JSON_HINT = "correct the text at that place; JSON m
 
 /* Python writes integers of any length (a tokenizer_config.json may contain 1000000000000000019884624838656),
  * but jansson refuses integers over 64 bits. Returns a copy of the text in which such integers are real
- * numbers. */
-static void widen_integers(const char *text, size_t n, text_buffer *out) {
+ * numbers, or where `exact` strings. */
+static void widen_integers(const char *text, size_t n, bool exact, text_buffer *out) {
     bool in_string = false;
     for (size_t i = 0; i < n;) {
         size_t from = i;
@@ -34,19 +35,34 @@ static void widen_integers(const char *text, size_t n, text_buffer *out) {
         size_t digits = i - from;
         bool integer = i >= n || (text[i] != '.' && text[i] != 'e' && text[i] != 'E');
         while (i < n && text[i] && strchr("0123456789.eE+-", text[i])) i++;
+        bool wide = integer && digits >= 19;
+        if (wide && exact && out->length > 0 &&
+            out->at[out->length - 1] == '-') { /* the sign is inside too */
+            out->length--;
+            from--;
+        }
+        if (wide && exact) text_puts(out, "\"");
         text_append(out, text + from, i - from);
-        if (integer && digits >= 19) text_puts(out, ".0");
+        if (wide) text_puts(out, exact ? "\"" : ".0");
     }
 }
 
-json_t *json_parse(const char *text, size_t n, json_error_t *je) {
+static json_t *parse(const char *text, size_t n, bool exact, json_error_t *je) {
     json_t *value = json_loadb(text, n, JSON_DECODE_ANY, je);
     if (value || json_error_code(je) != json_error_numeric_overflow) return value;
     text_buffer widened = {0};
-    widen_integers(text, n, &widened);
+    widen_integers(text, n, exact, &widened);
     value = json_loadb(widened.at, widened.length, JSON_DECODE_ANY, je);
     text_free(&widened);
     return value;
+}
+
+json_t *json_parse(const char *text, size_t n, json_error_t *je) {
+    return parse(text, n, false, je);
+}
+
+json_t *json_parse_row(const char *text, size_t n, json_error_t *je) {
+    return parse(text, n, true, je);
 }
 
 static size_t byte_order_mark(const char *text, size_t n) {
@@ -82,6 +98,17 @@ esp_status json_write_file(const char *path, const json_t *value, bool indented,
     }
     free(text);
     return status;
+}
+
+char *json_number_text(const json_t *value) {
+    if (json_is_integer(value)) return mem_printf("%lld", (long long)json_integer_value(value));
+    char *text = NULL;
+    for (int digits = 15; digits <= 17; digits++) {
+        mem_free(text);
+        text = mem_printf("%.*g", digits, json_real_value(value));
+        if (strtod(text, NULL) == json_real_value(value)) break;
+    }
+    return text;
 }
 
 static const char *type_name(const json_t *value) {
@@ -273,7 +300,7 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
         mem_free(r->where);
         r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
         json_error_t je;
-        r->row = json_parse(text, n, &je);
+        r->row = json_parse_row(text, n, &je);
         if (!r->row)
             return error_fail(error, "each line of the file must be one whole JSON value in UTF-8",
                               "%s: the line is not JSON: column %d: %s", r->where, je.column, je.text);

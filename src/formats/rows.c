@@ -129,7 +129,7 @@ static esp_status parse_row(rows_reader *r, size_t end, const char *hint, esp_er
     mem_free(r->where);
     r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
     json_error_t at;
-    r->row = json_parse(r->text.at + r->at, end - r->at, &at);
+    r->row = json_parse_row(r->text.at + r->at, end - r->at, &at);
     if (r->row) return ESP_OK;
     return error_fail(error, hint, "%s: not JSON: line %lld, column %d: %s", r->where,
                       (long long)r->line + at.line - 1, at.column, at.text);

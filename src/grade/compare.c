@@ -9,6 +9,9 @@ const char grade_reason_too_large[] = "too large to judge",
            grade_reason_unreadable[] = "cannot be read as mathematics",
            grade_reason_undefined[] = "has no value", grade_reason_undecided[] = "cannot be decided";
 
+/* Comparisons of two scalars that one answer may take, and how many of them one in balls counts for. */
+enum { MOST_WORK = 8000, BALL_WORK = 40 };
+
 static grade_verdict unknown(comparison *c) {
     c->reason = grade_reason_undecided;
     return GRADE_UNKNOWN;
@@ -56,8 +59,13 @@ static grade_verdict compare_infinite(comparison *c, const expr *a, const expr *
 static grade_verdict compare_plain(comparison *c, const expr *a, const expr *b) {
     if (is_mixed(a) || is_mixed(b)) return unknown(c);
     if (has_infinity(a) || has_infinity(b)) return compare_infinite(c, a, b);
+    if (c->work > MOST_WORK) return unknown(c);
+    if (a->kind != EXPR_NUMBER || b->kind != EXPR_NUMBER) c->work++;
     grade_verdict v = compare_exact(a, b);
-    if (v == GRADE_UNKNOWN) v = compare_balls(a, b);
+    if (v == GRADE_UNKNOWN) {
+        v = compare_balls(a, b);
+        c->work += BALL_WORK;
+    }
     return v == GRADE_UNKNOWN ? unknown(c) : v;
 }
 
@@ -106,31 +114,60 @@ static grade_verdict compare_in_order(comparison *c, const expr *a, const expr *
     return all;
 }
 
-/* Whether every part of a has an equal one in b; each of b is used once, or again where `again`. */
-static grade_verdict contains(comparison *c, const expr *a, const expr *b, bool again) {
-    enum { MOST = 64 };
-    bool used[MOST] = {false};
-    if (a->count > MOST || b->count > MOST) return unknown(c);
-    grade_verdict all = GRADE_EQUAL;
-    for (int32_t i = 0; i < a->count; i++) {
-        grade_verdict best = GRADE_DIFFERENT;
-        for (int32_t k = 0; k < b->count && best != GRADE_EQUAL; k++) {
-            if (used[k]) continue;
-            grade_verdict v = compare_answers(c, a->part[i], b->part[k]);
-            if (v == GRADE_EQUAL && !again) used[k] = true;
-            if (v != GRADE_DIFFERENT) best = v;
-        }
-        if (best == GRADE_DIFFERENT) return best;
-        if (best == GRADE_UNKNOWN) all = best;
+enum { MOST_PARTS = 64 };
+
+/* Whether each part of a can have a part of b for itself, where pairs of `least` or more (DIFFERENT < UNKNOWN
+ * < EQUAL) go together: an augmenting path from part i. */
+static bool augment(const int8_t *level, int least, int32_t n, int32_t i, bool *seen, int32_t *owner) {
+    for (int32_t k = 0; k < n; k++) {
+        if (level[i * MOST_PARTS + k] < least || seen[k]) continue;
+        seen[k] = true;
+        if (owner[k] >= 0 && !augment(level, least, n, owner[k], seen, owner)) continue;
+        owner[k] = i;
+        return true;
     }
-    return all;
+    return false;
 }
 
-static grade_verdict compare_any_order(comparison *c, const expr *a, const expr *b, bool again) {
-    if (!again && a->count != b->count) return GRADE_DIFFERENT;
-    grade_verdict v = contains(c, a, b, again),
-                  w = again && v != GRADE_DIFFERENT ? contains(c, b, a, true) : v;
-    return v == GRADE_EQUAL ? w : v;
+static bool matches(const int8_t *level, int least, int32_t n) {
+    int32_t owner[MOST_PARTS];
+    for (int32_t k = 0; k < n; k++) owner[k] = -1;
+    for (int32_t i = 0; i < n; i++) {
+        bool seen[MOST_PARTS] = {false};
+        if (!augment(level, least, n, i, seen, owner)) return false;
+    }
+    return true;
+}
+
+/* Whether every row and every column has a pair of `least` or more: sets, where a part may be repeated. */
+static bool covers(const int8_t *level, int least, int32_t rows, int32_t columns) {
+    bool column[MOST_PARTS] = {false};
+    for (int32_t i = 0; i < rows; i++) {
+        bool row = false;
+        for (int32_t k = 0; k < columns; k++)
+            if (level[i * MOST_PARTS + k] >= least) row = column[k] = true;
+        if (!row) return false;
+    }
+    for (int32_t k = 0; k < columns; k++)
+        if (!column[k]) return false;
+    return true;
+}
+
+/* Equal where the parts can be put in pairs of equal ones, different where they cannot, even if every unknown
+ * pair were equal. */
+static grade_verdict compare_any_order(comparison *c, const expr *a, const expr *b, bool sets) {
+    static const int8_t levels[] = {[GRADE_DIFFERENT] = 0, [GRADE_UNKNOWN] = 1, [GRADE_EQUAL] = 2};
+    int8_t level[MOST_PARTS * MOST_PARTS];
+    int32_t rows = a->count, columns = b->count;
+    if (!sets && rows != columns) return GRADE_DIFFERENT;
+    if (rows > MOST_PARTS || columns > MOST_PARTS) return unknown(c);
+    for (int32_t i = 0; i < rows; i++)
+        for (int32_t k = 0; k < columns; k++)
+            level[i * MOST_PARTS + k] = levels[compare_answers(c, a->part[i], b->part[k])];
+    for (int least = 2; least > 0; least--)
+        if (sets ? covers(level, least, rows, columns) : matches(level, least, rows))
+            return least == 2 ? GRADE_EQUAL : unknown(c);
+    return GRADE_DIFFERENT;
 }
 
 static bool is_collection(const expr *e) {
@@ -174,6 +211,7 @@ static grade_verdict compare_collections(comparison *c, const expr *a, const exp
 static bool is_name(const expr *e) {
     if (e->kind == EXPR_NAME || e->kind == EXPR_TEXT) return true;
     if (e->kind == EXPR_CONSTANT) return e->which == CONSTANT_E || e->which == CONSTANT_I;
+    if (e->kind == EXPR_POWER) return is_name(e->part[0]) && expr_is_integer(e->part[1], -1); /* f^{-1}(x) */
     if (e->kind != EXPR_TUPLE && e->kind != EXPR_PRODUCT) return false;
     for (int32_t i = 0; i < e->count; i++)
         if (!is_name(e->part[i])) return false;
@@ -210,7 +248,7 @@ static grade_verdict compare_with_value(comparison *c, const expr *relation, con
 static const expr *turned(comparison *c, const expr *e) {
     if (!strpbrk(e->text, ">g")) return e;
     if (strpbrk(e->text, "<l")) return NULL;
-    const expr *parts[16];
+    const expr *parts[16] = {NULL};
     int32_t n = e->count;
     if (n > 16) return NULL;
     for (int32_t i = 0; i < n; i++) parts[i] = e->part[n - 1 - i];
@@ -232,7 +270,7 @@ static grade_verdict compare_sides(comparison *c, const expr *a, const expr *b, 
     grade_verdict v = compare_zeros(x, y, factor);
     if (v != GRADE_UNKNOWN) return v;
     v = compare_in_order(c, a, b);
-    return v == GRADE_EQUAL || is_name(a->part[0]) ? v : unknown(c);
+    return v == GRADE_EQUAL || (is_name(a->part[0]) && is_name(b->part[0])) ? v : unknown(c);
 }
 
 static grade_verdict compare_relations(comparison *c, const expr *a, const expr *b) {
@@ -242,8 +280,9 @@ static grade_verdict compare_relations(comparison *c, const expr *a, const expr 
         return compare_answers(c, value_of(x), value_of(y));
     if (strcmp(x->text, y->text) != 0) return GRADE_DIFFERENT;
     if (x->count > 2 || x->text[0] == 'e') return compare_in_order(c, x, y);
-    if (is_name(x->part[0]) && expr_same(x->part[0], y->part[0]))
-        return compare_answers(c, x->part[1], y->part[1]);
+    for (int side = 0; side < 2; side++)
+        if (is_name(x->part[side]) && expr_same(x->part[side], y->part[side]))
+            return compare_answers(c, x->part[1 - side], y->part[1 - side]);
     bool order = strpbrk(x->text, "<l") != NULL;
     return compare_sides(c, x, y, order ? ZERO_POSITIVE : ZERO_ANY);
 }
@@ -299,16 +338,23 @@ static grade_verdict compare_based(const expr *a, const expr *b) {
     return of_bool(same);
 }
 
+/* "all real numbers", "no solution": sets in words. */
+static bool describes_set(const char *text) {
+    static const char *const words[] = {"real",   "solution", "none", "empty",
+                                        "number", "integer",  "all",  "no "};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(text, words[i])) return true;
+    return false;
+}
+
 static grade_verdict compare_text(comparison *c, const expr *a, const expr *b) {
     if (a->kind == b->kind) return of_bool(strcmp(a->text, b->text) == 0);
     const expr *text = a->kind == EXPR_TEXT ? a : b, *other = text == a ? b : a;
     if (other->kind == EXPR_NAME) return of_bool(strcasecmp(text->text, other->text) == 0);
     if (other->kind == EXPR_CONSTANT && other->which == CONSTANT_INFINITY && strstr(text->text, "infinity"))
         return of_bool(strncmp(text->text, "infinity", 8) == 0);
-    bool set = other->kind == EXPR_SET && other->count == 0; /* "no solution" */
-    return set || other->kind == EXPR_TUPLE || other->kind == EXPR_UNION || other->kind == EXPR_RELATION
-               ? unknown(c)
-               : GRADE_DIFFERENT;
+    bool set = !is_scalar(other) && other->kind != EXPR_PERCENT;
+    return set && describes_set(text->text) ? unknown(c) : GRADE_DIFFERENT;
 }
 
 /* ---- All ---- */
@@ -356,7 +402,10 @@ static grade_verdict compare_kinds(comparison *c, const expr *a, const expr *b) 
     if (either(a, b, EXPR_BASED)) return compare_based(a, b);
     if (is_scalar(a) && is_scalar(b)) return compare_scalars(c, a, b);
     if (has_inequality(a) || has_inequality(b)) return unknown(c);
-    if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) return unknown(c);
+    if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) {
+        const expr *list = a->kind == EXPR_LIST ? a : b; /* of intervals, perhaps */
+        return expr_has(list, EXPR_TUPLE) ? unknown(c) : GRADE_DIFFERENT;
+    }
     if (either(a, b, EXPR_UNION) && a->kind == b->kind) return compare_any_order(c, a, b, true);
     if (is_mixed(a) && is_scalar(a)) return unknown(c);
     if (is_mixed(b) && is_scalar(b)) return unknown(c);

@@ -8,9 +8,9 @@
  *   3. What has no canonical form (sines, logarithms, nested roots, powers with names above) is evaluated in
  * balls, intervals that contain the exact value (Arb), at several points. Balls that do not meet prove that
  * the answers differ. Balls that meet do not prove equality; they are taken for it where they are narrower
- * than 2^-80 of the value at three points at least, or 2^-400 without names. A point where a root or a
- * logarithm of something negative would be needed is left out: names are real numbers for which the answer
- * has a value.
+ * than 2^-80 (2^-400 without names), by themselves and as a part of the value, at three points at least. A
+ * point where a root or a logarithm of something negative would be needed is left out: names are real numbers
+ * for which the answer has a value.
  *   4. What is neither proved nor evaluated well enough is unknown.
  *
  * Sets and lists are compared in any order, tuples, intervals and matrices part by part. "x = 5" is 5, "x >
@@ -20,15 +20,12 @@
 #define ESPALIER_GRADE_COMPARE_H
 
 #include "grade/expression.h"
-#include "grade/verdict.h"
-
-/* Reasons of an unknown verdict. */
-extern const char grade_reason_too_large[], grade_reason_unreadable[], grade_reason_undefined[],
-    grade_reason_undecided[];
+#include "grade/grade.h"
 
 typedef struct {
     expr_pool *pool;
     const char *reason; /* set with GRADE_UNKNOWN */
+    int64_t work;       /* done so far; it is bounded, so that lists of many parts end soon */
 } comparison;
 
 grade_verdict compare_answers(comparison *c, const expr *a, const expr *b);

@@ -12,7 +12,6 @@ enum {
     ACCURATE = 80, /* bits */
     ACCURATE_CONSTANT = 400,
     PRECISION_MOST = 2560,
-    LARGE = 4096, /* bits of a value beyond which balls say too little about it */
 };
 
 typedef struct {
@@ -302,19 +301,22 @@ static void evaluate(evaluation *v, const expr *e, acb_t out) {
 
 /* ---- Verdict ---- */
 
-typedef enum { POINT_DIFFERS, POINT_AGREES, POINT_USELESS } point_verdict;
+typedef enum { POINT_DIFFERS, POINT_AGREES, POINT_WIDE, POINT_USELESS } point_verdict;
 
-/* Whether a number that contains 0 is narrower than 2^-bits, or than that part of `scale`. */
-static bool is_narrow(const acb_t difference, const acb_t scale, slong bits) {
+/* Whether a difference that contains 0 is narrower than 2^-bits, both by itself and as a part of `value`.
+ * Where the value may be 0 too there is no such part; then it has to be narrower than 2^-2bits. */
+static bool is_narrow(const acb_t difference, const acb_t value, slong bits) {
     mag_t width, size;
     mag_init(width);
     mag_init(size);
     acb_get_mag(width, difference);
-    acb_get_mag(size, scale);
-    bool large = mag_cmp_2exp_si(size, LARGE) > 0;
-    mag_add_ui(size, size, 1);
+    acb_get_mag_lower(size, value);
+    if (mag_is_zero(size))
+        mag_set_ui_2exp_si(size, 1, -bits);
+    else if (mag_cmp_2exp_si(size, 0) > 0)
+        mag_one(size);
     mag_mul_2exp_si(size, size, -bits);
-    bool narrow = !large && mag_cmp(width, size) < 0;
+    bool narrow = mag_cmp(width, size) < 0;
     mag_clear(width);
     mag_clear(size);
     return narrow;
@@ -328,13 +330,13 @@ static point_verdict compare_at(evaluation v, const expr *a, const expr *b, slon
     evaluate(&left, a, x);
     evaluate(&right, b, y);
     *varies = left.varies || right.varies;
-    point_verdict p = POINT_USELESS;
-    if (!left.outside && !right.outside && acb_is_finite(x) && acb_is_finite(y)) {
+    point_verdict p = left.outside || right.outside ? POINT_USELESS : POINT_WIDE;
+    if (p == POINT_WIDE && acb_is_finite(x) && acb_is_finite(y)) {
         if (!acb_overlaps(x, y)) {
             p = POINT_DIFFERS;
         } else {
             acb_sub(y, x, y, v.precision);
-            if (is_narrow(y, x, accurate)) p = POINT_AGREES;
+            p = is_narrow(y, x, accurate) ? POINT_AGREES : POINT_WIDE;
         }
     }
     acb_clear(x);
@@ -342,23 +344,25 @@ static point_verdict compare_at(evaluation v, const expr *a, const expr *b, slon
     return p;
 }
 
-static grade_verdict compare_constants(evaluation v, const expr *a, const expr *b) {
-    bool varies;
+/* With more and more bits, until the balls are apart or narrow. */
+static point_verdict compare_at_point(evaluation v, const expr *a, const expr *b, slong accurate,
+                                      bool *varies) {
     for (v.precision = PRECISION; v.precision <= PRECISION_MOST; v.precision *= 4) {
-        point_verdict p = compare_at(v, a, b, ACCURATE_CONSTANT, &varies);
-        if (p != POINT_USELESS) return p == POINT_AGREES ? GRADE_EQUAL : GRADE_DIFFERENT;
+        point_verdict p = compare_at(v, a, b, accurate, varies);
+        if (p != POINT_WIDE) return p;
     }
-    return GRADE_UNKNOWN;
+    return POINT_USELESS;
 }
 
 static grade_verdict compare_with(bool common_log, const expr *a, const expr *b) {
-    evaluation v = {.precision = PRECISION, .common_log = common_log};
+    evaluation v = {.common_log = common_log};
     int agree = 0;
     for (v.point = 0; v.point < POINTS; v.point++) {
         bool varies = false;
-        point_verdict p = compare_at(v, a, b, ACCURATE, &varies);
+        point_verdict p = compare_at_point(v, a, b, ACCURATE, &varies);
+        if (!varies && p == POINT_AGREES) p = compare_at_point(v, a, b, ACCURATE_CONSTANT, &varies);
         if (p == POINT_DIFFERS) return GRADE_DIFFERENT;
-        if (!varies) return compare_constants(v, a, b);
+        if (!varies) return p == POINT_AGREES ? GRADE_EQUAL : GRADE_UNKNOWN;
         agree += p == POINT_AGREES;
         if (agree >= ENOUGH_POINTS && v.point >= POSITIVE_POINTS + SIGNED_POINTS - 1) break;
     }

@@ -7,7 +7,7 @@
 #include <flint/fmpq_mpoly.h>
 #include <flint/ulong_extras.h>
 
-enum { MAX_GENERATORS = 32, MAX_TERMS = 4000, MAX_WORK = 100000 };
+enum { MAX_GENERATORS = 32, MAX_TERMS = 4000, MAX_WORK = 100000, MAX_POWER_BITS = 1000000 };
 
 /* What is not a rational number is a generator of the field: a name, pi, a unit, i, a root of a prime, or
  * anything else ("opaque"), of which nothing more is known than that equal trees are equal. */
@@ -138,21 +138,33 @@ static void fraction_clear(field *f, fraction *x) {
     fmpq_mpoly_clear(x->bottom, f->ring);
 }
 
-/* Powers of a root above the first become numbers: the remainder after division by root^2 - n. */
+/* Powers of a root above the first become numbers: root^5 of sqrt(n) is n^2 root. */
 static void reduce(field *f, fmpq_mpoly_t p) {
     if (!f->roots) return;
-    fmpq_mpoly_t square, quotient;
-    fmpq_mpoly_init(square, f->ring);
-    fmpq_mpoly_init(quotient, f->ring);
-    for (int i = 0; i < f->count; i++) {
-        if (f->at[i].kind != GENERATOR_ROOT || fmpq_mpoly_degree_si(p, i, f->ring) < 2) continue;
-        fmpq_mpoly_gen(square, i, f->ring);
-        fmpq_mpoly_pow_ui(square, square, 2, f->ring);
-        fmpq_mpoly_sub_si(square, square, f->at[i].square, f->ring);
-        fmpq_mpoly_divrem(quotient, p, p, square, f->ring);
+    fmpq_mpoly_t out;
+    fmpq_t factor, power;
+    ulong exponents[MAX_GENERATORS];
+    fmpq_mpoly_init(out, f->ring);
+    fmpq_init(factor);
+    fmpq_init(power);
+    for (slong t = 0; t < fmpq_mpoly_length(p, f->ring); t++) {
+        fmpq_mpoly_get_term_coeff_fmpq(factor, p, t, f->ring);
+        fmpq_mpoly_get_term_exp_ui(exponents, p, t, f->ring);
+        for (int i = 0; i < f->count; i++) {
+            if (f->at[i].kind != GENERATOR_ROOT || exponents[i] < 2) continue;
+            fmpq_set_si(power, f->at[i].square, 1);
+            fmpq_pow_si(power, power, (slong)(exponents[i] / 2));
+            fmpq_mul(factor, factor, power);
+            exponents[i] %= 2;
+        }
+        fmpq_mpoly_push_term_fmpq_ui(out, factor, exponents, f->ring);
     }
-    fmpq_mpoly_clear(square, f->ring);
-    fmpq_mpoly_clear(quotient, f->ring);
+    fmpq_mpoly_sort_terms(out, f->ring);
+    fmpq_mpoly_combine_like_terms(out, f->ring);
+    fmpq_mpoly_swap(p, out, f->ring);
+    fmpq_mpoly_clear(out, f->ring);
+    fmpq_clear(factor);
+    fmpq_clear(power);
 }
 
 static void multiply(field *f, fmpq_mpoly_t out, const fmpq_mpoly_t a, const fmpq_mpoly_t b) {
@@ -182,12 +194,27 @@ static void fraction_add(field *f, fraction *x, const fraction *y) {
     fmpq_mpoly_clear(other, f->ring);
 }
 
-/* Terms of a polynomial of `terms` to the n: at most (terms - 1 + n over n). */
+/* Bits of the largest coefficient. */
+static double coefficient_bits(const field *f, const fmpq_mpoly_t p) {
+    fmpq_t c;
+    flint_bitcnt_t most = 0;
+    fmpq_init(c);
+    for (slong t = 0; t < fmpq_mpoly_length(p, f->ring); t++) {
+        fmpq_mpoly_get_term_coeff_fmpq(c, p, t, f->ring);
+        flint_bitcnt_t bits = fmpz_bits(fmpq_numref(c)) + fmpz_bits(fmpq_denref(c));
+        if (bits > most) most = bits;
+    }
+    fmpq_clear(c);
+    return (double)most;
+}
+
+/* A polynomial of m terms to the n has at most (m - 1 + n over n), of n times the bits. */
 static bool power_is_small(const field *f, const fmpq_mpoly_t p, ulong n) {
-    double terms = (double)fmpq_mpoly_length(p, f->ring);
-    if (terms <= 1) return true;
-    double log_count = lgamma(terms + (double)n) - lgamma((double)n + 1) - lgamma(terms);
-    return log_count < log((double)MAX_TERMS) && (double)n * terms < MAX_TERMS;
+    double m = (double)fmpq_mpoly_length(p, f->ring), exponent = (double)n;
+    if (m == 0 || n <= 1) return true;
+    double bits = exponent * (coefficient_bits(f, p) + log2(m));
+    double log_terms = lgamma(m + exponent) - lgamma(exponent + 1) - lgamma(m);
+    return log_terms < log((double)MAX_TERMS) && bits * exp(log_terms) < MAX_POWER_BITS;
 }
 
 static void power(field *f, fmpq_mpoly_t p, ulong n) {

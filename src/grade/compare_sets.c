@@ -20,6 +20,18 @@ static bool is_line(const expr *e) {
     return e->kind == EXPR_NAME && strncmp(e->text, "\\mathbb", 7) == 0 && strchr(e->text, 'R');
 }
 
+/* Whether it is a set of more than one number by its form alone. */
+static bool is_compound(const expr *e) {
+    if (e->kind == EXPR_RELATION) {
+        if (strcmp(e->text, "e") == 0) return is_compound(e->part[1]);
+        return strpbrk(e->text, "<>lg!") != NULL;
+    }
+    if (e->kind == EXPR_LIST && e->which == 1)
+        for (int32_t i = 0; i < e->count; i++)
+            if (e->part[i]->kind == EXPR_TUPLE || is_compound(e->part[i])) return true;
+    return e->kind == EXPR_UNION || is_line(e);
+}
+
 /* The end as a number, or NULL for infinity of that sign; false for anything else. */
 static bool read_end(const expr *e, int sign, const expr **out) {
     *out = e;
@@ -80,6 +92,9 @@ static bool add_set(expr_pool *pool, span_set *s, const expr *e) {
     switch (e->kind) {
     case EXPR_TUPLE:
         return add_interval(s, e);
+    case EXPR_LIST: /* x < 2 or x > 3 */
+        if (!is_compound(e)) return false;
+        __attribute__((fallthrough));
     case EXPR_UNION:
         for (int32_t i = 0; i < e->count; i++)
             if (!add_set(pool, s, e->part[i])) return false;
@@ -155,14 +170,6 @@ static void merge(span_set *s) {
 
 static bool same_end(const expr *a, const expr *b) {
     return a && b ? fmpq_equal(&a->number, &b->number) : a == b;
-}
-
-static bool is_compound(const expr *e) {
-    if (e->kind == EXPR_RELATION) {
-        if (strcmp(e->text, "e") == 0) return is_compound(e->part[1]);
-        return strpbrk(e->text, "<>lg!") != NULL;
-    }
-    return e->kind == EXPR_UNION || is_line(e);
 }
 
 /* Inequalities of different names are different conditions. */

@@ -29,7 +29,7 @@ typedef enum {
     EXPR_PERCENT,    /* of one part: as written, without the division by 100 */
     EXPR_PLUS_MINUS, /* which: 1 for \pm, -1 for \mp; of one part */
     EXPR_TUPLE,      /* which: its brackets, "(]" as open * 256 + close; also intervals and vectors */
-    EXPR_LIST,       /* a, b, c without brackets: in any order */
+    EXPR_LIST,       /* a, b, c without brackets: in any order; which: 1 where "or" is between them all */
     EXPR_SET,
     EXPR_UNION,
     EXPR_INTERSECTION,

@@ -4,6 +4,7 @@
 #include "grade/compare.h"
 #include "grade/read.h"
 #include "grade/spelling.h"
+#include "grade/units.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -16,11 +17,18 @@ typedef struct {
     reading as_read, apart; /* apart: commas separate answers, where that could be meant */
 } answer;
 
-static void answer_read(answer *a, const char *text, size_t length) {
+/* stated: running text, of which its first quantity counts. */
+static void answer_read(answer *a, const char *text, size_t length, bool is_stated) {
     *a = (answer){.text = {0}};
     expr_pool_init(&a->pool);
     text_puts(&a->text, "");
     clean_text(text, length, &a->text, NULL);
+    if (is_stated) {
+        stated found;
+        read_stated(&a->pool, a->text.at, a->text.length, &found);
+        a->as_read.value = found.value;
+        return;
+    }
     a->as_read = read_answer(&a->pool, a->text.at, a->text.length, false);
     if (a->as_read.had_commas) a->apart = read_answer(&a->pool, a->text.at, a->text.length, true);
 }
@@ -85,8 +93,8 @@ static bool same_letters(const answer *a, const answer *b) {
     return same;
 }
 
-grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length,
-                            const char **reason) {
+static grade_verdict compare_texts(const char *a, size_t a_length, const char *b, size_t b_length,
+                                   bool is_stated, const char **reason) {
     const char *ignored;
     if (!reason) reason = &ignored;
     if (a_length == b_length && (a_length == 0 || memcmp(a, b, a_length) == 0)) return GRADE_EQUAL;
@@ -95,8 +103,8 @@ grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_
         return GRADE_UNKNOWN;
     }
     answer x, y;
-    answer_read(&x, a, a_length);
-    answer_read(&y, b, b_length);
+    answer_read(&x, a, a_length, is_stated);
+    answer_read(&y, b, b_length, is_stated);
     bool same = x.text.length == y.text.length && memcmp(x.text.at, y.text.at, x.text.length) == 0;
     grade_verdict v = same || same_letters(&x, &y) ? GRADE_EQUAL : compare_read(&x, &y, reason);
     answer_free(&x);
@@ -104,10 +112,20 @@ grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_
     return v;
 }
 
+grade_verdict grade_compare(const char *a, size_t a_length, const char *b, size_t b_length,
+                            const char **reason) {
+    return compare_texts(a, a_length, b, b_length, false, reason);
+}
+
+grade_verdict grade_compare_stated(const char *a, size_t a_length, const char *b, size_t b_length,
+                                   const char **reason) {
+    return compare_texts(a, a_length, b, b_length, true, reason);
+}
+
 bool grade_is_readable(const char *text, size_t length) {
     if (length == 0 || length > GRADE_MAX_BYTES) return false;
     answer a;
-    answer_read(&a, text, length);
+    answer_read(&a, text, length, false);
     bool readable = !answer_fault(&a);
     answer_free(&a);
     return readable;
@@ -120,14 +138,30 @@ static const expr *no_unit(expr_pool *pool, const expr *node, void *user) {
     return expr_integer(pool, 1);
 }
 
+/* Whether it has a unit other than a currency. */
+static bool has_measure(const expr *e) {
+    if (e->kind == EXPR_UNIT) return !unit_is_money(e->which);
+    for (int32_t i = 0; i < e->count; i++)
+        if (has_measure(e->part[i])) return true;
+    return false;
+}
+
 static void fill(grade_number *out, expr_pool *pool, const stated *found) {
     const expr *e = found->value;
     out->percent = e->kind == EXPR_PERCENT;
     if (out->percent) e = e->part[0];
-    out->unit = expr_has(e, EXPR_UNIT);
-    if (out->unit) e = expr_replace(pool, e, EXPR_UNIT, no_unit, NULL);
-    if (e->kind == EXPR_NUMBER && !pool->too_large && !pool->undefined)
-        out->number = grade_number_text(&e->number);
+    out->unit = has_measure(e);
+    if (expr_has(e, EXPR_UNIT)) e = expr_replace(pool, e, EXPR_UNIT, no_unit, NULL);
+    out->several = e->kind == EXPR_LIST;
+    out->fault = pool->too_large ? grade_reason_too_large : pool->undefined ? grade_reason_undefined : NULL;
+    if (e->kind == EXPR_NUMBER && !out->fault) out->number = grade_number_text(&e->number);
+}
+
+/* Where in the text the character ends whose last byte is before `end` of the cleaned text. */
+static size_t end_place(const clean_places *places, size_t end) {
+    size_t i = end;
+    while ((int64_t)i + 1 < places->count && places->at[i] == places->at[end - 1]) i++;
+    return places->at[i];
 }
 
 typedef bool number_reader(expr_pool *pool, const char *text, size_t length, stated *out);
@@ -145,7 +179,7 @@ static bool find_number(number_reader *read, const char *text, size_t start, siz
     bool any = read(&pool, cleaned.at, cleaned.length, &found);
     if (any) {
         out->start = start + places.at[found.start];
-        out->end = start + places.at[found.end];
+        out->end = start + end_place(&places, found.end);
         out->words_before = found.words_before;
         fill(out, &pool, &found);
     }

@@ -59,7 +59,22 @@ static const expr *with_degree(reader *r, const expr *e) {
         row = unit_find(r->at + r->i, 1);
         r->i++;
     }
-    return expr_product(r->pool, e, expr_leaf(r->pool, EXPR_UNIT, row));
+    return read_with_unit(r, e, expr_leaf(r->pool, EXPR_UNIT, row));
+}
+
+/* The ending of 7^{\\text{th}}. */
+static bool accept_ordinal(reader *r) {
+    static const char *const endings[] = {"st", "nd", "rd", "th"};
+    size_t start = r->i;
+    const char words[] = {CLEAN_WORDS_OPEN, 0}, close[] = {CLEAN_WORDS_CLOSE, 0};
+    if (accept(r, "^")) {
+        bool braced = accept(r, "{");
+        if (accept(r, words))
+            for (int i = 0; i < 4; i++)
+                if (accept(r, endings[i]) && accept(r, close) && (!braced || accept(r, "}"))) return true;
+    }
+    r->i = start;
+    return false;
 }
 
 static bool at_factorial(const reader *r) {
@@ -78,6 +93,7 @@ const expr *read_power(reader *r) {
             continue;
         }
         skip_spaces(r);
+        if (accept_ordinal(r)) continue;
         if (peek(r) == '^') {
             r->i++;
             const expr *exponent = read_exponent(r);
@@ -165,18 +181,23 @@ const expr *read_factor(reader *r) {
     return plus_minus ? expr_node(r->pool, EXPR_PLUS_MINUS, plus_minus, &e, 1) : e;
 }
 
-/* "x" between two numbers is a times sign. */
-static bool accept_letter_x(reader *r) {
+/* "x" between two numbers is a times sign; the first one ends at `before`. */
+static bool accept_letter_x(reader *r, size_t before) {
+    size_t next = r->i + 1;
+    bool after_number = is_digit(peek_at(r, before - 1)) || (r->running && r->i > before);
+    if ((peek(r) != 'x' && peek(r) != 'X') || !after_number) return false;
+    while (is_space(peek_at(r, next))) next++;
+    if (!is_digit(peek_at(r, next))) return false;
+    r->i++;
+    return true;
+}
+
+/* An operation in words before a number: "3 times 4", "3 plus 4". */
+static bool accept_operation(reader *r, const char *word) {
     size_t start = r->i;
-    skip_spaces(r);
-    bool after_number = start > 0 && (is_digit(peek_at(r, start - 1)) || (r->running && r->i > start));
-    if ((peek(r) == 'x' || peek(r) == 'X') && after_number) {
-        size_t next = r->i + 1;
-        while (is_space(peek_at(r, next))) next++;
-        if (is_digit(peek_at(r, next))) {
-            r->i++;
-            return true;
-        }
+    if (r->running && accept(r, word) && is_space(peek(r))) {
+        skip_spaces(r);
+        if (is_digit(peek(r)) || peek(r) == '\\') return true;
     }
     r->i = start;
     return false;
@@ -213,15 +234,24 @@ static const expr *read_juxtaposed(reader *r) {
     return NULL;
 }
 
-static const expr *read_term(reader *r) {
+static unsigned char peek_after_spaces(const reader *r) {
+    size_t i = r->i;
+    while (is_space(peek_at(r, i))) i++;
+    return peek_at(r, i);
+}
+
+const expr *read_product(reader *r) {
     const expr *e = read_factor(r);
     while (e) {
         size_t before = r->i;
         skip_spaces(r);
         unsigned char c = peek(r);
         const expr *right;
-        if (c == '*' || (c == '/' && peek_at(r, r->i + 1) != '/') || accept_letter_x(r) || accept_of(r, e)) {
-            if (c == '*' || c == '/') r->i++;
+        bool by = accept_operation(r, "divided by");
+        if (by) c = '/';
+        if (by || c == '*' || (c == '/' && peek_at(r, r->i + 1) != '/') || accept_letter_x(r, before) ||
+            accept_operation(r, "times") || accept_of(r, e)) {
+            if (!by && (c == '*' || c == '/')) r->i++;
             right = read_factor(r);
             if (!right) {
                 r->i = before;
@@ -231,8 +261,13 @@ static const expr *read_term(reader *r) {
             continue;
         }
         r->i = before;
+        bool amount = is_digit(peek_after_spaces(r)) && expr_has(e, EXPR_UNIT);
         right = read_juxtaposed(r);
         if (!right) return e;
+        if (amount && expr_has(right, EXPR_UNIT)) { /* 1 hour 30 minutes */
+            e = expr_sum(r->pool, e, right);
+            continue;
+        }
         e = expr_product(r->pool, plain(r, e), plain(r, right));
     }
     return NULL;
@@ -251,7 +286,7 @@ static const expr *add(reader *r, const expr *a, const expr *b) {
 const expr *read_sum(reader *r) {
     size_t start = r->i;
     if (!enter(r)) return leave(r, start, NULL);
-    const expr *e = read_term(r);
+    const expr *e = read_product(r);
     while (e) {
         size_t before = r->i;
         skip_spaces(r);
@@ -259,11 +294,15 @@ const expr *read_sum(reader *r) {
         int sign = c == '+' ? 1 : c == '-' ? -1 : 0, plus_minus = 0;
         if (sign)
             r->i++;
+        else if (accept_operation(r, "plus"))
+            sign = 1;
+        else if (accept_operation(r, "minus"))
+            sign = -1;
         else if (accept_command(r, "pm"))
             plus_minus = 1;
         else if (accept_command(r, "mp"))
             plus_minus = -1;
-        const expr *right = sign || plus_minus ? read_term(r) : NULL;
+        const expr *right = sign || plus_minus ? read_product(r) : NULL;
         if (!right) {
             r->i = before;
             break;
@@ -330,12 +369,13 @@ static const expr *read_ratio(reader *r) {
         }
         MEM_LIST_PUSH(&parts, next);
     }
-    static const char *const halves[] = {"am", "AM", "a.m.", "A.M.", "pm", "PM", "p.m.", "P.M."};
+    static const char *const halves[] = {"am", "AM", "a.m.", "A.M.", "a.m",
+                                         "pm", "PM", "p.m.", "P.M.", "p.m"};
     const char *half = NULL;
     size_t before = r->i;
     bool words = accept(r, (const char[]){CLEAN_WORDS_OPEN, 0});
-    for (int i = 0; i < 8 && !half; i++)
-        if (accept(r, halves[i])) half = i < 4 ? "am" : "pm";
+    for (int i = 0; i < 10 && !half; i++)
+        if (accept(r, halves[i])) half = i < 5 ? "am" : "pm";
     if (!half)
         r->i = before;
     else if (words)
@@ -390,19 +430,23 @@ const expr *read_list(reader *r) {
     const expr *first = read_relation(r);
     if (!first) return NULL;
     expr_list parts = {0};
+    bool alternatives = true;
     MEM_LIST_PUSH(&parts, first);
     for (;;) {
         size_t before = r->i;
         bool comma = accept(r, ",") || accept(r, ";");
-        bool word = read_connective(r);
+        size_t at = r->i;
+        bool word = read_connective(r), or_ = word && memmem(r->at + at, r->i - at, "or", 2);
         const expr *next = comma || word ? read_relation(r) : NULL;
         if (!next) {
             r->i = before;
             break;
         }
         MEM_LIST_PUSH(&parts, next);
+        alternatives = alternatives && or_;
     }
-    const expr *e = parts.count == 1 ? first : expr_node(r->pool, EXPR_LIST, 0, parts.at, parts.count);
+    const expr *e =
+        parts.count == 1 ? first : expr_node(r->pool, EXPR_LIST, alternatives, parts.at, parts.count);
     MEM_LIST_FREE(&parts);
     return e;
 }
@@ -420,7 +464,7 @@ static bool is_words(const reader *r) {
     bool words = false, letters = false;
     for (size_t i = 0; i < r->length;) {
         unsigned char c = peek_at(r, i);
-        if (!is_word_byte(c)) return false;
+        if (!is_word_byte(c) || (c == '-' && !letters)) return false;
         size_t end = letters_end(r, i);
         if (end == i) {
             words |= c == CLEAN_WORDS_OPEN;
@@ -474,6 +518,14 @@ static void skip_tail(reader *r) {
     } while (r->i > start);
 }
 
+/* A lone unit or currency sign has no value. */
+static bool has_value(const expr *e) {
+    if (e->kind == EXPR_UNIT) return false;
+    for (int32_t i = 0; i < e->count; i++)
+        if (has_value(e->part[i])) return true;
+    return e->count == 0;
+}
+
 reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas) {
     if (length > 3 && memcmp(text + length - 3, "...", 3) == 0)
         return (reading){.value = NULL}; /* 0.333... */
@@ -494,7 +546,7 @@ reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_co
             e = bottom ? expr_quotient(pool, e, bottom) : NULL;
         }
         skip_tail(&r);
-        if (r.i < length) e = NULL;
+        if (r.i < length || (e && !has_value(e))) e = NULL;
     }
     return (reading){.value = e, .had_commas = r.had_commas, .end = r.i};
 }

@@ -234,16 +234,23 @@ static const struct {
 } currencies[] = {{"usd", "usd"}, {"eur", "eur"}, {"gbp", "gbp"},
                   {"jpy", "jpy"}, {"inr", "inr"}, {"cent", "cent"}};
 
-/* $5, and 5$ where no number follows. */
-static const expr *read_currency(reader *r, const char *unit) {
+/* Whether a number, or the end of a group, is before the place i. */
+static bool follows_factor(const reader *r, size_t i) {
+    while (i > 0 && is_space((unsigned char)r->at[i - 1])) i--;
+    return i > 0 && (is_digit((unsigned char)r->at[i - 1]) || strchr(".)}]", r->at[i - 1]));
+}
+
+/* $5, and 5$ where no number follows; a sign alone is none. `sign` is where the command begins. */
+static const expr *read_currency(reader *r, const char *unit, size_t sign) {
     const expr *u = expr_leaf(r->pool, EXPR_UNIT, unit_find(unit, strlen(unit)));
     size_t start = r->i;
     skip_spaces(r);
     unsigned char c = peek(r);
     const expr *amount = NULL;
     if (is_digit(c) || c == '.' || c == '-' || c == '+' || c == '{' || c == '\\') amount = read_factor(r);
-    if (!amount) r->i = start;
-    return amount ? expr_product(r->pool, amount, u) : u;
+    if (amount) return read_with_unit(r, amount, u);
+    r->i = start;
+    return follows_factor(r, sign) ? u : NULL;
 }
 
 /* Commands that are names or part of an operator elsewhere. */
@@ -279,7 +286,7 @@ static const expr *read_named_command(reader *r, size_t start, size_t end) {
     for (size_t i = 0; i < sizeof currencies / sizeof *currencies; i++)
         if (strlen(currencies[i].name) == n && starts_with(r, start, currencies[i].name)) {
             r->i = end;
-            return read_currency(r, currencies[i].unit);
+            return read_currency(r, currencies[i].unit, start - 1);
         }
     if (is_operator_command(r, start, end)) return NULL;
     r->i = end;

@@ -202,6 +202,8 @@ const expr *read_numeral(reader *r) {
         if (!e) {
             e = expr_number(r->pool, value);
             if (found.whole) e = with_fraction(r, e);
+            if (!r->running && peek(r) == '.' && r->i + 1 < r->length && strchr(" )}]", r->at[r->i + 1]))
+                r->i++; /* 10. */
             e = with_magnitude(r, e);
         }
     }

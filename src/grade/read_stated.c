@@ -47,7 +47,7 @@ static bool is_denied(const reader *r, size_t start, size_t end) {
     if (peek_at(r, end) == '?') return true;
     size_t i = start;
     while (i > 0 && is_space(peek_at(r, i - 1))) i--;
-    return i >= 4 && strncasecmp(r->at + i - 4, " not", 4) == 0;
+    return i >= 3 && strncasecmp(r->at + i - 3, "not", 3) == 0 && (i == 3 || !is_letter(peek_at(r, i - 4)));
 }
 
 static bool small_integer(const expr *e) {
@@ -75,6 +75,14 @@ static const expr *with_alternatives(reader *r, const expr *first) {
                 : expr_node(r->pool, EXPR_TUPLE, '[' * 256 + ']', parts, 2);
 }
 
+/* A lone currency sign or unit is no quantity. */
+static bool has_number(const expr *e) {
+    if (e->kind == EXPR_NUMBER || e->kind == EXPR_CONSTANT || e->kind == EXPR_BASED) return true;
+    for (int32_t i = 0; i < e->count; i++)
+        if (has_number(e->part[i])) return true;
+    return false;
+}
+
 static bool accept_equals(reader *r) {
     return accept(r, "==") || accept(r, "=") || accept(r, "~=");
 }
@@ -88,8 +96,8 @@ static const expr *read_quantity(reader *r) {
     if (both && !accept_equals(r)) return both;
     r->i = start;
     e = read_relation(r);
-    if (!e || e->kind != EXPR_RELATION) return e;
-    return e->part[e->count - 1];
+    if (e && e->kind == EXPR_RELATION) e = e->part[e->count - 1];
+    return e && has_number(e) ? e : NULL;
 }
 
 bool read_stated(expr_pool *pool, const char *text, size_t length, stated *out) {
@@ -98,6 +106,7 @@ bool read_stated(expr_pool *pool, const char *text, size_t length, stated *out) 
     bool words = false;
     while (r.i < length && !r.failed) {
         size_t start = r.i;
+        r.no_number_words = words; /* "eighteen" is one, the first word of "one of them has 5" is none */
         const expr *e = may_begin(&r) ? read_quantity(&r) : NULL;
         size_t end = r.i;
         if (!e) {
@@ -113,19 +122,38 @@ bool read_stated(expr_pool *pool, const char *text, size_t length, stated *out) 
     return out->value != NULL;
 }
 
+/* A number as one thing: with the denominator of a fraction or a power of ten, without other operations. */
+static const expr *read_one_number(reader *r) {
+    size_t start = r->i;
+    bool minus = peek(r) == '-' && start > 0 && strchr("0123456789)]}%-", r->at[start - 1]);
+    if (minus || !may_begin(r)) return NULL;
+    const expr *e = read_factor(r);
+    if (!e || !has_number(e)) return NULL;
+    size_t end = r->i;
+    skip_spaces(r);
+    bool fraction = peek(r) == '/' && is_digit(peek_at(r, r->i + 1));
+    bool power = !fraction && peek(r) && strchr("*xX", peek(r)) &&
+                 (accept(r, "* 10^") || accept(r, "*10^") || accept(r, "x 10^") || accept(r, "x10^"));
+    r->i = start;
+    if (fraction || power) {
+        const expr *whole = read_product(r);
+        if (whole) return whole;
+    }
+    r->i = end;
+    return e;
+}
+
 bool read_last_number(expr_pool *pool, const char *text, size_t length, stated *out) {
-    reader r = {.at = text, .length = length, .pool = pool, .running = true};
+    reader r = {.at = text, .length = length, .pool = pool, .running = true, .no_number_words = true};
     *out = (stated){0};
     while (r.i < length && !r.failed) {
         size_t start = r.i;
-        const expr *e =
-            may_begin(&r) && (peek(&r) != '-' || r.i == 0 || !strchr("0123456789)]}%-", r.at[r.i - 1]))
-                ? read_factor(&r)
-                : NULL;
+        const expr *e = read_one_number(&r);
         if (e)
             *out = (stated){e, false, start, r.i};
         else
-            skip_one(&r);
+            r.i = start;
+        if (!e) skip_one(&r);
     }
     return out->value != NULL;
 }

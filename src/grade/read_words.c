@@ -73,7 +73,12 @@ static const expr *finish_name(reader *r, size_t start, size_t end) {
     text_buffer name = {0};
     text_append(&name, r->at + start, end - start);
     r->i = end;
-    if (peek(r) == '_') append_script(r, &name);
+    if (peek(r) == '_') {
+        append_script(r, &name);
+    } else if (is_digit(peek(r))) { /* x1 is x_1 */
+        text_puts(&name, "_");
+        for (; is_digit(peek(r)); r->i++) text_append(&name, r->at + r->i, 1);
+    }
     while (peek(r) == '\'') {
         text_puts(&name, "'");
         r->i++;
@@ -96,7 +101,8 @@ static const struct {
 static const expr *read_constant(reader *r, size_t start, size_t end) {
     for (size_t k = 0; k < sizeof constants / sizeof *constants; k++)
         if (word_is(r, start, end, constants[k].name)) {
-            if (end == start + 1 && (r->at[start] < 'a' || peek_at(r, end) == '_'))
+            if (end == start + 1 &&
+                (r->at[start] < 'a' || peek_at(r, end) == '_' || is_digit(peek_at(r, end))))
                 return NULL; /* E, I, e_1 */
             r->i = end;
             return expr_leaf(r->pool, EXPR_CONSTANT, constants[k].value);
@@ -116,11 +122,17 @@ static const expr *read_function(reader *r, size_t start, size_t end) {
     return NULL;
 }
 
+/* The i of "7i", which no space sets off. */
+static bool is_imaginary(const reader *r, size_t start, size_t end) {
+    unsigned char before = start > 0 ? peek_at(r, start - 1) : 0;
+    return end == start + 1 && r->at[start] == 'i' && (is_digit(before) || before == '}' || before == ')');
+}
+
 /* Letters of running text: only what is certainly mathematics. */
 static const expr *read_running_letters(reader *r, size_t start, size_t end) {
-    const expr *e = read_number_words(r);
+    const expr *e = r->no_number_words ? NULL : read_number_words(r);
     if (e) return e;
-    if (word_is(r, start, end, "pi")) return read_constant(r, start, end);
+    if (word_is(r, start, end, "pi") || is_imaginary(r, start, end)) return read_constant(r, start, end);
     if (word_is(r, start, end, "sqrt") || peek_at(r, end) == '(') return read_function(r, start, end);
     return NULL;
 }
@@ -192,6 +204,11 @@ static const expr *unit_power(reader *r, const expr *u, int64_t power, bool inve
                                   : expr_power(r->pool, u, expr_integer(r->pool, inverse ? -power : power));
 }
 
+const expr *read_with_unit(reader *r, const expr *amount, const expr *unit) {
+    if (!expr_is_integer(amount, 1)) return expr_product(r->pool, amount, unit);
+    return expr_node(r->pool, EXPR_PRODUCT, 0, (const expr *const[]){amount, unit}, 2);
+}
+
 typedef struct {
     const expr *product;
     bool inverse;  /* after "/" or "per" */
@@ -225,7 +242,7 @@ static bool read_unit_word(reader *r, unit_phrase *p, bool certain) {
     if (row >= 0) {
         r->i = end;
         const expr *u = unit_power(r, expr_leaf(r->pool, EXPR_UNIT, row), p->power, p->inverse);
-        p->product = expr_product(r->pool, p->product, u);
+        p->product = read_with_unit(r, p->product, u);
         p->inverse = false;
         p->power = 1;
         p->known = true;
@@ -285,7 +302,7 @@ static bool skip_counted(reader *r) {
             if (n > 0 && (is_operator(peek(r)) || minus)) return true;
             break;
         }
-        if (word_among(r, word, end, stop_words, STOP_WORDS)) break;
+        if (word_among(r, word, end, stop_words, STOP_WORDS) || is_imaginary(r, word, end)) break;
         r->i = end;
         if (is_digit(peek(r))) r->i++; /* cm2 */
     }

@@ -28,12 +28,13 @@ typedef struct {
     const char *at; /* ends in a zero */
     size_t length, i;
     expr_pool *pool;
-    int depth;       /* of nested calls */
-    int64_t steps;   /* primaries tried */
-    int brackets;    /* open around this place */
-    int words;       /* \text{ open around this place */
-    bool clock;      /* after a colon: am and pm are no names */
-    bool running;    /* text around numbers, not mathematics alone */
+    int depth;     /* of nested calls */
+    int64_t steps; /* primaries tried */
+    int brackets;  /* open around this place */
+    int words;     /* \text{ open around this place */
+    bool clock;    /* after a colon: am and pm are no names */
+    bool running;  /* text around numbers, not mathematics alone */
+    bool no_number_words;
     bool no_commas;  /* commas separate answers, never groups of digits */
     bool had_commas; /* a number was read whose commas could separate answers */
     bool failed;     /* too deep, or too many steps: everything ends */
@@ -44,6 +45,7 @@ enum { READER_MAX_DEPTH = 100, READER_MAX_STEPS = 100000 };
 const expr *read_list(reader *r);
 const expr *read_relation(reader *r);
 const expr *read_sum(reader *r);
+const expr *read_product(reader *r);
 const expr *read_factor(reader *r);
 const expr *read_power(reader *r);
 const expr *read_primary(reader *r);
@@ -63,6 +65,8 @@ const expr *read_call(reader *r, function_id id);
 /* Units and other words after a number: product with the units, words dropped. The factor itself where none
  * follow. */
 const expr *read_units(reader *r, const expr *factor);
+/* amount * unit, which stays a product where the amount is 1. */
+const expr *read_with_unit(reader *r, const expr *amount, const expr *unit);
 /* "and", "or": also as \text{ or }. */
 bool read_connective(reader *r);
 

@@ -77,6 +77,13 @@ const unit *unit_at(int row) {
     return &units[row];
 }
 
+bool unit_is_money(int row) {
+    static const char *const money[] = {"USD", "EUR", "GBP", "JPY", "INR"};
+    for (size_t i = 0; i < sizeof money / sizeof *money; i++)
+        if (strcmp(units[row].base, money[i]) == 0) return true;
+    return false;
+}
+
 int unit_degree(void) {
     return 0;
 }

@@ -15,6 +15,7 @@ typedef struct {
 /* The row of a name; -1 for none. A name of one letter is also a name of mathematics: the caller decides. */
 int unit_find(const char *name, size_t length);
 const unit *unit_at(int row);
+bool unit_is_money(int row);
 /* The row of degrees, as an angle. */
 int unit_degree(void);
 

@@ -14,6 +14,8 @@ typedef struct {
     int64_t problem; /* place in the caller's array */
     int64_t chain;   /* of the problem */
     bool right;
+    bool unknown;           /* nobody can say: it makes no rows */
+    int64_t ticket;         /* what a grader from outside was asked; -1: nothing */
     token_list ids;         /* without end-of-sequence */
     MEM_LIST(int32_t) ends; /* ids up to the end of each step, rising */
 } own_chain;
@@ -54,6 +56,11 @@ static void progress(void *user, int64_t done, int64_t sampled) {
     observer_step(&w->s->observer, done, "%lld tokens sampled", (long long)sampled);
 }
 
+static void set_verdict(own_chain *c, grade_verdict verdict) {
+    c->right = verdict == GRADE_EQUAL;
+    c->unknown = verdict == GRADE_UNKNOWN;
+}
+
 /* A chain that did not finish has no answer, and for one that cannot be judged there is no label either. */
 static void take_chain(void *user, int64_t problem, int64_t chain, const chain_job *job) {
     own_work *w = user;
@@ -62,15 +69,14 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
         w->counts->unfinished++;
         return;
     }
-    task_grade_result g = task_grade(w->s->task, &w->problems[problem], job->text.at, job->text.length);
-    grade_verdict verdict = g.verdict;
-    task_grade_free(&g);
-    if (verdict == GRADE_UNKNOWN) {
-        w->counts->unknown++;
-        return;
+    own_chain kept = {.problem = problem, .chain = chain, .ticket = -1};
+    if (w->s->grader) {
+        kept.ticket = grader_ask(w->s->grader, &w->problems[problem], job->text.at, job->text.length);
+    } else {
+        task_grade_result g = task_grade(w->s->task, &w->problems[problem], job->text.at, job->text.length);
+        set_verdict(&kept, g.verdict);
+        task_grade_free(&g);
     }
-    own_chain kept = {.problem = problem, .chain = chain, .right = verdict == GRADE_EQUAL};
-    w->counts->right += kept.right;
     int64_t n = job->ids.count;
     while (n > 0 && prompt_is_end(w->s->words, job->ids.at[n - 1])) n--; /* the judge sees none */
     MEM_LIST_APPEND(&kept.ids, job->ids.at, n);
@@ -81,6 +87,20 @@ static void take_chain(void *user, int64_t problem, int64_t chain, const chain_j
         last = end;
     }
     MEM_LIST_PUSH(&w->chains, kept);
+}
+
+static esp_status take_verdicts(own_work *w, esp_error *error) {
+    for (int64_t i = 0; i < w->chains.count; i++) {
+        own_chain *c = &w->chains.at[i];
+        grader_verdict v;
+        if (c->ticket >= 0) {
+            ESP_TRY(grader_take(w->s->grader, c->ticket, &v, error));
+            set_verdict(c, v.verdict);
+        }
+        w->counts->right += c->right;
+        w->counts->unknown += c->unknown;
+    }
+    return ESP_OK;
 }
 
 static esp_status sample_all(own_work *w, esp_error *error) {
@@ -99,7 +119,7 @@ static esp_status sample_all(own_work *w, esp_error *error) {
     esp_status status = problem_chains_run(w->policy, &chains, &counts, error);
     observer_end(&w->s->observer);
     w->counts->tokens_sampled = counts.sampled;
-    return status;
+    return status == ESP_OK ? take_verdicts(w, error) : status;
 }
 
 /* ---- cuts ---- */
@@ -108,10 +128,10 @@ static esp_status sample_all(own_work *w, esp_error *error) {
 static void list_cuts(own_work *w, cut_list both[2]) {
     bool *has = MEM_ARRAY(bool, 2 * w->count + 1);
     for (int64_t c = 0; c < w->chains.count; c++)
-        has[2 * w->chains.at[c].problem + w->chains.at[c].right] = true;
+        if (!w->chains.at[c].unknown) has[2 * w->chains.at[c].problem + w->chains.at[c].right] = true;
     for (int64_t c = 0; c < w->chains.count; c++) {
         const own_chain *chain = &w->chains.at[c];
-        for (int64_t i = 0; i < chain->ends.count; i++) {
+        for (int64_t i = 0; i < chain->ends.count && !chain->unknown; i++) {
             own_cut cut = {.chain = c,
                            .end = chain->ends.at[i],
                            .mixed = has[2 * chain->problem] && has[2 * chain->problem + 1],

@@ -58,6 +58,7 @@ typedef struct {
 typedef struct {
     run_state *run;
     const sampler *policy;
+    int64_t window; /* waves in flight */
     const search_config *config;
     int64_t *order, order_epoch; /* of the train set */
     store_position at;           /* of the next commit */
@@ -141,12 +142,21 @@ static esp_status make_wave(void *user, search_wave *out, esp_error *error) {
     return ESP_OK;
 }
 
+/* Where waves overlap, without the tokens that were computed again: what is evicted then depends on the trees
+ * of the other waves in flight, and they on where the run was interrupted. */
+static int64_t tokens_to_store(const work *w, const token_counts *counts) {
+    return w->window > 1 ? counts->computed - counts->recomputed : counts->computed;
+}
+
 static esp_status store_wave(work *w, const store_position *next, const search_wave *wave, esp_error *error) {
     store *to = w->run->store;
     ESP_TRY(store_wave_begin(to, w->at.iteration, wave->wave, error));
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < wave->count && status == ESP_OK; i++) {
-        store_tree tree = {.iteration = w->at.iteration, .wave = wave->wave, .ordinal = wave->ordinals[i]};
+        store_tree tree = {.iteration = w->at.iteration,
+                           .wave = wave->wave,
+                           .ordinal = wave->ordinals[i],
+                           .tokens_computed = tokens_to_store(w, &wave->jobs[i].counts)};
         status = tree_store(w->run, &wave->jobs[i], &tree, error);
     }
     if (status == ESP_OK && wave->left_out_count > 0)
@@ -159,9 +169,9 @@ static esp_status store_wave(work *w, const store_position *next, const search_w
 /* Trees of a block of waves, which may all be in memory: far more than replicas of equal speed part by. */
 enum { BLOCK_TREES = 4096 };
 
-static int64_t block_waves(const recipe *r) {
+static int64_t block_waves(const recipe *r, int64_t window) {
     int64_t waves = BLOCK_TREES / r->run.wave;
-    return waves > r->run.window ? waves : r->run.window;
+    return waves > window ? waves : window;
 }
 
 static int64_t wave_count(const recipe *r) {
@@ -198,11 +208,12 @@ static esp_status tokens_spent(work *w, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status search_waves(run_state *run, sampler *policy, const store_position *position,
-                               esp_error *error) {
+static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
+                               const store_position *position, esp_error *error) {
     const session *s = &run->session;
     work w = {.run = run,
               .policy = policy,
+              .window = window,
               .config = &s->recipe->search.config,
               .order = MEM_ARRAY(int64_t, s->train.count),
               .order_epoch = -1,
@@ -210,8 +221,8 @@ static esp_status search_waves(run_state *run, sampler *policy, const store_posi
               .before = position->wave * s->recipe->run.wave};
     search_window_plan plan = {.first = position->wave,
                                .end = wave_count(s->recipe),
-                               .window = s->recipe->run.window,
-                               .block = block_waves(s->recipe),
+                               .window = w.window,
+                               .block = block_waves(s->recipe, w.window),
                                .expected = wave_size(s->recipe, 0),
                                .make = make_wave,
                                .commit = commit_wave,
@@ -245,12 +256,14 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     model *other; /* NULL: the run's own */
     sampler *policy = NULL;
     ESP_TRY(open_other_model(run, position, &other, error));
-    esp_status status = lm_new(&policy, other ? other : run->model, run->session.words, &settings, error);
+    model *m = other ? other : run->model;
+    esp_status status = lm_new(&policy, m, run->session.words, &settings, error);
     char title[64];
     snprintf(title, sizeof title, "iteration %lld: search", (long long)position->iteration);
     observer_begin(&run->session.observer, title, run->session.recipe->run.problems_per_iteration,
                    "problems");
-    if (status == ESP_OK) status = search_waves(run, policy, position, error);
+    if (status == ESP_OK)
+        status = search_waves(run, policy, session_window(&run->session, m), position, error);
     observer_end(&run->session.observer);
     sampler_free(policy);
     model_free(other);

@@ -6,6 +6,7 @@
 #include "loop/updates.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Rows to learn from, in the order of the problems. */
@@ -88,12 +89,15 @@ static int64_t judge_rows_of(double rate, int64_t problems) {
 }
 
 static void note_own(const session *s, const judge_own_counts *c, int64_t rows) {
+    double all = c->chains > 0 ? (double)c->chains : 1;
+    char unknown[64] = "";
+    if (c->unknown > 0)
+        snprintf(unknown, sizeof unknown, ", %.1f%% that cannot be judged", 100 * (double)c->unknown / all);
     observer_note(
         &s->observer,
-        "sft: %lld own chains, %.1f%% of them correct, %.1f%% unfinished, %lld that cannot be judged; "
-        "%lld judge rows, half of them correct, from %lld correct and %lld incorrect beginnings",
-        (long long)c->chains, 100 * (double)c->right / (double)(c->chains ? c->chains : 1),
-        100 * (double)c->unfinished / (double)(c->chains ? c->chains : 1), (long long)c->unknown,
+        "sft: %lld own chains, %.1f%% of them correct, %.1f%% unfinished%s; %lld judge rows, half of "
+        "them correct, from %lld correct and %lld incorrect beginnings",
+        (long long)c->chains, 100 * (double)c->right / all, 100 * (double)c->unfinished / all, unknown,
         (long long)rows, (long long)c->right_cuts, (long long)c->wrong_cuts);
 }
 

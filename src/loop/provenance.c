@@ -162,6 +162,7 @@ uint64_t provenance_problems_hash(const problem_set *set) {
         hash_text(state, set->at[i].question);
         hash_text(state, set->at[i].gold);
         hash_text(state, set->at[i].rationale);
+        for (int32_t k = 0; k < set->at[i].option_count; k++) hash_text(state, set->at[i].options[k].text);
     }
     uint64_t hash = XXH3_64bits_digest(state);
     XXH3_freeState(state);

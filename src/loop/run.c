@@ -150,6 +150,8 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     bool evaluation = options->phases & RUN_EVALUATE;
     esp_status status = session_read_problems(&run.session, true, evaluation, error);
     if (status == ESP_OK) status = open_run(&run, r, options, error);
+    if (status == ESP_OK && run.session.grader)
+        status = grader_remember(run.session.grader, options->folder, error);
     bool began = status == ESP_OK;
     if (status == ESP_OK) status = run_progress_open(&run, error);
     while (status == ESP_OK) {

@@ -75,15 +75,6 @@ static bool is_gold(const store_node *n, const search_request *asked) {
     return asked->wants_gold && (n->flags & STORE_NODE_GOLD);
 }
 
-bool tree_rows_are_sound(const store_node *nodes, int64_t count) {
-    if (count < 1 || count > INT32_MAX || nodes[0].parent != -1) return false;
-    for (int64_t i = 0; i < count; i++)
-        if (nodes[i].index != i || nodes[i].parent >= i || (i > 0 && nodes[i].parent < 0) ||
-            nodes[i].count > INT32_MAX)
-            return false;
-    return true;
-}
-
 /* Nodes of one reply follow each other. The chains of the root probe and later candidates of the same node
  * come in different replies. */
 static int64_t nodes_of_reply(const search_request *asked, const store_node *nodes, int64_t count,

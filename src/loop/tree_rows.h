@@ -23,8 +23,6 @@ void tree_rows_tree(const search *s, store_tree *out);
 
 /* ---- rows to replies ---- */
 
-/* Whether rows could be a tree: numbered from 0, parents before children, sizes that a search can hold. */
-bool tree_rows_are_sound(const store_node *nodes, int64_t count);
 /* The candidates of the reply that made the next nodes, from node number `first` (the number of nodes that
  * the search has so far) on, into out [asked->count + 1]. A node that several chains of the root probe
  * reached is several candidates. Returns their number; -1 where the rows hold more than was asked for. Their

@@ -85,12 +85,14 @@ esp_status tree_store(run_state *run, const search_job *job, store_tree *tree, e
     tree->prompt_ids = prompt.at, tree->prompt_count = prompt.count;
     tree->tokens_sampled = job->counts.sampled;
     tree->tokens_judged = job->counts.judged;
-    tree->tokens_computed = job->counts.computed;
-    store_problem row = {job->problem->index, job->problem->id, job->problem->question, job->problem->gold};
+    text_buffer question = {0};
+    task_question(run->session.task, job->problem, &question);
+    store_problem row = {job->problem->index, job->problem->id, question.at, job->problem->gold};
     if (status == ESP_OK) status = store_add_problem(run->store, &row, error);
     if (status == ESP_OK) status = store_add_tree(run->store, tree, error);
     if (status == ESP_OK) status = store_nodes_of(run, tree->tree, s, error);
     if (status == ESP_OK) status = store_harvest_of(run, tree, s, error);
+    text_free(&question);
     MEM_LIST_FREE(&prompt);
     return status;
 }

@@ -81,7 +81,8 @@ static void choose_spans(model *m, const layer_pass *p) {
             attention_span own = {.first_query = first,
                                   .queries = (int32_t)(r - first),
                                   .context = (int32_t)(s->context - s->queries + last - s->first_query + 1),
-                                  .first_segment = m->read_segments.count};
+                                  .first_segment = m->read_segments.count,
+                                  .decoded = s->decoded};
             own.segments = cut_segments(m, p->plan.segments + s->first_segment, own.context);
             MEM_LIST_PUSH(&m->read_spans, own);
         }

@@ -205,8 +205,9 @@ static void append_feed(kv_cache *kv, const kv_feed *feed, const kv_feed *before
     }
     r->length += feed->n;
     if (feed->n == 0) return;
-    attention_span span = {.first_query = first_query, .queries = (int32_t)feed->n};
-    if (before && before->run == r->parent && before->n > 0) { /* one path with the feed before */
+    attention_span span = {.first_query = first_query, .queries = (int32_t)feed->n, .decoded = feed->decoded};
+    bool same_path = before && before->run == r->parent && before->n > 0;
+    if (same_path && before->decoded == feed->decoded) { /* one span with the feed before */
         attention_span *last = &kv->spans.at[--kv->spans.count];
         kv->segments.count = last->first_segment;
         span.first_query = last->first_query;

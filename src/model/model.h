@@ -106,6 +106,8 @@ typedef struct {
     int32_t run; /* each run at most once in a call; a parent's feed precedes its children's */
     const int32_t *tokens;
     int64_t n;
+    bool decoded; /* the tokens were sampled one at a time, now or when they were first computed: their bits
+                     are the same again (attention_span) */
 } kv_feed;
 
 /* A question about what follows token `at` of feed `feed`. In ascending order of (feed, at). */

@@ -28,7 +28,11 @@ void tree_layout_make(tree_layout *out, const token_tree *tree) {
             } else
                 MEM_LIST_PUSH(&chain, piece);
         }
-        out->spans[r] = (attention_span){first, n, depth + n, out->segments.count, (int32_t)chain.count};
+        out->spans[r] = (attention_span){.first_query = first,
+                                         .queries = n,
+                                         .context = depth + n,
+                                         .first_segment = out->segments.count,
+                                         .segments = (int32_t)chain.count};
         for (int64_t i = chain.count; i-- > 0;) MEM_LIST_PUSH(&out->segments, chain.at[i]);
     }
     MEM_LIST_FREE(&chain);

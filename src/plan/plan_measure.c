@@ -155,7 +155,8 @@ static esp_status time_decode(const gauge *g, model *m, double *all, double *one
     esp_status status = model_extend(m, kv, &first, 1, NULL, 0, error);
     kv_feed *feeds = MEM_ARRAY(kv_feed, g->width);
     for (int64_t i = 0; i < g->width; i++)
-        feeds[i] = (kv_feed){.run = kv_run_new(kv, root), .tokens = g->ids + i % prefix, .n = 1};
+        feeds[i] =
+            (kv_feed){.run = kv_run_new(kv, root), .tokens = g->ids + i % prefix, .n = 1, .decoded = true};
     if (status == ESP_OK && all) status = fastest_step(g, m, kv, feeds, true, all, error);
     if (status == ESP_OK) status = fastest_step(g, m, kv, feeds, false, one, error);
     for (int64_t i = 0; i < g->width; i++) kv_run_release(kv, feeds[i].run);

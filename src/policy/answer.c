@@ -182,53 +182,58 @@ typedef struct {
     const answer_grading *grading;
 } reply_place;
 
-/* The text of the whole chain down to the candidate's end. */
-static esp_status chain_text(const reply_place *at, const answer_candidate *c, text_buffer *out,
-                             esp_error *error) {
+esp_status answer_chain_text(const prompt_words *w, const search *s, int32_t node, const answer_candidate *c,
+                             text_buffer *out, esp_error *error) {
     token_list ids = {0};
-    int64_t before = search_path_ids(at->s, at->node, NULL);
+    int64_t before = search_path_ids(s, node, NULL);
     MEM_LIST_RESERVE(&ids, before + c->ids.count);
-    search_path_ids(at->s, at->node, ids.at);
+    search_path_ids(s, node, ids.at);
     memcpy(ids.at + before, c->ids.at, (size_t)c->ids.count * sizeof *ids.at);
-    esp_status status = prompt_text(at->w, ids.at, before + c->ids.count, out, error);
+    esp_status status = prompt_text(w, ids.at, before + c->ids.count, out, error);
     MEM_LIST_FREE(&ids);
     return status;
 }
 
-static void set_outcome(const answer_worth *worth, grade_verdict verdict, search_candidate *out) {
-    bool unknown = verdict == GRADE_UNKNOWN;
+/* The task's own verdict. */
+static grader_verdict verdict_of_task(const prompt_words *w, const problem *p, const text_buffer *text) {
+    task_grade_result grade = task_grade(prompt_task(w), p, text->at, text->length);
+    grader_verdict v = {.verdict = grade.verdict};
+    task_grade_free(&grade);
+    return v;
+}
+
+static void set_outcome(const answer_worth *worth, const grader_verdict *v, search_candidate *out) {
+    bool unknown = v->verdict == GRADE_UNKNOWN;
     if (unknown && worth->unknown == ANSWER_SKIP) {
         out->outcome = SEARCH_FINISHED_UNKNOWN;
-    } else if (unknown && worth->unknown == ANSWER_REWARD) {
+    } else if (v->scored || (unknown && worth->unknown == ANSWER_REWARD)) {
         out->outcome = SEARCH_SCORED;
-        out->reward = worth->reward;
+        out->reward = v->scored ? v->reward : worth->reward;
     } else {
-        out->outcome = verdict == GRADE_EQUAL ? SEARCH_RIGHT : SEARCH_WRONG;
+        out->outcome = v->verdict == GRADE_EQUAL ? SEARCH_RIGHT : SEARCH_WRONG;
     }
 }
 
-/* Correct or incorrect where gold is known, by the text of the whole chain (docs/method.md 2.4). */
-static esp_status settle(const reply_place *at, const answer_candidate *c, search_candidate *out,
-                         esp_error *error) {
+/* What the chain's text is worth where gold is known (docs/method.md 2.4). verdict: from outside, or NULL. */
+static esp_status settle(const reply_place *at, const answer_candidate *c, const grader_verdict *verdict,
+                         search_candidate *out, esp_error *error) {
     out->outcome = c->finished ? SEARCH_FINISHED_UNKNOWN : c->cut ? SEARCH_CUT : SEARCH_OPEN;
     const problem *gold = at->grading->gold;
     if (!c->finished || !gold) return ESP_OK;
     text_buffer text = {0};
-    esp_status status = chain_text(at, c, &text, error);
+    esp_status status = answer_chain_text(at->w, at->s, at->node, c, &text, error);
     if (status == ESP_OK) {
-        task_grade_result grade = task_grade(prompt_task(at->w), gold, text.at, text.length);
-        set_outcome(&at->grading->worth, grade.verdict, out);
-        task_grade_free(&grade);
-        const char *rationale = gold->rationale;
-        out->gold_text =
-            rationale && step_text_key(text.at, text.length) == step_text_key(rationale, strlen(rationale));
+        grader_verdict v = verdict ? *verdict : verdict_of_task(at->w, gold, &text);
+        set_outcome(&at->grading->worth, &v, out);
+        out->gold_text = gold->rationale && step_text_key(text.at, text.length) ==
+                                                step_text_key(gold->rationale, strlen(gold->rationale));
     }
     text_free(&text);
     return status;
 }
 
-static esp_status describe(const reply_place *at, const answer_candidate *c, search_candidate *out,
-                           esp_error *error) {
+static esp_status describe(const reply_place *at, const answer_candidate *c, const grader_verdict *verdict,
+                           search_candidate *out, esp_error *error) {
     *out = (search_candidate){
         .ids = c->ids.at, .logprobs = c->logprobs.at, .n = (int32_t)c->ids.count, .gold = c->gold};
     for (int64_t i = 0; i < c->ids.count; i++) out->logprob += (double)c->logprobs.at[i];
@@ -236,12 +241,14 @@ static esp_status describe(const reply_place *at, const answer_candidate *c, sea
     esp_status status = prompt_text(at->w, c->ids.at, c->ids.count, &text, error);
     if (status == ESP_OK) out->text_key = step_text_key(text.at, text.length);
     text_free(&text);
-    return status == ESP_OK ? settle(at, c, out, error) : status;
+    return status == ESP_OK ? settle(at, c, verdict, out, error) : status;
 }
 
 esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const answer_grading *grading,
                         const answer_candidate *c, int32_t n, search_candidate *out, esp_error *error) {
     reply_place at = {w, s, node, grading};
-    for (int32_t i = 0; i < n; i++) ESP_TRY(describe(&at, &c[i], &out[i], error));
+    const grader_verdict *verdicts = grading->verdicts;
+    for (int32_t i = 0; i < n; i++)
+        ESP_TRY(describe(&at, &c[i], verdicts ? &verdicts[i] : NULL, &out[i], error));
     return ESP_OK;
 }

@@ -8,6 +8,7 @@
 #ifndef ESPALIER_POLICY_ANSWER_H
 #define ESPALIER_POLICY_ANSWER_H
 
+#include "grader/grader.h"
 #include "prompt/prompt.h"
 
 /* A step, or a chain, in the making. */
@@ -54,7 +55,13 @@ typedef struct {
 typedef struct {
     const problem *gold; /* the problem where its answer is known; NULL: outcomes stay unknown */
     answer_worth worth;
+    const grader_verdict *verdicts; /* [n] of a grader from outside, of the candidates that are finished;
+                                       NULL: the task grades */
 } answer_grading;
+
+/* The text of the whole chain down to the candidate's end, which is graded. Appended. */
+esp_status answer_chain_text(const prompt_words *w, const search *s, int32_t node, const answer_candidate *c,
+                             text_buffer *out, esp_error *error);
 
 /* Candidates below `node` as a search takes them; out [n] borrows from them. */
 esp_status answer_reply(const prompt_words *w, const search *s, int32_t node, const answer_grading *grading,

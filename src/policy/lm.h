@@ -15,6 +15,7 @@ typedef struct {
     step_size step_size;      /* docs/method.md 2.0 */
     int32_t max_step_tokens;  /* at least 1 */
     int32_t max_chain_tokens; /* all steps of a chain together; at least max_step_tokens */
+    grader *grader;           /* of finished chains where gold is known, borrowed; NULL: the task */
     answer_worth worth;       /* of a chain that cannot be judged (docs/method.md 2.4) */
     bool example;             /* the judge sees the gold rationale where gold is known (docs/method.md 3.1) */
     int64_t kv_tokens;        /* as engine_settings */

@@ -6,8 +6,10 @@
 
 #include <string.h>
 
-/* The approximate number of tokens per step, for engine_replicas_run. */
-enum { STEP_TOKENS = 16 };
+enum {
+    STEP_TOKENS = 16,  /* approximate number of tokens per step, for engine_replicas_run */
+    GRADING_CALLS = 8, /* model calls that a tree waits for a grader from outside while others go on */
+};
 
 /* One search in flight. */
 typedef struct {
@@ -25,6 +27,7 @@ typedef struct {
     MEM_LIST(engine_sequence) sequences;
     MEM_LIST(engine_tail) tails;
     MEM_LIST(double) verdicts; /* log P("A"), log P("B") of each tail */
+    MEM_LIST(int64_t) tickets; /* what a grader from outside was asked of each candidate; -1: nothing */
     int64_t sampled, gold_tokens;
 } tree;
 
@@ -93,6 +96,7 @@ static const engine_reader reader = {
 static void clear_request(tree *t) {
     for (int64_t i = 0; i < t->candidates.count; i++) answer_candidate_free(&t->candidates.at[i]);
     t->path.count = t->candidates.count = t->sequences.count = t->tails.count = t->verdicts.count = 0;
+    t->tickets.count = 0;
 }
 
 static void set_path(tree *t, int32_t node) {
@@ -205,13 +209,44 @@ static esp_status next_request(engine *e, tree *t, esp_error *error) {
 
 /* ---- Replies ---- */
 
+/* Asks the grader from outside about the candidates that are finished. Whether there are any. */
+static esp_status ask_grader(tree *t, bool *asked, esp_error *error) {
+    grader *g = t->p->set.grader;
+    text_buffer text = {0};
+    esp_status status = ESP_OK;
+    *asked = false;
+    for (int64_t i = 0; g && t->gold && i < t->candidates.count && status == ESP_OK; i++) {
+        const answer_candidate *c = &t->candidates.at[i];
+        int64_t ticket = -1;
+        if (c->finished) {
+            text_clear(&text);
+            status = answer_chain_text(t->p->base.words, t->job->search, t->request.node, c, &text, error);
+            if (status == ESP_OK) ticket = grader_ask(g, t->gold, text.at ? text.at : "", text.length);
+            *asked = true;
+        }
+        MEM_LIST_PUSH(&t->tickets, ticket);
+    }
+    text_free(&text);
+    return status;
+}
+
+/* Waits for the verdicts; out [candidates]. */
+static esp_status take_verdicts(const tree *t, grader_verdict *out, esp_error *error) {
+    for (int64_t i = 0; i < t->tickets.count; i++)
+        if (t->tickets.at[i] >= 0) ESP_TRY(grader_take(t->p->set.grader, t->tickets.at[i], &out[i], error));
+    return ESP_OK;
+}
+
 static esp_status reply_candidates(engine *e, tree *t, esp_error *error) {
     int32_t n = (int32_t)t->candidates.count;
     search *s = t->job->search;
     search_candidate *list = MEM_ARRAY(search_candidate, n);
-    answer_grading grading = {t->gold, t->p->set.worth};
-    esp_status status =
-        answer_reply(t->p->base.words, s, t->request.node, &grading, t->candidates.at, n, list, error);
+    grader_verdict *verdicts = t->tickets.count > 0 ? MEM_ARRAY(grader_verdict, n) : NULL;
+    answer_grading grading = {t->gold, t->p->set.worth, verdicts};
+    esp_status status = take_verdicts(t, verdicts, error);
+    if (status == ESP_OK)
+        status =
+            answer_reply(t->p->base.words, s, t->request.node, &grading, t->candidates.at, n, list, error);
     for (int32_t i = 0; i < n; i++) {
         const answer_candidate *c = &t->candidates.at[i];
         if (c->gold)
@@ -223,6 +258,7 @@ static esp_status reply_candidates(engine *e, tree *t, esp_error *error) {
     if (status == ESP_OK)
         status = feed_search(t, &(search_reply){.candidates = list, .candidate_count = n}, error);
     mem_free(list);
+    mem_free(verdicts);
     for (int32_t v = before; v < search_node_count(s) && status == ESP_OK; v++) {
         search_node node = search_node_at(s, v);
         if (!search_outcome_is_ended(node.outcome)) group_keep_sequence(e, t->group, node.candidate, v);
@@ -244,14 +280,24 @@ static esp_status reply_judge(engine *e, tree *t, esp_error *error) {
     return status;
 }
 
-static esp_status finished(void *user, engine *e, sequence_group *g, esp_error *error) {
+static esp_status resumed(void *user, engine *e, sequence_group *g, esp_error *error) {
     (void)user;
     tree *t = group_user(g);
-    if (t->request.kind == SEARCH_JUDGE)
-        ESP_TRY(reply_judge(e, t, error));
-    else
-        ESP_TRY(reply_candidates(e, t, error));
+    ESP_TRY(reply_candidates(e, t, error));
     return next_request(e, t, error);
+}
+
+static esp_status finished(void *user, engine *e, sequence_group *g, esp_error *error) {
+    tree *t = group_user(g);
+    if (t->request.kind == SEARCH_JUDGE) {
+        ESP_TRY(reply_judge(e, t, error));
+        return next_request(e, t, error);
+    }
+    bool asked;
+    ESP_TRY(ask_grader(t, &asked, error));
+    if (!asked) return resumed(user, e, g, error);
+    group_pause(e, g, GRADING_CALLS);
+    return ESP_OK;
 }
 
 /* ---- Jobs ---- */
@@ -263,6 +309,7 @@ static void tree_clear(tree *t) {
     MEM_LIST_FREE(&t->sequences);
     MEM_LIST_FREE(&t->tails);
     MEM_LIST_FREE(&t->verdicts);
+    MEM_LIST_FREE(&t->tickets);
 }
 
 static esp_status no_room(const prompt_words *w, const problem *p, const prompt_pair *prompts,
@@ -348,8 +395,12 @@ typedef struct {
 static esp_status search_on(void *user, engine *e, int replica, replica_place *place, esp_error *error) {
     search_work *work = user;
     search_run run = {.p = work->p, .jobs = &work->jobs, .replica = replica, .place = place};
-    engine_client client = {
-        .more = more, .finished = finished, .done = done, .progress = progress, .user = &run};
+    engine_client client = {.more = more,
+                            .finished = finished,
+                            .resumed = resumed,
+                            .done = done,
+                            .progress = progress,
+                            .user = &run};
     dealer_enter(&work->jobs);
     esp_status status = engine_run(e, &client, error);
     dealer_leave(&work->jobs, status != ESP_OK);

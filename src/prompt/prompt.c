@@ -1,5 +1,6 @@
 /* The ids that training and search share: prompts, judge rows, verdicts. */
 #include "prompt/prompt.h"
+#include "text/messages.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -10,23 +11,43 @@ struct prompt_words {
     chat_kind chat;
     int32_t eos, verdict[2];
     token_list suffix;
-    text_buffer judge_open; /* the template's words before the user's text, */
-    bool judge_bos;         /* after the beginning-of-sequence token */
+    char *system;               /* NULL: there is no system turn */
+    text_buffer judge_open;     /* the template's words before the user's text, */
+    text_span judge_trusted[2]; /* those of them that are not the system turn's text, */
+    bool judge_bos;             /* after the beginning-of-sequence token */
 };
 
 /* ---- Making ---- */
 
-/* The template's words before and after the user's text. */
+/* The task's system turn, else the model's own. */
+static void choose_system(prompt_words *w) {
+    text_buffer own = {0}, text = {0};
+    bool has_own = chat_own_system(w->chat, tokenizer_chat_template(w->tokens), &own);
+    if (task_system(w->t, has_own ? own.at : NULL, &text)) w->system = mem_strdup(text.at);
+    text_free(&own);
+    text_free(&text);
+}
+
+/* The template's words before and after the user's text, the system turn among those before it. */
 static void template_parts(prompt_words *w, text_buffer *close) {
-    static const char place[] = "\x01";
+    static const char place[] = "\x01", system[] = "\x02";
     text_buffer whole = {0};
-    chat_render(w->chat, w->tokens, NULL, place, &whole);
+    chat_render(w->chat, w->tokens, w->system ? system : NULL, place, &whole);
     const char *at = strstr(whole.at, place), *start = whole.at;
     size_t bos = 0;
     const char *piece = tokenizer_piece(w->tokens, tokenizer_bos(w->tokens), &bos);
     w->judge_bos = bos > 0 && (size_t)(at - start) >= bos && memcmp(start, piece, bos) == 0;
     if (w->judge_bos) start += bos;
-    text_append(&w->judge_open, start, (size_t)(at - start));
+    const char *turn = w->system ? strstr(start, system) : at;
+    text_append(&w->judge_open, start, (size_t)(turn - start));
+    w->judge_trusted[0] = (text_span){0, w->judge_open.length};
+    if (w->system) {
+        text_puts(&w->judge_open, w->system);
+        turn += strlen(system);
+    }
+    w->judge_trusted[1].start = w->judge_open.length;
+    text_append(&w->judge_open, turn, (size_t)(at - turn));
+    w->judge_trusted[1].end = w->judge_open.length;
     text_puts(close, at + strlen(place));
     text_free(&whole);
 }
@@ -60,6 +81,7 @@ static esp_status prepare(prompt_words *w, esp_error *error) {
     for (int correct = 0; correct < 2; correct++)
         w->verdict[correct] = tokenizer_find(w->tokens, task_verdict(w->t, correct));
     text_buffer close = {0};
+    choose_system(w);
     template_parts(w, &close);
     esp_status status = make_suffix(w, close.at ? close.at : "", error);
     text_free(&close);
@@ -84,6 +106,7 @@ void prompt_words_free(prompt_words *w) {
     if (!w) return;
     MEM_LIST_FREE(&w->suffix);
     text_free(&w->judge_open);
+    mem_free(w->system);
     mem_free(w);
 }
 
@@ -97,27 +120,49 @@ const task *prompt_task(const prompt_words *w) {
 
 /* ---- Ids ---- */
 
-esp_status prompt_ids(const prompt_words *w, const problem *p, token_list *out, esp_error *error) {
+/* The system turn, each example with its answer, and the question. In a plain prompt the examples are part of
+ * the text. */
+static void list_messages(const prompt_words *w, const problem *p, arena *memory, message_list *out) {
+    int64_t examples = w->chat == CHAT_PLAIN ? 0 : task_example_count(w->t);
     text_buffer text = {0};
-    if (w->chat == CHAT_PLAIN)
-        task_prompt_plain(w->t, p, &text);
-    else
-        task_prompt_chat(w->t, p, &text);
-    esp_status status = chat_encode(w->chat, w->tokens, NULL, text.at, out, error);
+    if (w->system) MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, w->system}));
+    for (int64_t i = 0; i <= examples; i++) {
+        const problem *asked = i < examples ? task_example(w->t, i) : p;
+        text_clear(&text);
+        text_puts(&text, "");
+        if (w->chat == CHAT_PLAIN)
+            task_prompt_plain(w->t, asked, &text);
+        else
+            task_prompt_chat(w->t, asked, &text);
+        MEM_LIST_PUSH(out, ((message){MESSAGE_USER, arena_strdup(memory, text.at)}));
+        if (i < examples) MEM_LIST_PUSH(out, ((message){MESSAGE_ASSISTANT, asked->rationale}));
+    }
     text_free(&text);
+}
+
+/* answer: of a plain prompt, the text that follows it, as one text with it; NULL: none. */
+static esp_status encode_prompt(const prompt_words *w, const problem *p, const char *answer, token_list *out,
+                                esp_error *error) {
+    arena *memory = arena_new();
+    message_list messages = {0};
+    list_messages(w, p, memory, &messages);
+    if (answer) {
+        const char **last = &messages.at[messages.count - 1].content;
+        size_t n = strlen(*last);
+        text_buffer whole = {0};
+        text_printf(&whole, "%s%s%s", *last, n > 0 && !isspace((unsigned char)(*last)[n - 1]) ? " " : "",
+                    answer);
+        *last = arena_strdup(memory, whole.at);
+        text_free(&whole);
+    }
+    esp_status status = messages_encode(w->chat, w->tokens, messages.at, messages.count, out, error);
+    MEM_LIST_FREE(&messages);
+    arena_free(memory);
     return status;
 }
 
-/* The plain prompt with `answer` after it, as one text. */
-static esp_status plain_ids(const prompt_words *w, const problem *p, const char *answer, token_list *out,
-                            esp_error *error) {
-    text_buffer text = {0};
-    task_prompt_plain(w->t, p, &text);
-    if (text.length > 0 && !isspace((unsigned char)text.at[text.length - 1])) text_puts(&text, " ");
-    text_puts(&text, answer);
-    esp_status status = chat_encode(w->chat, w->tokens, NULL, text.at, out, error);
-    text_free(&text);
-    return status;
+esp_status prompt_ids(const prompt_words *w, const problem *p, token_list *out, esp_error *error) {
+    return encode_prompt(w, p, NULL, out, error);
 }
 
 esp_status prompt_answer_ids(const prompt_words *w, const char *text, size_t length, token_list *out,
@@ -131,10 +176,10 @@ esp_status prompt_judge_prefix(const prompt_words *w, const problem *p, bool wit
                                esp_error *error) {
     if (w->judge_bos) MEM_LIST_PUSH(out, tokenizer_bos(w->tokens));
     text_buffer text = {0};
-    text_span trusted = {0, w->judge_open.length};
     text_append(&text, w->judge_open.at ? w->judge_open.at : "", w->judge_open.length);
     task_judge_prefix(w->t, p, with_example, &text);
-    esp_status status = tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, out, error);
+    esp_status status =
+        tokenizer_encode_trusted(w->tokens, text.at, text.length, w->judge_trusted, 2, out, error);
     text_free(&text);
     return status;
 }
@@ -202,20 +247,21 @@ static esp_status no_option_text(const problem *p, int32_t i, const char *what, 
 /* The ids of prompt and option together. */
 static esp_status option_ids(const prompt_words *w, const problem *p, const char *text,
                              const token_list *prompt, token_list *out, esp_error *error) {
-    if (w->chat == CHAT_PLAIN) return plain_ids(w, p, text, out, error);
+    if (w->chat == CHAT_PLAIN) return encode_prompt(w, p, text, out, error);
     MEM_LIST_APPEND(out, prompt->at, prompt->count);
     return tokenizer_encode(w->tokens, text, strlen(text), false, out, error);
 }
 
-/* Cuts off all what they begin with alike, at most the prompt's own ids. */
+/* Cuts off all what they begin with alike, at most as many ids as the prompt has: that is the prompt then. */
 static void part_options(prompt_choices *o) {
     int64_t same = o->prompt.count;
     for (int32_t i = 0; i < o->count; i++) {
         int64_t n = 0;
-        while (n < same && n < o->of[i].count - 1 && o->of[i].at[n] == o->prompt.at[n]) n++;
+        while (n < same && n < o->of[i].count - 1 && o->of[i].at[n] == o->of[0].at[n]) n++;
         same = n;
     }
-    o->prompt.count = same;
+    o->prompt.count = 0;
+    MEM_LIST_APPEND(&o->prompt, o->of[0].at, same);
     for (int32_t i = 0; i < o->count; i++) {
         o->of[i].count -= same;
         memmove(o->of[i].at, o->of[i].at + same, (size_t)o->of[i].count * sizeof *o->of[i].at);
@@ -284,13 +330,19 @@ step_rules prompt_step_rules(const prompt_words *w) {
 
 esp_status prompt_of_text(const tokenizer *t, const prompt_form *form, const char *text, size_t length,
                           token_list *out, esp_error *error) {
-    if (form->chat == CHAT_PLAIN && !form->system) {
+    bool no_system = !form->system || !*form->system;
+    if (form->chat == CHAT_PLAIN && no_system) {
         if (form->bos && tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0) MEM_LIST_PUSH(out, tokenizer_bos(t));
         return tokenizer_encode(t, text, length, form->special, out, error);
     }
     if (strlen(text) != length)
         return error_fail(error, "take the zero byte out", "the prompt holds a zero byte");
-    return chat_encode(form->chat, t, form->system, text, out, error);
+    text_buffer own = {0};
+    bool has_own = !form->system && chat_own_system(form->chat, tokenizer_chat_template(t), &own);
+    const char *system = has_own ? own.at : no_system ? NULL : form->system;
+    esp_status status = chat_encode(form->chat, t, system, text, out, error);
+    text_free(&own);
+    return status;
 }
 
 esp_status prompt_check(const int32_t *ids, int64_t n, int64_t vocab, int64_t context, int64_t *room,

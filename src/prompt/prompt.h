@@ -54,9 +54,10 @@ esp_status prompt_room(const prompt_words *w, const problem *p, bool judge, bool
                        int64_t context, int64_t *room, esp_error *error);
 
 /* A problem's options as answers that follow its prompt (docs/method.md 7). In a chat they are the words of
- * the assistant's turn; after a plain prompt that does not end in white space, each begins with a space. What
- * prompt and option give as one text is what is tokenized: where they share a token, `prompt` ends before it.
- */
+ * the assistant's turn; after a plain prompt that does not end in white space, each begins with a space.
+ * There, prompt and option are tokenized as one text, and an option's ids are those from the place where the
+ * prompt alone ends, as lm-evaluation-harness has it; where options differ before, those from where they
+ * part. */
 typedef struct {
     token_list prompt;
     token_list *of; /* [count]: the ids of each option, after the prompt; none is empty */
@@ -82,10 +83,11 @@ step_rules prompt_step_rules(const prompt_words *w);
 /* ---- A text of the user's own, to be continued ---- */
 
 typedef struct {
-    chat_kind chat;     /* of a user's turn; CHAT_PLAIN: the text is continued as it is */
-    const char *system; /* system prompt of a chat template; NULL: none */
-    bool bos;           /* CHAT_PLAIN: begins with beginning-of-sequence where the model expects one */
-    bool special;       /* CHAT_PLAIN: control tokens in the text are those tokens */
+    chat_kind chat; /* of a user's turn; CHAT_PLAIN: the text is continued as it is */
+    const char
+        *system;  /* system turn; NULL: the one that the model's chat template has by itself; "": none */
+    bool bos;     /* CHAT_PLAIN: begins with beginning-of-sequence where the model expects one */
+    bool special; /* CHAT_PLAIN: control tokens in the text are those tokens */
 } prompt_form;
 esp_status prompt_of_text(const tokenizer *t, const prompt_form *form, const char *text, size_t length,
                           token_list *out, esp_error *error);

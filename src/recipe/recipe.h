@@ -36,7 +36,7 @@ typedef struct {
         int64_t problems_per_iteration;
         int64_t tokens_per_iteration; /* sampled and judged; 0: no limit */
         int64_t wave;                 /* problems searched side by side and committed together */
-        int64_t window;               /* waves in flight */
+        int64_t window;               /* waves in flight; 0: session_window decides */
         int64_t eval_every;           /* iterations; 0: only before the first and after the last */
         int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
         int64_t threads;              /* 0: one per core */

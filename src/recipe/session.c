@@ -10,6 +10,12 @@ static esp_status choose_chat(session *s, esp_error *error) {
     return ESP_OK;
 }
 
+static esp_status open_grader(session *s, esp_error *error) {
+    grader_settings set = grader_settings_of(&s->recipe->task.grading);
+    set.stop = s->stop;
+    return set.kind == GRADER_TASK ? ESP_OK : grader_open(&s->grader, &set, error);
+}
+
 esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error) {
     *out = (session){.recipe = r, .stop = stop};
@@ -25,6 +31,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     if (status == ESP_OK)
         status = compute_new(&out->compute, compute_kind(r->model.compute), recipe_activations(r),
                              (int)r->run.threads, error);
+    if (status == ESP_OK) status = open_grader(out, error);
     if (status != ESP_OK) session_close(out);
     return status;
 }
@@ -79,6 +86,7 @@ void session_close(session *s) {
     if (s->dev.memory) problem_set_free(&s->dev);
     if (s->train.memory) problem_set_free(&s->train);
     if (s->test.memory) problem_set_free(&s->test);
+    grader_close(s->grader);
     prompt_words_free(s->words);
     tokenizer_close(s->tokenizer);
     compute_free(s->compute);
@@ -103,11 +111,19 @@ esp_status session_open_model(session *s, const char *path, bool trainable, mode
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
 }
 
+enum { USUAL_WINDOW = 2 };
+
+int64_t session_window(const session *s, const model *m) {
+    if (s->recipe->run.window) return s->recipe->run.window;
+    return s->compute->traits.rows_alone && model_replica_limit(m) == 1 ? USUAL_WINDOW : 1;
+}
+
 lm_settings recipe_lm_settings(const recipe *r) {
-    /* Room for every tree of a wave to hold its prompts and a few hundred steps' tokens; trees wait when it
+    /* Room for every tree in flight to hold its prompts and a few hundred steps' tokens; trees wait when it
      * is short. A function of the recipe alone, so that a run does not depend on what else the machine was
      * doing. */
-    int64_t trees = r->run.wave < 32 ? r->run.wave : 32, kv_tokens = trees * 2048;
+    int64_t in_flight = r->run.wave * (r->run.window ? r->run.window : USUAL_WINDOW);
+    int64_t trees = in_flight < 32 ? in_flight : 32, kv_tokens = trees * 2048;
     answer_worth worth;
     recipe_answer_worth(r, &worth);
     return (lm_settings){.temperature = (float)r->search.temperature,
@@ -122,5 +138,6 @@ lm_settings recipe_lm_settings(const recipe *r) {
 lm_settings session_lm_settings(const session *s) {
     lm_settings set = recipe_lm_settings(s->recipe);
     set.stop = s->stop;
+    set.grader = s->grader;
     return set;
 }

@@ -25,6 +25,7 @@ typedef struct {
     tokenizer *tokenizer;
     chat_kind chat;
     task *task;
+    grader *grader;               /* who judges answers; NULL: the task */
     prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
 } session;
@@ -38,6 +39,10 @@ bool session_stopped(const session *s);
 
 /* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
+/* Waves of m's trees that are searched at the same time: run.window; where that is 0, two if they leave the
+ * bits of a run free of where it was interrupted, and if m has one engine for all threads: the replicas of a
+ * small model end a wave each by itself and gain nothing. */
+int64_t session_window(const session *s, const model *m);
 /* Settings of the local sampler as the recipe has them (search.*, self_eval.*); the session's adds who stops
  * it.
  */

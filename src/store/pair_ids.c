@@ -19,13 +19,13 @@ static void forget(pair_ids *ids) {
     ids->has_tree = false;
 }
 
-/* Parents come before their children, so that every path ends at the root. */
-static bool is_sound(const store_nodes *nodes) {
-    for (int64_t i = 0; i < nodes->count; i++) {
-        int64_t parent = nodes->at[i].parent;
-        if (nodes->at[i].index != i || parent >= i || (i > 0 && parent < 0)) return false;
-    }
-    return nodes->count > 0;
+bool store_nodes_are_sound(const store_node *nodes, int64_t count) {
+    if (count < 1 || count > INT32_MAX || nodes[0].parent != -1) return false;
+    for (int64_t i = 0; i < count; i++)
+        if (nodes[i].index != i || nodes[i].parent >= i || (i > 0 && nodes[i].parent < 0) ||
+            nodes[i].count > INT32_MAX)
+            return false;
+    return true;
 }
 
 static esp_status read_prompt(pair_ids *ids, store *s, int64_t tree, esp_error *error) {
@@ -54,7 +54,8 @@ static esp_status load(pair_ids *ids, store *s, int64_t tree, esp_error *error) 
     ids->has_tree = true;
     ids->tree = tree;
     status = read_prompt(ids, s, tree, error);
-    if (status == ESP_OK && !is_sound(&ids->nodes)) status = damaged(s, tree, "its nodes are no tree", error);
+    if (status == ESP_OK && !store_nodes_are_sound(ids->nodes.at, ids->nodes.count))
+        status = damaged(s, tree, "its nodes are no tree", error);
     if (status != ESP_OK) forget(ids);
     return status;
 }

@@ -400,6 +400,32 @@ esp_status store_read_judgements(store *s, store_judgements *out, esp_error *err
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
 }
 
+static void take_verdict(sqlite3_stmt *statement, store_verdict *v) {
+    *v = (store_verdict){.correct = -1, .reward = NAN};
+    size_t n = (size_t)sqlite3_column_bytes(statement, 0);
+    if (n == sizeof v->key) memcpy(v->key, sqlite3_column_blob(statement, 0), n);
+    v->problem = (const char *)sqlite3_column_text(statement, 1);
+    if (sqlite3_column_type(statement, 2) != SQLITE_NULL) v->correct = sqlite3_column_int(statement, 2) != 0;
+    if (sqlite3_column_type(statement, 3) != SQLITE_NULL) v->reward = sqlite3_column_double(statement, 3);
+    v->reason = (const char *)sqlite3_column_text(statement, 4);
+}
+
+esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
+                               esp_error *error) {
+    bool more;
+    ESP_TRY(has_table(s, "verdicts", &more, error));
+    if (!more) return ESP_OK;
+    sqlite3_stmt *statement;
+    ESP_TRY(QUERY("SELECT key, problem, correct, reward, reason FROM verdicts", ""));
+    for (;;) {
+        ESP_TRY(store_next(s, "read", statement, &more, error));
+        if (!more) return ESP_OK;
+        store_verdict v;
+        take_verdict(statement, &v);
+        take(user, &v);
+    }
+}
+
 /* ---- single values ---- */
 
 static esp_status read_unknown(store *s, int64_t *out, esp_error *error) {

@@ -169,6 +169,11 @@ static esp_status open_to_read(store *s, esp_error *error) {
     return check_version(s, &version, error);
 }
 
+static esp_status open_beside(store *s, esp_error *error) {
+    ESP_TRY(open_database(s, s->file, SQLITE_OPEN_READWRITE, error));
+    return execute(s, "open", "PRAGMA synchronous = NORMAL;", error);
+}
+
 static esp_status open_log(store *s, esp_error *error) {
     char *path = path_join(s->folder, "log.jsonl");
     esp_status status = ESP_OK;
@@ -198,6 +203,7 @@ static esp_status open_all(store *s, esp_error *error) {
         return error_because(error, s->mode == STORE_RESUME ? ESP_REASON_NO_RUN : ESP_REASON_OTHER);
     }
     if (s->mode == STORE_READ) return open_to_read(s, error);
+    if (s->mode == STORE_BESIDE) return open_beside(s, error);
     ESP_TRY(take_lock(s, error));
     ESP_TRY(open_to_write(s, error));
     return open_log(s, error);

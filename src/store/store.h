@@ -24,6 +24,8 @@ typedef enum {
     STORE_CREATE, /* a new run: makes the folder; an existing run.db is an error that names --resume */
     STORE_RESUME, /* an existing run, to write on */
     STORE_READ,   /* an existing run, to read, also while another process writes it; takes no lock */
+    STORE_BESIDE, /* another connection of the process that writes the run, for verdicts alone: its commits
+                     are safe from a kill of the process, though not from a crash of the system */
 } store_mode;
 
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
@@ -87,7 +89,8 @@ typedef struct {
     int64_t prompt_count;
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
-    int64_t simulations, tokens_sampled, tokens_judged, tokens_computed;
+    int64_t simulations, tokens_sampled, tokens_judged;
+    int64_t tokens_computed; /* where waves overlapped (run.window), without those computed again */
     int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
     int64_t unknown;         /* how many could not be judged; 0 in runs before schema version 5 */
 } store_tree;
@@ -119,6 +122,8 @@ typedef struct {
     int64_t state, picked;    /* nodes */
     int64_t chosen, rejected; /* nodes of the pair; -1 without one */
 } store_commitment;
+/* Whether rows could be a tree: numbered from 0, parents before children, sizes that a search can hold. */
+bool store_nodes_are_sound(const store_node *nodes, int64_t count);
 esp_status store_add_commitments(store *s, int64_t tree, const store_commitment *c, int64_t n,
                                  esp_error *error);
 
@@ -196,6 +201,17 @@ typedef struct {
 } store_judgement;
 esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error); /* again: replaces */
 
+/* ---- what an external grader has said: part of no digest, since what follows from it is ---- */
+typedef struct {
+    uint8_t key[16];     /* of grader, problem and answer */
+    const char *problem; /* its name, for people; may be NULL */
+    int correct;         /* 1, 0; -1: it could not judge */
+    double reward;       /* NAN: none */
+    const char *reason;  /* may be NULL */
+} store_verdict;
+/* In one transaction; one that is there already stays. */
+esp_status store_add_verdicts(store *s, const store_verdict *v, int64_t n, esp_error *error);
+
 /* ---- times and talk: not compared between runs ---- */
 esp_status store_metric(store *s, int64_t iteration, const char *key, double value, esp_error *error);
 esp_status store_event(store *s, int64_t iteration, const char *kind, const char *text, esp_error *error);
@@ -255,6 +271,9 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
 /* By iteration, source, kind; none in runs of schema version 1. */
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
+/* One after the other, in no order; each is valid during its call. */
+esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
+                               esp_error *error);
 /* The last value of a metric; *found says whether there is one. */
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
                             esp_error *error);

@@ -182,6 +182,27 @@ esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *er
                      j->calibration_error, j->bins);
 }
 
+/* ---- verdicts ---- */
+
+esp_status store_add_verdicts(store *s, const store_verdict *v, int64_t n, esp_error *error) {
+    bool own;
+    ESP_TRY(store_enter(s, &own, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n && status == ESP_OK; i++) {
+        const char *doing = "keep a verdict";
+        const void *key = v[i].key;
+        size_t size = sizeof v[i].key;
+        if (v[i].correct < 0)
+            status = store_run(s, doing, error, "INSERT OR IGNORE INTO verdicts VALUES (?, ?, NULL, ?, ?)",
+                               "btdt", key, size, v[i].problem, v[i].reward, v[i].reason);
+        else
+            status =
+                store_run(s, doing, error, "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?)", "btidt",
+                          key, size, v[i].problem, (int64_t)v[i].correct, v[i].reward, v[i].reason);
+    }
+    return store_leave(s, own, status, error);
+}
+
 /* ---- times and talk ---- */
 
 static double seconds_now(void) {

@@ -16,6 +16,7 @@ typedef struct {
     size_t start, end;   /* of the text */
     task_answer *answer; /* one block of memory, freed by mem_free; NULL: it has the form of an answer but no
                             value, such as 5/0 */
+    const char *unknown; /* without an answer: why what is there cannot be judged; else NULL */
 } answer_reading;
 
 /* `settings` is the kind's own struct. `p` is the problem that is answered, with its options; NULL where it
@@ -28,6 +29,9 @@ typedef struct {
      * after the answer may be anything ("72 clips for 5 friends" is 72). False: there is none. */
     bool (*read)(const void *settings, const problem *p, const char *text, size_t start, size_t end,
                  answer_reading *out);
+    /* Whether the answer can be compared with others than itself; NULL: each can. A line that nothing
+     * announces is an answer only then. */
+    bool (*is_readable)(const task_answer *a);
     /* Whether votes count two answers as one. An equivalence, where GRADE_UNKNOWN counts as different. */
     grade_verdict (*equal)(const void *settings, const problem *p, const task_answer *a,
                            const task_answer *b);
@@ -62,13 +66,14 @@ typedef struct {
 /* After the marker ("####"): the last one that an answer follows directly, or that is on the last line. An
  * empty last line of the marker alone is no answer, and nothing else is looked at then. */
 extern const answer_place answer_marker;
-/* The last of "answer is", "answer:", "answer =" (any case, * and _ of markdown between) and "\boxed{" that
- * is followed by an answer on its line (on the next line that is not blank, when the rest of its own is). */
+/* The last announcement (phrase.h), "The answer is" or "\\boxed{", that is followed by an answer on its line
+ * (on the next line that is not blank, when the rest of its own is). */
 extern const answer_place answer_stated;
 extern const answer_place answer_phrase, answer_box; /* one of the two alone */
 /* The last line that begins with an answer, which is followed by punctuation or by nothing. */
 extern const answer_place answer_line;
-extern const answer_place answer_last_line; /* the last line that is not blank */
+extern const answer_place answer_last_line; /* the last line that is not blank, where it can be read */
+/* The whole text where it is an answer and nothing else, else the last number of the text. */
 extern const answer_place answer_last_number;
 extern const answer_place answer_whole; /* the whole text */
 /* The last match of the pattern that holds an answer. */
@@ -84,10 +89,13 @@ typedef struct answer_form {
     const pattern *pattern;            /* of answer_pattern */
 } answer_form;
 
-/* The answer in text[0, length), from the first place that decides. False: there is none. */
+/* The answer in text[0, length), from the first place that decides. What a model thought before it answered
+ * ("<think> ... </think>") is not looked at, and what follows a new question ("\nQuestion: ...") only where
+ * nothing before it announces an answer. False: there is none. */
 bool answer_find(const answer_form *f, const problem *p, const char *text, size_t length,
                  answer_reading *out);
-/* The same for a gold answer: one that is announced, else the whole text, else what other places find. */
+/* The same for a gold answer: one that is announced, else what the text begins with ("18 (in 2 days)" is 18),
+ * else what other places find. */
 bool answer_find_gold(const answer_form *f, const problem *p, const char *gold, answer_reading *out);
 /* Finds and grades; p has the gold answer. */
 task_grade_result answer_grade(const answer_form *f, const problem *p, const char *text, size_t length);

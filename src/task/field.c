@@ -1,5 +1,6 @@
 #include "task/field.h"
 
+#include "formats/json.h"
 #include "task/template.h"
 
 #include <stdlib.h>
@@ -33,15 +34,12 @@ bool field_text(const json_t *value, text_buffer *out) {
         text_append(out, json_string_value(value), json_string_length(value));
         return strlen(json_string_value(value)) == json_string_length(value);
     }
-    if (json_is_integer(value)) return text_printf(out, "%lld", (long long)json_integer_value(value)), true;
     if (json_is_boolean(value)) return text_puts(out, json_is_true(value) ? "true" : "false"), true;
-    if (json_is_real(value)) {
-        char digits[40];
-        for (int n = 15; n <= 17; n++) {
-            snprintf(digits, sizeof digits, "%.*g", n, json_real_value(value));
-            if (strtod(digits, NULL) == json_real_value(value)) break;
-        }
-        return text_puts(out, digits), true;
+    if (json_is_number(value)) {
+        char *number = json_number_text(value);
+        text_puts(out, number);
+        mem_free(number);
+        return true;
     }
     if (!json_is_array(value)) return false;
     for (size_t i = 0; i < json_array_size(value); i++) {

@@ -1,5 +1,5 @@
-/* Numbers as people write them, read exactly: found in running text, turned into rationals of any size
- * (FLINT), and compared without rounding.
+/* Where numbers are in running text, and their exact values: what a mistake is put into (numeric_mistake.c).
+ * Answers are read by src/grade/, which reads more than this.
  *
  *   number    = sign? currency? sign? value percent?
  *   value     = decimal (e exponent)? | decimal / decimal | whole fraction | fraction
@@ -43,9 +43,5 @@ bool number_next(const char *text, size_t length, size_t from, number_token *out
 /* Its exact value; a percent sign is not applied (50% is 50). False when it has too many digits, an exponent
  * out of range or a denominator of 0. `value` is initialised by the caller. */
 bool number_value(const number_token *token, fmpq_t value);
-
-/* One spelling for one value: "-18", "0.5" where at most 32 decimals write it, else "1/3". Freed by mem_free.
- */
-char *number_text(const fmpq_t value);
 
 #endif

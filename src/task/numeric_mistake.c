@@ -1,5 +1,6 @@
 /* Mistakes for rows that teach the judge: a step's result becomes another number, and so does every later
  * number of the same value. */
+#include "grade/spelling.h"
 #include "task/number.h"
 #include "task/task_ops.h"
 
@@ -34,7 +35,7 @@ static int64_t decimals(const char *digits, size_t length) {
 /* The value written as `like` is: grouped where that is, with at least as many decimals. NULL where it takes
  * a fraction or more digits than people write. Freed by mem_free. */
 static char *write_like(const fmpq_t value, const number_digits *like) {
-    char *plain_text = number_text(value);
+    char *plain_text = grade_number_text(value);
     if (!plain_text || strchr(plain_text, '/') || strlen(plain_text) > 12) {
         mem_free(plain_text);
         return NULL;

@@ -1,7 +1,9 @@
 /* Where an answer is in its text. Places go backwards, because the last answer counts; text that was given to
  * the kind once is not given to it again (`limit`). */
 #include "task/answer.h"
-#include "task/number.h"
+#include "task/phrase.h"
+
+#include "grade/grade.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -56,6 +58,17 @@ static void unread(const char *text, size_t start, size_t end, answer_reading *o
 
 /* ---- After a marker ---- */
 
+/* "#### 1. Cost of the pens": the answer that was read numbers a heading. */
+static bool is_heading(const char *text, size_t start, size_t end, const answer_reading *a) {
+    size_t i = a->end;
+    while (start < a->start && is_blank(text[start])) start++;
+    if (start != a->start || end - i < 2 || (text[i] != '.' && text[i] != ')' && text[i] != ':'))
+        return false;
+    for (i++; i < end && is_blank(text[i]); i++) {
+    }
+    return i < end && is_word((unsigned char)text[i]);
+}
+
 static bool find_marker(const answer_form *f, const problem *p, const char *text, size_t length,
                         answer_reading *out) {
     size_t n = strlen(f->marker), limit = length;
@@ -64,7 +77,8 @@ static bool find_marker(const answer_form *f, const problem *p, const char *text
         size_t start = i + n, end = line_end(text, start < limit ? start : limit, limit);
         bool last = limit == length && all_blank(text, end, length);
         if (read_at(f, p, text, start, end, out)) {
-            if (last || !words_between(text, start, out->start)) return true;
+            bool heading = words_between(text, start, out->start) || is_heading(text, start, end, out);
+            if (last || !heading) return true;
             forget(out);
         }
         if (last && start < end && !all_blank(text, start, end)) return unread(text, start, end, out), true;
@@ -79,56 +93,17 @@ const answer_place answer_marker = {"marker", "after the marker", find_marker, t
 
 /* ---- Where it is stated ---- */
 
-static size_t skip_any(const char *text, size_t i, size_t limit, const char *set) {
-    while (i < limit && text[i] && strchr(set, text[i])) i++;
-    return i;
-}
-
-/* Where the text after "answer is" or the like at i starts, or 0 where there is no such phrase. *direct is
- * set for forms that often precede a whole solution ("Answer: First, ..."): only an answer directly after
- * them counts. */
-static size_t phrase_end(const char *text, size_t i, size_t limit, bool *direct) {
-    *direct = true;
-    if (limit - i < 6 || strncasecmp(text + i, "answer", 6) != 0) return 0;
-    size_t p = skip_any(text, i + 6, limit, " \t*_");
-    if (p == limit) return 0;
-    if (text[p] == ':' || text[p] == '=') return p + 1;
-    bool is = limit - p >= 2 && strncasecmp(text + p, "is", 2) == 0;
-    *direct = false;
-    bool whole = is && (limit - p == 2 || !isalnum((unsigned char)text[p + 2]));
-    return whole && p > i + 6 ? p + 2 : 0;
-}
-
-static size_t box_end(const char *text, size_t i, size_t limit) {
-    static const char box[] = "\\boxed{";
-    size_t n = sizeof box - 1;
-    return limit - i >= n && memcmp(text + i, box, n) == 0 ? i + n : 0;
-}
-
-/* The brace that closes the box whose content starts at i, or limit. */
-static size_t closing_brace(const char *text, size_t i, size_t limit) {
-    for (int depth = 1; i < limit; i++) {
-        depth += (text[i] == '{') - (text[i] == '}');
-        if (depth == 0) return i;
-    }
-    return limit;
-}
-
 enum { PHRASES = 1, BOXES = 2 };
 
 static bool find_said(const answer_form *f, const problem *p, const char *text, size_t length, unsigned which,
                       answer_reading *out) {
     size_t limit = length;
     for (size_t i = length; i-- > 0;) {
-        bool box = text[i] == '\\', direct = false;
-        if ((!box && (text[i] | 0x20) != 'a') || !(which & (box ? BOXES : PHRASES))) continue;
-        size_t start = box ? box_end(text, i, limit) : phrase_end(text, i, limit, &direct);
-        if (start == 0) continue;
-        size_t body = skip_any(text, start, limit, " \t\r\n*_:$"), end = line_end(text, body, limit);
-        if (box) end = closing_brace(text, start, limit);
-        if (body > line_end(text, start, limit)) direct = true;
-        if (read_at(f, p, text, start, end, out)) {
-            if (!(direct && words_between(text, start, out->start))) return true;
+        announcement a;
+        bool found = (which & BOXES) && phrase_box(text, i, limit, &a);
+        if (!found && !((which & PHRASES) && phrase_announces(text, i, limit, &a))) continue;
+        if (read_at(f, p, text, a.start, a.end, out)) {
+            if (!(a.direct && words_between(text, a.start, out->start))) return true;
             forget(out);
         }
         limit = i;
@@ -183,6 +158,7 @@ static bool find_last_line(const answer_form *f, const problem *p, const char *t
     while (end > 0 && is_blank(text[end - 1])) end--;
     size_t start = line_start(text, end);
     if (start < end && !read_at(f, p, text, start, end, out)) unread(text, start, end, out);
+    if (out->answer && f->kind->is_readable && !f->kind->is_readable(out->answer)) forget(out);
     return true;
 }
 
@@ -192,11 +168,21 @@ const answer_place answer_last_line = {"last_line", "the last line", find_last_l
 
 /* ---- The last number, the whole text ---- */
 
+/* Whether the text is an answer and nothing else. */
+static bool is_alone(const char *text, size_t length, const answer_reading *a) {
+    return a->answer && all_blank(text, 0, a->start) && all_blank(text, a->end, length);
+}
+
 static bool find_last_number(const answer_form *f, const problem *p, const char *text, size_t length,
                              answer_reading *out) {
-    number_token last = {0};
-    for (number_token next; number_next(text, length, last.end, &next);) last = next;
-    return last.end > 0 && read_at(f, p, text, last.start, last.end, out);
+    grade_number last;
+    if (read_at(f, p, text, 0, length, out)) {
+        if (is_alone(text, length, out)) return true;
+        forget(out);
+    }
+    if (!grade_last_number(text, length, &last)) return false;
+    mem_free(last.number);
+    return read_at(f, p, text, last.start, last.end, out);
 }
 
 static bool find_whole(const answer_form *f, const problem *p, const char *text, size_t length,
@@ -205,8 +191,8 @@ static bool find_whole(const answer_form *f, const problem *p, const char *text,
     return true;
 }
 
-const answer_place answer_last_number = {"last_number", "the last number of the text", find_last_number,
-                                         false};
+const answer_place answer_last_number = {
+    "last_number", "the whole text where it is a number, else its last number", find_last_number, false};
 const answer_place answer_whole = {"whole", "the whole text", find_whole, false};
 
 /* ---- A pattern ---- */

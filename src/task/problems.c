@@ -2,6 +2,7 @@
 #include "formats/rows.h"
 #include "task/task_ops.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char generated[] = "generate:";
@@ -19,13 +20,20 @@ static char *source_stem(const char *path) {
     return mem_strndup(name, n);
 }
 
+static const char *row_text(const json_t *row, arena *memory) {
+    char *text = json_dumps(row, JSON_COMPACT);
+    const char *kept = arena_strdup(memory, text);
+    free(text);
+    return kept;
+}
+
 static esp_status read_rows(const task *t, rows_reader *reader, const char *stem, arena *memory,
                             problem_list *list, esp_error *error) {
     for (;;) {
         json_t *row;
         ESP_TRY(rows_next(reader, &row, error));
         if (!row) return ESP_OK;
-        problem p = {.index = list->count, .line = rows_line(reader)};
+        problem p = {.index = list->count, .line = rows_line(reader), .row = row_text(row, memory)};
         ESP_TRY(task_read_row(t, row, rows_where(reader), stem, memory, &p, error));
         MEM_LIST_PUSH(list, p);
     }

@@ -162,6 +162,10 @@ void task_free(task *t) {
     mem_free(t);
 }
 
+const task_grading *task_grading_of(const task *t) {
+    return &t->s.grading;
+}
+
 const char *task_name(const task *t) {
     return t->s.name;
 }
@@ -191,6 +195,12 @@ static void put_options(const task *t, const problem *p, text_buffer *out) {
         if (i > 0) text_puts(out, "\n");
         template_fill(t->s.option, option_value, &a, out);
     }
+}
+
+void task_question(const task *t, const problem *p, text_buffer *out) {
+    text_puts(out, p->question);
+    if (p->option_count > 0) text_puts(out, "\n");
+    put_options(t, p, out);
 }
 
 static bool asked_value(void *user, const char *name, size_t length, text_buffer *out) {
@@ -284,11 +294,9 @@ bool task_make_mistake(const task *t, const problem *p, const task_mistake_place
  * the steps is computed for every step, so it is short: the meaning of the verdicts is in the prefix. The
  * question begins with a newline, for a chain that stopped within a line. */
 void task_judge_prefix(const task *t, const problem *p, bool with_example, text_buffer *out) {
-    text_printf(out, "%s%s%s\n", t->s.judge_instruction, t->s.judge_question_head, p->question);
-    if (p->option_count > 0) {
-        put_options(t, p, out);
-        text_puts(out, "\n");
-    }
+    text_printf(out, "%s%s", t->s.judge_instruction, t->s.judge_question_head);
+    task_question(t, p, out);
+    text_puts(out, "\n");
     const char *example = p->example ? p->example : p->rationale;
     if (with_example && example) text_printf(out, "%s%s\n", t->s.judge_example_head, example);
     text_puts(out, t->s.judge_steps_head);

@@ -21,6 +21,8 @@ esp_status task_new(task **out, const task_settings *settings, esp_error *error)
 esp_status task_open(task **out, const char *name, esp_error *error);
 void task_free(task *t);
 const char *task_name(const task *t);
+/* Who judges its answers. */
+const task_grading *task_grading_of(const task *t);
 
 /* An answer in the task's own form: one block of memory, freed by mem_free. */
 typedef struct task_answer task_answer;
@@ -41,6 +43,7 @@ typedef struct {
                               the correct one */
     const char *rationale; /* the solution to learn from, in the task's steps, ending in the answer's line; no
                               newline after it. NULL when the file has none */
+    const char *row;       /* the whole row as JSON, for graders from outside; NULL: none */
     const char *raw;       /* the solution as the file has it */
     const char *example;   /* a correct solution to show the judge, where the rationale is a flawed teacher's;
                               NULL: the rationale */
@@ -71,6 +74,8 @@ void task_prompt_chat(const task *t, const problem *p, text_buffer *out);
 /* Appends the whole prompt for a model without a chat template: the solved examples, instruction, question,
  * and the cue to begin. */
 void task_prompt_plain(const task *t, const problem *p, text_buffer *out);
+/* Appends the question and, below it, the options. */
+void task_question(const task *t, const problem *p, text_buffer *out);
 /* The solved examples that precede a question (few-shot): problems whose rationale is what is shown, or the
  * answer's line alone. */
 int64_t task_example_count(const task *t);
@@ -152,10 +157,16 @@ typedef struct {
 task_grade_result task_grade(const task *t, const problem *p, const char *text, size_t length);
 void task_grade_free(task_grade_result *g);
 
+/* "equal", "different", "unknown" */
+const char *task_verdict_word(grade_verdict verdict);
 /* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean) to a new
  * {"extracted", "verdict", "correct", "reason"}: "extracted" is null without an answer, the verdict "equal",
  * "different" or "unknown". A missing field or a gold without an answer is an error that names `where`. */
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error);
+/* Such a row as a problem, strings into the arena, and its answer, which is borrowed from it. Only the answer
+ * is needed. */
+esp_status task_row_problem(const json_t *row, const char *where, arena *memory, problem *out,
+                            const char **answer, esp_error *error);
 
 #endif

@@ -3,6 +3,7 @@
 #include "formats/json.h"
 #include "task/task_ops.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Answers ---- */
@@ -65,13 +66,15 @@ static esp_status gold_text(const json_t *row, const char *where, const char **g
         return ESP_OK;
     }
     if (!json_is_number(value)) return json_need_string(row, "gold", where, gold, error);
-    *gold = *made = json_is_integer(value) ? mem_printf("%lld", (long long)json_integer_value(value))
-                                           : mem_printf("%.15g", json_real_value(value));
+    *gold = *made = json_number_text(value);
     return ESP_OK;
 }
 
-static const char *const VERDICTS[] = {
-    [GRADE_DIFFERENT] = "different", [GRADE_EQUAL] = "equal", [GRADE_UNKNOWN] = "unknown"};
+const char *task_verdict_word(grade_verdict verdict) {
+    static const char *const words[] = {
+        [GRADE_DIFFERENT] = "different", [GRADE_EQUAL] = "equal", [GRADE_UNKNOWN] = "unknown"};
+    return words[verdict];
+}
 
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error) {
@@ -89,12 +92,35 @@ esp_status task_grade_row(const task *t, const json_t *row, const char *where, j
                             "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
         mem_free(shown);
     } else {
-        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict", VERDICTS[g.verdict],
-                         "correct", g.correct, "reason", g.reason);
+        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict",
+                         task_verdict_word(g.verdict), "correct", g.correct, "reason", g.reason);
     }
     mem_free(made);
     task_grade_free(&g);
     return status;
+}
+
+static const char *string_of(const json_t *row, const char *key, arena *memory) {
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? arena_strdup(memory, text) : NULL;
+}
+
+esp_status task_row_problem(const json_t *row, const char *where, arena *memory, problem *out,
+                            const char **answer, esp_error *error) {
+    ESP_TRY(json_need_string(row, "answer", where, answer, error));
+    *out = (problem){.id = string_of(row, "id", memory), .question = string_of(row, "question", memory)};
+    if (!out->id) out->id = arena_strdup(memory, where);
+    if (json_object_get(row, "gold")) {
+        char *made;
+        const char *gold;
+        ESP_TRY(gold_text(row, where, &gold, &made, error));
+        out->gold = arena_strdup(memory, gold);
+        mem_free(made);
+    }
+    char *whole = json_dumps(row, JSON_COMPACT);
+    out->row = arena_strdup(memory, whole);
+    free(whole);
+    return ESP_OK;
 }
 
 char *task_excerpt(const char *text, size_t start, size_t length) {

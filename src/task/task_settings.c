@@ -59,6 +59,7 @@ option_table task_options(arena *memory) {
     option_part parts[32];
     int n = 0;
     parts[n++] = (option_part){.rows = {rows, (int)(sizeof rows / sizeof *rows)}};
+    parts[n++] = (option_part){.rows = task_grading_options(), .base = offsetof(task_settings, grading)};
     for (int i = 0; answer_kind_at(i); i++) {
         assert(n < 32 && answer_kind_at(i)->settings_size <= sizeof(option_space));
         parts[n++] = (option_part){.rows = answer_kind_at(i)->options,

@@ -5,6 +5,7 @@
 
 #include "base/options.h"
 #include "formats/settings.h"
+#include "task/grading.h"
 
 typedef enum { TASK_STEP_LINE, TASK_STEP_SENTENCE } task_step_unit;
 typedef enum { TASK_NO_MISTAKES, TASK_NUMBER_MISTAKES } task_mistakes;
@@ -28,6 +29,7 @@ typedef struct {
     char *place, *marker, *pattern;
     int kind;                   /* of the list of kinds */
     option_space kind_settings; /* of that kind */
+    task_grading grading;
     char *unknown; /* what an answer is worth that cannot be judged: skip, incorrect, or a number */
     /* The judge's prompt */
     char *judge_instruction, *judge_question_head, *judge_example_head, *judge_steps_head;

@@ -19,6 +19,67 @@ esp_status chat_template_detect(const char *template, chat_kind *out, esp_error 
     return ESP_OK;
 }
 
+/* ---- The system turn of a template ---- */
+
+/* Appends a string of Jinja up to its closing quote, with its escapes resolved. False: it has none. */
+static bool append_string(const char *at, char quote, const char *stop, text_buffer *out) {
+    for (; *at && strncmp(at, stop, strlen(stop)) != 0; at++) {
+        if (*at == quote) return false; /* the text goes on with a variable */
+        char c = *at;
+        if (c == '\\' && at[1]) {
+            c = *++at;
+            c = c == 'n' ? '\n' : c == 't' ? '\t' : c;
+        }
+        text_append(out, &c, 1);
+    }
+    return *at != 0;
+}
+
+/* The quote that opens the string which `at` is in, looking backwards on the same expression. */
+static char opening_quote(const char *template, const char *at) {
+    while (at > template && at[-1] != '\'' && at[-1] != '"') at--;
+    return at > template ? at[-1] : '\'';
+}
+
+/* {{ '<|im_start|>system\nYou are ...<|im_end|>\n' }}: the text is in the string itself. */
+static bool written_system(const char *template, text_buffer *out) {
+    static const char *const heads[] = {"<|im_start|>system\\n", "<|im_start|>system\n"};
+    for (int h = 0; h < 2; h++)
+        for (const char *at = template; (at = strstr(at, heads[h]));) {
+            char quote = opening_quote(template, at);
+            at += strlen(heads[h]);
+            text_clear(out);
+            if (append_string(at, quote, "<|im_end|>", out) && out->length > 0 && !strstr(out->at, "{{"))
+                return true;
+        }
+    return false;
+}
+
+/* {% set system_message = 'You are ...' %}, which a conversation's own system turn replaces. */
+static bool set_system(const char *template, text_buffer *out) {
+    static const char set[] = "set system_message = ";
+    const char *at = strstr(template, set);
+    if (!at) return false;
+    at += strlen(set);
+    char quote[2] = {*at, 0};
+    text_clear(out);
+    return (*at == '\'' || *at == '"') && append_string(at + 1, 0, quote, out) && out->length > 0;
+}
+
+bool chat_own_system(chat_kind kind, const char *template, text_buffer *out) {
+    chat_kind own;
+    if (kind != CHAT_CHATML || !template || chat_template_detect(template, &own, NULL) != ESP_OK ||
+        own != kind)
+        return false;
+    text_buffer found = {0};
+    bool any = written_system(template, &found) || set_system(template, &found);
+    if (any) text_append(out, found.at, found.length);
+    text_free(&found);
+    return any;
+}
+
+/* ---- Prompts ---- */
+
 /* A text, and the spans of it that come from the template. */
 typedef struct {
     text_buffer text;

@@ -18,6 +18,10 @@ typedef enum {
  * error that names the option to set, model.chat_template. */
 esp_status chat_template_detect(const char *template, chat_kind *out, esp_error *error);
 
+/* Appends the system turn that a template has by itself where a conversation gives none ("You are a helpful
+ * assistant"). False: the template has none that is a constant text, or is not of that kind. */
+bool chat_own_system(chat_kind kind, const char *template, text_buffer *out);
+
 /* Appends the tokens before the model's answer: beginning-of-sequence if the kind or the tokenizer requires
  * it, the system prompt (NULL: none), the user's text, and the start of the answer. Only the template's words
  * can become control tokens:

@@ -106,6 +106,17 @@ esp_status messages_encode(chat_kind kind, const tokenizer *t, const message *me
     return status;
 }
 
+void messages_complete(chat_kind kind, const tokenizer *t, const message *messages, int64_t n, arena *memory,
+                       message_list *out) {
+    text_buffer own = {0};
+    bool has_system = n > 0 && messages[0].role == MESSAGE_SYSTEM;
+    bool empty = has_system && !messages[0].content[0];
+    if (!has_system && chat_own_system(kind, tokenizer_chat_template(t), &own))
+        MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, arena_strdup(memory, own.at)}));
+    for (int64_t i = empty; i < n; i++) MEM_LIST_PUSH(out, messages[i]);
+    text_free(&own);
+}
+
 /* ---- Back ---- */
 
 /* A rendered text that is being read. */

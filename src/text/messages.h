@@ -27,6 +27,11 @@ void marked_text_free(marked_text *text);
  * questions where the template has no turns (CHAT_PLAIN). */
 esp_status messages_encode(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,
                            token_list *out, esp_error *error);
+/* The messages of a conversation as its template completes them: where the first is no system message, the
+ * template's own system turn (chat_own_system) before them; an empty system message is taken out, and stands
+ * for a prompt without one. Contents are in `memory` or borrowed. */
+void messages_complete(chat_kind kind, const tokenizer *t, const message *messages, int64_t n, arena *memory,
+                       message_list *out);
 /* Appends the text of an answer, and of pairs of a user's message and an answer after it. The last answer is
  * not closed. */
 esp_status messages_answer(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,

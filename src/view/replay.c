@@ -82,7 +82,7 @@ bool replay_tree(replay *out, const search_config *config, rng_key_t key, const 
     as_stored.rewards.depth_discount_confidence = false; /* the stored confidences are discounted already */
     out->moments.count = out->changes.count = 0;
     search *s;
-    if (!tree_rows_are_sound(nodes, count) || search_new(&s, &as_stored, key, NULL) != ESP_OK) return false;
+    if (!store_nodes_are_sound(nodes, count) || search_new(&s, &as_stored, key, NULL) != ESP_OK) return false;
     recorder r = {.s = s, .out = out};
     MEM_LIST_PUSH(&r.known, value_of(s, 0));
     search_watch(s, record, &r);

@@ -215,7 +215,10 @@ static void put_problem(const questions *q, const evaluation_result *before, con
     document_key(d, "name");
     document_text_cut(d, p ? p->id : NULL, 200);
     document_key(d, "question");
-    document_text_cut(d, p ? p->question : NULL, REPORT_MOST_TEXT);
+    text_buffer question = {0};
+    if (p) task_question(q->s.task, p, &question);
+    document_text_cut(d, question.at, REPORT_MOST_TEXT);
+    text_free(&question);
     document_key(d, "gold");
     document_text_cut(d, p ? p->gold : NULL, REPORT_MOST_TEXT);
     document_key(d, "before");

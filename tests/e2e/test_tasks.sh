@@ -72,6 +72,69 @@ cp out inline.out
 expect_exit 0 "$ESPALIER" prompt from_file.yaml --json
 expect_same out inline.out
 
+# A chat model gets its template's own system turn, the task's, or none; in the judge's prompt too. Its examples are turns.
+mkdir chat
+cp "$TINY"/* chat
+python3 - << 'PYTHON'
+import json
+tokens = json.load(open('chat/tokenizer.json'))
+for name in '<|im_start|>', '<|im_end|>':
+    tokens['added_tokens'].append({'id': max([t['id'] for t in tokens['added_tokens']] + list(tokens['model']['vocab'].values())) + 1,
+                                   'content': name, 'special': True, 'normalized': False, 'lstrip': False, 'rstrip': False, 'single_word': False})
+json.dump(tokens, open('chat/tokenizer.json', 'w'))
+config = json.load(open('chat/tokenizer_config.json'))
+config['chat_template'] = ("{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a dog<|im_end|>\\n' }}{% endif %}"
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}")
+json.dump(config, open('chat/tokenizer_config.json', 'w'))
+PYTHON
+echo '{"question": "Is it a cat?", "answer": 1}' > cat.jsonl
+asked=(prompt --json --model chat --train cat.jsonl)
+turn() { # turn SYSTEM: the beginning of both prompts
+    python3 - "$1" << 'PYTHON' || fail "the system turn is not: $1"
+import json, sys
+p = json.load(open('out'))
+start, end = '⟦<|im_start|>⟧', '⟦<|im_end|>⟧'
+system = f'{start}system\n{sys.argv[1]}{end}\n' if sys.argv[1] else ''
+for text in p['prompt']['text'], p['judge']['text']:
+    text = text[text.index(start):] # after beginning-of-sequence
+    assert text.replace(' ', '').startswith((system + start + 'user\n').replace(' ', '')), text
+PYTHON
+}
+: > none.yaml
+expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml
+turn 'You are a dog'
+expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml --set task.system=
+turn ''
+expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml --set 'task.system=You saw a cat'
+turn 'You saw a cat'
+expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml --set 'task.system={model} and a cat'
+turn 'You are a dog and a cat'
+expect_exit 0 "$ESPALIER" "${asked[@]}" none.yaml --set 'task.examples={"question": "Is it a dog?", "answer": 2}'
+[ "$(grep -o "⟦<|im_start|>⟧ *assistant" out | wc -l)" = 3 ] || fail "an example is not a turn: $(cat out)" # and the judge's
+
+# Rows of messages have it too, and say when there is none; both ways without loss.
+mkdir words
+gzip -dc "$TEST_DATA/tokenizers/smollm2/tokenizer.json.gz" > words/tokenizer.json
+cp chat/tokenizer_config.json words
+cat > messages.jsonl << 'JSONL'
+{"prompt": [{"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+{"prompt": [{"role": "system", "content": ""}, {"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+{"prompt": [{"role": "system", "content": "You saw it"}, {"role": "user", "content": "Is it a cat?"}], "chosen": [{"role": "assistant", "content": "It is."}], "rejected": [{"role": "assistant", "content": "No."}]}
+JSONL
+expect_exit 0 "$ESPALIER" pairs messages.jsonl --model words --format native
+cp out native.jsonl
+expect_exit 0 "$ESPALIER" pairs native.jsonl --model words --format messages
+cp out again.jsonl
+python3 - << 'PYTHON' || fail "system messages: $(cat again.jsonl)"
+import json
+wanted = ['You are a dog', '', 'You saw it']
+rows = [json.loads(line) for line in open('again.jsonl')]
+assert [row['prompt'][0] for row in rows] == [{'role': 'system', 'content': text} for text in wanted], rows
+assert all(row['prompt'][1]['role'] == 'user' for row in rows)
+PYTHON
+expect_exit 0 "$ESPALIER" pairs again.jsonl --model words --format native
+expect_same out native.jsonl
+
 # Bad tasks and bad rows: one error that says where.
 refused() { # refused YAML WORDS: a recipe of this text
     printf '%b' "$1" > bad.yaml
@@ -99,7 +162,7 @@ bad_row() { # bad_row ROW WORDS
 bad_row '{"target": 1}' 'there is no field "prompt" or "problem", which holds the question'
 bad_row '{"problem": "a"}' 'there is no field "target"'
 bad_row '{"problem": 3, "target": 1}' 'field "prompt" or "problem": not a text'
-bad_row '{"problem": "a", "target": "one"}' 'field "target": "one": gold is not a number'
+bad_row '{"problem": "a", "target": "blue"}' 'field "target": "blue": gold is not a number'
 bad_row '{"problem": "a", "target": [1]}' 'field "target": not a text, a number'
 bad_row '{"problem": "a", "target": null}' 'there is no field "target"'
 bad_row '{"problem": "a", "target": 1, "meta": {"solution": 7}}' 'field "meta\.solution": not a text'

@@ -27,7 +27,7 @@ bad_line '{"ids":[1]}' "{\"ids\":$long}" '513 tokens are more than the context o
 bad_line '{"text":"a"}' '{"txt":"a"}' '"text"' "$ESPALIER" tokenize --model "$TINY"
 bad_line '{"ids":[1]}' '{"ids":[5000]}' '"ids"' "$ESPALIER" tokenize --model "$TINY" --decode
 bad_line '{"answer":"1","gold":"1"}' '{"answer":"1"}' '"gold"' "$ESPALIER" grade
-bad_line '{"answer":"1","gold":"1"}' '{"answer":"1","gold":"one"}' 'gold' "$ESPALIER" grade
+bad_line '{"answer":"1","gold":"1"}' '{"answer":"1","gold":"many"}' 'gold' "$ESPALIER" grade
 bad_line '{"answer":"1","gold":"1"}' '{"answer":1,' '' "$ESPALIER" grade
 
 train=("$ESPALIER" train --model "$TINY" --dtype f32 --out place/trained --pairs)

@@ -1,8 +1,8 @@
 /* Pairs of answers made from bytes, and what must hold for each: the verdict is the same from both sides, an
  * answer is equal to itself, an expression is not different from itself written in another way, nor equal to
  * itself plus 1. The bytes are the two answers themselves, or choose fragments that they are joined from, or
- * grow two expressions. For fuzz_grade.c, whose bytes libFuzzer chooses, and for a unit test, whose bytes are
- * random. */
+ * grow two expressions. For fuzz_grade.c, whose bytes libFuzzer chooses, and for
+ * tests/unit/grade/test_pairs_random.c, whose bytes are random. */
 #ifndef ESPALIER_FUZZ_GRADE_PAIRS_H
 #define ESPALIER_FUZZ_GRADE_PAIRS_H
 

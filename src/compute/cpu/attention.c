@@ -18,17 +18,34 @@ enum {
     PART_QUERIES = 64,  /* fewer parts where they would have fewer queries than this */
 };
 
-/* The spans' queries in blocks of at most `rows` rows, of a span as even as can be. */
-static query_blocks cut_queries(const pass_plan *p, int rows) {
-    int group = p->heads / p->kv_heads, size = rows / group > 0 ? rows / group : 1;
+static bool is_wide(const pass_plan *p) {
+    return p->head_width % WIDE_HEAD == 0;
+}
+
+/* Queries in a block of at most `rows` rows. Wide heads take decoded queries one by one. */
+static int block_size(const pass_plan *p, const attention_span *span, int rows, bool forward) {
+    int group = p->heads / p->kv_heads;
+    if (forward && is_wide(p) && span->decoded) return 1;
+    return rows / group > 0 ? rows / group : 1;
+}
+
+/* The spans' queries in blocks of at most `rows` rows, of a span as even as can be. A small block of wide
+ * heads is a decoded query, and of narrow ones, which have one way alone, any single query. */
+static query_blocks cut_queries(const pass_plan *p, int rows, bool forward) {
     int64_t most = 0;
-    for (int64_t s = 0; s < p->span_count; s++) most += (p->spans[s].queries + size - 1) / size;
-    query_blocks blocks = {.at = MEM_ARRAY(query_block, most), .rows = size * group};
     for (int64_t s = 0; s < p->span_count; s++) {
+        int size = block_size(p, &p->spans[s], rows, forward);
+        most += (p->spans[s].queries + size - 1) / size;
+    }
+    int group = p->heads / p->kv_heads, largest = rows / group > 0 ? rows / group : 1;
+    query_blocks blocks = {.at = MEM_ARRAY(query_block, most), .rows = largest * group};
+    for (int64_t s = 0; s < p->span_count; s++) {
+        int size = block_size(p, &p->spans[s], rows, forward);
         int n = p->spans[s].queries, parts = (n + size - 1) / size;
         for (int part = 0; part < parts; part++) {
             int first = n * part / parts, end = n * (part + 1) / parts;
-            blocks.at[blocks.count++] = (query_block){.span = s, .first = first, .count = end - first};
+            bool small = is_wide(p) ? p->spans[s].decoded : end - first == 1;
+            blocks.at[blocks.count++] = (query_block){s, first, end - first, small};
         }
     }
     return blocks;
@@ -63,25 +80,21 @@ static void prefetch_keys(const compute *c, const attention_span *span, const at
     }
 }
 
-static bool is_wide(const pass_plan *p) {
-    return p->head_width % WIDE_HEAD == 0;
-}
-
 /* The units of a forward pass. First the large ones, so that threads end together: a block of many queries is
  * a unit for each head of keys and values, and one head's blocks come one after another, as neighbours often
- * read the same keys; the last queries of a span before its first, which see fewer keys. Then blocks of one
- * query, with all heads, whose keys are side by side, or a unit for each head where there would be few. */
+ * read the same keys; the last queries of a span before its first, which see fewer keys. Then small
+ * blocks, with all heads, whose keys are side by side, or a unit for each head where there would be few. */
 static void order_units(compute *c, compute_pass *pass) {
     enum { UNITS_PER_THREAD = 4 }; /* fewer would not come out even */
     const pass_plan *p = &pass->plan;
-    query_blocks cut = cut_queries(p, is_wide(p) ? WIDE_ROWS : UNIT_ROWS);
+    query_blocks cut = cut_queries(p, is_wide(p) ? WIDE_ROWS : UNIT_ROWS, true);
     pass->blocks = cut;
     pass->blocks.at = MEM_ARRAY(query_block, cut.count);
-    for (int64_t b = 0; b < cut.count; b++) pass->many += cut.at[b].count > 1;
-    int64_t to_many = pass->many, to_one = pass->many;
+    for (int64_t b = 0; b < cut.count; b++) pass->large += !cut.at[b].small;
+    int64_t to_large = pass->large, to_small = pass->large;
     for (int64_t b = 0; b < cut.count; b++)
-        pass->blocks.at[cut.at[b].count > 1 ? --to_many : to_one++] = cut.at[b];
-    pass->together = cut.count - pass->many >= UNITS_PER_THREAD * c->threads ? p->kv_heads : 1;
+        pass->blocks.at[cut.at[b].small ? to_small++ : --to_large] = cut.at[b];
+    pass->together = cut.count - pass->large >= UNITS_PER_THREAD * c->threads ? p->kv_heads : 1;
     mem_free(cut.at);
 }
 
@@ -89,8 +102,8 @@ static void order_units(compute *c, compute_pass *pass) {
 static unit_stretch *deal_units(compute *c, const compute_pass *pass) {
     unit_stretch *stretch = cpu_scratch(c, SCRATCH_QUEUE, 2 * (size_t)c->threads * sizeof(unit_stretch));
     if (!stretch) return NULL;
-    int64_t large = pass->many * pass->plan.kv_heads;
-    int64_t small = (pass->blocks.count - pass->many) * (pass->plan.kv_heads / pass->together);
+    int64_t large = pass->large * pass->plan.kv_heads;
+    int64_t small = (pass->blocks.count - pass->large) * (pass->plan.kv_heads / pass->together);
     for (int thread = 0; thread < c->threads; thread++) {
         unit_stretch *first = &stretch[thread], *then = first + c->threads;
         cpu_part(large, 1, thread, c->threads, &first->next, &first->end);
@@ -107,9 +120,9 @@ typedef struct {
 } queued_unit;
 
 static queued_unit unit_at(const compute_pass *pass, int64_t u) {
-    int64_t large = pass->many * pass->plan.kv_heads, parts = pass->plan.kv_heads / pass->together;
-    if (u < large) return (queued_unit){&pass->blocks.at[u % pass->many], (int)(u / pass->many), 1};
-    return (queued_unit){&pass->blocks.at[pass->many + (u - large) / parts], (int)((u - large) % parts),
+    int64_t large = pass->large * pass->plan.kv_heads, parts = pass->plan.kv_heads / pass->together;
+    if (u < large) return (queued_unit){&pass->blocks.at[u % pass->large], (int)(u / pass->large), 1};
+    return (queued_unit){&pass->blocks.at[pass->large + (u - large) / parts], (int)((u - large) % parts),
                          pass->together};
 }
 
@@ -268,7 +281,7 @@ compute_pass *cpu_pass_new(compute *c, const pass_plan *plan) {
     pass->plan = copy;
     measure_spans(pass);
     order_units(c, pass);
-    if (plan->backward) pass->back = cut_queries(&pass->plan, UNIT_ROWS);
+    if (plan->backward) pass->back = cut_queries(&pass->plan, UNIT_ROWS, false);
     if (plan->k && plan->layers > 0) {
         s->fetch_pass = pass;
         s->fetch_layer = 0;

@@ -39,6 +39,7 @@ typedef struct {
 typedef struct {
     int64_t span;
     int first, count;
+    bool small; /* one query, whose heads may go together */
 } query_block;
 
 typedef struct {
@@ -56,9 +57,9 @@ typedef struct {
 /* A pass: copies of the plan's arrays, and attention cut into units of work (attention.c). */
 struct compute_pass {
     pass_plan plan;
-    query_blocks blocks;                  /* forward; those of many queries first */
-    int64_t many;                         /* of them */
-    int together;                         /* heads of a unit after those */
+    query_blocks blocks;                  /* forward; the small ones last */
+    int64_t large;                        /* of them */
+    int together;                         /* heads of keys and values in a small block's unit */
     query_blocks back;                    /* backward; none unless the plan says so */
     int64_t first_row, last_row, queries; /* the pool's rows that spans touch, [first, last); all queries */
     int64_t pieces;                       /* of a prefetch */

@@ -356,6 +356,7 @@ esp_status compute_cpu_init(compute *c, esp_error *error) {
     c->state = s;
     c->ops = &cpu_ops;
     c->traits = host_traits(c->threads);
+    c->traits.rows_alone = s->panels != NULL; /* oneDNN's products for other processors divide k by height */
     char products[64];
     gemm_describe(g, products, sizeof products);
     snprintf(c->description, sizeof c->description, "cpu %s, %d thread%s, kernels %s, products %s%s%s",

@@ -317,5 +317,6 @@ esp_status compute_ref_init(compute *c, esp_error *error) {
     (void)error;
     c->ops = &ref_ops;
     c->traits = host_traits(c->threads);
+    c->traits.rows_alone = true;
     return ESP_OK;
 }

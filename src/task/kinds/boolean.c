@@ -18,7 +18,7 @@ static bool read_boolean(const void *settings, const problem *p, const char *tex
         if (isalnum(next) || next >= 0x80) return false;
         bool *kept = MEM_NEW(bool);
         *kept = i & 1;
-        *out = (answer_reading){start, start + n, (task_answer *)kept};
+        *out = (answer_reading){.start = start, .end = start + n, .answer = (task_answer *)kept};
         return true;
     }
     return false;

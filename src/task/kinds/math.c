@@ -21,16 +21,47 @@ static span trimmed(const char *text, span s) {
     return s;
 }
 
-/* The mathematics between the delimiters that the span begins with; the span itself where there are none. */
+typedef struct {
+    const char *open, *close;
+} delimiters;
+
+static const delimiters pairs[] = {{"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\\[", "\\]"}};
+
+/* The end of the delimited mathematics that begins at the span, after its closing sign; 0 where there is
+ * none. */
+static size_t delimited_end(const char *text, span s, const delimiters *d) {
+    size_t n = strlen(d->open);
+    if (s.end - s.start < n || memcmp(text + s.start, d->open, n) != 0) return 0;
+    for (size_t i = s.start + n; i + n <= s.end; i++) {
+        if (memcmp(text + i, d->close, n) == 0) return i + n;
+        if (text[i] == '\\') i++; /* "\$" is a dollar */
+    }
+    return 0;
+}
+
+/* After "," "and" or "or", where more mathematics follows: "$5$ and $7$"; 0 where none does. */
+static size_t after_joint(const char *text, span s) {
+    static const char *const joints[] = {", and ", ", or ", " and ", " or ", ", ", ","};
+    for (size_t i = 0; i < sizeof joints / sizeof *joints; i++) {
+        size_t n = strlen(joints[i]);
+        if (s.end - s.start > n && memcmp(text + s.start, joints[i], n) == 0) return s.start + n;
+    }
+    return 0;
+}
+
+/* The mathematics between the delimiters that the span begins with, several where they are joined; the span
+ * itself where there are none. */
 static span delimited(const char *text, span s) {
-    static const struct {
-        const char *open, *close;
-    } pairs[] = {{"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\\[", "\\]"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        size_t n = strlen(pairs[i].open);
-        if (s.end - s.start < n || memcmp(text + s.start, pairs[i].open, n) != 0) continue;
-        const char *close = memmem(text + s.start + n, s.end - s.start - n, pairs[i].close, n);
-        if (close) return (span){s.start + n, (size_t)(close - text)};
+        const delimiters *d = &pairs[i];
+        size_t n = strlen(d->open), end = delimited_end(text, s, d), one = end;
+        if (end == 0) continue;
+        for (size_t next; (next = after_joint(text, (span){end, s.end}));) {
+            next = delimited_end(text, (span){next, s.end}, d);
+            if (next == 0) break;
+            end = next;
+        }
+        return end == one ? (span){s.start + n, end - n} : (span){s.start, end};
     }
     return s;
 }
@@ -78,6 +109,10 @@ static const char *text_of(const task_answer *a) {
     return (const char *)a;
 }
 
+static bool is_readable(const task_answer *a) {
+    return grade_is_readable(text_of(a), strlen(text_of(a)));
+}
+
 static grade_verdict grade(const void *settings, const problem *p, const task_answer *found,
                            const task_answer *gold, const char **reason) {
     (void)settings, (void)p;
@@ -100,6 +135,7 @@ const answer_kind answer_math = {
     .name = "math",
     .about = "mathematics in LaTeX or without; what has the same value is the same answer",
     .read = read_math,
+    .is_readable = is_readable,
     .equal = equal,
     .show = show,
     .grade = grade,

@@ -1,129 +1,108 @@
 /* Answers that are numbers. The first number of a stretch counts ("72 clips for 5 friends" is 72), in
- * "10 - 3 = 7" the one after the "=".
+ * "10 - 3 = 7" the one after the "=" (grade/grade.h).
  *
- * Two numbers are equal when their exact values are: 5.0 = 5, 1/2 = .5, 1,000 = 1000. Currency signs and
- * units are not looked at. Votes ignore a percent sign: 50% and 50 are one answer. Grading is more lenient
- * with gold: when both numbers have a percent sign, or neither has, the values are compared; when one of them
- * has it, that one may be read as its number or as its hundredth: 50% is correct for 50 (percent was the unit
- * asked for) and for 0.5 (its meaning), and 0.5% is not correct for 50%. */
+ * Two numbers are equal when their exact values are: 5.0 = 5, 1/2 = .5, 1,000 = 1000, 10^3 = 1000. Votes
+ * ignore a percent sign and units: 50% and 50 are one answer. Currency signs are never looked at. Grading
+ * looks at percent signs and units: a percent sign on one side alone may be read as that number or as its
+ * hundredth, so 50% is correct for 50 (percent was the unit asked for) and for 0.5 (its meaning), and 0.5% is
+ * not correct for 50%; units count where both sides have one: 2 km is correct for 2000 m and for 2, and not
+ * for 2 m. What is stated as a number and is none, such as a time or a root, is compared as mathematics. */
 #include "task/answer.h"
-#include "task/number.h"
 
-#include <ctype.h>
+#include "grade/grade.h"
+
+#include <stddef.h>
 #include <string.h>
 
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
-}
+enum { LONGEST = 1000 }; /* bytes of an answer that is kept */
 
-/* The "=" that ends an expression starting at i, or limit: only digits, operators, brackets and currency
- * before it. */
-static size_t equals_sign(const char *text, size_t i, size_t limit) {
-    for (; i < limit; i++) {
-        char c = text[i], after = i + 1 < limit ? text[i + 1] : 0;
-        if (c == '=') return i;
-        bool stop = (c == '.' || c == ',') && !isdigit((unsigned char)after);
-        if (stop || (!strchr("0123456789 .,+-*/x^()$%\\", c) && (unsigned char)c < 0x80) || c == 0)
-            return limit;
-    }
-    return limit;
-}
-
-/* A minus set off by a space belongs to the number when nothing else is before it: "- 5". */
-static bool lone_minus(const char *text, size_t start, size_t end) {
-    while (start < end && (is_blank(text[start]) || text[start] == ':')) start++;
-    while (end > start && (is_blank(text[end - 1]) || text[end - 1] == '$')) end--;
-    size_t n = end - start;
-    return (n == 1 && text[start] == '-') || (n == 3 && memcmp(text + start, "\xe2\x88\x92", 3) == 0);
-}
-
-/* The number of text[start, end) that is the answer. */
-static bool stated_number(const char *text, size_t start, size_t end, number_token *out) {
-    size_t from = start;
-    number_token further;
-    if (!number_next(text, end, from, out)) return false;
-    for (size_t equals; (equals = equals_sign(text, out->start, end)) < end;) {
-        if (!number_next(text, end, equals + 1, &further)) break;
-        from = equals + 1;
-        *out = further;
-    }
-    if (!out->negative && lone_minus(text, from, out->start)) out->negative = true;
-    return true;
-}
-
-/* The answer: its number's one spelling, so that equal numbers are equal texts. */
 typedef struct {
-    bool percent;
-    char spelling[];
+    bool percent, unit;
+    bool rational; /* `text` begins with its number's one spelling, so that equal numbers are equal texts */
+    uint32_t written; /* where in `text` the answer is as it was written */
+    char text[];
 } number_answer;
 
 static const number_answer *number_of(const task_answer *a) {
     return (const number_answer *)a;
 }
 
-/* The number's one spelling; NULL when it has no value. */
-static char *spelled(const number_token *number) {
-    fmpq_t value;
-    fmpq_init(value);
-    char *text = number_value(number, value) ? number_text(value) : NULL;
-    fmpq_clear(value);
-    return text;
+static const char *written(const number_answer *a) {
+    return a->text + a->written;
+}
+
+static task_answer *make(const grade_number *n, const char *text) {
+    const char *spelling = n->number ? n->number : "";
+    size_t before = strlen(spelling) + 1, length = n->end - n->start;
+    number_answer *a = mem_alloc(sizeof *a + before + length + 1);
+    a->percent = n->percent;
+    a->unit = n->unit;
+    a->rational = n->number != NULL;
+    a->written = (uint32_t)before;
+    memcpy(a->text, spelling, before);
+    memcpy(a->text + before, text + n->start, length);
+    return (task_answer *)a;
 }
 
 static bool read_number(const void *settings, const problem *p, const char *text, size_t start, size_t end,
                         answer_reading *out) {
     (void)settings, (void)p;
-    number_token number;
-    if (!stated_number(text, start, end, &number)) return false;
-    *out = (answer_reading){.start = number.start, .end = number.end};
-    char *spelling = spelled(&number);
-    if (!spelling) return true;
-    size_t size = strlen(spelling) + 1;
-    number_answer *a = mem_alloc(sizeof *a + size);
-    a->percent = number.percent;
-    memcpy(a->spelling, spelling, size);
-    mem_free(spelling);
-    out->answer = (task_answer *)a;
+    grade_number n;
+    if (!grade_stated_number(text, start, end, &n)) return false;
+    *out = (answer_reading){.start = n.start, .end = n.end};
+    if (n.fault == grade_reason_too_large || n.end - n.start > LONGEST)
+        out->unknown = grade_reason_too_large;
+    else if (!n.fault && !n.several)
+        out->answer = make(&n, text);
+    mem_free(n.number);
     return true;
 }
 
-static grade_verdict equal(const void *settings, const problem *p, const task_answer *a,
-                           const task_answer *b) {
+static grade_verdict compare_written(const number_answer *a, const number_answer *b, const char **reason) {
+    return grade_compare_stated(written(a), strlen(written(a)), written(b), strlen(written(b)), reason);
+}
+
+static grade_verdict equal(const void *settings, const problem *p, const task_answer *x,
+                           const task_answer *y) {
     (void)settings, (void)p;
-    return strcmp(number_of(a)->spelling, number_of(b)->spelling) == 0 ? GRADE_EQUAL : GRADE_DIFFERENT;
+    const number_answer *a = number_of(x), *b = number_of(y);
+    if (!a->rational || !b->rational) return compare_written(a, b, NULL);
+    return strcmp(a->text, b->text) == 0 ? GRADE_EQUAL : GRADE_DIFFERENT;
 }
 
 static char *show(const void *settings, const problem *p, const task_answer *a) {
     (void)settings, (void)p;
-    return mem_strdup(number_of(a)->spelling);
+    return mem_strdup(number_of(a)->rational ? number_of(a)->text : written(number_of(a)));
 }
 
+/* With the percent sign or unit, which grading looks at. */
 static char *keep(const void *settings, const problem *p, const task_answer *a) {
     (void)settings, (void)p;
-    return mem_printf("%s%s", number_of(a)->spelling, number_of(a)->percent ? "%" : "");
+    const number_answer *n = number_of(a);
+    if (!n->rational || n->unit) return mem_strdup(written(n));
+    return mem_printf("%s%s", n->text, n->percent ? "%" : "");
 }
 
-static void value_of(const number_answer *a, fmpq_t value) {
-    number_token number;
-    if (number_next(a->spelling, strlen(a->spelling), 0, &number)) number_value(&number, value);
+/* Whether one spelling is the other's hundredth. */
+static grade_verdict compare_percent(const number_answer *a, const number_answer *b) {
+    const number_answer *percent = a->percent ? a : b, *other = percent == a ? b : a;
+    char *hundredth = mem_printf("(%s)/100", percent->text);
+    grade_verdict v = grade_compare(hundredth, strlen(hundredth), other->text, strlen(other->text), NULL);
+    mem_free(hundredth);
+    return v;
 }
 
 static grade_verdict grade(const void *settings, const problem *p, const task_answer *found,
                            const task_answer *gold, const char **reason) {
-    (void)reason;
     const number_answer *a = number_of(found), *b = number_of(gold);
+    if (!a->rational || !b->rational) return compare_written(a, b, reason);
+    if (a->unit && b->unit) {
+        grade_verdict v = compare_written(a, b, reason);
+        if (v != GRADE_UNKNOWN) return v;
+        *reason = NULL;
+    }
     grade_verdict v = equal(settings, p, found, gold);
-    if (v == GRADE_EQUAL || a->percent == b->percent) return v;
-    fmpq_t part, whole; /* of the number with the percent sign, and of the other */
-    fmpq_init(part);
-    fmpq_init(whole);
-    value_of(a->percent ? a : b, part);
-    value_of(a->percent ? b : a, whole);
-    fmpq_div_fmpz(part, part, (fmpz[]){100});
-    bool same = fmpq_equal(part, whole);
-    fmpq_clear(part);
-    fmpq_clear(whole);
-    return same ? GRADE_EQUAL : GRADE_DIFFERENT;
+    return v == GRADE_EQUAL || a->percent == b->percent ? v : compare_percent(a, b);
 }
 
 const answer_kind answer_number = {.name = "number",

@@ -142,7 +142,7 @@ static bool read_text(const void *settings, const problem *p, const char *text, 
         a->normal = shown.length + 1;
         memcpy(a->text, shown.at, shown.length + 1);
         memcpy(a->text + a->normal, normal.at, normal.length + 1);
-        *out = (answer_reading){start, end, (task_answer *)a};
+        *out = (answer_reading){.start = start, .end = end, .answer = (task_answer *)a};
     }
     text_free(&shown);
     text_free(&normal);

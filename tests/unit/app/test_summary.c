@@ -9,7 +9,7 @@
 #include <string.h>
 
 static run_result_score scores[3];
-static run_result outcome;
+static run_result result;
 static recipe resolved;
 static summary_input input;
 
@@ -27,7 +27,7 @@ static int prepare(void **state) {
     scores[0] = score_of(0, 1000, 264, (metrics_interval){0.238, 0.292});
     scores[1] = score_of(5, 1000, 700, (metrics_interval){0.671, 0.728});
     scores[2] = score_of(10, 1000, 789, (metrics_interval){0.763, 0.813});
-    outcome = (run_result){
+    result = (run_result){
         .method = "greedy",
         .set = "test",
         .scores = scores,
@@ -39,9 +39,9 @@ static int prepare(void **state) {
                    .updates = 190,
                    .tokens_sampled = 1310221,
                    .tokens_computed = 2410001}};
-    strcpy(outcome.position.checkpoint, "iteration-10");
+    strcpy(result.position.checkpoint, "iteration-10");
     resolved = (recipe){.run.iterations = 10};
-    input = (summary_input){.outcome = &outcome,
+    input = (summary_input){.result = &result,
                             .recipe = &resolved,
                             .folder = "runs/quick",
                             .page = "runs/quick/report.html",
@@ -65,7 +65,7 @@ static void expect(const char *line) {
 /* Both accuracies of the most probable options. */
 static void choices_have_two(void **state) {
     (void)state;
-    outcome.method = "choices";
+    result.method = "choices";
     for (int i = 0; i < 3; i++) {
         scores[i].has_norm = true;
         scores[i].norm = 0.301 + 0.1 * i;
@@ -109,24 +109,24 @@ static void a_gain(void **state) {
 
 static void other_ends(void **state) {
     (void)state;
-    outcome.gain =
+    result.gain =
         (evaluation_difference){.difference = -0.1, .interval = {-0.13, -0.07}, .p = 0.0456, .only_a = 1};
     scores[2].accuracy = 0.164;
     expect("Loss: -10.0 points [-13.0, -7.0], p = 0.046: 1 problem newly correct, 0 no longer.\n");
     expect("It was best after iteration 5: 70.0%.\n");
-    outcome.gain = (evaluation_difference){.difference = 0.001, .interval = {-0.0004, 0.003}, .p = 0.51};
+    result.gain = (evaluation_difference){.difference = 0.001, .interval = {-0.0004, 0.003}, .p = 0.51};
     expect("Change: +0.1 points [0.0, 0.3], p = 0.51: 0 problems newly correct, 0 no longer.\nThis may be "
            "chance");
     resolved.sft.epochs = 1;
     expect("After the warm-up: 26.4% of");
-    outcome.set = "dev", outcome.method = "sample";
+    result.set = "dev", result.method = "sample";
     expect("of 1,000 development problems [23.8, 29.2], by sample.\n");
-    outcome.score_count = 1;
+    result.score_count = 1;
     char *text = text_of((display){.unicode = true, .width = 100});
     assert_null(strstr(text, "Change"));
     mem_free(text);
-    outcome.score_count = 0;
-    outcome.totals = (store_totals){0};
+    result.score_count = 0;
+    result.totals = (store_totals){0};
     input.page = NULL, input.resumed = input.evaluates = true;
     expect("Nothing was evaluated: set data.test to a file of problems.\n\n0 updates of the policy, in 2:41 "
            "since it "

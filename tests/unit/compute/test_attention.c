@@ -130,9 +130,12 @@ static void attend(compute *c, shape s, const layout *l, const attention_span *s
     c->ops->pass_free(c, pass);
 }
 
-static void check_shape(shape s, dtype act) {
+/* decoded: of all spans, of none, or (-1) of those of one query. */
+static void check_shape(shape s, dtype act, int decoded) {
     layout *l = MEM_NEW(layout);
     lay_out(l);
+    attention_span *spans = l->spans;
+    for (int i = 0; i < l->count; i++) spans[i].decoded = decoded < 0 ? spans[i].queries == 1 : decoded;
     int64_t row = s.heads * s.width, nq = l->tokens * row,
             nk = (int64_t)POOL_PAGES * PAGE * s.kv_heads * s.width;
     int64_t rows = l->tokens * s.heads;
@@ -143,7 +146,7 @@ static void check_shape(shape s, dtype act) {
     char *out = mem_alloc(size), *one = mem_alloc(size), *two = mem_alloc(size), *alone = mem_alloc(size);
     compute *ref = made("ref", NULL, act, 1);
     assert_non_null(ref);
-    attend(ref, s, l, l->spans, l->count, q, k, v, out, lse);
+    attend(ref, s, l, spans, l->count, q, k, v, out, lse);
     const char *isas[] = {"base", "avx2", "avx512", "avx512bf16"};
     for (int i = 0; i < 4; i++) {
         compute *c = made("cpu", isas[i], act, 1), *d = made("cpu", isas[i], act, 2);
@@ -152,17 +155,25 @@ static void check_shape(shape s, dtype act) {
             print_message("no %s on this processor: skipped\n", isas[i]);
             continue;
         }
-        attend(c, s, l, l->spans, l->count, q, k, v, one, lse1);
-        attend(d, s, l, l->spans, l->count, q, k, v, two, lse2);
+        attend(c, s, l, spans, l->count, q, k, v, one, lse1);
+        attend(d, s, l, spans, l->count, q, k, v, two, lse2);
         close_to("attention", s, act, out, one, rows, s.width, act == DTYPE_F32 ? 1e-5 : 0x1p-7);
         close_to("its log-sum-exp", s, DTYPE_F32, lse, lse1, rows, 1, 1e-5);
         assert_memory_equal(one, two, size);
         assert_memory_equal(lse1, lse2, (size_t)rows * sizeof(float));
-        for (int j = 0; j < l->count; j++) {
-            const attention_span *span = &l->spans[j];
+        for (int j = 0; j < l->count; j++) { /* alone, and cut in two spans */
+            const attention_span *span = &spans[j];
+            size_t at = (size_t)span->first_query * token, bytes = (size_t)span->queries * token;
             attend(c, s, l, span, 1, q, k, v, alone, NULL);
-            size_t at = (size_t)span->first_query * token;
-            assert_memory_equal(alone + at, one + at, (size_t)span->queries * token);
+            assert_memory_equal(alone + at, one + at, bytes);
+            attention_span parts[2] = {*span, *span};
+            parts[0].queries = (span->queries + 1) / 2;
+            parts[0].context -= span->queries - parts[0].queries;
+            parts[1].first_query += parts[0].queries;
+            parts[1].queries -= parts[0].queries;
+            memset(alone + at, 0, bytes);
+            attend(c, s, l, parts, parts[1].queries ? 2 : 1, q, k, v, alone, NULL);
+            assert_memory_equal(alone + at, one + at, bytes);
         }
         compute_free(c), compute_free(d);
     }
@@ -177,8 +188,10 @@ static void test_shapes(void **state) {
     const shape shapes[] = {{9, 3, 64},  {4, 4, 64},   {8, 1, 64}, {4, 1, 128}, {5, 1, 64},
                             {20, 1, 64}, {28, 14, 64}, {4, 2, 32}, {3, 1, 80}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        check_shape(shapes[i], DTYPE_F32);
-        check_shape(shapes[i], DTYPE_BF16);
+        for (int decoded = -1; decoded <= 1; decoded++) {
+            check_shape(shapes[i], DTYPE_F32, decoded);
+            check_shape(shapes[i], DTYPE_BF16, decoded);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 static esp_error error;
@@ -297,6 +298,76 @@ static void lots_share_among_themselves(void **state) {
     close_model(&f);
 }
 
+/* Groups that pause go on after that number of calls, in the order of their pauses, once each, and get what
+ * they would have got; where nothing else can run nobody waits for nothing; a cache that paused groups fill,
+ * and an engine without sharing, end too. */
+typedef struct {
+    client of; /* first: other callbacks take it for the client */
+    int resumed, in_flight;
+    bool odd_only;
+} pausing;
+
+static esp_status pause_first(void *user, engine *e, sequence_group *g, esp_error *unused) {
+    pausing *p = user;
+    const member *m = group_user(g);
+    int number = (int)(m - p->of.members);
+    if (p->odd_only && number % 2 == 0) return finished(user, e, g, unused);
+    p->in_flight++;
+    group_pause(e, g, 1 + 7 * number + 3 * m->stage);
+    return ESP_OK;
+}
+
+static esp_status after_pause(void *user, engine *e, sequence_group *g, esp_error *unused) {
+    pausing *p = user;
+    p->resumed++;
+    p->in_flight--;
+    return finished(user, e, g, unused);
+}
+
+static void paused_groups_go_on(void **state) {
+    (void)state;
+    fixture f = open_model("ref");
+    client *whole = run(&f, &usual);
+    engine_settings sets[] = {usual, usual, usual, usual, usual};
+    sets[1].max_sequences = 1;
+    sets[2].kv_tokens = 480;
+    sets[3].unshared = true;
+    for (int k = 0; k < 5; k++) {
+        pausing *p = calloc(1, sizeof *p);
+        client *fresh = fresh_client();
+        p->of = *fresh;
+        free(fresh);
+        p->odd_only = k == 4;
+        engine_client ops = {.more = more,
+                             .finished = pause_first,
+                             .resumed = after_pause,
+                             .done = done,
+                             .progress = progress,
+                             .user = p};
+        engine *e;
+        OK(engine_new(&e, f.m, &sets[k], &error));
+        for (int round = 0; round < 2; round++) { /* a second run begins as the first did */
+            memset(&p->of.added, 0, sizeof p->of - offsetof(client, added));
+            for (int g = 0; g < GROUPS; g++) {
+                member *m = &p->of.members[g];
+                m->stage = 0;
+                memset(m->first, 0, sizeof m->first);
+                memset(m->second, 0, sizeof m->second);
+            }
+            p->resumed = 0;
+            OK(engine_run(e, &ops, &error));
+            assert_int_equal(p->resumed, (p->odd_only ? GROUPS / 2 : GROUPS) * 3);
+            assert_int_equal(p->in_flight, 0);
+            assert_int_equal(p->of.done, GROUPS);
+            if (k != 3) same_members(whole, &p->of);
+        }
+        engine_free(e);
+        free(p);
+    }
+    free(whole);
+    close_model(&f);
+}
+
 static void refuses_what_cannot_be_done(void **state) {
     (void)state;
     fixture f = open_model("cpu");
@@ -326,9 +397,8 @@ static void refuses_what_cannot_be_done(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_as_the_model_says),
-        cmocka_unit_test(company_and_cache_do_not_matter),
-        cmocka_unit_test(lots_share_among_themselves),
+        cmocka_unit_test(reads_as_the_model_says),     cmocka_unit_test(company_and_cache_do_not_matter),
+        cmocka_unit_test(lots_share_among_themselves), cmocka_unit_test(paused_groups_go_on),
         cmocka_unit_test(refuses_what_cannot_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,12 +54,12 @@ static void greedy_alone(fixture *f, int32_t *out) {
     kv_cache *kv;
     OK(kv_new(&kv, f->m, 128, &error));
     int32_t run = kv_run_new(kv, -1);
-    kv_feed feed = {run, f->prompt, PROMPT};
+    kv_feed feed = {run, f->prompt, PROMPT, false};
     for (int i = 0; i < MOST; i++) {
         kv_read read = {.at = feed.n - 1, .kind = READ_GREEDY};
         OK(model_extend(f->m, kv, &feed, 1, &read, 1, &error));
         out[i] = read.token;
-        feed = (kv_feed){run, &out[i], 1};
+        feed = (kv_feed){run, &out[i], 1, true};
     }
     kv_run_release(kv, run);
     kv_free(kv);

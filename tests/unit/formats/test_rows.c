@@ -13,8 +13,8 @@ static esp_error error;
 
 /* Reads a file of that text; rows as "LINE:JSON" joined by newlines, or NULL with an error. */
 static char *read_as(const char *name, const char *text, size_t length) {
-    char path[64];
-    snprintf(path, sizeof path, "espalier-rows-%d-%s", (int)getpid(), name);
+    char path[512];
+    test_path(path, sizeof path, name);
     if (text_ends_with(name, ".gz")) {
         gzFile file = gzopen(path, "wb");
         gzwrite(file, text, (unsigned)length);
@@ -29,7 +29,7 @@ static char *read_as(const char *name, const char *text, size_t length) {
     for (json_t *row; status == ESP_OK;) {
         status = rows_next(r, &row, &error);
         if (status != ESP_OK || !row) break;
-        char where[128], *json = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
+        char where[600], *json = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
         snprintf(where, sizeof where, "%s:%lld", path, (long long)rows_line(r));
         assert_string_equal(rows_where(r), where);
         text_printf(&out, "%s%lld:%s", out.length ? "\n" : "", (long long)rows_line(r), json);

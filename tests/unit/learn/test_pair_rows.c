@@ -427,6 +427,76 @@ static void test_refused(void **state) {
     json_decref(row);
 }
 
+/* Each member of good rows replaced by each of many values: the row is read, or an error names its place. */
+static void test_damaged(void **state) {
+    (void)state;
+    static const char *const good[] = {
+        "{\"prompt\": \"The sky is\", \"chosen\": \" blue\", \"rejected\": \" green\", \"continues\": false}",
+        "{\"chosen\": \"The sky\", \"rejected\": \"The sea\"}",
+        "{\"prompt\": [" USER "], \"chosen\": [" BLUE "], \"rejected\": [" RED "]}",
+        "{\"chosen\": [" SYSTEM "," USER "," BLUE "], \"rejected\": [" SYSTEM "," USER "," RED "]}",
+        "{\"prompt\": \"Sky?\", \"chosen\": [" USER "," BLUE "], \"rejected\": [" USER "," RED "]}",
+        "{\"messages\": [" USER "], \"chosen\": " BLUE ", \"rejected\": " RED "}",
+        "{\"prompt_ids\": [1], \"chosen_ids\": [2], \"rejected_ids\": [3]}",
+        "{\"prompt_ids\": [504], \"chosen_ids\": [216], \"rejected_ids\": [198], \"prompt\": \"The\", "
+        "\"chosen\": \" \", \"rejected\": \"\\n\"}",
+    };
+    static const char *const keys[] = {"prompt",     "chosen",       "rejected", "messages", "prompt_ids",
+                                       "chosen_ids", "rejected_ids", "system",   "tools",    "continues"};
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "1",
+                                         "-1",
+                                         "2.5",
+                                         "\"\"",
+                                         "\"x\"",
+                                         "\"\\n\"",
+                                         "\"<|im_end|>\"",
+                                         "\"<|im_end|>\\n\"",
+                                         "[]",
+                                         "{}",
+                                         "[1]",
+                                         "[-1]",
+                                         "[49152]",
+                                         "[null]",
+                                         "[[]]",
+                                         "[{}]",
+                                         BLUE,
+                                         USER,
+                                         "[" USER "]",
+                                         "[" BLUE "]",
+                                         "[" SYSTEM "]",
+                                         "[" USER "," BLUE "]",
+                                         "[" USER "," USER "]",
+                                         "[" SYSTEM "," SYSTEM "," BLUE "]",
+                                         "[{\"role\": \"user\"}]",
+                                         "[{\"role\": 1, \"content\": \"a\"}]",
+                                         "[{\"role\": \"assistant\", \"content\": []}]",
+                                         "[{\"role\": \"assistant\", \"content\": [1]}]",
+                                         "[{\"content\": \"a\"}]",
+                                         "[{\"role\": \"assistant\", \"content\": \"\"}]"};
+    int read = 0, refused = 0;
+    pairs_read_options o = options_of(SMOLLM2);
+    for (size_t g = 0; g < sizeof good / sizeof *good; g++) {
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+                json_t *row = parse(good[g]);
+                json_object_set_new(row, keys[k], json_loads(values[v], JSON_DECODE_ANY, NULL));
+                pair_row_ids ids = {0};
+                pair_reading r = {&o, "rows:7"};
+                error = (esp_error){0};
+                bool fine = pair_row_read(&r, row, &ids, &error) == ESP_OK;
+                if (!fine && (strncmp(error.message, "rows:7: ", 8) != 0 || !error.hint[0]))
+                    fail_msg("%s with %s: %s gave \"%s\"", good[g], keys[k], values[v], error.message);
+                read += fine, refused += !fine;
+                pair_row_ids_free(&ids);
+                json_decref(row);
+            }
+        }
+    }
+    assert_true(read > 200 && refused > 200);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
@@ -437,6 +507,7 @@ int main(void) {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_unfinished_messages),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

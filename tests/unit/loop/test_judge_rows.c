@@ -296,9 +296,9 @@ static void make_some_right(own_fixture *f, int64_t each) {
  * step, the suffix, and the outcome of that chain. */
 static void test_own_rows(void **state) {
     (void)state;
-    enum { EACH = 24, WANT = 60 };
+    enum { EACH = 48, WANT = 60 };
     own_fixture f;
-    open_own(&f, "gold", "24");
+    open_own(&f, "gold", "48");
     judge_row_list rows, again, few;
     judge_own_counts counts, other;
     make_some_right(&f, EACH);

@@ -36,6 +36,12 @@ static void test_problems(void **state) {
     at[1].rationale = NULL;
     at[0].question = "qq";
     assert_true(provenance_problems_hash(&set) != first);
+    static const problem_option ab[] = {{"A", "x"}, {"B", "y"}}, ba[] = {{"A", "y"}, {"B", "x"}};
+    problem asked = {.id = "a", .question = "q", .gold = "A", .options = ab, .option_count = 2};
+    problem_set one = {.at = &asked, .count = 1};
+    uint64_t in_order = provenance_problems_hash(&one);
+    asked.options = ba;
+    assert_true(provenance_problems_hash(&one) != in_order);
     at[0].question = "q1", at[0].gold = ""; /* the same letters, otherwise parted */
     assert_true(provenance_problems_hash(&set) != first);
     at[0].question = "q", at[0].gold = "1";

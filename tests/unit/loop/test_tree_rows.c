@@ -107,7 +107,7 @@ static void replies_grow_the_same_tree(void **state) {
         int32_t n = search_node_count(y->s);
         store_node *rows = MEM_ARRAY(store_node, n);
         tree_rows_nodes(y->s, rows);
-        assert_true(tree_rows_are_sound(rows, n));
+        assert_true(store_nodes_are_sound(rows, n));
         search_again(&config, rows, n);
         mem_free(rows);
         synthetic_free(y);
@@ -131,16 +131,16 @@ static void more_than_was_asked_for_is_refused(void **state) {
 static void rows_that_are_no_tree(void **state) {
     (void)state;
     store_node rows[3] = {{.index = 0, .parent = -1}, {.index = 1}, {.index = 2, .parent = 1}};
-    assert_true(tree_rows_are_sound(rows, 3));
-    assert_false(tree_rows_are_sound(rows, 0));
+    assert_true(store_nodes_are_sound(rows, 3));
+    assert_false(store_nodes_are_sound(rows, 0));
     rows[2].parent = 2;
-    assert_false(tree_rows_are_sound(rows, 3));
+    assert_false(store_nodes_are_sound(rows, 3));
     rows[2].parent = -1;
-    assert_false(tree_rows_are_sound(rows, 3));
+    assert_false(store_nodes_are_sound(rows, 3));
     rows[2].parent = 1, rows[1].index = 7;
-    assert_false(tree_rows_are_sound(rows, 3));
+    assert_false(store_nodes_are_sound(rows, 3));
     rows[1].index = 1, rows[1].count = (int64_t)INT32_MAX + 1;
-    assert_false(tree_rows_are_sound(rows, 3));
+    assert_false(store_nodes_are_sound(rows, 3));
 }
 
 /* Pairs as rows: the harvest's numbers, and the log-probs of what was sampled. */

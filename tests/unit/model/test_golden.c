@@ -106,7 +106,7 @@ static void check_greedy(model *m, const json_t *list) {
         kv_feed feeds[64];
         kv_read reads[64];
         for (size_t i = 0; i < n; i++) {
-            feeds[i] = (kv_feed){runs[i], ids[i] + fed[i], count[i] - fed[i]};
+            feeds[i] = (kv_feed){runs[i], ids[i] + fed[i], count[i] - fed[i], step > 0};
             reads[i] = (kv_read){.feed = (int32_t)i, .at = feeds[i].n - 1, .kind = READ_GREEDY};
         }
         OK(model_extend(m, kv, feeds, (int64_t)n, reads, (int64_t)n, &error));

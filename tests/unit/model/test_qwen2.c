@@ -94,13 +94,13 @@ static void cache(void **state) {
     kv_cache *kv;
     OK(kv_new(&kv, m, 128, &error));
     int32_t trunk = kv_run_new(kv, -1);
-    OK(model_extend(m, kv, &(kv_feed){trunk, tree.tokens, TRUNK}, 1, NULL, 0, &error));
+    OK(model_extend(m, kv, &(kv_feed){trunk, tree.tokens, TRUNK, false}, 1, NULL, 0, &error));
     for (int i = 0; i < 2; i++) { /* each branch token by token, asked about the next one */
         const int32_t *ids = tree.tokens + TRUNK + i * BRANCH;
         int32_t run = kv_run_new(kv, trunk);
         for (int t = 0; t + 1 < BRANCH; t++) {
             kv_read read = {.feed = 0, .at = 0, .kind = READ_SCORE, .token = ids[t + 1]};
-            OK(model_extend(m, kv, &(kv_feed){run, ids + t, 1}, 1, &read, 1, &error));
+            OK(model_extend(m, kv, &(kv_feed){run, ids + t, 1, true}, 1, &read, 1, &error));
             double want = (double)logprob[TRUNK + i * BRANCH + t + 1];
             if (!(fabs((double)read.logprob - want) < 1e-5))
                 fail_msg("branch %d, token %d: %g where %g is right", i, t + 1, (double)read.logprob, want);

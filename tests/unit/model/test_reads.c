@@ -100,7 +100,7 @@ static void extend(model *m, kv_cache *kv, const token_tree *tree, int32_t first
                 .feed = (int32_t)count, .at = t - begin, .kind = READ_SCORE, .token = tree->tokens[t + 1]};
             token[n++] = t + 1;
         }
-        feeds[count++] = (kv_feed){runs[r], tree->tokens + begin, end - begin};
+        feeds[count++] = (kv_feed){runs[r], tree->tokens + begin, end - begin, false};
     }
     OK(model_extend(m, kv, feeds, count, reads, n, &error));
     for (int64_t i = 0; i < n; i++) compare("cache", token[i], reads[i].logprob, all[token[i]], bound);

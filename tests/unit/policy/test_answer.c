@@ -1,32 +1,16 @@
 /* What sampled ids mean: where a candidate ends, the gold rationale's next step, what the judge reads of a
  * step, and the outcomes of a reply. Without a model. */
 #include "policy/answer.h"
-#include "task_support.h"
+#include "words_support.h"
 
 #include <math.h>
 #include <string.h>
 
 static esp_error error;
 
-typedef struct {
-    tokenizer *tokens;
-    prompt_words *words;
-} fixture;
-
-static fixture open_words(void) {
-    fixture f;
-    OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f.words, f.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
-    return f;
-}
-
-static void close_words(fixture *f) {
-    prompt_words_free(f->words);
-    tokenizer_close(f->tokens);
-}
-
 /* Feeds a candidate the ids of a text as if they had been sampled; the log-prob of the k-th is -k. */
-static answer_candidate sampled(const fixture *b, const step_rules *rules, const char *text, bool *more) {
+static answer_candidate sampled(const opened_words *b, const step_rules *rules, const char *text,
+                                bool *more) {
     token_list ids = {0};
     answer_candidate c = {0};
     step_chain_begin(&c.steps, rules);
@@ -40,7 +24,7 @@ static answer_candidate sampled(const fixture *b, const step_rules *rules, const
 
 static void an_answer_ends_in_one_form(void **state) {
     (void)state;
-    fixture b = open_words();
+    opened_words b = open_words();
     step_rules rules = prompt_step_rules(b.words);
     rules.sentences = true;
     rules.max_step_tokens = rules.max_chain_tokens = 60;
@@ -98,7 +82,7 @@ static search *fresh_search(void) {
 }
 
 /* Answers the search's request with one candidate. Returns its node. */
-static int32_t feed_one(const fixture *f, search *s, const answer_candidate *c, const problem *gold) {
+static int32_t feed_one(const opened_words *f, search *s, const answer_candidate *c, const problem *gold) {
     search_request request;
     search_next(s, &request);
     assert_int_equal(request.kind, SEARCH_CANDIDATES);
@@ -114,7 +98,7 @@ static int32_t feed_one(const fixture *f, search *s, const answer_candidate *c, 
  */
 static void gold_steps_make_the_rationale(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     search *s = fresh_search();
     int32_t node = 0;
@@ -140,7 +124,7 @@ static void gold_steps_make_the_rationale(void **state) {
 /* The same chain is unknown without gold and incorrect by another; the judge does not see its end. */
 static void outcomes_follow_from_gold(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     step_rules rules = prompt_step_rules(f.words);
     problem other = sum;
     other.gold = "6";
@@ -167,6 +151,50 @@ static void outcomes_follow_from_gold(void **state) {
     close_words(&f);
 }
 
+/* Verdicts from outside take the place of the task's, rewards that of 1 and -1, and what cannot be judged is
+ * worth what was agreed on. */
+static void verdicts_from_outside(void **state) {
+    (void)state;
+    static const struct {
+        grader_verdict verdict;
+        answer_worth worth;
+        search_outcome outcome;
+        double O;
+    } cases[] = {
+        {{.verdict = GRADE_EQUAL}, {.unknown = ANSWER_SKIP}, SEARCH_RIGHT, 1},
+        {{.verdict = GRADE_DIFFERENT}, {.unknown = ANSWER_SKIP}, SEARCH_WRONG, -1},
+        {{.verdict = GRADE_UNKNOWN}, {.unknown = ANSWER_SKIP}, SEARCH_FINISHED_UNKNOWN, 0},
+        {{.verdict = GRADE_UNKNOWN}, {.unknown = ANSWER_INCORRECT}, SEARCH_WRONG, -1},
+        {{.verdict = GRADE_UNKNOWN}, {ANSWER_REWARD, -0.25}, SEARCH_SCORED, -0.25},
+        {{.verdict = GRADE_DIFFERENT}, {ANSWER_REWARD, -0.25}, SEARCH_WRONG, -1},
+        {{GRADE_EQUAL, true, 0.5, "partly"}, {.unknown = ANSWER_INCORRECT}, SEARCH_SCORED, 0.5},
+        {{GRADE_DIFFERENT, true, -3, NULL}, {ANSWER_REWARD, 1}, SEARCH_SCORED, -3},
+    };
+    opened_words f = open_words();
+    step_rules rules = prompt_step_rules(f.words);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        search *s = fresh_search();
+        bool more;
+        answer_candidate c = sampled(&f, &rules, "The answer is 5\n", &more);
+        answer_grading grading = {.gold = &sum, .worth = cases[i].worth, .verdicts = &cases[i].verdict};
+        search_request request;
+        search_candidate out;
+        search_next(s, &request);
+        OK(answer_reply(f.words, s, request.node, &grading, &c, 1, &out, &error));
+        OK(search_feed(s, &(search_reply){.candidates = &out, .candidate_count = 1}, &error));
+        search_node node = search_node_at(s, 1);
+        assert_int_equal(node.outcome, cases[i].outcome);
+        assert_true(node.O == cases[i].O);
+        text_buffer text = {0};
+        OK(answer_chain_text(f.words, s, 0, &c, &text, &error));
+        assert_non_null(strstr(text.at, "The answer is 5"));
+        text_free(&text);
+        answer_candidate_free(&c);
+        search_free(s);
+    }
+    close_words(&f);
+}
+
 static void confidence_is_the_share_of_correct(void **state) {
     (void)state;
     assert_true(fabs(answer_confidence(log(0.1), log(0.3)) - 0.75) < 1e-12);
@@ -176,9 +204,8 @@ static void confidence_is_the_share_of_correct(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_ends_in_one_form),
-        cmocka_unit_test(gold_steps_make_the_rationale),
-        cmocka_unit_test(outcomes_follow_from_gold),
+        cmocka_unit_test(an_answer_ends_in_one_form),         cmocka_unit_test(gold_steps_make_the_rationale),
+        cmocka_unit_test(outcomes_follow_from_gold),          cmocka_unit_test(verdicts_from_outside),
         cmocka_unit_test(confidence_is_the_share_of_correct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,7 @@ static int64_t plain_greedy(bench *b, const token_list *prompt, int32_t most, in
     int64_t count = prompt->count;
     while (n < most) {
         kv_read read = {.at = count - 1, .kind = READ_GREEDY};
-        OK(model_extend(b->m, kv, &(kv_feed){run, next, count}, 1, &read, 1, &error));
+        OK(model_extend(b->m, kv, &(kv_feed){run, next, count, n > 0}, 1, &read, 1, &error));
         out[n] = read.token;
         next = &out[n++];
         count = 1;

@@ -2,6 +2,8 @@
  * compute is counted as a trie counts it. A tiny model, on the plain loops. timeout: 600 */
 #include "trees.h"
 
+#include "model/arch.h"
+
 enum { CHAIN = 40, SOME = 2 };
 
 static search_config shape_search(void) {
@@ -94,6 +96,69 @@ static void finds_the_same_trees_of_sentences(void **state) {
     same_trees_of("yesno");
 }
 
+/* A model whose heads are of a width that has two ways to attend, with weights of its own. */
+static bench wide_bench(dtype act) {
+    bench b = bench_open_on("cpu");
+    model_free(b.m);
+    compute_free(b.c);
+    model_config shape = {.arch = &arch_llama,
+                          .vocab = tokenizer_size(b.tokens),
+                          .width = 192,
+                          .feed_forward = 256,
+                          .context = 512,
+                          .layers = 2,
+                          .heads = 3,
+                          .kv_heads = 1,
+                          .head_width = 64,
+                          .norm_eps = 1e-5,
+                          .rope = {.kind = ROPE_NONE, .theta = 10000, .factor = 1},
+                          .tied = true,
+                          .bos = 0,
+                          .eos = 1};
+    OK(test_compute_new(&b.c, "cpu", act, 2, &error));
+    OK(model_create(&b.m, &shape, &(model_options){.compute = b.c}, 5, &error));
+    return b;
+}
+
+/* A token's bits do not depend on how it was computed: with others, alone, or again because it was
+ * evicted. The trees are the same to the last bit. */
+static void bits_do_not_depend_on_company(void **state) {
+    (void)state;
+    const dtype acts[] = {DTYPE_F32, DTYPE_BF16};
+    for (int a = 0; a < 2; a++) {
+        bench b = wide_bench(acts[a]);
+        if (!model_compute(b.m)->traits.rows_alone) { /* its products differ with the height of a batch */
+            print_message("%s: not promised on this processor: skipped\n",
+                          acts[a] == DTYPE_F32 ? "f32" : "bf16");
+            bench_close(&b);
+            continue;
+        }
+        lm_settings set = usual, tight, narrow;
+        set.max_chain_tokens = CHAIN;
+        set.max_step_tokens = 8;
+        tight = narrow = set;
+        tight.kv_tokens = 1400;
+        narrow.max_batch_tokens = 7;
+        narrow.max_sequences = 4;
+        search_config config = shape_search();
+        searched roomy = search_list(&b, &set, &config, problems, PROBLEMS, true);
+        searched evicted = search_list(&b, &tight, &config, problems, PROBLEMS, true);
+        searched few = search_list(&b, &narrow, &config, problems, PROBLEMS, true);
+        set.unshared = true;
+        searched unshared = search_list(&b, &set, &config, problems, PROBLEMS, true);
+        assert_int_equal(roomy.sum.recomputed, 0);
+        assert_true(evicted.sum.recomputed > 0);
+        for (int32_t i = 0; i < PROBLEMS; i++) {
+            same_tree(roomy.jobs[i].search, evicted.jobs[i].search);
+            same_tree(roomy.jobs[i].search, few.jobs[i].search);
+            same_tree(roomy.jobs[i].search, unshared.jobs[i].search);
+        }
+        searched *all[] = {&roomy, &evicted, &few, &unshared};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) searched_free(all[i]);
+        bench_close(&b);
+    }
+}
+
 static void counts_as_a_trie(void **state) {
     (void)state;
     bench b = bench_open_on("cpu");
@@ -132,9 +197,8 @@ static void too_small_a_cache_is_said(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_same_trees),
-        cmocka_unit_test(finds_the_same_trees_of_sentences),
-        cmocka_unit_test(counts_as_a_trie),
+        cmocka_unit_test(finds_the_same_trees),          cmocka_unit_test(finds_the_same_trees_of_sentences),
+        cmocka_unit_test(bits_do_not_depend_on_company), cmocka_unit_test(counts_as_a_trie),
         cmocka_unit_test(too_small_a_cache_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,35 +1,18 @@
 /* Prompts without a model: what the judge may not see does not reach its prompt, a judge row's parts make the
  * text that the task writes, room is what the longer prompt leaves, and a user's text is checked. */
 #include "prompt/prompt.h"
-#include "task_support.h"
+#include "words_support.h"
 
 #include <string.h>
 
 static esp_error error;
-
-typedef struct {
-    tokenizer *tokens;
-    prompt_words *words;
-} fixture;
-
-static fixture open_words(void) {
-    fixture f;
-    OK(tokenizer_open(&f.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f.words, f.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
-    return f;
-}
-
-static void close_words(fixture *f) {
-    prompt_words_free(f->words);
-    tokenizer_close(f->tokens);
-}
 
 static const problem sum = {.id = "p0",
                             .question = "Tom has 3 cats and 2 dogs. How many pets?",
                             .gold = "5",
                             .rationale = "3 + 2 = 5\n#### 5"};
 
-static bool contains(const fixture *f, const token_list *ids, const char *what) {
+static bool contains(const opened_words *f, const token_list *ids, const char *what) {
     text_buffer text = {0};
     OK(tokenizer_decode(f->tokens, ids->at, ids->count, false, &text, &error));
     bool found = strstr(text.at, what) != NULL;
@@ -39,7 +22,7 @@ static bool contains(const fixture *f, const token_list *ids, const char *what) 
 
 static void gold_is_seen_only_where_allowed(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     problem other = sum;
     other.gold = "77";
     other.rationale = "It is 77.\n#### 77";
@@ -62,7 +45,7 @@ static void gold_is_seen_only_where_allowed(void **state) {
 
 static void room_is_what_the_longer_prompt_leaves(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     prompt_pair pair;
     OK(prompt_pair_make(f.words, &sum, true, true, 512, &pair, &error));
     int64_t policy = 512 - pair.of[PREFIX_POLICY].count,
@@ -79,7 +62,7 @@ static void room_is_what_the_longer_prompt_leaves(void **state) {
 
 static void answers_end_in_end_of_sequence(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     token_list ids = {0};
     OK(prompt_answer_ids(f.words, "It is 5.", 8, &ids, &error));
     assert_int_equal(ids.at[ids.count - 1], prompt_eos(f.words));
@@ -97,7 +80,7 @@ static void answers_end_in_end_of_sequence(void **state) {
 
 static void a_text_of_the_users_own(void **state) {
     (void)state;
-    fixture f = open_words();
+    opened_words f = open_words();
     token_list ids = {0}, whole = {0};
     prompt_form form = {.chat = CHAT_PLAIN, .bos = true};
     OK(prompt_of_text(f.tokens, &form, "Once upon a time", 16, &ids, &error));

@@ -306,7 +306,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 5");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 6");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");

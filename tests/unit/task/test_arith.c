@@ -428,8 +428,8 @@ static void test_sources(void **state) {
     assert_true(strstr(error.message, "gsm8k") && strstr(error.message, "generate:count=5"));
     assert_non_null(strstr(error.hint, "arith"));
     /* files have GSM8K's form; so have made problems that were written down */
-    char path[64];
-    snprintf(path, sizeof path, "espalier-arith-%d.jsonl", (int)getpid());
+    char path[512];
+    test_path(path, sizeof path, "arith.jsonl");
     static const char row[] =
         "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"3 + 1 = <<3+1=4>>4 "
         "pears\\n#### 4\"}\n";
@@ -439,8 +439,7 @@ static void test_sources(void **state) {
     assert_string_equal(set.at[0].gold, "4");
     assert_string_equal(set.at[0].rationale, "3 + 1 = 4 pears\n#### 4");
     problem_set_free(&set);
-    static const char bare[] =
-        "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"three pears\"}\n";
+    static const char bare[] = "{\"question\": \"Tom has 3 pears. How many?\", \"answer\": \"some pears\"}\n";
     assert_int_equal(file_write_all(path, bare, strlen(bare), &error), ESP_OK);
     assert_int_equal(task_read(arith(), path, &set, &error), ESP_FAILED);
     assert_true(strstr(error.message, path) && strstr(error.message, "answer"));

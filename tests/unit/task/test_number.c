@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "base/memory.h"
+#include "grade/spelling.h"
 #include "task/number.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ static void check(const char *text, const char *want) {
     fmpq_t value;
     fmpq_init(value);
     for (size_t from = 0; number_next(text, strlen(text), from, &n); from = n.end) {
-        char *one = number_value(&n, value) ? number_text(value) : mem_strdup("?");
+        char *one = number_value(&n, value) ? grade_number_text(value) : mem_strdup("?");
         text_printf(&b, "%s%s%s", b.length ? ";" : "", one, n.percent ? "%" : "");
         mem_free(one);
         assert_true(n.start < n.end && n.end <= strlen(text) && n.start >= from);

@@ -96,6 +96,35 @@ static void test_pairs(void **state) {
     assert_true(total >= 600);
 }
 
+/* ---- Where nothing announces an answer ---- */
+
+/* A last line that cannot be read is no answer; what is in a box or after a phrase cannot be judged. */
+static void test_unannounced(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *extracted;
+        grade_verdict verdict;
+    } cases[] = {
+        {"so it is\n\\frac{1}{2}", "\\frac{1}{2}", GRADE_EQUAL},
+        {"so it is\n$0.5$\n", "0.5", GRADE_EQUAL},
+        {"so it is\nFor $x^{2$ we have {1, 2 with 3 & 4 in it", NULL, GRADE_DIFFERENT},
+        {"```\nx = [[1, 2\n```", NULL, GRADE_DIFFERENT},
+        {"\\boxed{1 & 2}", "1 & 2", GRADE_UNKNOWN},
+        {"The answer is {1, 2 & 3", "{1, 2 & 3", GRADE_UNKNOWN},
+        {"\\boxed{$\\$\\frac12$}", "\\$\\frac12", GRADE_EQUAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        problem p = {.gold = "\\frac{1}{2}"};
+        task_grade_result g = task_grade(test_task("math"), &p, cases[i].text, strlen(cases[i].text));
+        if (g.verdict != cases[i].verdict) fail_msg("%s: %s", cases[i].text, VERDICTS[g.verdict]);
+        if (cases[i].extracted)
+            assert_string_equal(g.extracted, cases[i].extracted);
+        else
+            assert_null(g.extracted);
+        task_grade_free(&g);
+    }
+}
+
 /* ---- Answers that no model should write ---- */
 
 enum { HUGE_LENGTH = 1000000 };
@@ -180,6 +209,7 @@ static void test_huge(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_huge)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_unannounced),
+                                       cmocka_unit_test(test_huge)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static char path[] = "espalier-task-test-XXXXXX.jsonl";
+static char path[512];
 
 static const task *gsm8k(void) {
     return test_task("gsm8k");
@@ -38,7 +38,8 @@ static void test_reading(void **state) {
     assert_string_equal(p[0].rationale, "He has 2/2=1 egg.\nIt is $1,000 << more\n#### 1000");
     assert_non_null(strstr(p[0].raw, "<<2/2=1>>"));
     char id[64];
-    snprintf(id, sizeof id, "%.*s:1", (int)(strlen(path) - strlen(".jsonl")), path);
+    const char *name = strrchr(path, '/') + 1;
+    snprintf(id, sizeof id, "%.*s:1", (int)(strlen(name) - strlen(".jsonl")), name);
     assert_string_equal(p[0].id, id);
     assert_int_equal(p[0].line, 1);
     assert_string_equal(p[1].id, "mine");
@@ -65,7 +66,7 @@ static void test_reading_errors(void **state) {
         {"{\"question\": \"a\", \"answer\": \"#### 1\"}\n{\"question\": 3, \"answer\": \"#### 1\"}\n", ":2",
          "question"},
         {"{\"question\": \"a\", \"answer\": \"it is one\"}\n", ":1", "answer"},
-        {"{\"question\": \"a\", \"answer\": \"#### one\"}\n", ":1", "number"},
+        {"{\"question\": \"a\", \"answer\": \"#### many\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \"answer\": \"####\"}\n", ":1", "number"},
         {"{\"question\": \"a\", \n", ":1", ""},
         {"[1]\n", ":1", ""},
@@ -194,7 +195,7 @@ static void test_mistake(void **state) {
 }
 
 int main(void) {
-    snprintf(path, sizeof path, "espalier-task-%d.jsonl", (int)getpid());
+    test_path(path, sizeof path, "task.jsonl");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading), cmocka_unit_test(test_reading_errors), cmocka_unit_test(test_names),
         cmocka_unit_test(test_prompts), cmocka_unit_test(test_judge),          cmocka_unit_test(test_groups),

@@ -98,8 +98,8 @@ static void test_grades(void **state) {
 }
 
 static esp_status read_rows(const char *text, problem_set *set) {
-    char path[64];
-    snprintf(path, sizeof path, "espalier-yesno-%d.jsonl", (int)getpid());
+    char path[512];
+    test_path(path, sizeof path, "yesno.jsonl");
     OK(file_write_all(path, text, strlen(text), &error));
     esp_status status = task_read(yesno(), path, set, &error);
     unlink(path);

@@ -91,6 +91,61 @@ static void test_chatml(void **state) {
     tokenizer_close(t);
 }
 
+/* The forms in which published templates write the system turn that they have by themselves. */
+static void test_own_system(void **state) {
+    (void)state;
+    static const char smollm2_template[] =
+        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ "
+        "'<|im_start|>system\\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+        "Face<|im_end|>\\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + "
+        "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% "
+        "endif %}";
+    static const struct {
+        const char *template, *system; /* NULL: none */
+        chat_kind kind;
+    } cases[] = {
+        {smollm2_template, "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+         CHAT_CHATML},
+        /* Qwen2.5: with tools another text comes first, which goes on with a variable */
+        {"{%- if tools %}{{- '<|im_start|>system\\n' }}{%- if x %}{{- messages[0]['content'] }}{%- endif %}"
+         "{%- else %}{%- if messages[0]['role'] == 'system' %}{{- '<|im_start|>system\\n' + "
+         "messages[0]['content'] + '<|im_end|>\\n' }}{%- else %}{{- '<|im_start|>system\\nYou are Qwen. You "
+         "are a helpful assistant.<|im_end|>\\n' }}{%- endif %}",
+         "You are Qwen. You are a helpful assistant.", CHAT_CHATML},
+        {"{{ \"<|im_start|>system\nIt's \\\"me\\\".<|im_end|>\n\" }}", "It's \"me\".", CHAT_CHATML},
+        {"{% set system_message = 'Be kind.' %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' "
+         "}}",
+         "Be kind.", CHAT_CHATML},
+        {"{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}", NULL,
+         CHAT_CHATML},
+        {"{% set system_message = messages[0]['content'] %}{{ '<|im_start|>system\\n' + system_message }}",
+         NULL, CHAT_CHATML},
+        {"{{ '<|im_start|>system\\n<|im_end|>' }}", NULL, CHAT_CHATML},
+        {"{{ '<|im_start|>system\\nno end' }}", NULL, CHAT_CHATML},
+        {smollm2_template, NULL, CHAT_LLAMA2}, /* another form was asked for */
+        {smollm2_template, NULL, CHAT_PLAIN},
+        {"{{ '[INST] ' + message['content'] + ' [/INST]' }}", NULL, CHAT_MISTRAL},
+        {"", NULL, CHAT_CHATML},
+        {NULL, NULL, CHAT_CHATML},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_buffer out = {0};
+        bool any = chat_own_system(cases[i].kind, cases[i].template, &out);
+        if (any != (cases[i].system != NULL)) fail_msg("case %zu: %s", i, any ? out.at : "none");
+        if (any) assert_string_equal(out.at, cases[i].system);
+        text_free(&out);
+    }
+    /* As many tokens as the template gives in transformers. */
+    tokenizer *t = smollm2();
+    token_list ids = {0};
+    encode_chat(CHAT_CHATML, t, cases[0].system, "How many pens?", &ids);
+    assert_int_equal(ids.count, 34);
+    encode_chat(CHAT_CHATML, t, NULL, "How many pens?", &ids);
+    assert_int_equal(ids.count, 13);
+    MEM_LIST_FREE(&ids);
+    tokenizer_close(t);
+}
+
 static void test_inst(void **state) {
     (void)state;
     tokenizer *mistral = open_tokenizer(TEST_DATA "/tokenizers/mistral");
@@ -118,6 +173,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_detect),
         cmocka_unit_test(test_chatml),
+        cmocka_unit_test(test_own_system),
         cmocka_unit_test(test_inst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
