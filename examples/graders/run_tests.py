@@ -17,7 +17,7 @@ SECONDS = 5
 
 def code_of(answer):
     blocks = re.findall(r"```(?:python)?\s*\n(.*?)```", answer, re.S)
-    return blocks[-1] if blocks else answer
+    return (blocks[-1] if blocks else answer).strip("\n ")
 
 
 def judge(question):

@@ -229,6 +229,9 @@ static const expr *value_of(const expr *relation) {
 }
 
 static grade_verdict compare_with_value(comparison *c, const expr *relation, const expr *other) {
+    if (relation->text[strlen(relation->text) - 1] == '~') /* 7/2 is about 4: both are given */
+        for (int32_t i = 0; i < relation->count; i++)
+            if (compare_answers(c, relation->part[i], other) == GRADE_EQUAL) return GRADE_EQUAL;
     const expr *value = value_of(relation);
     if (!value && other->kind == EXPR_LIST && has_inequality(other)) return unknown(c);
     if (!value) {
@@ -237,9 +240,6 @@ static grade_verdict compare_with_value(comparison *c, const expr *relation, con
         bool set = other->kind >= EXPR_TUPLE && other->kind <= EXPR_INTERSECTION && has_inequality(relation);
         return !interval && set ? unknown(c) : GRADE_DIFFERENT;
     }
-    if (relation->text[strlen(relation->text) - 1] == '~') /* 7/2 is about 4: both are given */
-        for (int32_t i = 0; i < relation->count; i++)
-            if (compare_answers(c, relation->part[i], other) == GRADE_EQUAL) return GRADE_EQUAL;
     return compare_answers(c, value, other);
 }
 

@@ -15,9 +15,17 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
 }
 
+/* The full stop or comma of the sentence around an answer; not "...". */
+static bool is_stop(const char *text, span s) {
+    char last = text[s.end - 1];
+    return last && strchr(".,;", last) && (s.end - s.start < 2 || text[s.end - 2] != '.');
+}
+
 static span trimmed(const char *text, span s) {
     while (s.start < s.end && (is_blank(text[s.start]) || strchr("*_:", text[s.start]))) s.start++;
-    while (s.end > s.start && (is_blank(text[s.end - 1]) || strchr("*_", text[s.end - 1]))) s.end--;
+    while (s.end > s.start &&
+           (is_blank(text[s.end - 1]) || strchr("*_", text[s.end - 1]) || is_stop(text, s)))
+        s.end--;
     return s;
 }
 
