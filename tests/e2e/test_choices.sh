@@ -152,10 +152,12 @@ for iteration, n, acc, norm in rows:
     assert [acc * n, norm * n] == right, (rows, right)
 assert db.execute('SELECT count(*) FROM trees').fetchone()[0] == 8 and db.execute('SELECT count(*) FROM nodes').fetchone()[0] > 24
 PYTHON
-    expect_exit 0 "$ESPALIER" report $folder --json
+    expect_exit 0 "$ESPALIER" report $folder --out $folder.html
     python3 - $folder << 'PYTHON' || fail "the report of $folder"
 import json, sys
-d = json.load(open('out'))
+page = open(sys.argv[1] + '.html', encoding='utf-8').read()
+start = page.index('>', page.index('<script type="application/json"')) + 1
+d = json.loads(page[start:page.index('</script>', start)])
 assert [i['label'] for i in d['inference']] == ['before', 'after'], d['inference']
 for at in d['inference']:
     c = at['choices']
