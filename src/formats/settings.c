@@ -230,7 +230,9 @@ static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *m
         char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
         esp_status status;
         bool top = strcmp(group, w->group) == 0;
-        const option *short_form = !*group ? named_elsewhere(w->table, key) : NULL;
+        bool extends = *group && !top && strcmp(scalar_text(key_node), "extends") == 0;
+        const option *short_form =
+            extends || !*group ? named_elsewhere(w->table, extends ? group : key) : NULL;
         if (top && take_header(w, scalar_text(key_node), node)) {
             status = ESP_OK;
         } else if (!*group && is_group(w->table, key)) {
@@ -244,7 +246,7 @@ static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *m
                 status = walk_fail(w, node, "write its keys below it, each indented",
                                    "%s is a group of keys, not a value", key);
         } else {
-            status = walk_scalar(w, key, key_node, node);
+            status = walk_scalar(w, extends && short_form ? short_form->key : key, key_node, node);
         }
         mem_free(key);
         ESP_TRY(status);

@@ -29,7 +29,8 @@ typedef struct {
 /* Appends the settings of a YAML text to *out. An unknown key, a value of the wrong kind (a list, quoted text
  * for a number) and a key given twice are errors with name, line and column; whether a value is in range is
  * found when it is applied. A list becomes lines (OPTION_LIST, OPTION_ROWS). A text in place of a group sets
- * the key of that name in another group: `task: arc` is `data: {task: arc}`. */
+ * the key of that name in another group, and so does `extends` in it: `task: arc` and `task: {extends: arc}`
+ * are `data: {task: arc}`. */
 esp_status settings_read_yaml(const settings_source *source, settings *out, esp_error *error);
 
 /* Fails for a key that no option has, with the nearest one. */

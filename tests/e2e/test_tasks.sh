@@ -53,6 +53,13 @@ expect_in out '"id":"mine:2".*"gold":"5"'
 expect_exit 0 "$ESPALIER" grade --recipe inline.yaml <(echo '{"answer": "So the answer is 4.", "gold": "#### 4"}')
 expect_in out '"correct":true'
 
+# A part of a task is changed: the rest is the task's that it extends.
+printf 'task:\n  extends: task.yaml\n  instruction: Add well.\ndata: {train: mine.jsonl}\nmodel: {path: %s}\n' \
+    "$ESPALIER_SOURCE_DIR/data/arith/policy" > part.yaml
+expect_exit 0 "$ESPALIER" prompt part.yaml 2
+expect_in out '^Add well\.$'
+expect_in out '^\| 2 \+ 3 = 5$'
+
 # Solved examples come before the question.
 printf 'task:\n  examples: [{question: "1+1?", answer: 2}, {question: "1+2?", answer: 3}]\n' > shots.yaml
 printf 'data: {train: bare.jsonl}\nmodel: {path: %s}\n' "$ESPALIER_SOURCE_DIR/data/arith/policy" >> shots.yaml
@@ -143,6 +150,8 @@ refused() { # refused YAML WORDS: a recipe of this text
 }
 refused 'task: gsm8' 'bad\.yaml:1:7: unknown task "gsm8" \(did you mean gsm8k\?\)'
 refused 'task: no/such.yaml' 'no/such\.yaml'
+refused 'task: {extends: gsm8k}\ndata: {task: arith}' 'the key data\.task is given twice'
+refused 'run: {extends: gsm8k}' 'unknown key run\.extends'
 refused 'task: {plase: box}' 'bad\.yaml:1:8: unknown key task.plase \(did you mean task\.place\?\)'
 refused 'task: {place: boxd}' 'place: there is no place "boxd"'
 refused 'task: {place: pattern}' 'pattern: empty'
