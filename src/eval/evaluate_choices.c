@@ -80,7 +80,7 @@ static esp_status deliver(const block *b, int64_t i, const score_job *jobs, esp_
     mem_free(scores.lengths);
     mem_free(scores.tokens);
     if (finite) return ESP_OK;
-    return error_fail(error, "the weights are broken, or need --dtype f32",
+    return error_fail(error, "the weights are broken, or model.dtype must be f32",
                       "problem %s: the model's log-probs are not finite", p->id);
 }
 

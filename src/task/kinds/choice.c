@@ -1,9 +1,9 @@
 /* Answers that are one of a problem's options. A stretch names an option by its label, in brackets anywhere
  * ("I choose (B)"), or bare where it begins the stretch or follows "option" or "choice" and nothing but
  * punctuation follows it ("B.", "A rock" names nothing); or by its text, where that begins the stretch and
- * nothing but punctuation follows. It is the answer where exactly one option is named: "(A) or (B)" and a
- * label before another option's text are none. Where the problem is not known, a letter or a number of one or
- * two digits is a label. The answer is a label. */
+ * nothing but punctuation follows. It is the answer where exactly one option is named: "(A) or (B)", "A, B"
+ * and a label before another option's text are none. Where the problem is not known, a letter or a number of
+ * one or two digits is a label. The answer is a label. */
 #include "task/answer.h"
 
 #include <ctype.h>
