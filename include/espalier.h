@@ -185,7 +185,7 @@ ESP_API esp_status esp_generate(esp_model *model, const char *prompt, const esp_
 /* ---- Grading ---- */
 
 typedef struct {
-    bool correct;
+    bool correct; /* false also where the task cannot judge: the reason says so */
     const char
         *reason; /* in the task's words: "equal", "different number", "no answer found"; not to be freed */
     char *extracted; /* the answer found, in canonical form ("1,200.0" is "1200"), or an excerpt of the text

@@ -13,6 +13,14 @@ static esp_status print_plan(const plan *p, bool json, esp_error *error) {
     return status;
 }
 
+/* The run would refuse these weights, so the plan does. Not read where the recipe does not fit in memory:
+ * they may be very large, and then the memory is the answer. */
+static esp_status check_weights(const session *s, const plan *p, esp_error *error) {
+    const recipe *r = s->recipe;
+    if (r->model.init == RECIPE_INIT_RANDOM || plan_check(&p->memory, NULL) != ESP_OK) return ESP_OK;
+    return model_check_weights(r->model.path, error);
+}
+
 static esp_status plan_run(const cli_arguments *arguments, void *own, esp_error *error) {
     (void)own;
     recipe *r;
@@ -26,6 +34,7 @@ static esp_status plan_run(const cli_arguments *arguments, void *own, esp_error 
     if (status == ESP_OK) {
         status = session_read_problems(&s, true, true, error);
         if (status == ESP_OK) status = plan_session(&s, NULL, &p, error);
+        if (status == ESP_OK) status = check_weights(&s, &p, error);
         session_close(&s);
     }
     if (status == ESP_OK) status = print_plan(&p, arguments->json, error);

@@ -32,7 +32,8 @@ typedef struct {
 typedef struct safetensors_writer safetensors_writer;
 esp_status safetensors_write_begin(safetensors_writer **out, const char *path, const safetensors_spec *specs,
                                    int64_t count, esp_error *error);
-/* Adds the next n elements of tensor `index`, rounded to its type (to nearest, ties to even). */
+/* Adds the next n elements of tensor `index`, rounded to its type (to nearest, ties to even). Fails on
+ * a number that is not finite, or not in that type. */
 esp_status safetensors_write_floats(safetensors_writer *w, int64_t index, const float *from, int64_t n,
                                     esp_error *error);
 esp_status safetensors_write_end(safetensors_writer *w, esp_error *error);

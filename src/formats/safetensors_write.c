@@ -125,14 +125,33 @@ esp_status safetensors_write_begin(safetensors_writer **out, const char *path, c
     return status;
 }
 
-static esp_status write_converted(safetensors_writer *w, tensor_type type, const float *from, int64_t n,
+/* What a reader would refuse is not written. */
+static esp_status check_finite(const safetensors_writer *w, const planned *p, int64_t done, const float *x,
+                               int64_t n, esp_error *error) {
+    int64_t bad = floats_first_not_finite(x, n);
+    if (bad < 0) return ESP_OK;
+    return error_fail(error, "check the weights that these numbers come from; f32 has the widest range",
+                      "%s: tensor \"%s\": element %lld is not a finite number in %s", w->path, p->name,
+                      (long long)(p->written + done + bad), tensor_type_name(p->type));
+}
+
+static esp_status write_converted(safetensors_writer *w, const planned *p, const float *from, int64_t n,
                                   esp_error *error) {
-    if (type == TENSOR_F32) return write_bytes(w, from, (size_t)n * sizeof *from, error);
     uint16_t chunk[CHUNK];
-    for (int64_t done = 0; done < n; done += CHUNK) {
-        int64_t now = n - done < CHUNK ? n - done : CHUNK;
-        for (int64_t i = 0; i < now; i++)
-            chunk[i] = type == TENSOR_BF16 ? bf16_from_f32(from[done + i]) : f16_from_f32(from[done + i]);
+    float rounded[CHUNK];
+    for (int64_t done = 0, now; done < n; done += now) {
+        now = n - done < CHUNK ? n - done : CHUNK;
+        if (p->type == TENSOR_F32) {
+            ESP_TRY(check_finite(w, p, done, from + done, now, error));
+            ESP_TRY(write_bytes(w, from + done, (size_t)now * sizeof *from, error));
+            continue;
+        }
+        bool half = p->type == TENSOR_F16;
+        for (int64_t i = 0; i < now; i++) {
+            chunk[i] = half ? f16_from_f32(from[done + i]) : bf16_from_f32(from[done + i]);
+            rounded[i] = half ? f16_to_f32(chunk[i]) : bf16_to_f32(chunk[i]);
+        }
+        ESP_TRY(check_finite(w, p, done, rounded, now, error));
         ESP_TRY(write_bytes(w, chunk, (size_t)now * sizeof *chunk, error));
     }
     return ESP_OK;
@@ -149,7 +168,7 @@ esp_status safetensors_write_floats(safetensors_writer *w, int64_t index, const 
     size_t at = w->data_at + p->offset + (size_t)(p->written * element_bytes(p->type));
     if (at != w->position && fseeko(w->file.stream, (off_t)at, SEEK_SET) != 0) return write_failed(w, error);
     w->position = at;
-    ESP_TRY(write_converted(w, p->type, from, n, error));
+    ESP_TRY(write_converted(w, p, from, n, error));
     p->written += n;
     return ESP_OK;
 }

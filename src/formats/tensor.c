@@ -3,10 +3,15 @@
 #include "base/half.h"
 #include "formats/dequantize.h"
 
+#include <math.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "weight files are little-endian and are read without conversion");
+
+enum {
+    CHUNK = 16384
+}; /* elements converted and checked at a time: whole blocks, and they fit in a core's cache */
 
 typedef struct {
     const char *name;
@@ -84,6 +89,35 @@ static void read_bf16(const uint8_t *from, int64_t n, float *out) {
     }
 }
 
+int64_t floats_first_not_finite(const float *x, int64_t n) {
+    uint32_t bad = 0; /* without a branch, so that the compiler takes several at once */
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    if (!bad) return -1;
+    int64_t i = 0;
+    while (isfinite(x[i])) i++;
+    return i;
+}
+
+static void convert(tensor_type type, const uint8_t *from, int64_t n, float *out) {
+    switch (type) {
+    case TENSOR_F32:
+        memcpy(out, from, (size_t)n * sizeof *out);
+        break;
+    case TENSOR_F16:
+        read_f16(from, n, out);
+        break;
+    case TENSOR_BF16:
+        read_bf16(from, n, out);
+        break;
+    default:
+        dequantize_blocks(type, from, n / TYPES[type].block, out);
+    }
+}
+
 esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, float *out, esp_error *error) {
     const type_info *info = &TYPES[t->type];
     int64_t total = tensor_elements(t), block = info->block;
@@ -102,19 +136,14 @@ esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, floa
                           "%s: tensor \"%s\": %lld elements from %lld requested, but %s has blocks of %lld",
                           t->file, t->name, (long long)n, (long long)first, info->name, (long long)block);
     const uint8_t *from = t->bytes + first / block * info->bytes;
-    if (n == 0) return ESP_OK;
-    switch (t->type) {
-    case TENSOR_F32:
-        memcpy(out, from, (size_t)n * sizeof *out);
-        break;
-    case TENSOR_F16:
-        read_f16(from, n, out);
-        break;
-    case TENSOR_BF16:
-        read_bf16(from, n, out);
-        break;
-    default:
-        dequantize_blocks(t->type, from, n / block, out);
+    for (int64_t done = 0, now; done < n; done += now) {
+        now = n - done < CHUNK ? n - done : CHUNK;
+        convert(t->type, from + done / block * info->bytes, now, out + done);
+        int64_t bad = floats_first_not_finite(out + done, now);
+        if (bad >= 0)
+            return error_fail(error, "the file is damaged, or its training failed: copy or download it again",
+                              "%s: tensor \"%s\": element %lld is %s: not a finite number", t->file, t->name,
+                              (long long)(first + done + bad), isnan(out[done + bad]) ? "NaN" : "infinite");
     }
     return ESP_OK;
 }

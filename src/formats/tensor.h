@@ -80,8 +80,10 @@ bool tensor_size(tensor_type type, int rank, const int64_t *shape, int64_t *elem
 
 /* Elements first..first+n-1 (row-major order) as floats into out [n]; quantized types are dequantized. first
  * and n must be multiples of the type's block (a whole tensor and a whole row always are). It has no state:
- * any number of threads may call it at the same time. Fails on a range outside the tensor and on a type that
- * cannot be converted. */
+ * any number of threads may call it at the same time. Fails on a range outside the tensor, on a type that
+ * cannot be converted, and on a number that is NaN or infinite. */
 esp_status tensor_read_f32(const tensor_entry *t, int64_t first, int64_t n, float *out, esp_error *error);
+/* The index of the first of x [n] that is NaN or infinite; -1 if all are finite. */
+int64_t floats_first_not_finite(const float *x, int64_t n);
 
 #endif

@@ -139,6 +139,21 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
     return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
 }
 
+/* What a grader from outside did in a phase. */
+static void note_grader(const run_state *run, const store_position *at, grader_counts *before) {
+    if (!run->session.grader) return;
+    grader_counts now = grader_counts_of(run->session.grader);
+    const observer *o = &run->session.observer;
+    if (now.asked + now.remembered > before->asked + before->remembered)
+        observer_note(o, "%s: the grader was asked %lld times; %lld verdicts were known already",
+                      store_phase_name(at->phase), (long long)(now.asked - before->asked),
+                      (long long)(now.remembered - before->remembered));
+    if (now.given_up > before->given_up)
+        observer_note(o, "%s: %lld answers were not judged by the grader; the last: %s",
+                      store_phase_name(at->phase), (long long)(now.given_up - before->given_up), now.why);
+    *before = now;
+}
+
 static esp_status run_by(const recipe *r, const run_options *options, esp_error *error) {
     run_state run = {.folder = options->folder,
                      .phases = options->phases,
@@ -147,6 +162,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     ESP_TRY(check_fits(r, error));
     ESP_TRY(session_open(&run.session, r, options->observer, options->stop, error));
     store_position at = {0};
+    grader_counts graded = {0};
     bool evaluation = options->phases & RUN_EVALUATE;
     esp_status status = session_read_problems(&run.session, true, evaluation, error);
     if (status == ESP_OK) status = open_run(&run, r, options, error);
@@ -164,6 +180,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
         else
             status = run_progress_begin(&run, &at, error);
         if (status == ESP_OK) status = run_phase(&run, &at, error);
+        if (status == ESP_OK) note_grader(&run, &at, &graded);
         if (status == ESP_OK) status = run_progress_end(&run, &at, error);
     }
     trainer_free(run.trainer);

@@ -126,14 +126,17 @@ static esp_status check_all_known(const checkpoint *c, const param_set *params, 
     return status;
 }
 
+static esp_status missing(const checkpoint *c, const param_name *name, esp_error *error) {
+    return error_fail(error, "use a complete checkpoint whose config.json belongs to it",
+                      "%s: tensor %s is missing", tensor_source_path(c->source), name->text);
+}
+
 /* One parameter as floats, in Hugging Face row order, out [rows, columns]. */
 static esp_status read_param(void *user, const param *p, float *out, esp_error *error) {
     const checkpoint *c = user;
     param_name name;
     const tensor_entry *t = find_tensor(c, p, &name);
-    if (!t)
-        return error_fail(error, "use a complete checkpoint whose config.json belongs to it",
-                          "%s: tensor %s is missing", tensor_source_path(c->source), name.text);
+    if (!t) return missing(c, &name, error);
     ESP_TRY(check_shape(t, p, error));
     int64_t n = param_floats(p);
     ESP_TRY(tensor_read_f32(t, 0, n, out, error));
@@ -142,6 +145,33 @@ static esp_status read_param(void *user, const param *p, float *out, esp_error *
     if (tensor_source_gguf(c->source) && (p->spec->flags & PARAM_GGUF_PERMUTED))
         gguf_unpermute_rows(out, p->rows / c->config->head_width, c->config->head_width, p->columns);
     return ESP_OK;
+}
+
+static esp_status check_param(const checkpoint *c, const param *p, esp_error *error) {
+    enum { PIECE = 16384 }; /* whole blocks of every type */
+    float piece[PIECE];
+    param_name name;
+    const tensor_entry *t = find_tensor(c, p, &name);
+    if (!t) return missing(c, &name, error);
+    ESP_TRY(check_shape(t, p, error));
+    int64_t n = param_floats(p);
+    for (int64_t at = 0; at < n; at += PIECE)
+        ESP_TRY(tensor_read_f32(t, at, n - at < PIECE ? n - at : PIECE, piece, error));
+    return ESP_OK;
+}
+
+esp_status model_check_weights(const char *path, esp_error *error) {
+    tensor_source *source;
+    model_config config;
+    ESP_TRY(open_source(&source, &config, path, error));
+    param_set params = params_of(&config);
+    checkpoint c = {source, &config};
+    esp_status status = check_all_known(&c, &params, error);
+    for (int64_t i = 0; i < params.count && status == ESP_OK; i++)
+        status = check_param(&c, &params.at[i], error);
+    params_free(&params);
+    tensor_source_close(source);
+    return status;
 }
 
 static esp_status load_weights(model *m, const tensor_source *source, esp_error *error) {

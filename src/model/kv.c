@@ -3,6 +3,7 @@
 #include "model/internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -249,6 +250,9 @@ static esp_status answer_reads(model *m, kv_read *reads, int64_t n, esp_error *e
         reads[i].token = list[i].token;
         reads[i].logprob = list[i].logprob;
         reads[i].margin = list[i].margin;
+        if (!isfinite(reads[i].logprob))
+            return error_fail(error, "the weights are broken, or need f32",
+                              "the model's log-probs are not finite");
     }
     return ESP_OK;
 }

@@ -46,6 +46,8 @@ esp_status model_save(const model *m, const char *folder, dtype type, esp_error 
 /* Copies a checkpoint from any readable form to a Hugging Face folder without loading it whole. `type` as
  * above. */
 esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error);
+/* Reads every weight of a checkpoint and keeps none: fails where model_open would fail on the weights. */
+esp_status model_check_weights(const char *path, esp_error *error);
 /* Overwrites the masters with the tensors of another checkpoint of the same shape (resume); syncs. */
 esp_status model_load_weights(model *m, const char *path, esp_error *error);
 
@@ -122,7 +124,7 @@ typedef struct {
 } kv_read;
 
 /* Appends the feeds' tokens to their runs, all in one batch, and answers the reads. When pages run out the
- * error says so and nothing was appended. */
+ * error says so and nothing was appended. A log-prob that is not finite is an error. */
 esp_status model_extend(model *m, kv_cache *kv, const kv_feed *feeds, int64_t feed_count, kv_read *reads,
                         int64_t read_count, esp_error *error);
 

@@ -80,6 +80,54 @@ echo '{"text":"word"}' > text
 refuses 'tokenizer\.json' "$ESPALIER" score --model model text
 expect_exit 0 "$ESPALIER" score --model model line # ids need none
 
+# --- numbers that are not finite: no verb gives figures or a copy of such weights
+printf '{"question":"1+1?","answer":"1 + 1 = 2\\n#### 2"}\n' > problems
+# set_number TENSOR INDEX BITS: one number of the model's weights, which are f32.
+set_number() {
+    python3 - "$@" << 'PYTHON'
+import json, struct, sys
+name, index, bits = sys.argv[1], int(sys.argv[2]), int(sys.argv[3], 16)
+data = bytearray(open('model/model.safetensors', 'rb').read())
+n = 8 + struct.unpack('<Q', data[:8])[0]
+header = json.loads(data[8:n])
+at = n + header[name]['data_offsets'][0] + 4 * index
+assert header[name]['dtype'] == 'F32'
+data[at:at + 4] = struct.pack('<I', bits)
+open('model/model.safetensors', 'wb').write(data)
+PYTHON
+}
+not_finite() { # TENSOR INDEX BITS
+    fresh
+    set_number "$@"
+    local error="model\.safetensors: tensor \"${1//./\\.}\": element $2 is"
+    refuses "$error" "$ESPALIER" generate --model model --prompt Once --max-tokens 4
+    refuses "$error" "$ESPALIER" eval --model model --task gsm8k --chat-template plain --data problems --max-tokens 4
+    refuses "$error" "$ESPALIER" import model place/imported --dtype bf16
+    refuses "$error" "$ESPALIER" plan quick.yaml
+    refuses "$error" "$ESPALIER" bench --model model --only decode
+    expect_exit 1 "$ESPALIER" run quick.yaml --out run-$2
+    expect_in err "$error"
+    expect_exit 1 "$ESPALIER" search quick.yaml --out search-$2
+    expect_in err "$error"
+    broken "$error"
+}
+cat > quick.yaml << 'YAML'
+run: {iterations: 1, problems_per_iteration: 1, wave: 1, threads: 1}
+model: {path: model, chat_template: plain, dtype: f32}
+data: {train: problems, test: problems}
+search: {max_steps: 2, max_step_tokens: 8, max_chain_tokens: 16}
+eval: {max_tokens: 4}
+YAML
+not_finite model.norm.weight 5 7fc00000
+not_finite model.layers.1.mlp.down_proj.weight 40000 ff800000
+not_finite model.embed_tokens.weight 260000 7f800001
+
+# Finite weights whose sums are not: the log-probs are refused.
+fresh
+for i in 0 1 2 3 4 5 6 7; do set_number model.norm.weight $i 7f7fff00; done
+refuses 'log-probs are not finite' "$ESPALIER" generate --model model --dtype f32 --prompt Once --max-tokens 4
+refuses 'log-probs are not finite' "$ESPALIER" eval --model model --dtype f32 --task gsm8k --chat-template plain --data problems --max-tokens 4
+
 # --- GGUF: a header that promises more than there is
 mkdir gguf
 printf 'GGUF\3\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0' > gguf/short.gguf

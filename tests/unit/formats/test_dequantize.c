@@ -64,7 +64,55 @@ static void equal_to_the_reference(void **state) {
     json_decref(all);
 }
 
+/* Sets one number, or the scale of one block, to `half` or `single`: every type must refuse the tensor. */
+static void check_not_finite(const char *name, int at_byte, bool single, uint32_t bits, int64_t wrong) {
+    enum { BLOCKS = 40000 };
+    tensor_entry t = {.name = name, .rank = 1, .file = "vectors"};
+    assert_true(tensor_type_by_name(name, &t.type));
+    t.shape[0] = (int64_t)BLOCKS * tensor_type_block(t.type);
+    int64_t elements;
+    size_t size;
+    assert_true(tensor_size(t.type, 1, t.shape, &elements, &size));
+    uint8_t *bytes = MEM_ARRAY(uint8_t, (int64_t)size);
+    float *out = MEM_ARRAY(float, elements);
+    t.bytes = bytes;
+    t.length = size;
+    esp_error e = {0};
+    memset(bytes, 1, size);
+    ASSERT_OK(tensor_read_f32(&t, 0, elements, out, &e), &e);
+    size_t block = size / BLOCKS, last = (BLOCKS - 1) * block + (size_t)at_byte;
+    memcpy(bytes + last, &bits, single ? 4 : 2);
+    char element[32];
+    snprintf(element, sizeof element, "element %lld ",
+             (long long)(elements - tensor_type_block(t.type) + wrong));
+    ASSERT_FAILED(tensor_read_f32(&t, 0, elements, out, &e), &e, "vectors", name, element, "finite");
+    /* what is before the wrong block can be read */
+    ASSERT_OK(tensor_read_f32(&t, 0, elements - tensor_type_block(t.type), out, &e), &e);
+    mem_free(bytes);
+    mem_free(out);
+}
+
+static void not_finite_is_refused(void **state) {
+    (void)state;
+    check_not_finite("F32", 0, true, 0x7fc00000, 0);
+    check_not_finite("F32", 0, true, 0xff800000, 0);
+    check_not_finite("F32", 0, true, 0x7f800001, 0); /* a signalling NaN */
+    check_not_finite("F16", 0, false, 0xfc00, 0);
+    check_not_finite("F16", 0, false, 0x7e01, 0);
+    check_not_finite("BF16", 0, false, 0xff80, 0);
+    check_not_finite("BF16", 0, false, 0x7fc0, 0);
+    check_not_finite("Q8_0", 0, false, 0x7c00, 0);
+    check_not_finite("Q4_0", 0, false, 0x7e00, 0);
+    check_not_finite("Q4_1", 2, false, 0xfc00, 0); /* its least number */
+    check_not_finite("Q5_0", 0, false, 0x7e00, 0);
+    check_not_finite("Q5_1", 0, false, 0x7c00, 0);
+    check_not_finite("Q4_K", 2, false, 0x7e00, 0);
+    check_not_finite("Q5_K", 0, false, 0x7e00, 0);
+    check_not_finite("Q6_K", 208, false, 0x7e00, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(equal_to_the_reference)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equal_to_the_reference),
+                                       cmocka_unit_test(not_finite_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

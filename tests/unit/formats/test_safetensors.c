@@ -5,6 +5,7 @@
 #include "formats/tensor_file.h"
 #include "scratch.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -321,6 +322,37 @@ static void a_full_disk_leaves_the_old_file(void **state) {
                   "no/such/folder/x");
 }
 
+/* A number that a reader would refuse is not written, nor one that its type cannot hold. */
+static void what_is_not_finite_is_not_written(void **state) {
+    (void)state;
+    const struct {
+        tensor_type type;
+        float number;
+        bool fits;
+    } cases[] = {{TENSOR_F32, -INFINITY, false}, {TENSOR_F32, 3.4e38f, true},   {TENSOR_BF16, 3.4e38f, false},
+                 {TENSOR_BF16, NAN, false},      {TENSOR_BF16, -3.3e38f, true}, {TENSOR_F16, 70000, false},
+                 {TENSOR_F16, -65504, true}};
+    enum { N = 9000, AT = 8500 };
+    static float data[N];
+    int before = scratch_count();
+    const char *path = scratch_path("numbers.safetensors");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const safetensors_spec specs = {"numbers", cases[i].type, 1, {N}};
+        safetensors_writer *w;
+        esp_error e = {0};
+        data[AT] = cases[i].number;
+        ASSERT_OK(safetensors_write_begin(&w, path, &specs, 1, &e), &e);
+        ASSERT_OK(safetensors_write_floats(w, 0, data, 100, &e), &e);
+        esp_status status = safetensors_write_floats(w, 0, data + 100, N - 100, &e);
+        if (cases[i].fits)
+            ASSERT_OK(status, &e);
+        else
+            ASSERT_FAILED(status, &e, "numbers.safetensors", "\"numbers\"", "element 8500 ", "finite");
+        safetensors_write_abort(w);
+    }
+    assert_int_equal(scratch_count(), before);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
@@ -331,6 +363,7 @@ int main(void) {
         cmocka_unit_test(shards_are_one_source),
         cmocka_unit_test(misuse_of_the_writer_fails),
         cmocka_unit_test(a_full_disk_leaves_the_old_file),
+        cmocka_unit_test(what_is_not_finite_is_not_written),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
