@@ -1,9 +1,6 @@
-#include "grade/read.h"
-
+/* The grammar of reader.h, from a primary with its signs to a list. */
 #include "grade/reader.h"
 #include "grade/units.h"
-
-#include <ctype.h>
 
 static bool enter(reader *r) {
     if (++r->depth > READER_MAX_DEPTH || ++r->steps > READER_MAX_STEPS) {
@@ -386,8 +383,7 @@ static const expr *read_ratio(reader *r) {
     return e;
 }
 
-/* The sign of a relation here, as one letter; 0 for none. */
-static char accept_relation(reader *r) {
+char accept_relation(reader *r) {
     static const struct {
         const char *text;
         char sign;
@@ -449,104 +445,4 @@ const expr *read_list(reader *r) {
         parts.count == 1 ? first : expr_node(r->pool, EXPR_LIST, alternatives, parts.at, parts.count);
     MEM_LIST_FREE(&parts);
     return e;
-}
-
-/* ---- A whole answer ---- */
-
-static bool is_word_byte(unsigned char c) {
-    return is_letter(c) || is_space(c) || c == '-' || c == '\'' || c == '.' || c == ',' ||
-           c == CLEAN_WORDS_OPEN || c == CLEAN_WORDS_CLOSE || (c && strchr("(){}", c));
-}
-
-/* Whether the text is words: letters alone, of which some are in \text{} or make a word of at least four. A
- * known number word or function is mathematics. */
-static bool is_words(const reader *r) {
-    bool words = false, letters = false;
-    for (size_t i = 0; i < r->length;) {
-        unsigned char c = peek_at(r, i);
-        if (!is_word_byte(c) || (c == '-' && !letters)) return false;
-        size_t end = letters_end(r, i);
-        if (end == i) {
-            words |= c == CLEAN_WORDS_OPEN;
-            i++;
-            continue;
-        }
-        if (end - i > 1 && function_find(r->at + i, end - i) >= 0) return false;
-        letters = true;
-        words |= end - i >= 4;
-        i = end;
-    }
-    return words && letters;
-}
-
-static const expr *read_text(reader *r) {
-    text_buffer text = {0};
-    for (size_t i = 0; i < r->length; i++) {
-        unsigned char c = peek_at(r, i);
-        bool gap = is_space(c) || c == '-';
-        if (is_letter(c)) {
-            char lower = (char)(c < 0x80 ? tolower(c) : c);
-            text_append(&text, &lower, 1);
-        } else if (gap && text.length && text.at[text.length - 1] != ' ') {
-            text_puts(&text, " ");
-        }
-    }
-    while (text.length && text.at[text.length - 1] == ' ') text.length--;
-    const expr *e = expr_named(r->pool, EXPR_TEXT, text.at ? text.at : "", text.length);
-    text_free(&text);
-    return e;
-}
-
-/* Punctuation and a remark in brackets at the end: "18 (in 2 days)." */
-static void skip_tail(reader *r) {
-    size_t start;
-    do {
-        start = r->i;
-        skip_spaces(r);
-        if (peek(r) == '(' && r->at[r->length - 1] == ')') {
-            bool letters = false;
-            for (size_t i = r->i + 1; i + 1 < r->length; i++) {
-                if (peek_at(r, i) == ')' || peek_at(r, i) == '(') return;
-                letters |= is_letter(peek_at(r, i)) && is_letter(peek_at(r, i + 1));
-            }
-            if (letters) r->i = r->length;
-        } else if (peek(r) && strchr(".,;:!?\"", peek(r))) {
-            r->i++;
-        } else {
-            accept(r, "\\\\");
-        }
-    } while (r->i > start);
-}
-
-/* A lone unit or currency sign has no value. */
-static bool has_value(const expr *e) {
-    if (e->kind == EXPR_UNIT) return false;
-    for (int32_t i = 0; i < e->count; i++)
-        if (has_value(e->part[i])) return true;
-    return e->count == 0;
-}
-
-reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas) {
-    if (length > 3 && memcmp(text + length - 3, "...", 3) == 0)
-        return (reading){.value = NULL}; /* 0.333... */
-    while (length > 0 && (is_space((unsigned char)text[length - 1]) || strchr(".,;:", text[length - 1])))
-        length--;
-    reader r = {.at = text, .length = length, .pool = pool, .no_commas = no_commas};
-    accept_relation(&r);
-    const expr *e = NULL;
-    if (is_words(&r)) {
-        const expr *number = read_list(&r);
-        skip_tail(&r);
-        e = number && number->kind == EXPR_NUMBER && r.i == length ? number : read_text(&r);
-        r.i = length;
-    } else {
-        e = read_list(&r);
-        if (e && accept_command(&r, "over")) {
-            const expr *bottom = read_sum(&r);
-            e = bottom ? expr_quotient(pool, e, bottom) : NULL;
-        }
-        skip_tail(&r);
-        if (r.i < length || (e && !has_value(e))) e = NULL;
-    }
-    return (reading){.value = e, .had_commas = r.had_commas, .end = r.i};
 }

@@ -50,6 +50,8 @@ const expr *read_factor(reader *r);
 const expr *read_power(reader *r);
 const expr *read_primary(reader *r);
 const expr *read_exponent(reader *r); /* after "^" */
+/* Moves past the sign of a relation, which is returned as one letter (expression.h); 0: there is none. */
+char accept_relation(reader *r);
 
 const expr *read_numeral(reader *r);
 /* A number in words ("twenty-five", "two hundred") at the letters here. */
