@@ -72,13 +72,13 @@ static esp_status check(const grader_settings *set, text_buffer *name, esp_error
     if (first == 0) {
         error_set(error, ESP_USAGE, "write the program and its arguments as a list: [python3, grade.py]",
                   "task.grader is command, and no program is named");
-        return error_about(error, ESP_REASON_UNSET, "grader.command");
+        return error_about(error, ESP_REASON_UNSET, "task.grader_command");
     }
     char *word = mem_strndup(end, first), *program = find_program(word);
     esp_status status = ESP_OK;
     if (!program)
-        status = error_fail(error, "check grader.command; the program must be executable",
-                            "grader.command: there is no program %s", word);
+        status = error_fail(error, "check the path; the program must be executable",
+                            "task.grader_command: there is no program %s", word);
     mem_free(word);
     mem_free(program);
     text_append(name, "command", sizeof "command");

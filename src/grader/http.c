@@ -35,11 +35,11 @@ static esp_status check(const grader_settings *set, text_buffer *name, esp_error
     if (!*url) {
         error_set(error, ESP_USAGE, "write the server's address: http://localhost:8000/grade",
                   "task.grader is http, and no address is named");
-        return error_about(error, ESP_REASON_UNSET, "grader.url");
+        return error_about(error, ESP_REASON_UNSET, "task.grader_url");
     }
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return error_fail(error, "write http://... or https://...",
-                          "grader.url: %.200s is no address of a server", url);
+                          "task.grader_url: %.200s is no address of a server", url);
     text_append(name, "http", sizeof "http");
     text_puts(name, url);
     return ESP_OK;
@@ -89,7 +89,7 @@ static esp_status refuse(const server *v, const slot *s, const char *what, esp_e
         protocol_excerpt(s->body.at, s->body.length, &begin);
     }
     esp_status status =
-        error_fail(error, "check grader.url and the server's log; docs/graders.md has what it must answer",
+        error_fail(error, "check task.grader_url and the server's log; docs/graders.md has what it must answer",
                    "the grader at %s %s%s", v->set->url, what, begin.at ? begin.at : "");
     text_free(&begin);
     return status;
