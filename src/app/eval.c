@@ -13,7 +13,7 @@ static const option eval_options[] = {
     {.flag = "--results",
      .type = OPTION_BOOL,
      .offset = offsetof(eval_flags, results),
-     .help = "with --json: also every chain with its text and its answer"},
+     .help = "with --json: also every chain with its text and its answer, or every option's log-prob"},
     {.flag = "--data", .key = "data.test"},
     {.flag = "--threads", .key = "run.threads"},
     {.flag = "--seed", .key = "run.seed"},
@@ -40,6 +40,12 @@ static void evaluation_text(const evaluation *e, text_buffer *out) {
     if (e->method == RECIPE_SEARCH) {
         line(out, "vote", e->search.vote, e->search.vote_interval);
         text_printf(out, "%-10s %5.1f%%\n", "any correct", 100 * e->search.any);
+    }
+    if (e->method == RECIPE_CHOICES) {
+        line(out, "acc_norm", e->choices.norm, e->choices.norm_interval);
+        text_printf(out, "%.1f tokens per answer, %lld tokens computed in %.1f s\n", e->mean_tokens,
+                    (long long)e->tokens_computed, e->seconds);
+        return;
     }
     text_printf(
         out,
@@ -99,14 +105,14 @@ static esp_status eval_run(const cli_arguments *arguments, void *own, esp_error 
 
 const app_verb verb_eval = {
     .cli = {.name = "eval",
-            .summary = "accuracy, pass@k and maj@k on problems, with intervals",
+            .summary = "accuracy, pass@k and maj@k on problems, or of the most probable options",
             .positionals = "[RECIPE.yaml]",
             .most = 1,
             .options = {eval_options, sizeof eval_options / sizeof *eval_options},
             .recipe_groups = "eval model data task search self_eval",
-            .about =
-                "Without a recipe: eval --model M --task T --data FILE --method greedy|sample|search --k K.\n"
-                "The policies of a run are the folders in its checkpoints/."},
+            .about = "Without a recipe: eval --model M --task T --data FILE --method METHOD --k K.\n"
+                     "METHOD is greedy, sample, search or choices (multiple choice by log-likelihood).\n"
+                     "The policies of a run are the folders in its checkpoints/."},
     .own_size = sizeof(eval_flags),
     .run = eval_run,
 };

@@ -12,8 +12,8 @@ typedef struct {
 
 /* ---- words ---- */
 
-static void put_percent(text_buffer *out, const run_result_score *s) {
-    text_printf(out, "%.1f%%", 100 * s->accuracy);
+static void put_percent(text_buffer *out, double share) {
+    text_printf(out, "%.1f%%", 100 * share);
 }
 
 static void put_interval(text_buffer *out, metrics_interval i) {
@@ -55,7 +55,7 @@ static void put_word(const writer *w, const char *path) {
 static void put_score(const writer *w, const run_result_score *s, bool with_count) {
     put_when(w, s);
     text_puts(w->out, ": ");
-    put_percent(w->out, s);
+    put_percent(w->out, s->accuracy);
     if (with_count) {
         text_puts(w->out, " of ");
         display_count(w->out, s->problems);
@@ -65,6 +65,12 @@ static void put_score(const writer *w, const run_result_score *s, bool with_coun
     text_puts(w->out, " ");
     put_interval(w->out, s->interval);
     if (strcmp(w->in->result->method, "greedy") != 0) text_printf(w->out, ", by %s", w->in->result->method);
+    if (s->has_norm) {
+        text_puts(w->out, "; with length normalization ");
+        put_percent(w->out, s->norm);
+        text_puts(w->out, " ");
+        put_interval(w->out, s->norm_interval);
+    }
     text_puts(w->out, ".\n");
 }
 
@@ -110,7 +116,7 @@ static void put_scores(const writer *w) {
     if (o->has_gain) put_gain(w);
     if (best->accuracy > last->accuracy && best != &o->scores[0]) {
         text_printf(w->out, "It was best after iteration %lld: ", (long long)best->iteration);
-        put_percent(w->out, best);
+        put_percent(w->out, best->accuracy);
         text_puts(w->out, ".\n");
     }
 }

@@ -1,5 +1,6 @@
 #include "eval/evaluate.h"
 #include "base/clock.h"
+#include "eval/evaluate_choices.h"
 #include "policy/problem_chains.h"
 
 #include "recipe/convert.h"
@@ -21,6 +22,7 @@ evaluate_options evaluate_options_of(const recipe *r) {
                               .limit = r->eval.limit,
                               .batch = r->eval.batch,
                               .seed = (uint64_t)r->run.seed,
+                              .option = r->eval.option,
                               .keep_text = true};
 }
 
@@ -39,12 +41,17 @@ int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESI
     if (search != RECIPE_COMPARE_OFF && r->eval.method != RECIPE_SEARCH) out[n++] = o;
     o.unjudged = true;
     if (search == RECIPE_COMPARE_BOTH && r->search.config.rewards.judge) out[n++] = o;
+    o.unjudged = false;
+    o.method = RECIPE_CHOICES;
+    if (r->eval.compare_choices && r->eval.method != RECIPE_CHOICES) out[n++] = o;
     return n;
 }
 
 const char *evaluation_method_name(recipe_method method) {
-    static const char *const names[] = {
-        [RECIPE_GREEDY] = "greedy", [RECIPE_SAMPLE] = "sample", [RECIPE_SEARCH] = "search"};
+    static const char *const names[] = {[RECIPE_GREEDY] = "greedy",
+                                        [RECIPE_SAMPLE] = "sample",
+                                        [RECIPE_SEARCH] = "search",
+                                        [RECIPE_CHOICES] = "choices"};
     return names[method];
 }
 
@@ -60,6 +67,7 @@ void evaluation_free(evaluation *e) {
     for (int64_t i = 0; e->results && i < e->result_count; i++) {
         mem_free(e->results[i].answer);
         mem_free(e->results[i].text);
+        mem_free(e->results[i].logprobs);
     }
     mem_free(e->results);
     *e = (evaluation){0};
@@ -133,12 +141,18 @@ static void keep_text(const work *w, evaluation_result *r, const text_buffer *te
     if (w->options->keep_text) r->text = mem_strndup(text->at ? text->at : "", text->length);
 }
 
+/* A problem's second result answers it in another way (the vote, the length-normalized option) and has no
+ * chain. */
+static bool has_second_answer(const evaluation *e) {
+    return e->method == RECIPE_SEARCH || e->method == RECIPE_CHOICES;
+}
+
 /* A problem whose prompt leaves no room for an answer in the model's context is answered wrong. */
 static void set_aside(work *w, const problem *p, evaluation_result *results) {
     w->out->too_long++;
     for (int64_t j = 0; j < w->out->per_problem; j++) {
         results[j] = (evaluation_result){.problem = p->index, .sample = j};
-        bool vote = w->out->method == RECIPE_SEARCH && j == 1;
+        bool vote = has_second_answer(w->out) && j == 1;
         if (!vote) keep_text(w, &results[j], &(text_buffer){0});
     }
 }
@@ -347,6 +361,32 @@ int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *o) {
     return o->batch * (o->max_tokens + PROMPT_ROOM);
 }
 
+/* ---- options ---- */
+
+static void take_options(void *user, int64_t problem, const option_scores *scores) {
+    const work *w = user;
+    evaluation_result *out = &w->out->results[2 * problem];
+    option_results(&w->problems->at[problem], scores, out);
+    if (!w->options->keep_text) {
+        mem_free(out->text);
+        out->text = NULL;
+    }
+}
+
+static esp_status run_options(work *w, esp_error *error) {
+    problem_options options = {.problems = w->problems->at,
+                               .count = w->out->problems,
+                               .labels = w->options->option == RECIPE_OPTION_LABEL,
+                               .left_out = leave_out,
+                               .take = take_options,
+                               .progress = progress,
+                               .user = w};
+    token_counts counts;
+    esp_status status = problem_options_run(w->policy, &options, &counts, error);
+    tally(w->out, &counts);
+    return status;
+}
+
 static lm_settings settings_of(const session *s, const evaluate_options *o) {
     lm_settings set = session_lm_settings(s);
     set.example = false; /* (3.2) */
@@ -365,19 +405,21 @@ static esp_status run_waves(work *w, esp_error *error) {
 
 static void begin(const work *w) {
     const evaluation *e = w->out;
-    bool search = e->method == RECIPE_SEARCH;
+    bool two = has_second_answer(e);
     char title[64] = "evaluation";
     if (e->method != RECIPE_GREEDY)
         snprintf(title, sizeof title, "evaluation by %s", evaluation_name(e->method, e->unjudged));
-    observer_begin(&w->s->observer, title, search ? e->problems : e->result_count,
-                   e->result_count == e->problems || search ? "problems" : "chains");
+    observer_begin(&w->s->observer, title, two ? e->problems : e->result_count,
+                   e->result_count == e->problems || two ? "problems" : "chains");
 }
 
 static esp_status run_all(work *w, esp_error *error) {
     evaluation *e = w->out;
     double started = clock_seconds();
     begin(w);
-    esp_status status = e->method == RECIPE_SEARCH ? run_waves(w, error) : run_chains(w, error);
+    esp_status status = e->method == RECIPE_SEARCH    ? run_waves(w, error)
+                        : e->method == RECIPE_CHOICES ? run_options(w, error)
+                                                      : run_chains(w, error);
     observer_end(&w->s->observer);
     e->seconds = clock_seconds() - started;
     if (status != ESP_OK || e->too_long < e->problems) return status;
@@ -400,7 +442,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
         error_set(error, ESP_FAILED, "set data.test to a file of problems", "no problems to evaluate on");
         return error_about(error, ESP_REASON_UNSET, "data.test");
     }
-    out->per_problem = search ? 2 : out->k;
+    out->per_problem = has_second_answer(out) ? 2 : out->k;
     work w = {.s = s, .problems = problems, .options = options, .out = out};
     lm_settings settings = settings_of(s, options);
     ESP_TRY(lm_new(&w.policy, m, s->words, &settings, error));
@@ -500,21 +542,26 @@ static void group_answers(evaluation *e) {
 void evaluation_summarize(evaluation *e) {
     group_answers(e);
     int64_t chains = 0, tokens = 0, finished = 0;
-    e->right = e->unknown = e->search.vote_right = 0;
+    e->right = e->unknown = e->search.vote_right = e->choices.norm_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {
         const evaluation_result *r = &e->results[i * e->per_problem];
         e->right += problem_right(e, i);
-        int64_t own = e->method == RECIPE_SEARCH ? 1 : e->per_problem;
+        int64_t own = has_second_answer(e) ? 1 : e->per_problem;
         for (int64_t j = 0; j < own; j++)
             tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown;
         chains += own;
         if (e->method == RECIPE_SEARCH) e->search.vote_right += r[1].right;
+        if (e->method == RECIPE_CHOICES) e->choices.norm_right += r[1].right;
     }
     e->accuracy = share(e->right, e->problems);
     e->interval = metrics_wilson(e->right, e->problems);
     e->mean_tokens = share(tokens, chains);
     e->finished_share = share(finished, chains);
     if (e->method == RECIPE_SAMPLE) sample_points(e);
+    if (e->method == RECIPE_CHOICES) {
+        e->choices.norm = share(e->choices.norm_right, e->problems);
+        e->choices.norm_interval = metrics_wilson(e->choices.norm_right, e->problems);
+    }
     if (e->method != RECIPE_SEARCH) return;
     e->search.vote = share(e->search.vote_right, e->problems);
     e->search.vote_interval = metrics_wilson(e->search.vote_right, e->problems);

@@ -1,4 +1,5 @@
-/* Evaluation of a policy on problems (docs/method.md 7): greedy chains, k samples, or search at inference.
+/* Evaluation of a policy on problems (docs/method.md 7): greedy chains, k samples, search at inference, or
+ * the most probable option of a multiple-choice problem (choices).
  * Nothing gold reaches policy, judge or search (3.2): chains see the question alone, trees are run with
  * outcomes unknown and a judge without example; what came is graded afterwards. A random number is a function
  * of (seed, problem's index, sample), so neither the order nor the number of problems, nor the checkpoint,
@@ -22,30 +23,35 @@ typedef struct {
     int64_t batch;      /* sequences side by side */
     int64_t kv_tokens;  /* 0: what the batch needs */
     uint64_t seed;
-    bool keep_text; /* the chains' texts stay in the results */
-    bool unjudged;  /* search: C = 0 (self_eval off), the vote by numbers alone */
+    bool keep_text;            /* the chains' texts stay in the results */
+    recipe_option_part option; /* choices: what is scored */
+    bool unjudged;             /* search: C = 0 (self_eval off), the vote by numbers alone */
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */
 evaluate_options evaluate_options_of(const recipe *r);
 /* The extra evaluations before the first and after the last iteration (eval.compare_*), minus any that
- * eval.method already covers: k samples, search, and search without self-evaluation where the recipe has it.
+ * eval.method already covers: k samples, search, search without self-evaluation where the recipe has it, and
+ * choices.
  * Returns how many. */
-enum { EVALUATE_BESIDES = 3 };
+enum { EVALUATE_BESIDES = 4 };
 int evaluate_options_besides(const recipe *r, evaluate_options out[EVALUATE_BESIDES]);
 /* Size of the KV cache that an evaluation makes. */
 int64_t evaluate_kv_tokens(const recipe *r, const evaluate_options *options);
 
 /* One chain. Search has two per problem: sample 0 is the committed path, sample 1 the answer that the tree's
  * visited finished chains vote for, weighted by C (1 each without self-evaluation); its tokens are 0 and its
- * text NULL. */
+ * text NULL. Choices has two as well: the most probable option, and the one of the highest log-prob per
+ * character; tokens are the option's, the text lists all options with their log-probs. */
 typedef struct {
     int64_t problem; /* index in the data file */
     int64_t sample;
     bool right, finished;
     bool unknown; /* finished, and its answer cannot be judged: not right either */
     int64_t tokens;
-    char *answer;  /* as the task shows it; NULL without */
-    char *text;    /* NULL unless kept */
+    char *answer;     /* as the task shows it; NULL without */
+    char *text;       /* NULL unless kept */
+    double *logprobs; /* choices, sample 0: of each option, in their order; not in the store: NULL */
+    int32_t logprob_count;
     int64_t group; /* the problem's first result with an equal answer, counted from its own first one; -1: no
                       answer. Made by evaluation_summarize */
 } evaluation_result;
@@ -70,7 +76,7 @@ typedef struct {
                          unfinished, of no tokens; all of them: an error. 0 when read from the store */
     int64_t unknown;  /* results that cannot be judged: of all chains; of a search's committed paths */
     int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
-                        committed   path's */
+                        committed path's, the most probable option's */
     double accuracy;  /* right / problems; for samples that is maj@k */
     metrics_interval interval;
     evaluation_point points[EVALUATION_POINTS]; /* sample: k' = 1, 2, 4 ... and k */
@@ -84,13 +90,18 @@ typedef struct {
         int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
         judge_quality finished_judged, unfinished_judged; /* no nodes without it */
     } search;
-    double mean_tokens;    /* a chain (greedy, sample; search: a committed path) */
+    struct {
+        int64_t norm_right; /* problems where the option of the highest log-prob per character is correct */
+        double norm;
+        metrics_interval norm_interval;
+    } choices;
+    double mean_tokens;    /* a chain (greedy, sample; search: a committed path; choices: the answer) */
     double finished_share; /* of those chains */
     int64_t tokens_sampled, tokens_computed, tokens_judged;
     double seconds;
     evaluation_result *results; /* [result_count], by problem in the set's order, then sample */
     int64_t result_count;
-    int64_t per_problem; /* results a problem: k; 2 for search */
+    int64_t per_problem; /* results a problem: k; 2 for search and choices */
 } evaluation;
 
 /* Evaluates m on problems. Progress goes to the session's observer. On failure (ESP_INTERRUPTED when stopped)
@@ -103,7 +114,7 @@ void evaluation_free(evaluation *e);
  */
 void evaluation_summarize(evaluation *e);
 
-const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search" */
+const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search", "choices" */
 const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */
 /* As it is named in the store: "search-unjudged" too. */
 const char *evaluation_name(recipe_method method, bool unjudged);

@@ -11,7 +11,8 @@
 esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *set, store *s,
                             esp_error *error) {
     const evaluation_point *last = &e->points[e->point_count > 0 ? e->point_count - 1 : 0];
-    bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH;
+    bool sample = e->method == RECIPE_SAMPLE, search = e->method == RECIPE_SEARCH,
+         choices = e->method == RECIPE_CHOICES;
     store_eval row = {.iteration = iteration,
                       .method = evaluation_name(e->method, e->unjudged),
                       .set = set,
@@ -25,9 +26,10 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
                       .pass_at_k = sample   ? last->pass
                                    : search ? e->search.any
                                             : NAN,
-                      .maj_at_k = sample   ? last->majority
-                                  : search ? e->search.vote
-                                           : NAN,
+                      .maj_at_k = sample    ? last->majority
+                                  : search  ? e->search.vote
+                                  : choices ? e->choices.norm
+                                            : NAN,
                       .tokens_sampled = e->tokens_sampled,
                       .tokens_computed = e->tokens_computed,
                       .tokens_judged = e->tokens_judged};
@@ -63,7 +65,7 @@ static const store_eval *find_eval(const store_evals *all, int64_t iteration, co
 static bool method_named(const char *name, evaluation *out) {
     out->unjudged = strcmp(name, "search-unjudged") == 0;
     if (out->unjudged) out->method = RECIPE_SEARCH;
-    for (int i = 0; i <= RECIPE_SEARCH && !out->unjudged; i++) {
+    for (int i = 0; i <= RECIPE_CHOICES && !out->unjudged; i++) {
         out->method = (recipe_method)i;
         if (strcmp(name, evaluation_name(out->method, out->unjudged)) == 0) return true;
     }
@@ -94,7 +96,7 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
                           row->method);
     out->k = row->k;
     out->problems = row->problems;
-    out->per_problem = out->method == RECIPE_SEARCH ? 2 : row->k;
+    out->per_problem = out->method == RECIPE_SEARCH || out->method == RECIPE_CHOICES ? 2 : row->k;
     if (rows->count != out->problems * out->per_problem)
         return error_fail(error, "evaluate again",
                           "evaluation of iteration %lld (%s, %s) holds %lld results, not %lld",
@@ -192,6 +194,12 @@ static json_t *search_json(const evaluation *e) {
                      judge_quality_json(&e->search.unfinished_judged));
 }
 
+static json_t *choices_json(const evaluation *e) {
+    return json_pack("{s:I, s:o, s:o}", "norm_right", (json_int_t)e->choices.norm_right, "acc_norm",
+                     json_real_or_null(e->choices.norm), "acc_norm_interval",
+                     interval(e->choices.norm_interval));
+}
+
 static json_t *text_json(const char *text) {
     return text ? json_from_text(text, strlen(text)) : json_null();
 }
@@ -200,11 +208,17 @@ static json_t *results_json(const evaluation *e) {
     json_t *list = json_array();
     for (int64_t i = 0; i < e->result_count; i++) {
         const evaluation_result *r = &e->results[i];
-        json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:b, s:b, s:I, s:o, s:o}", "problem",
-                                              (json_int_t)r->problem, "sample", (json_int_t)r->sample,
-                                              "right", r->right, "unknown", r->unknown, "finished",
-                                              r->finished, "tokens", (json_int_t)r->tokens, "answer",
-                                              text_json(r->answer), "text", text_json(r->text)));
+        json_t *row = json_pack("{s:I, s:I, s:b, s:b, s:b, s:I, s:o, s:o}", "problem", (json_int_t)r->problem,
+                                "sample", (json_int_t)r->sample, "right", r->right, "unknown", r->unknown,
+                                "finished", r->finished, "tokens", (json_int_t)r->tokens, "answer",
+                                text_json(r->answer), "text", text_json(r->text));
+        if (r->logprobs) {
+            json_t *scores = json_array();
+            for (int32_t j = 0; j < r->logprob_count; j++)
+                json_array_append_new(scores, json_real_or_null(r->logprobs[j]));
+            json_object_set_new(row, "logprobs", scores);
+        }
+        json_array_append_new(list, row);
     }
     return list;
 }
@@ -223,6 +237,7 @@ json_t *evaluation_json(const evaluation *e, bool with_results) {
         json_object_set_new(o, "points", points_json(e));
     }
     if (e->method == RECIPE_SEARCH) json_object_set_new(o, "search", search_json(e));
+    if (e->method == RECIPE_CHOICES) json_object_set_new(o, "choices", choices_json(e));
     if (e->too_long > 0) json_object_set_new(o, "too_long", json_integer(e->too_long));
     json_object_set_new(o, "mean_tokens", json_real_or_null(e->mean_tokens));
     json_object_set_new(o, "finished_share", json_real_or_null(e->finished_share));

@@ -35,6 +35,15 @@ int64_t metrics_majority(const int64_t *group, const double *weights, int64_t n)
     return best;
 }
 
+int32_t metrics_largest(const double *scores, int32_t n) {
+    int32_t best = -1;
+    for (int32_t i = 0; i < n; i++) {
+        if (isnan(scores[i])) return -1;
+        if (best < 0 || scores[i] > scores[best]) best = i;
+    }
+    return best;
+}
+
 metrics_interval metrics_wilson(int64_t successes, int64_t n) {
     if (n <= 0) return (metrics_interval){0, 1};
     double share = (double)successes / (double)n, z2 = Z95 * Z95, size = (double)n;

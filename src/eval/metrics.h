@@ -25,6 +25,9 @@ double metrics_pass_at_k(int64_t n, int64_t c, int64_t k);
  * is not above 0 does not vote. maj@k is this over the first k samples. */
 int64_t metrics_majority(const int64_t *group, const double *weights, int64_t n);
 
+/* The place of the largest score; ties go to the first. -1: there are none, or one is NAN. */
+int32_t metrics_largest(const double *scores, int32_t n);
+
 /* Wilson's 95% interval of a share (Wilson 1927, without continuity correction), within 0 and 1. */
 metrics_interval metrics_wilson(int64_t successes, int64_t n);
 

@@ -245,9 +245,9 @@ static void clean_dollar(cleaner *c) {
     if (closes && !amount) {
         c->math = true;
         put(c, ' ');
-    } else {
+    } else if (c->i < c->length || is_digit((unsigned char)last_byte(c))) {
         text_puts(c->out, "\\usd ");
-    }
+    } /* else one that closes what was not opened: "x + 1$" */
 }
 
 /* "**" is a power between two operands, else markdown's bold; a lone "*" at either end of the text is

@@ -387,6 +387,31 @@ static const expr *spread(comparison *c, const expr *e) {
     return out;
 }
 
+static bool is_array(const expr *e) {
+    return e->kind == EXPR_MATRIX || (e->kind == EXPR_TUPLE && e->which == '(' * 256 + ')');
+}
+
+/* A vector or a matrix times numbers with the product carried out; e itself where it is none. */
+static const expr *scaled(comparison *c, const expr *e) {
+    const expr *array = NULL, *factor = expr_integer(c->pool, 1);
+    if (e->kind != EXPR_PRODUCT) return e;
+    for (int32_t i = 0; i < e->count; i++) {
+        bool found = is_array(e->part[i]);
+        if (found ? array != NULL : is_mixed(e->part[i])) return e;
+        if (found)
+            array = e->part[i];
+        else
+            factor = expr_product(c->pool, factor, e->part[i]);
+    }
+    if (!array) return e;
+    expr_list parts = {0};
+    for (int32_t i = 0; i < array->count; i++)
+        MEM_LIST_PUSH(&parts, expr_product(c->pool, factor, array->part[i]));
+    const expr *out = expr_node(c->pool, array->kind, array->which, parts.at, parts.count);
+    MEM_LIST_FREE(&parts);
+    return out;
+}
+
 static bool either(const expr *a, const expr *b, expr_kind kind) {
     return a->kind == kind || b->kind == kind;
 }
@@ -415,8 +440,9 @@ static grade_verdict compare_kinds(comparison *c, const expr *a, const expr *b) 
 grade_verdict compare_answers(comparison *c, const expr *a, const expr *b) {
     if (expr_same(a, b)) return GRADE_EQUAL;
     if (c->pool->too_large) return unknown(c);
-    a = spread(c, a);
-    b = spread(c, b);
+    a = scaled(c, spread(c, a));
+    b = scaled(c, spread(c, b));
+    if (c->pool->too_large) return unknown(c);
     grade_verdict v = compare_sets(c, a, b);
     return v == GRADE_UNKNOWN ? compare_kinds(c, a, b) : v;
 }

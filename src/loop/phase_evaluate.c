@@ -17,12 +17,21 @@ static void note_judge(run_state *run, const store_position *at, const judge_qua
 
 static void note(run_state *run, const store_position *at, const evaluation *e, const char *set) {
     const observer *o = &run->session.observer;
-    observer_note(o,
-                  "iteration %lld: %s on %lld problems of %s: %.1f%% [%.1f, %.1f], %.0f%% of chains finish, "
-                  "%.0f tokens per chain",
-                  (long long)at->iteration, evaluation_name(e->method, e->unjudged), (long long)e->problems,
-                  set, 100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high,
-                  100 * e->finished_share, e->mean_tokens);
+    if (e->method == RECIPE_CHOICES)
+        observer_note(o,
+                      "iteration %lld: choices on %lld problems of %s: %.1f%% [%.1f, %.1f], with length "
+                      "normalization %.1f%% [%.1f, %.1f]",
+                      (long long)at->iteration, (long long)e->problems, set, 100 * e->accuracy,
+                      100 * e->interval.low, 100 * e->interval.high, 100 * e->choices.norm,
+                      100 * e->choices.norm_interval.low, 100 * e->choices.norm_interval.high);
+    else
+        observer_note(
+            o,
+            "iteration %lld: %s on %lld problems of %s: %.1f%% [%.1f, %.1f], %.0f%% of chains finish, "
+            "%.0f tokens per chain",
+            (long long)at->iteration, evaluation_name(e->method, e->unjudged), (long long)e->problems, set,
+            100 * e->accuracy, 100 * e->interval.low, 100 * e->interval.high, 100 * e->finished_share,
+            e->mean_tokens);
     if (e->too_long > 0)
         observer_note(
             o,

@@ -236,6 +236,8 @@ static json_t *evaluation_row(const store_eval *e) {
         json_object_set_new(row, "any_correct", json_real_or_null(e->pass_at_k));
         json_object_set_new(row, "vote_correct", json_real_or_null(e->maj_at_k));
     }
+    if (strcmp(e->method, "choices") == 0)
+        json_object_set_new(row, "acc_norm", json_real_or_null(e->maj_at_k));
     return row;
 }
 

@@ -1,5 +1,7 @@
 #include "loop/run_result.h"
 
+#include <math.h>
+
 static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_error *error) {
     store_evals evals;
     ESP_TRY(evaluations_of_recipe(s, r, &evals, error));
@@ -7,8 +9,16 @@ static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_erro
     o->score_count = evals.count;
     for (int64_t i = 0; i < evals.count; i++) {
         const store_eval *e = &evals.at[i];
-        o->scores[i] =
-            (run_result_score){e->iteration, e->problems, e->right, e->accuracy, {e->low, e->high}};
+        o->scores[i] = (run_result_score){.iteration = e->iteration,
+                                          .problems = e->problems,
+                                          .right = e->right,
+                                          .accuracy = e->accuracy,
+                                          .interval = {e->low, e->high}};
+        if (r->eval.method != RECIPE_CHOICES) continue;
+        int64_t right = llround(e->maj_at_k * (double)e->problems); /* the column has the share (schema.c) */
+        o->scores[i].has_norm = true;
+        o->scores[i].norm = e->maj_at_k;
+        o->scores[i].norm_interval = metrics_wilson(right, e->problems);
     }
     STORE_LIST_FREE(&evals);
     return ESP_OK;

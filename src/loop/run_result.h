@@ -11,6 +11,9 @@ typedef struct {
     int64_t iteration, problems, right;
     double accuracy;
     metrics_interval interval; /* Wilson's */
+    bool has_norm;             /* choices: */
+    double norm;               /* accuracy with length normalization */
+    metrics_interval norm_interval;
 } run_result_score;
 
 typedef struct {

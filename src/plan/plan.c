@@ -309,6 +309,8 @@ static plan_phase evaluation_of(const recipe *r, const plan_data *d, const evalu
         if (o->unjudged) config.rewards.judge = false;
         tree_cost cost = cost_of_tree(r, &config, d);
         p = trees(name, config.rewards.judge, d, &cost, problems);
+    } else if (o->method == RECIPE_CHOICES) {
+        p.prefilled = problems * d->prompt_tokens;
     } else {
         double k = o->method == RECIPE_SAMPLE ? (double)o->k : 1;
         double chain = least(d->steps * d->step_tokens, (double)o->max_tokens);

@@ -26,8 +26,12 @@ static esp_status lm_publish(sampler *s, const policy_version *version, esp_erro
     return ESP_OK;
 }
 
-static const sampler_ops lm_ops = {
-    .name = "lm", .search = lm_search, .chains = lm_chains, .publish = lm_publish, .free = lm_free};
+static const sampler_ops lm_ops = {.name = "lm",
+                                   .search = lm_search,
+                                   .chains = lm_chains,
+                                   .score = lm_score,
+                                   .publish = lm_publish,
+                                   .free = lm_free};
 
 esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_settings *settings,
                   esp_error *error) {

@@ -17,9 +17,11 @@ step_rules lm_rules(const lm_policy *p);
  * this group that they count for. */
 token_counts lm_counts_of(const engine_counts *own, const engine_counts *shared);
 
-/* lm_search.c, lm_chains.c: the operations of the sampler */
+/* lm_search.c, lm_chains.c, lm_score.c: the operations of the sampler */
 esp_status lm_search(sampler *s, const search_source *source, esp_error *error);
 esp_status lm_chains(sampler *s, chain_job *jobs, int64_t n, token_counts *counts, sampler_progress *progress,
                      void *user, esp_error *error);
+esp_status lm_score(sampler *s, score_job *jobs, int64_t n, token_counts *counts, sampler_progress *progress,
+                    void *user, esp_error *error);
 
 #endif

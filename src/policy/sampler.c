@@ -33,6 +33,11 @@ esp_status sampler_chains(sampler *s, chain_job *jobs, int64_t n, token_counts *
     return s->ops->chains(s, jobs, n, counts, progress, user, error);
 }
 
+esp_status sampler_score(sampler *s, score_job *jobs, int64_t n, token_counts *counts,
+                         sampler_progress *progress, void *user, esp_error *error) {
+    return s->ops->score(s, jobs, n, counts, progress, user, error);
+}
+
 /* ---- An array as a source ---- */
 
 typedef struct {

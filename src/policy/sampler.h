@@ -78,6 +78,16 @@ typedef struct {
 } chain_job;
 void chain_job_free(chain_job *job);
 
+/* ---- Known texts ---- */
+
+typedef struct {
+    const int32_t *prompt; /* [prompt_count]; neighbouring jobs with equal prompts share their keys */
+    int64_t prompt_count;
+    const int32_t *ids; /* [count], at least 1: what follows the prompt */
+    int64_t count;
+    float *logprobs; /* out, [count]: of each id, given all before it */
+} score_job;
+
 /* ---- Samplers ---- */
 
 /* Weights to sample with from now on: the number of the update they follow, and where they are. */
@@ -97,6 +107,10 @@ typedef struct {
     /* counts: in all jobs; may be NULL. */
     esp_status (*chains)(sampler *s, chain_job *jobs, int64_t n, token_counts *counts,
                          sampler_progress *progress, void *user, esp_error *error);
+    /* Scores what is known; jobs done are counted by prompts. counts: in all jobs; may be NULL. Fails where a
+     * prompt and its ids do not fit in the context. */
+    esp_status (*score)(sampler *s, score_job *jobs, int64_t n, token_counts *counts,
+                        sampler_progress *progress, void *user, esp_error *error);
     esp_status (*publish)(sampler *s, const policy_version *version, esp_error *error);
     void (*free)(sampler *s);
 } sampler_ops;
@@ -119,5 +133,7 @@ esp_status sampler_search(sampler *s, search_job *jobs, int64_t n, sampler_progr
                           esp_error *error);
 esp_status sampler_chains(sampler *s, chain_job *jobs, int64_t n, token_counts *counts,
                           sampler_progress *progress, void *user, esp_error *error);
+esp_status sampler_score(sampler *s, score_job *jobs, int64_t n, token_counts *counts,
+                         sampler_progress *progress, void *user, esp_error *error);
 
 #endif

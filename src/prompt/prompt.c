@@ -2,6 +2,7 @@
 #include "prompt/prompt.h"
 #include "text/messages.h"
 
+#include <ctype.h>
 #include <string.h>
 
 struct prompt_words {
@@ -139,14 +140,29 @@ static void list_messages(const prompt_words *w, const problem *p, arena *memory
     text_free(&text);
 }
 
-esp_status prompt_ids(const prompt_words *w, const problem *p, token_list *out, esp_error *error) {
+/* answer: of a plain prompt, the text that follows it, as one text with it; NULL: none. */
+static esp_status encode_prompt(const prompt_words *w, const problem *p, const char *answer, token_list *out,
+                                esp_error *error) {
     arena *memory = arena_new();
     message_list messages = {0};
     list_messages(w, p, memory, &messages);
+    if (answer) {
+        const char **last = &messages.at[messages.count - 1].content;
+        size_t n = strlen(*last);
+        text_buffer whole = {0};
+        text_printf(&whole, "%s%s%s", *last, n > 0 && !isspace((unsigned char)(*last)[n - 1]) ? " " : "",
+                    answer);
+        *last = arena_strdup(memory, whole.at);
+        text_free(&whole);
+    }
     esp_status status = messages_encode(w->chat, w->tokens, messages.at, messages.count, out, error);
     MEM_LIST_FREE(&messages);
     arena_free(memory);
     return status;
+}
+
+esp_status prompt_ids(const prompt_words *w, const problem *p, token_list *out, esp_error *error) {
+    return encode_prompt(w, p, NULL, out, error);
 }
 
 esp_status prompt_answer_ids(const prompt_words *w, const char *text, size_t length, token_list *out,
@@ -186,12 +202,17 @@ bool prompt_is_end(const prompt_words *w, int32_t id) {
 
 /* ---- Both prompts of a problem ---- */
 
+static problem without_gold(const problem *p) {
+    problem question = *p;
+    question.gold = question.rationale = question.raw = question.example = NULL;
+    question.gold_option = -1;
+    return question;
+}
+
 esp_status prompt_pair_make(const prompt_words *w, const problem *p, bool judge, bool with_example,
                             int64_t context, prompt_pair *out, esp_error *error) {
     *out = (prompt_pair){0};
-    problem question = *p; /* without what is gold */
-    question.gold = question.rationale = question.raw = question.example = NULL;
-    question.gold_option = -1;
+    problem question = without_gold(p);
     ESP_TRY(prompt_ids(w, &question, &out->of[PREFIX_POLICY], error));
     if (judge)
         ESP_TRY(prompt_judge_prefix(w, with_example ? p : &question, with_example, &out->of[PREFIX_JUDGE],
@@ -214,6 +235,63 @@ esp_status prompt_room(const prompt_words *w, const problem *p, bool judge, bool
     *room = pair.room;
     prompt_pair_free(&pair);
     return status;
+}
+
+/* ---- Options ---- */
+
+static esp_status no_option_text(const problem *p, int32_t i, const char *what, esp_error *error) {
+    return error_fail(error, "each option needs a text that is not blank", "problem %s: option %d has no %s",
+                      p->id, i + 1, what);
+}
+
+/* The ids of prompt and option together. */
+static esp_status option_ids(const prompt_words *w, const problem *p, const char *text,
+                             const token_list *prompt, token_list *out, esp_error *error) {
+    if (w->chat == CHAT_PLAIN) return encode_prompt(w, p, text, out, error);
+    MEM_LIST_APPEND(out, prompt->at, prompt->count);
+    return tokenizer_encode(w->tokens, text, strlen(text), false, out, error);
+}
+
+/* Cuts off all what they begin with alike, at most as many ids as the prompt has: that is the prompt then. */
+static void part_options(prompt_choices *o) {
+    int64_t same = o->prompt.count;
+    for (int32_t i = 0; i < o->count; i++) {
+        int64_t n = 0;
+        while (n < same && n < o->of[i].count - 1 && o->of[i].at[n] == o->of[0].at[n]) n++;
+        same = n;
+    }
+    o->prompt.count = 0;
+    MEM_LIST_APPEND(&o->prompt, o->of[0].at, same);
+    for (int32_t i = 0; i < o->count; i++) {
+        o->of[i].count -= same;
+        memmove(o->of[i].at, o->of[i].at + same, (size_t)o->of[i].count * sizeof *o->of[i].at);
+    }
+}
+
+esp_status prompt_choices_make(const prompt_words *w, const problem *p, bool labels, prompt_choices *out,
+                               esp_error *error) {
+    *out = (prompt_choices){0};
+    problem question = without_gold(p);
+    if (p->option_count < 2)
+        return error_fail(error, "take a task that has options (the key task.options)",
+                          "problem %s has no options to choose from", p->id);
+    ESP_TRY(prompt_ids(w, &question, &out->prompt, error));
+    out->of = MEM_ARRAY(token_list, p->option_count);
+    out->count = p->option_count;
+    for (int32_t i = 0; i < out->count; i++) {
+        const char *text = labels ? p->options[i].label : p->options[i].text;
+        if (!text[strspn(text, " \t\r\n")]) return no_option_text(p, i, labels ? "label" : "text", error);
+        ESP_TRY(option_ids(w, &question, text, &out->prompt, &out->of[i], error));
+    }
+    part_options(out);
+    return ESP_OK;
+}
+
+void prompt_choices_free(prompt_choices *o) {
+    for (int32_t i = 0; i < o->count; i++) MEM_LIST_FREE(&o->of[i]);
+    mem_free(o->of);
+    MEM_LIST_FREE(&o->prompt);
+    *o = (prompt_choices){0};
 }
 
 /* ---- Text ---- */

@@ -53,6 +53,22 @@ void prompt_pair_free(prompt_pair *pair);
 esp_status prompt_room(const prompt_words *w, const problem *p, bool judge, bool with_example,
                        int64_t context, int64_t *room, esp_error *error);
 
+/* A problem's options as answers that follow its prompt (docs/method.md 7). In a chat they are the words of
+ * the assistant's turn; after a plain prompt that does not end in white space, each begins with a space.
+ * There, prompt and option are tokenized as one text, and an option's ids are those from the place where the
+ * prompt alone ends, as lm-evaluation-harness has it; where options differ before, those from where they
+ * part. */
+typedef struct {
+    token_list prompt;
+    token_list *of; /* [count]: the ids of each option, after the prompt; none is empty */
+    int32_t count;
+} prompt_choices;
+/* labels: the options' labels in place of their texts. What is gold is not looked at. Fails for a problem
+ * without options and for an option without text. Freed by prompt_choices_free, on failure too. */
+esp_status prompt_choices_make(const prompt_words *w, const problem *p, bool labels, prompt_choices *out,
+                               esp_error *error);
+void prompt_choices_free(prompt_choices *o);
+
 /* Appends the text of ids as the continuation of a text, without control tokens; out->at is never NULL. */
 esp_status prompt_text(const prompt_words *w, const int32_t *ids, int64_t n, text_buffer *out,
                        esp_error *error);

@@ -65,6 +65,14 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
         return error_fail(error, "raise search.max_chain_tokens, or lower search.max_step_tokens",
                           "%s: search.max_step_tokens (%lld) is above search.max_chain_tokens (%lld)", name,
                           (long long)r->search.max_step_tokens, (long long)r->search.max_chain_tokens);
+    bool by_choices = r->eval.method == RECIPE_CHOICES;
+    if ((by_choices || r->eval.compare_choices) && !r->task.options[0] && !r->task.options_pattern[0])
+        return error_fail(
+            error,
+            "use another method, or a task whose rows have options (the key task.options): arc, "
+            "sciq, openbookqa",
+            "%s: %s needs a task of multiple choice; task %s has no options", name,
+            by_choices ? "eval.method choices" : "eval.compare_choices", r->task.name);
     answer_worth worth;
     if (!recipe_answer_worth(r, &worth))
         return error_fail(error, "write skip, incorrect, or a number such as -0.5",

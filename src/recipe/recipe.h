@@ -23,7 +23,8 @@ typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
 typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
-typedef enum { RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH } recipe_method;
+typedef enum { RECIPE_OPTION_TEXT, RECIPE_OPTION_LABEL } recipe_option_part;
+typedef enum { RECIPE_GREEDY, RECIPE_SAMPLE, RECIPE_SEARCH, RECIPE_CHOICES } recipe_method;
 typedef enum { RECIPE_COMPARE_OFF, RECIPE_COMPARE_ON, RECIPE_COMPARE_BOTH } recipe_compare;
 typedef enum { RECIPE_SET_TEST, RECIPE_SET_DEV } recipe_set;
 
@@ -112,11 +113,13 @@ typedef struct {
         int64_t k;
         double temperature;
         int64_t max_tokens;
-        int64_t limit; /* problems; 0: all */
-        int64_t batch; /* chains sampled at the same time */
+        int64_t limit;             /* problems; 0: all */
+        int64_t batch;             /* chains sampled at the same time */
+        recipe_option_part option; /* choices: what of an option is scored */
         /* Extra evaluations before the first iteration and after the last: */
         int64_t compare_k;             /* samples per problem; 0: none */
         recipe_compare compare_search; /* by search; both: also without self-evaluation */
+        bool compare_choices;          /* by choices */
         int64_t compare_limit;         /* problems; 0: as limit */
     } eval;
 } recipe;

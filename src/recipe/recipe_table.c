@@ -123,15 +123,17 @@ static const option learn_options[] = {
 };
 
 static const option eval_options[] = {
-    {ENUM(eval, method, recipe_method, "greedy|sample|search"), .flag = "--method", .initial = "greedy", .help = "how an answer is found"},
+    {ENUM(eval, method, recipe_method, "greedy|sample|search|choices"), .flag = "--method", .initial = "greedy", .help = "how an answer is found; choices: the most probable option of a multiple-choice problem"},
     {ENUM(eval, set, recipe_set, "test|dev"), .initial = "test", .help = "problems that the run evaluates on"},
     {INT(eval, k), .flag = "--k", .initial = "1", .low = 1, .high = 4096, .help = "samples per problem, for pass@k and maj@k"},
     {FLOAT(eval, temperature), .flag = "--temperature", .initial = "0.7", .low = 0, .high = 10, .marks = OPTION_ABOVE_LOW, .help = "temperature of the samples"},
     {INT(eval, max_tokens), .flag = "--max-tokens", .initial = "320", .low = 1, .high = 1e6, .help = "tokens of a solution; an unfinished one counts as incorrect"},
     {INT(eval, limit), .flag = "--limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems; 0: all"},
     {INT(eval, batch), .flag = "--batch", .initial = "64", .low = 1, .high = 65536, .help = "solutions sampled at the same time"},
+    {ENUM(eval, option, recipe_option_part, "text|label"), .initial = "text", .help = "choices: what of an option is scored, its text or its label"},
     {INT(eval, compare_k), .initial = "0", .low = 0, .high = 4096, .help = "extra samples per problem before the first and after the last iteration, for pass@k and maj@k; 0: none"},
     {ENUM(eval, compare_search, recipe_compare, "off|on|both"), .initial = "off", .help = "also evaluate by search before the first and after the last iteration; both: with and without self-evaluation"},
+    {BOOL(eval, compare_choices), .initial = "false", .help = "also evaluate by choices before the first and after the last iteration"},
     {INT(eval, compare_limit), .initial = "0", .low = 0, .high = 1e9, .help = "problems of these extra evaluations; 0: as many as eval.limit"},
 };
 /* clang-format on */

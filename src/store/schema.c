@@ -33,12 +33,18 @@
     "CREATE TABLE verdicts (key BLOB PRIMARY KEY, problem TEXT, correct INTEGER, reward REAL, reason TEXT)"  \
     " WITHOUT ROWID;"
 
+/* Version 6: evaluations by choices, whose share with length normalization is in the column of samples. */
+#define CHOICE_EVALS                                                                                         \
+    "CREATE VIEW choice_evals AS SELECT iteration, method, problem_set, problems, accuracy,"                 \
+    " maj_at_k AS accuracy_normalized FROM evals WHERE method = 'choices';"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
     [3] = UPDATE_METRICS,
     [4] = "ALTER TABLE trees ADD COLUMN" UNKNOWN_5 "; ALTER TABLE evals ADD COLUMN" UNKNOWN_5
           "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
+    [5] = CHOICE_EVALS,
 };
 
 const char store_schema[] =
@@ -79,7 +85,7 @@ const char store_schema[] =
     " problems INTEGER NOT NULL, right INTEGER NOT NULL, accuracy REAL, low REAL, high REAL, pass_at_k REAL,"
     " maj_at_k REAL, tokens_sampled INTEGER NOT NULL, tokens_computed INTEGER NOT NULL," EVALS_2 "," UNKNOWN_5
     ","
-    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS SEARCH_EVALS
+    " PRIMARY KEY (iteration, method, problem_set)) WITHOUT ROWID;" JUDGEMENTS SEARCH_EVALS CHOICE_EVALS
     "CREATE TABLE eval_results (iteration INTEGER, method TEXT, problem_set TEXT, problem INTEGER, sample "
     "INTEGER,"
     " right INTEGER NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL, answer TEXT, text "

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 
 typedef struct store store;
 

@@ -78,6 +78,20 @@ static void put_search(const evaluation *e, document *d) {
     document_end(d, '}');
 }
 
+static void put_choices(const evaluation *e, document *d) {
+    document_begin(d, '{');
+    document_put_number(d, "accuracy", e->accuracy);
+    document_put_number(d, "low", e->interval.low);
+    document_put_number(d, "high", e->interval.high);
+    document_put_number(d, "norm", e->choices.norm);
+    document_put_number(d, "norm_low", e->choices.norm_interval.low);
+    document_put_number(d, "norm_high", e->choices.norm_interval.high);
+    document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems));
+    document_put_number(d, "computed", a_problem(e->tokens_computed, e->problems));
+    document_put_integer(d, "problems", e->problems);
+    document_end(d, '}');
+}
+
 /* Samples and search may have fewer problems than the greedy chain, whose figures are then over the same
  * first problems. */
 static void keep_first(evaluation *e, int64_t problems) {
@@ -132,6 +146,7 @@ static void put_inference(const report_run *r, int64_t iteration, const char *la
     put_one(r, iteration, "greedy", "greedy", put_greedy, problems, d);
     put_one(r, iteration, "search", "search", put_search, 0, d);
     put_one(r, iteration, "search-unjudged", "search_unjudged", put_search, 0, d);
+    put_one(r, iteration, "choices", "choices", put_choices, 0, d);
     document_end(d, '}');
 }
 
@@ -139,7 +154,8 @@ static void inference(const report_run *r, document *d) {
     int64_t first = -1, last = -1;
     for (int64_t i = 0; i < r->iteration_count; i++) {
         int64_t at = r->iterations[i].iteration;
-        if (!problems_of(r, at, "sample") && !problems_of(r, at, "search")) continue;
+        if (!problems_of(r, at, "sample") && !problems_of(r, at, "search") && !problems_of(r, at, "choices"))
+            continue;
         if (first < 0) first = at;
         last = at;
     }

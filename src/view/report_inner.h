@@ -46,7 +46,7 @@ typedef struct {
     task *task;        /* of the recipe; NULL: none */
     char *recipe_text; /* NULL: none */
     store_position position;
-    const char *method, *set;     /* of the evaluations that the report shows: "greedy" if there are any */
+    const char *method, *set; /* of the evaluations that the report shows: the recipe's if there are any */
     report_iteration *iterations; /* ascending */
     int64_t iteration_count;
     store_trees trees;

@@ -210,14 +210,15 @@ static bool has_evaluation(const report_run *r, const char *method, const char *
     return false;
 }
 
-/* Greedy evaluations of the recipe's set if there are any, else of the other set; then samples, then search.
- */
+/* Evaluations by the recipe's method on its set if there are any, else on the other set; then greedy ones,
+ * samples, search, choices. */
 static void choose_method(report_run *r) {
-    static const char *const methods[] = {"greedy", "sample", "search"};
+    const char *own = r->recipe ? evaluation_method_name(r->recipe->eval.method) : "greedy";
+    const char *const methods[] = {own, "greedy", "sample", "search", "choices"};
     bool dev = r->recipe && r->recipe->eval.set == RECIPE_SET_DEV;
     const char *sets[] = {dev ? "dev" : "test", dev ? "test" : "dev"};
     r->method = methods[0], r->set = sets[0];
-    for (int m = 0; m < 3; m++)
+    for (int m = 0; m < 5; m++)
         for (int s = 0; s < 2; s++)
             if (has_evaluation(r, methods[m], sets[s])) {
                 r->method = methods[m], r->set = sets[s];

@@ -42,9 +42,10 @@ static written plural(int64_t n) {
 /* ---- summary ---- */
 
 static const char *method_words(const report_run *r) {
-    return strcmp(r->method, "greedy") == 0   ? "greedy accuracy"
-           : strcmp(r->method, "sample") == 0 ? "accuracy of the majority answer"
-                                              : "accuracy of the search's committed path";
+    return strcmp(r->method, "greedy") == 0    ? "greedy accuracy"
+           : strcmp(r->method, "sample") == 0  ? "accuracy of the majority answer"
+           : strcmp(r->method, "choices") == 0 ? "accuracy of the most probable option"
+                                               : "accuracy of the search's committed path";
 }
 
 static void put_sentence(document *d, char *text) {

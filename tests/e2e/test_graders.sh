@@ -133,17 +133,14 @@ if os.fork() == 0:                                 # twice forked
     os.setsid()
     if os.fork() == 0: os.execv(sleeper[0], sleeper)
     os._exit(0)
-open("started", "w").close()
 for line in sys.stdin: time.sleep(1000)
 PYTHON
 grader "grader_command: [python3, nursery.py, $mark]" 'grader_workers: 2' 'grader_in_flight: 1' 'grader_seconds: 100'
 for signal in KILL TERM INT; do
-    rm -f started
     "$ESPALIER" grade --task task.yaml rows.jsonl > out 2> err &
     program=$!
-    for _ in $(seq 200); do if [ -e started ]; then break; fi; sleep 0.05; done
-    sleep 0.3
-    [ "$(marked "$mark")" -ge 8 ] || fail "the graders and their children do not run"
+    for _ in $(seq 300); do if [ "$(marked "$mark")" -ge 10 ]; then break; fi; sleep 0.1; done
+    [ "$(marked "$mark")" -ge 10 ] || { kill -9 $program; fail "the graders and their children do not run"; }
     kill -$signal $program
     wait $program || true
     expect_gone "$mark"

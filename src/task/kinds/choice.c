@@ -1,9 +1,9 @@
 /* Answers that are one of a problem's options. A stretch names an option by its label, in brackets anywhere
  * ("I choose (B)"), or bare where it begins the stretch or follows "option" or "choice" and nothing but
  * punctuation follows it ("B.", "A rock" names nothing); or by its text, where that begins the stretch and
- * nothing but punctuation follows. It is the answer where exactly one option is named: "(A) or (B)" and a
- * label before another option's text are none. Where the problem is not known, a letter or a number of one or
- * two digits is a label. The answer is a label. */
+ * nothing but punctuation follows. It is the answer where exactly one option is named: "(A) or (B)", "A, B"
+ * and a label before another option's text are none. Where the problem is not known, a letter or a number of
+ * one or two digits is a label. The answer is a label. */
 #include "task/answer.h"
 
 #include <ctype.h>
@@ -79,8 +79,33 @@ static bool bare_label_ends(const char *text, size_t i, size_t end) {
     return ends_there(text, i, end) || (text[i] && strchr(".):,;*", text[i]));
 }
 
+/* The most bytes between two labels that are named together: keeps finding linear. */
+enum { JOINED = 24 };
+
+/* Whether text[from, i), after a label, joins another one to it: "A, B", "A/B", "(A) or B", "A. B". */
+static bool joins(const char *text, size_t from, size_t i) {
+    bool joined = false;
+    while (from < i) {
+        bool word = from == 0 || !is_word((unsigned char)text[from - 1]);
+        size_t n = strspn(text + from, "andorADNOR");
+        if (text[from] && strchr(",;/&+.", text[from])) {
+            joined = true;
+            from++;
+        } else if (text[from] && strchr(" \t*_`'\")]}", text[from])) {
+            from++;
+        } else if (word && ((n == 3 && strncasecmp(text + from, "and", 3) == 0) ||
+                            (n == 2 && strncasecmp(text + from, "or", 2) == 0))) {
+            joined = true;
+            from += n;
+        } else {
+            return false;
+        }
+    }
+    return joined && from == i;
+}
+
 static void find_labels(const problem *p, const char *text, size_t start, size_t end, naming *out) {
-    size_t begin = start;
+    size_t begin = start, after = end; /* after: the last label that was named */
     while (begin < end && text[begin] && strchr(around, text[begin])) begin++;
     for (size_t i = start; i < end; i++) {
         int32_t option;
@@ -90,13 +115,19 @@ static void find_labels(const problem *p, const char *text, size_t start, size_t
             while (at < end && text[at] && strchr("*_ ", text[at])) at++;
             size_t n = label_at(p, text, at, end, true, &option), close = at + n;
             while (n && close < end && text[close] && strchr("*_ ", text[close])) close++;
-            if (n && close < end && text[close] && strchr(")]}", text[close]))
+            if (n && close < end && text[close] && strchr(")]}", text[close])) {
                 name(out, text, at, at + n, option);
+                after = at + n;
+            }
             continue;
         }
-        bool free = i == begin || is_named(text, start, i);
+        bool free = i == begin || is_named(text, start, i) ||
+                    (i > after && i - after <= JOINED && joins(text, after, i));
         size_t n = free ? label_at(p, text, i, end, false, &option) : 0;
-        if (n && bare_label_ends(text, i + n, end)) name(out, text, i, i + n, option);
+        if (n && bare_label_ends(text, i + n, end)) {
+            name(out, text, i, i + n, option);
+            after = i + n;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ const METHOD_WORDS = {
     greedy: "Greedy answers to held-out problems; the band is the 95% interval.",
     sample: "Sampled answers to held-out problems; the band is the 95% interval.",
     search: "Held-out problems answered by search; the band is the 95% interval.",
+    choices: "Held-out problems answered by the most probable option; the band is the 95% interval.",
 };
 
 /* Accuracy series of this run and of the baselines; `x` is the key of the horizontal axis. */
@@ -88,6 +89,8 @@ const WAYS = [
     ["Any of k samples (pass@k)", (row) => { const s = (row.samples || []).slice(-1)[0]; return s && {y: s.pass, low: s.pass_low, high: s.pass_high, tokens: s.tokens, k: s.k, problems: s.problems}; }],
     ["Search with self-evaluation", (row) => row.search && {y: row.search.committed, ...row.search}],
     ["Search without self-evaluation", (row) => row.search_unjudged && {y: row.search_unjudged.committed, ...row.search_unjudged}],
+    ["Most probable option", (row) => row.choices && {y: row.choices.accuracy, ...row.choices}],
+    ["Most probable option per character", (row) => row.choices && {...row.choices, y: row.choices.norm, low: row.choices.norm_low, high: row.choices.norm_high}],
 ];
 function methodsTable(rows) {
     const ways = WAYS.flatMap(([name, of]) => rows.map((row) => ({name, when: row.label || "iteration " + row.iteration, at: of(row)}))).filter((w) => w.at && finite(w.at.y) !== null);

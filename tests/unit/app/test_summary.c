@@ -13,11 +13,20 @@ static run_result result;
 static recipe resolved;
 static summary_input input;
 
+static run_result_score score_of(int64_t iteration, int64_t problems, int64_t right,
+                                 metrics_interval interval) {
+    return (run_result_score){.iteration = iteration,
+                              .problems = problems,
+                              .right = right,
+                              .accuracy = (double)right / (double)problems,
+                              .interval = interval};
+}
+
 static int prepare(void **state) {
     (void)state;
-    scores[0] = (run_result_score){0, 1000, 264, 0.264, {0.238, 0.292}};
-    scores[1] = (run_result_score){5, 1000, 700, 0.7, {0.671, 0.728}};
-    scores[2] = (run_result_score){10, 1000, 789, 0.789, {0.763, 0.813}};
+    scores[0] = score_of(0, 1000, 264, (metrics_interval){0.238, 0.292});
+    scores[1] = score_of(5, 1000, 700, (metrics_interval){0.671, 0.728});
+    scores[2] = score_of(10, 1000, 789, (metrics_interval){0.763, 0.813});
     result = (run_result){
         .method = "greedy",
         .set = "test",
@@ -50,6 +59,25 @@ static char *text_of(display d) {
 static void expect(const char *line) {
     char *text = text_of((display){.unicode = true, .width = 100});
     if (!strstr(text, line)) fail_msg("no \"%s\" in\n%s", line, text);
+    mem_free(text);
+}
+
+/* Both accuracies of the most probable options. */
+static void choices_have_two(void **state) {
+    (void)state;
+    result.method = "choices";
+    for (int i = 0; i < 3; i++) {
+        scores[i].has_norm = true;
+        scores[i].norm = 0.301 + 0.1 * i;
+        scores[i].norm_interval = (metrics_interval){0.2, 0.4};
+    }
+    char *text = text_of((display){.unicode = true, .width = 200});
+    assert_non_null(strstr(text,
+                           "Before: 26.4% of 1,000 held-out problems [23.8, 29.2], by choices; with length "
+                           "normalization 30.1% [20.0, 40.0].\n"));
+    assert_non_null(strstr(text,
+                           "After 10 iterations: 78.9% [76.3, 81.3], by choices; with length normalization "
+                           "50.1% [20.0, 40.0].\n"));
     mem_free(text);
 }
 
@@ -121,6 +149,7 @@ static void foreign_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(choices_have_two, prepare),
         cmocka_unit_test_setup(a_gain, prepare),
         cmocka_unit_test_setup(other_ends, prepare),
         cmocka_unit_test_setup(foreign_names, prepare),

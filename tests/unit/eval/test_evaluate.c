@@ -2,6 +2,7 @@
  * whose answers depend neither on what else is evaluated nor on anything gold. */
 #include "base/file.h"
 #include "eval/evaluate.h"
+#include "eval/evaluate_choices.h"
 #include "recipe/convert.h"
 #include "support.h"
 
@@ -517,6 +518,10 @@ static void test_besides(void **state) {
     assert_true(all[0].method == RECIPE_SAMPLE && all[0].k == 8 && all[0].limit == 2);
     assert_true(all[1].method == RECIPE_SEARCH && !all[1].unjudged);
     assert_true(all[2].method == RECIPE_SEARCH && all[2].unjudged && all[2].k == 1);
+    f.r->eval.compare_choices = true;
+    assert_int_equal(evaluate_options_besides(f.r, all), 4);
+    assert_true(all[3].method == RECIPE_CHOICES && !all[3].unjudged && all[3].limit == 2);
+    f.r->eval.compare_choices = false;
     f.r->eval.method = RECIPE_SAMPLE;
     assert_true(evaluate_options_besides(f.r, all) == 2 && all[0].method == RECIPE_SEARCH);
     f.r->eval.method = RECIPE_SEARCH;
@@ -584,6 +589,124 @@ static void test_policy_stops(void **state) {
     close_fixture(&f);
 }
 
+/* ---- options ---- */
+
+static const problem_option three_options[] = {
+    {"A", "in the big dark house"}, {"B", "dog"}, {"C", "\xc3\xa9\xc3\xa9"}};
+
+/* Both answers by hand: the sum prefers the short option, the mean per character the long one; ties go to the
+ * first. */
+static void test_option_results(void **state) {
+    (void)state;
+    problem p = {.index = 7, .gold = "A", .options = three_options, .option_count = 3};
+    double sums[] = {-10, -6, -7}, lengths[] = {21, 3, 4};
+    int64_t tokens[] = {5, 1, 8};
+    option_scores scores = {3, sums, lengths, tokens};
+    evaluation_result r[2];
+    option_results(&p, &scores, r);
+    assert_true(r[0].problem == 7 && r[0].finished && !r[0].right && r[0].tokens == 1 && r[0].sample == 0);
+    assert_string_equal(r[0].answer, "B");
+    assert_true(r[0].logprob_count == 3 && r[0].logprobs[2] == -7);
+    assert_non_null(
+        strstr(r[0].text, "A  log-prob -10.000, per character -0.476: in the big dark house\nB  "));
+    assert_true(r[1].problem == 7 && r[1].right && r[1].tokens == 0 && r[1].sample == 1 && !r[1].text);
+    assert_string_equal(r[1].answer, "A");
+    evaluation e = {.method = RECIPE_CHOICES, .k = 1, .problems = 1, .per_problem = 2, .result_count = 2};
+    e.results = MEM_ARRAY(evaluation_result, 2);
+    memcpy(e.results, r, sizeof r);
+    evaluation_summarize(&e);
+    assert_true(e.right == 0 && e.choices.norm_right == 1 && e.accuracy == 0 && e.choices.norm == 1);
+    near(e.choices.norm_interval.low, metrics_wilson(1, 1).low);
+    near(e.mean_tokens, 1);
+    evaluation_free(&e);
+    double equal[] = {-6, -6, -8};
+    double same[] = {6, 6, 8};
+    scores = (option_scores){3, equal, same, tokens};
+    option_results(&p, &scores, r);
+    assert_string_equal(r[0].answer, "A");
+    assert_string_equal(r[1].answer, "A");
+    for (int i = 0; i < 2; i++) mem_free(r[i].answer), mem_free(r[i].text), mem_free(r[i].logprobs);
+    assert_int_equal(metrics_largest(sums, 0), -1);
+    equal[1] = NAN;
+    assert_int_equal(metrics_largest(equal, 3), -1);
+}
+
+static void same_options(const evaluation *a, const evaluation *b) {
+    assert_int_equal(a->result_count, b->result_count);
+    same_results(a, b, 0);
+    for (int64_t i = 0; i < a->result_count; i += 2)
+        for (int32_t j = 0; j < a->results[i].logprob_count; j++)
+            if (!(fabs(a->results[i].logprobs[j] - b->results[i].logprobs[j]) < 1e-3))
+                fail_msg("option %d of result %lld: %g, %g", (int)j, (long long)i, a->results[i].logprobs[j],
+                         b->results[i].logprobs[j]);
+}
+
+/* A real policy: the same scores one by one and together, whatever is gold; both accuracies go to the store
+ * and back; an option that does not fit, one without text, a problem without any. */
+static void test_choices(void **state) {
+    (void)state;
+    static const char *const golds_of[] = {"A", "B", "C"}, *const others[] = {"C", "C", "A"};
+    fixture f;
+    open_fixture(&f, golds_of, 3, false);
+    for (int32_t i = 0; i < 3; i++) {
+        f.problems.at[i].options = three_options;
+        f.problems.at[i].option_count = 3;
+        f.problems.at[i].gold_option = i;
+    }
+    evaluate_options o = evaluate_options_of(f.r);
+    o.method = RECIPE_CHOICES;
+    evaluation all, one, blind, labels, back;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &all, &error));
+    assert_true(all.problems == 3 && all.result_count == 6 && all.tokens_sampled == 0 && all.too_long == 0);
+    o.batch = 1; /* one sequence at a time */
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &one, &error));
+    same_options(&all, &one);
+    o.option = RECIPE_OPTION_LABEL;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &labels, &error));
+    assert_true(labels.results[0].tokens == 1 && labels.results[0].logprobs[0] != all.results[0].logprobs[0]);
+    o.option = RECIPE_OPTION_TEXT;
+    for (int32_t i = 0; i < 3; i++) {
+        f.problems.at[i].gold = others[i];
+        f.problems.at[i].gold_option = others[i][0] - 'A';
+        f.problems.at[i].rationale = NULL;
+    }
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &blind, &error));
+    same_options(&one, &blind);
+
+    store *s;
+    const char *base = getenv("TMPDIR");
+    char *folder = mem_printf("%s/espalier-choices-%d", base ? base : "/tmp", (int)getpid());
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    OK(evaluation_store(&all, 1, "test", s, &error));
+    OK(evaluation_read(&back, s, NULL, 1, "choices", "test", &error));
+    assert_true(back.right == all.right && back.choices.norm_right == all.choices.norm_right);
+    near(back.choices.norm_interval.high, all.choices.norm_interval.high);
+    same_results(&all, &back, 6);
+    store_close(s);
+    folder_remove(folder, NULL);
+    mem_free(folder);
+    evaluation_free(&all), evaluation_free(&one), evaluation_free(&blind), evaluation_free(&labels);
+    evaluation_free(&back);
+
+    text_buffer book = {0};
+    for (int i = 0; i < 600; i++) text_puts(&book, "a big dog ");
+    problem_option long_one[] = {{"A", "cat"}, {"B", book.at}}, blank[] = {{"A", "cat"}, {"B", " \n"}};
+    f.problems.at[1].options = long_one;
+    f.problems.at[1].option_count = 2;
+    OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &all, &error));
+    assert_true(all.too_long == 1 && !all.results[2].right && !all.results[3].right &&
+                !all.results[2].finished && all.results[4].finished);
+    evaluation_free(&all);
+    f.problems.at[1].options = blank;
+    assert_int_equal(evaluate_policy(&f.s, f.m, &f.problems, &o, &all, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "option 2 has no text"));
+    f.problems.at[1].option_count = 0;
+    assert_int_equal(evaluate_policy(&f.s, f.m, &f.problems, &o, &all, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "no options"));
+    text_free(&book);
+    close_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),         cmocka_unit_test(test_greedy_and_search),
@@ -592,6 +715,7 @@ int main(void) {
         cmocka_unit_test(test_calibration),     cmocka_unit_test(test_policy),
         cmocka_unit_test(test_search_is_blind), cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_besides),         cmocka_unit_test(test_policy_stops),
+        cmocka_unit_test(test_option_results),  cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,7 +306,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 5");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 6");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -343,7 +343,8 @@ static void older_runs_are_read_and_go_on(void **state) {
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
-    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; ALTER TABLE pairs DROP COLUMN joined;"
+    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; DROP VIEW choice_evals; ALTER TABLE "
+                   "pairs DROP COLUMN joined;"
                    "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; DROP TABLE verdicts;"
                    "ALTER TABLE evals DROP COLUMN unknown; ALTER TABLE trees DROP COLUMN unknown;"
                    "ALTER TABLE eval_results DROP COLUMN unknown; PRAGMA user_version = 1");

@@ -37,6 +37,17 @@ static void test_found(void **state) {
         {"(C) is wrong. So the answer is (A).", "A", &letters},
         {"The answer is (A). No: the answer is (B).", "B", &letters},
         {"The answer is (A) or (B).", NULL, &letters},
+        {"The answer is B, A", NULL, &letters},
+        {"The answer is A, B, and C", NULL, &letters},
+        {"The answer is A. B.", NULL, &letters},
+        {"The answer is either (A) or B.", NULL, &letters},
+        {"The answer is **A** & **C**", NULL, &letters},
+        {"The answer is A/B", NULL, &letters},
+        {"The answer is 1, 12", NULL, &digits},
+        {"The answer is B, B", "B", &letters},
+        {"The answer is B. A rock is hard.", "B", &letters},
+        {"The answer is (B), a good one.", "B", &letters},
+        {"The answer is B. And A is wrong.", "B", &letters},
         {"The answer is (B), fog.", NULL, &letters}, /* a label and another option's text */
         {"The answer is E.", NULL, &letters},
         {"The answer is (E).", NULL, &letters},
@@ -52,6 +63,7 @@ static void test_found(void **state) {
         {"B", "B", NULL}, /* as votes read what was shown */
         {"12", "12", NULL},
         {"The answer is (C).", "C", NULL},
+        {"The answer is (C), D.", NULL, NULL},
         {"nothing", NULL, NULL},
     };
     const task *t = test_task("arc");
