@@ -312,8 +312,7 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
         r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
         json_error_t je;
         r->row = json_parse_row(text, n, &je);
-        if (!r->row && r->line == 1 && json_is_parquet(text, n))
-            return json_refuse_parquet(r->path, error);
+        if (!r->row && r->line == 1 && json_is_parquet(text, n)) return json_refuse_parquet(r->path, error);
         if (!r->row)
             return error_fail(error, "each line of the file must be one whole JSON value in UTF-8",
                               "%s: the line is not JSON: column %d: %s", r->where, je.column, je.text);

@@ -88,9 +88,9 @@ static esp_status refuse(const server *v, const slot *s, const char *what, esp_e
         text_puts(&begin, ": ");
         protocol_excerpt(s->body.at, s->body.length, &begin);
     }
-    esp_status status =
-        error_fail(error, "check task.grader_url and the server's log; docs/graders.md has what it must answer",
-                   "the grader at %s %s%s", v->set->url, what, begin.at ? begin.at : "");
+    esp_status status = error_fail(
+        error, "check task.grader_url and the server's log; docs/graders.md has what it must answer",
+        "the grader at %s %s%s", v->set->url, what, begin.at ? begin.at : "");
     text_free(&begin);
     return status;
 }

@@ -53,7 +53,8 @@ static void a_setting_becomes_its_flag(void **state) {
     advises(&error, &verb, "set model.path");
     error_about(&error, ESP_REASON_UNSET, "data.test");
     advises(&error, &verb, "set model.path (--data)");
-    static const option chat[] = {{.flag = "--chat-template"}}; /* its own, of the same name as the recipe's */
+    static const option chat[] = {
+        {.flag = "--chat-template"}}; /* its own, of the same name as the recipe's */
     verb.options = (option_table){chat, 1};
     error_about(&error, ESP_REASON_UNSET, "model.chat_template");
     advises(&error, &verb, "set model.path (--chat-template)");
