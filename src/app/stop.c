@@ -1,5 +1,6 @@
 #include "app/stop.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,6 +29,9 @@ void stop_install(void) {
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    struct sigaction before;
+    bool ignored = sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(SIGHUP, &action, NULL); /* ignored under nohup, which is to stay so */
 }
 
 const volatile sig_atomic_t *stop_flag(void) {

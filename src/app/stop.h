@@ -1,4 +1,5 @@
-/* Stopping on request: Ctrl-C or SIGTERM sets a flag that long work checks; a second one quits at once. */
+/* Stopping on request: Ctrl-C, SIGTERM or SIGHUP (the terminal was closed) sets a flag that long work checks;
+ * a second one quits at once. Under nohup SIGHUP stays ignored. */
 #ifndef ESPALIER_APP_STOP_H
 #define ESPALIER_APP_STOP_H
 

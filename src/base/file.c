@@ -208,17 +208,31 @@ static esp_status sync_contents(const char *folder, esp_error *error) {
     return status;
 }
 
-esp_status folder_replace(const char *aside, const char *path, esp_error *error) {
-    ESP_TRY(sync_contents(aside, error));
+/* Where the file system cannot exchange two folders, a kill between the two renames leaves `path` missing and
+ * both folders under their other names. */
+static esp_status replace_by_two(const char *aside, const char *path, esp_error *error) {
     char *old = mem_printf("%s.%ld.old", path, (long)getpid());
     esp_status status = ESP_OK;
-    bool had = file_exists(path);
-    if (had && rename(path, old) != 0) status = fail_with_errno(error, "move away", path);
-    if (status == ESP_OK && rename(aside, path) != 0)
+    if (rename(path, old) != 0) status = fail_with_errno(error, "move away", path);
+    if (status == ESP_OK && rename(aside, path) != 0) {
         status = fail_with_errno(error, "rename into place", path);
+        (void)rename(old, path);
+    }
     sync_parent(path);
-    if (status == ESP_OK && had) status = folder_remove(old, error);
+    if (status == ESP_OK) status = folder_remove(old, error);
     mem_free(old);
+    return status;
+}
+
+esp_status folder_replace(const char *aside, const char *path, esp_error *error) {
+    ESP_TRY(sync_contents(aside, error));
+    if (file_exists(path) && renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        sync_parent(path);
+        return folder_remove(aside, error); /* the older one */
+    }
+    if (file_exists(path)) return replace_by_two(aside, path, error);
+    esp_status status = rename(aside, path) == 0 ? ESP_OK : fail_with_errno(error, "rename into place", path);
+    sync_parent(path);
     return status;
 }
 

@@ -37,8 +37,9 @@ bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 esp_status folder_make(const char *path, esp_error *error);   /* and its parents; may already exist */
 esp_status folder_remove(const char *path, esp_error *error); /* and its contents; may be absent */
-/* Atomically replaces `path` with the finished folder `aside`: fsync of the contents, then rename; an older
- * `path` is moved away first and removed afterwards. */
+/* Replaces `path` with the finished folder `aside`: fsync of the contents, then in one call both names are
+ * exchanged, and the older folder, now `aside`, is removed. A file system without such a call gets two
+ * renames: the older folder to PATH.PID.old, then `aside` to `path`. */
 esp_status folder_replace(const char *aside, const char *path, esp_error *error);
 char *path_join(const char *a, const char *b); /* freed by mem_free */
 

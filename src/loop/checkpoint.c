@@ -29,12 +29,20 @@ esp_status checkpoint_write(const char *run, const char *name, const session *s,
     return status;
 }
 
+static esp_status missing(const char *path, esp_error *error) {
+    return error_fail(error, "put it back from a copy of the run, or start a new run",
+                      "%s: is missing, and the run continues from it", path);
+}
+
 esp_status checkpoint_read(const char *run, const char *name, model *m, trainer *t, esp_error *error) {
     char *path = checkpoint_path(run, name), *state = path_join(path, "optimizer.safetensors");
+    checkpoint_name parsed = checkpoint_name_read(name);
+    bool after_sft = parsed.kind == CHECKPOINT_FINAL && parsed.iteration == 0;
     esp_status status = model_load_weights(m, path, error);
     if (status == ESP_OK && t)
         trainer_restart(t); /* where no state says otherwise, the average begins here */
-    if (status == ESP_OK && t && file_exists(state)) status = trainer_load(t, path, error);
+    if (status == ESP_OK && t && !after_sft && !file_exists(state)) status = missing(state, error);
+    if (status == ESP_OK && t && !after_sft) status = trainer_load(t, path, error);
     mem_free(state);
     mem_free(path);
     return status;
@@ -52,25 +60,82 @@ static esp_status remove_whole(const char *path, esp_error *error) {
     return status;
 }
 
-esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) {
+/* Goes through the names in checkpoints/ until `visit` fails. */
+typedef esp_status name_visitor(void *user, const char *folder, const char *name, esp_error *error);
+static esp_status visit_names(const char *run, name_visitor *visit, void *user, esp_error *error) {
     char *folder = path_join(run, "checkpoints");
     DIR *d = opendir(folder);
     esp_status status = ESP_OK;
     struct dirent *entry;
-    while (d && status == ESP_OK && (entry = readdir(d)) != NULL) {
-        const char *name = entry->d_name;
-        if (name[0] == '.' || strcmp(name, keep) == 0) continue;
-        char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
-        if (text_ends_with(name, ".aside") || text_ends_with(name, ".old"))
-            status = folder_remove(path, error);
-        else if (strstr(name, "-at-"))
-            status = remove_whole(path, error);
-        else
-            unlink(state); /* absent in most: nothing to say */
-        mem_free(state);
-        mem_free(path);
-    }
+    while (d && status == ESP_OK && (entry = readdir(d)) != NULL)
+        status = visit(user, folder, entry->d_name, error);
     if (d) closedir(d);
     mem_free(folder);
     return status;
+}
+
+static esp_status check_later(void *user, const char *folder, const char *name, esp_error *error) {
+    const store_position *at = user;
+    checkpoint_name there = checkpoint_name_read(name), here = checkpoint_name_read(at->checkpoint);
+    if (there.kind != CHECKPOINT_FINAL && there.kind != CHECKPOINT_BETWEEN) return ESP_OK;
+    if (at->checkpoint[0] && !checkpoint_name_after(&there, &here)) return ESP_OK;
+    /* A kill between the writing of a checkpoint and the position's: the phase writes it again. */
+    bool trains = at->phase == STORE_PHASE_SFT || at->phase == STORE_PHASE_LEARN;
+    if (trains && there.iteration == at->iteration) return ESP_OK;
+    return error_fail(
+        error,
+        "put back run.db and run.db-wal as they were, both; or if that folder is not the run's, "
+        "move it away",
+        "%s/%s: is later than what run.db knows, which is at the %s of iteration %lld: what was "
+        "recorded since is missing",
+        folder, name, store_phase_name(at->phase), (long long)at->iteration);
+}
+
+esp_status checkpoint_check(const char *run, const store_position *at, bool needs_state, esp_error *error) {
+    store_position copy = *at;
+    ESP_TRY(visit_names(run, check_later, &copy, error));
+    if (!at->checkpoint[0]) return ESP_OK;
+    char *path = checkpoint_path(run, at->checkpoint), *weights = path_join(path, "model.safetensors"),
+         *state = path_join(path, "optimizer.safetensors");
+    esp_status status = ESP_OK;
+    if (!file_exists(weights))
+        status = missing(weights, error);
+    else if (needs_state && !file_exists(state))
+        status = missing(state, error);
+    mem_free(path);
+    mem_free(weights);
+    mem_free(state);
+    return status;
+}
+
+static esp_status check_foreign(void *user, const char *folder, const char *name, esp_error *error) {
+    (void)user;
+    if (checkpoint_name_read(name).kind == CHECKPOINT_FOREIGN) return ESP_OK;
+    return error_fail(error, "choose another folder, or put the run's run.db and recipe.yaml back",
+                      "%s/%s: is of a run whose record is missing: a run that begins here would replace it",
+                      folder, name);
+}
+
+esp_status checkpoint_check_none(const char *run, esp_error *error) {
+    return visit_names(run, check_foreign, NULL, error);
+}
+
+static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
+    checkpoint_kind kind = checkpoint_name_read(name).kind;
+    if (kind == CHECKPOINT_FOREIGN || strcmp(name, (const char *)user) == 0) return ESP_OK;
+    char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
+    esp_status status = ESP_OK;
+    if (kind == CHECKPOINT_REMAINS)
+        status = folder_remove(path, error);
+    else if (kind == CHECKPOINT_BETWEEN)
+        status = remove_whole(path, error);
+    else
+        unlink(state); /* absent in most: nothing to say */
+    mem_free(state);
+    mem_free(path);
+    return status;
+}
+
+esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) {
+    return visit_names(run, tidy_one, (void *)(uintptr_t)keep, error);
 }

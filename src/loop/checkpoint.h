@@ -3,15 +3,25 @@
 #ifndef ESPALIER_LOOP_CHECKPOINT_H
 #define ESPALIER_LOOP_CHECKPOINT_H
 
+#include "loop/checkpoint_name.h"
 #include "recipe/session.h"
+#include "store/store.h"
 
 /* Writes run/checkpoints/name: f32 weights, tokenizer, and, where t is not NULL, optimizer state. */
 esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
                             const trainer *t, esp_error *error);
-/* Fills the model, and, where t is not NULL and the state is there, the optimizer. */
+/* Fills the model, and, where t is not NULL, the optimizer. A checkpoint that was written with the
+ * optimizer's state must have it: an optimizer begins again only after SFT, which writes its last checkpoint
+ * without. */
 esp_status checkpoint_read(const char *run, const char *name, model *m, trainer *t, esp_error *error);
-/* Removes what a kill may have left, the checkpoints in the middle of a phase ("-at-" in the name) except
- * `keep`, and the optimizer state of all but `keep`. */
+/* Compares checkpoints/ with the position, before anything is changed: fails if the position's checkpoint is
+ * missing, or its optimizer state where `needs_state`, or if a later checkpoint is there that only a later
+ * position explains, as when run.db was put back without its run.db-wal. */
+esp_status checkpoint_check(const char *run, const store_position *at, bool needs_state, esp_error *error);
+/* Fails if checkpoints/ holds anything that a run wrote: for one that begins. */
+esp_status checkpoint_check_none(const char *run, esp_error *error);
+/* Removes what a kill may have left, the checkpoints within a phase except `keep`, and the optimizer state of
+ * all others but `keep`. What the program has not named stays (loop/checkpoint_name.h). */
 esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error);
 char *checkpoint_path(const char *run, const char *name); /* freed by mem_free */
 

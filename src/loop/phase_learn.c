@@ -182,8 +182,8 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     ESP_TRY(run_load_policy(run, position->checkpoint, &settings, error));
     learn_work w = {.run = run, .iteration = position->iteration};
     recipe_terms_read(r, r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS, &w.terms);
-    char checkpoint[64];
-    snprintf(checkpoint, sizeof checkpoint, "iteration-%lld", (long long)position->iteration);
+    char checkpoint[CHECKPOINT_NAME_MAX];
+    checkpoint_name_final(checkpoint, position->iteration);
     esp_status status = gather(&w, error);
     if (status == ESP_OK) status = make_updates(run, position, &w, checkpoint, error);
     learned_rows rows = {w.pair_count, w.chains.count,

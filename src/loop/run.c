@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "formats/json.h"
 #include "eval/calibration.h"
+#include "loop/checkpoint.h"
 #include "loop/provenance.h"
 #include "loop/run.h"
 #include "plan/plan.h"
@@ -55,18 +56,44 @@ static esp_status note_machine(run_state *run, bool fresh, esp_error *error) {
     return ESP_OK;
 }
 
+/* Whether a later update continues with the optimizer that the position's checkpoint holds. */
+static bool needs_state(const run_state *run, const store_position *at) {
+    checkpoint_name name = checkpoint_name_read(at->checkpoint);
+    if (name.kind == CHECKPOINT_BETWEEN) return true;
+    bool learns = at->phase == STORE_PHASE_SEARCH || at->phase == STORE_PHASE_LEARN ||
+                  (at->phase == STORE_PHASE_EVALUATE && at->iteration < run->session.recipe->run.iterations);
+    return name.iteration > 0 && learns && (run->phases & RUN_LEARN);
+}
+
+static bool holds_run(const char *folder) {
+    store *s;
+    if (store_open(&s, folder, STORE_READ, NULL) != ESP_OK) return false;
+    store_close(s);
+    return true;
+}
+
+/* Opens the store and compares it with what else is in the folder; where they disagree, nothing is changed:
+ * a state that is missing is never taken for a beginning. */
+static esp_status open_record(run_state *run, const run_options *options, bool fresh, const char *recipe_path,
+                              esp_error *error) {
+    store_position at = {0};
+    if (fresh && !holds_run(options->folder)) ESP_TRY(checkpoint_check_none(options->folder, error));
+    store_mode mode = !options->resume ? STORE_CREATE : fresh ? STORE_RESUME : STORE_RESUME_BEGUN;
+    ESP_TRY(store_open(&run->store, options->folder, mode, error));
+    ESP_TRY(store_position_get(run->store, &at, error));
+    if (fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
+        return error_fail(error, "put the recipe that the run was made with there",
+                          "%s: is gone, and work was done by it", recipe_path);
+    return fresh ? checkpoint_check_none(options->folder, error)
+                 : checkpoint_check(options->folder, &at, needs_state(run, &at), error);
+}
+
 /* A kill right after the store was made leaves it without a recipe: such a run starts from the beginning. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
     char *path = path_join(options->folder, "recipe.yaml"),
          *checkpoints = path_join(options->folder, "checkpoints");
-    store_position at = {0};
     bool fresh = !options->resume || !file_exists(path);
-    esp_status status =
-        store_open(&run->store, options->folder, options->resume ? STORE_RESUME : STORE_CREATE, error);
-    if (status == ESP_OK) status = store_position_get(run->store, &at, error);
-    if (status == ESP_OK && fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
-        status = error_fail(error, "put the recipe that the run was made with there",
-                            "%s: is gone, and work was done by it", path);
+    esp_status status = open_record(run, options, fresh, path, error);
     if (status == ESP_OK) status = check_phases(run, fresh, error);
     if (status == ESP_OK) status = note_machine(run, fresh, error);
     if (status == ESP_OK && fresh) status = provenance_record_folder(run->store, error);

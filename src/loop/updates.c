@@ -44,8 +44,7 @@ static esp_status save_between(const phase_updates *p, int64_t update, esp_error
     run_state *run = p->run;
     store_position at = *p->position;
     at.update = update;
-    snprintf(at.checkpoint, sizeof at.checkpoint, "%s-%lld-at-%lld", p->plan->phase, (long long)at.iteration,
-             (long long)update);
+    checkpoint_name_between(at.checkpoint, at.iteration, update);
     ESP_TRY(trainer_show_average(run->trainer, error)); /* the policy, in every checkpoint */
     ESP_TRY(checkpoint_write(run->folder, at.checkpoint, &run->session, run->model, run->trainer, error));
     ESP_TRY(store_position_set(run->store, &at, error));

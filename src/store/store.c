@@ -136,6 +136,10 @@ static esp_status open_to_write(store *s, esp_error *error) {
         error_fail(error, "resume it, or choose another folder", "%s: holds a run already", s->folder);
         return error_because(error, ESP_REASON_RUN_EXISTS);
     }
+    if (blank && s->mode == STORE_RESUME_BEGUN)
+        return error_fail(
+            error, "put back run.db and run.db-wal as they were, both, or start a new run elsewhere",
+            "%s: is empty, but the run had begun: what was recorded is missing (its run.db-wal?)", s->file);
     ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
     return blank ? make_schema(s, error) : bring_up_to_date(s, version, error);
 }
@@ -164,8 +168,11 @@ static esp_status open_to_read(store *s, esp_error *error) {
     ESP_TRY(status);
     ESP_TRY(is_blank(s, &blank, error));
     if (blank)
-        return error_fail(error, "the run was stopped before it began: start it again",
-                          "%s: holds no run yet", s->file);
+        return error_fail(
+            error,
+            "the run was stopped before it began, and can be started again; or its run.db-wal is "
+            "missing: put it back",
+            "%s: holds no run yet", s->file);
     return check_version(s, &version, error);
 }
 
@@ -195,12 +202,11 @@ static esp_status open_log(store *s, esp_error *error) {
 
 static esp_status open_all(store *s, esp_error *error) {
     if (s->mode == STORE_CREATE) ESP_TRY(folder_make(s->folder, error));
+    bool resumes = s->mode == STORE_RESUME || s->mode == STORE_RESUME_BEGUN;
     if (s->mode != STORE_CREATE && !file_exists(s->file)) {
-        error_fail(error,
-                   s->mode == STORE_RESUME ? "start a new run, or check the folder's name"
-                                           : "check the folder's name",
+        error_fail(error, resumes ? "start a new run, or check the folder's name" : "check the folder's name",
                    "%s: no run is here (there is no run.db)", s->folder);
-        return error_because(error, s->mode == STORE_RESUME ? ESP_REASON_NO_RUN : ESP_REASON_OTHER);
+        return error_because(error, resumes ? ESP_REASON_NO_RUN : ESP_REASON_OTHER);
     }
     if (s->mode == STORE_READ) return open_to_read(s, error);
     if (s->mode == STORE_BESIDE) return open_beside(s, error);

@@ -21,9 +21,10 @@
 typedef struct store store;
 
 typedef enum {
-    STORE_CREATE, /* a new run: makes the folder; an existing run.db is an error that names --resume */
-    STORE_RESUME, /* an existing run, to write on */
-    STORE_READ,   /* an existing run, to read, also while another process writes it; takes no lock */
+    STORE_CREATE,       /* a new run: makes the folder; an existing run.db is an error that names --resume */
+    STORE_RESUME,       /* an existing run, to write on; a run.db without tables, left by a kill, gets them */
+    STORE_RESUME_BEGUN, /* the same, of a run known to have begun: a run.db without tables is an error */
+    STORE_READ,         /* an existing run, to read, also while another process writes it; takes no lock */
     STORE_BESIDE, /* another connection of the process that writes the run, for verdicts alone: its commits
                      are safe from a kill of the process, though not from a crash of the system */
 } store_mode;

@@ -51,5 +51,5 @@ void word_cache_encode(word_cache *c, const vocabulary *v, bpe_scratch *s, const
     }
     int64_t before = out->count;
     bpe_word(v, s, word, length, out);
-    if (!e) remember(slot, word, length, out->at + before, out->count - before);
+    if (!e) remember(slot, word, length, out->count ? out->at + before : NULL, out->count - before);
 }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Ctrl-C and SIGTERM: the run says how to go on, has lost nothing of what was finished, and goes on to the same bits.
+# Ctrl-C, SIGTERM and SIGHUP: the run says how to go on, has lost nothing of what was finished, and goes on to the same
+# bits.
 . "$(dirname "$0")/../lib.sh"
 . "$ESPALIER_SOURCE_DIR/tests/e2e/run.bash"
 make_strike
@@ -16,7 +17,7 @@ updates=$(count stopped 'SELECT count(*) FROM updates')
 [ "$updates" -gt 0 ] || fail "no update was taken yet"
 [ "$(count stopped 'SELECT step FROM position')" = "$updates" ] || fail "$updates updates, but $(position_of stopped)"
 
-for signal in 15 2 2; do
+for signal in 15 1 2; do
     strike_tiny 3 $((calls / 5)) $signal stopped --resume
     echo "stopped by signal $signal: $(position_of stopped)"
     expect_in err 'hint: continue with the same command and --resume$'
@@ -24,3 +25,7 @@ for signal in 15 2 2; do
 done
 run_tiny 0 stopped --resume
 same_runs whole stopped
+
+# Under nohup the end of the terminal is no request.
+(trap '' HUP && strike_tiny 0 $((calls / 5)) 1 nohup)
+same_runs whole nohup

@@ -79,9 +79,59 @@ kill -18 $first
 wait $first || fail "the first process: $(cat locked.err)"
 [ "$(position_of locked)" = "done 0 0 0 sft" ] || fail "the first process is at $(position_of locked)"
 
+# What a person has put into checkpoints/ stays, whatever happens to the run; what is missing is said, and never taken for
+# a beginning: nothing is changed, and with it put back the run ends in the same bits.
+run_tiny 0 unharmed
+strike_tiny 0 0 9 counted
+calls=$(cat calls)
+strike_tiny 137 $((calls * 2 / 3)) 9 struck
+case $(position_of struck) in learn*' learn-'* | search*' iteration-1' | learn*' iteration-1' | evaluate*' iteration-1') ;;
+*) fail "the kill came elsewhere: $(position_of struck)" ;; esac
+mkdir -p struck/checkpoints/best-at-home struck/checkpoints/my.old struck/checkpoints/iteration-1.old
+for mine in best-at-home my.old iteration-1.old; do echo mine > struck/checkpoints/$mine/optimizer.safetensors; done
+listing() { (cd "$1" && find . -type f ! -name 'run.db-shm' ! -name lock ! -name 'run.db-wal' -exec sha256sum {} + | sort -k 2); }
+# missing PATTERN: the run in `lost` is refused, with and without --resume where run.db is unread, and is as it was.
+missing() {
+    listing lost > lost.before
+    refuses_tiny "$1" lost --resume
+    listing lost > lost.after
+    diff lost.before lost.after || fail "what was refused has changed the run"
+}
+checkpoint=$(position_of struck)
+checkpoint=${checkpoint##* }
+cp -r struck lost
+find lost/checkpoints/"$checkpoint" -name optimizer.safetensors -delete
+missing "lost/checkpoints/$checkpoint/optimizer\.safetensors: is missing"
+cp struck/checkpoints/"$checkpoint"/optimizer.safetensors lost/checkpoints/"$checkpoint"
+rm lost/checkpoints/"$checkpoint"/model.safetensors
+missing "lost/checkpoints/$checkpoint/model\.safetensors: is missing"
+rm -rf lost
+cp -r struck lost
+: > lost/run.db # as a kill leaves it whose run.db-wal is then lost
+rm -f lost/run.db-wal lost/run.db-shm
+missing 'lost/run\.db: is empty, but the run had begun'
+refuses_tiny 'lost/checkpoints/.*record is missing' lost
+rm lost/run.db
+missing 'no run is here'
+refuses_tiny 'lost/checkpoints/.*record is missing' lost
+rm -rf lost
+cp -r struck lost
+python3 - << 'PYTHON'
+import sqlite3
+with sqlite3.connect('lost/run.db') as db: db.execute("UPDATE position SET phase = 3, iteration = 0, wave = 0, step = 0, checkpoint = ''")
+PYTHON
+missing 'lost/checkpoints/.* is later than what run\.db knows'
+rm -rf lost
+run_tiny 0 struck --resume
+for mine in best-at-home my.old iteration-1.old; do
+    [ "$(cat struck/checkpoints/$mine/optimizer.safetensors)" = mine ] || fail "$mine was touched"
+    rm -r struck/checkpoints/$mine
+done
+same_runs unharmed struck
+
 # A disk that is full at the first optimizer's state of learning, at the first weights, at the database: what was
 # finished is kept, and goes on to the bits of a run that always had room.
-run_tiny 0 whole
+mv unharmed whole
 while read -r blocks every kept; do
     tiny full-$blocks --checkpoint-every $every
     expect_exit 1 bash -c 'ulimit -f $0 && exec "$@"' $blocks "${TINY_RUN[@]}"

@@ -318,7 +318,11 @@ static void foreign_and_second_are_refused(void **state) {
     assert_int_equal(unlink(file), 0);
     assert_int_equal(file_write_all(file, "", 0, &error), ESP_OK); /* killed before the tables were there */
     refused(folder, STORE_READ, "holds no run yet");
+    refused(folder, STORE_RESUME_BEGUN, "is empty, but the run had begun");
+    refused(folder, STORE_RESUME_BEGUN, "is empty, but the run had begun"); /* nothing was made of it */
     OK(store_open(&s, folder, STORE_RESUME, &error));
+    store_close(s);
+    OK(store_open(&s, folder, STORE_RESUME_BEGUN, &error));
     store_close(s);
     OK(store_open(&s, inner, STORE_CREATE, &error)); /* folders are made */
     store_close(s);
