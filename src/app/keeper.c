@@ -45,7 +45,7 @@ static bool kill_children(void) {
     list[n > 0 ? n : 0] = '\0';
     for (char *at = list, *end; *at; at = end) {
         long pid = strtol(at, &end, 10);
-        if (end == at) break;
+        if (end == at || *end != ' ') break; /* of one that did not fit, `list` has the first digits only */
         if (pid > 0) kill((pid_t)pid, SIGKILL);
     }
     return true;

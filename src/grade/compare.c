@@ -9,8 +9,9 @@ const char grade_reason_too_large[] = "too large to judge",
            grade_reason_unreadable[] = "cannot be read as mathematics",
            grade_reason_undefined[] = "has no value", grade_reason_undecided[] = "cannot be decided";
 
-/* Comparisons of two scalars that one answer may take, and how many of them one in balls counts for. */
-enum { MOST_WORK = 8000, BALL_WORK = 40 };
+/* Comparisons of two scalars that one answer may take, how many of them one in balls counts for, and the
+ * calls of functions that one in balls may have: the gamma function takes longest. */
+enum { MOST_WORK = 8000, BALL_WORK = 40, MOST_CALLS = 64 };
 
 static grade_verdict unknown(comparison *c) {
     c->reason = grade_reason_undecided;
@@ -56,16 +57,26 @@ static grade_verdict compare_infinite(comparison *c, const expr *a, const expr *
     return finite ? GRADE_DIFFERENT : unknown(c);
 }
 
+static int32_t count_calls(const expr *e) {
+    int32_t calls = e->kind == EXPR_CALL;
+    for (int32_t i = 0; i < e->count; i++) calls += count_calls(e->part[i]);
+    return calls;
+}
+
+static grade_verdict compare_in_balls(comparison *c, const expr *a, const expr *b) {
+    int32_t calls = count_calls(a) + count_calls(b);
+    if (calls > MOST_CALLS) return GRADE_UNKNOWN;
+    c->work += BALL_WORK * (1 + calls / 4);
+    return compare_balls(a, b);
+}
+
 static grade_verdict compare_plain(comparison *c, const expr *a, const expr *b) {
     if (is_mixed(a) || is_mixed(b)) return unknown(c);
     if (has_infinity(a) || has_infinity(b)) return compare_infinite(c, a, b);
     if (c->work > MOST_WORK) return unknown(c);
     if (a->kind != EXPR_NUMBER || b->kind != EXPR_NUMBER) c->work++;
     grade_verdict v = compare_exact(a, b);
-    if (v == GRADE_UNKNOWN) {
-        v = compare_balls(a, b);
-        c->work += BALL_WORK;
-    }
+    if (v == GRADE_UNKNOWN) v = compare_in_balls(c, a, b);
     return v == GRADE_UNKNOWN ? unknown(c) : v;
 }
 

@@ -23,10 +23,16 @@ static expr *new_node(expr_pool *pool, expr_kind kind) {
     return e;
 }
 
+static void add_work(expr_pool *pool, int64_t work) {
+    pool->work += work;
+    if (pool->work > EXPR_MAX_WORK) pool->too_large = true;
+}
+
 const expr *expr_number(expr_pool *pool, const fmpq_t value) {
     expr *e = new_node(pool, EXPR_NUMBER);
-    if (fmpz_bits(fmpq_numref(value)) > EXPR_MAX_BITS || fmpz_bits(fmpq_denref(value)) > EXPR_MAX_BITS)
-        pool->too_large = true;
+    int64_t top = (int64_t)fmpz_bits(fmpq_numref(value)), bottom = (int64_t)fmpz_bits(fmpq_denref(value));
+    if (top > EXPR_MAX_BITS || bottom > EXPR_MAX_BITS) pool->too_large = true;
+    if (top + bottom > 128) add_work(pool, top + bottom);
     fmpq_init(&e->number);
     fmpq_set(&e->number, value);
     if (COEFF_IS_MPZ(*fmpq_numref(&e->number)) || COEFF_IS_MPZ(*fmpq_denref(&e->number))) {
@@ -90,6 +96,7 @@ bool expr_is_integer(const expr *e, int64_t value) {
 typedef void number_operation(fmpq_t, const fmpq_t, const fmpq_t);
 
 static const expr *fold(expr_pool *pool, number_operation *operation, const expr *a, const expr *b) {
+    if (pool->too_large) return a;
     fmpq_t value;
     fmpq_init(value);
     operation(value, &a->number, &b->number);
@@ -172,6 +179,9 @@ static const expr *integer_power(expr_pool *pool, const fmpq_t base, const fmpz_
     return e;
 }
 
+/* Numbers of more bits take long to be taken apart. */
+enum { FACTORED_AT_ONCE = 40, FACTOR_WORK = EXPR_MAX_WORK / 64 };
+
 /* The largest s with s^2 dividing n, for n of one word: n becomes n / s^2. */
 static ulong take_squares(ulong *n) {
     n_factor_t factors;
@@ -201,6 +211,7 @@ static const expr *square_root(expr_pool *pool, const expr *a) {
         fmpz_sqrt(fmpq_numref(outside), inside);
         fmpz_one(inside);
     } else if (fmpz_abs_fits_ui(inside)) {
+        if (fmpz_bits(inside) > FACTORED_AT_ONCE) add_work(pool, FACTOR_WORK);
         ulong rest = fmpz_get_ui(inside);
         fmpz_set_ui(fmpq_numref(outside), take_squares(&rest));
         fmpz_set_ui(inside, rest);
@@ -242,6 +253,7 @@ static const expr *exact_root(expr_pool *pool, const expr *a, const fmpz_t n) {
 /* number^(p/q) */
 static const expr *rational_power(expr_pool *pool, const expr *base, const expr *exponent) {
     const fmpz *p = fmpq_numref(&exponent->number), *q = fmpq_denref(&exponent->number);
+    if (pool->too_large) return base;
     if (fmpz_is_one(q)) return integer_power(pool, &base->number, p);
     const expr *root = exact_root(pool, base, q);
     if (root) return integer_power(pool, &root->number, p);
@@ -372,7 +384,7 @@ const expr *expr_call(expr_pool *pool, function_id id, const expr *const *x, int
     if (id == FUNCTION_SQRT) return expr_root(pool, x[0], expr_integer(pool, 2));
     if (id == FUNCTION_CBRT) return expr_root(pool, x[0], expr_integer(pool, 3));
     if (id == FUNCTION_EXP) return expr_power(pool, expr_leaf(pool, EXPR_CONSTANT, CONSTANT_E), x[0]);
-    bool numbers = true;
+    bool numbers = !pool->too_large;
     int64_t known;
     for (int64_t i = 0; i < n; i++) numbers = numbers && is_number(x[i]);
     if (!numbers) return expr_node(pool, EXPR_CALL, (int)id, x, n);

@@ -12,10 +12,11 @@
 
 /* An answer with more than this cannot be judged; it bounds time and memory. */
 #define EXPR_MAX_NODES 20000
-#define EXPR_MAX_PARTS 1000   /* of a sum or a product */
-#define EXPR_MAX_DEPTH 200    /* of the tree */
-#define EXPR_MAX_BITS  200000 /* of a number */
-#define EXPR_MAX_POWER 10000  /* of anything but a number */
+#define EXPR_MAX_PARTS 1000    /* of a sum or a product */
+#define EXPR_MAX_DEPTH 200     /* of the tree */
+#define EXPR_MAX_BITS  200000  /* of a number */
+#define EXPR_MAX_WORK  2000000 /* bits of all large numbers that were made, and what finding factors costs */
+#define EXPR_MAX_POWER 10000   /* of anything but a number */
 
 typedef enum {
     EXPR_NUMBER,
@@ -59,6 +60,7 @@ typedef struct {
     arena *memory;
     expr *numbers;
     int64_t nodes;
+    int64_t work;
     bool too_large, undefined; /* what was made is not usable: it is beyond a limit, or divides by 0 */
 } expr_pool;
 
@@ -72,7 +74,7 @@ const expr *expr_leaf(expr_pool *pool, expr_kind kind, int which);
 /* Any kind, without arithmetic. */
 const expr *expr_node(expr_pool *pool, expr_kind kind, int which, const expr *const *parts, int64_t count);
 
-/* With arithmetic. */
+/* With arithmetic, which ends once the pool is marked as too large: what is returned then has no meaning. */
 const expr *expr_sum(expr_pool *pool, const expr *a, const expr *b);
 const expr *expr_difference(expr_pool *pool, const expr *a, const expr *b);
 const expr *expr_product(expr_pool *pool, const expr *a, const expr *b);

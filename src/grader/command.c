@@ -41,7 +41,7 @@ static const char hint[] =
 
 /* The first argument as a file; freed by mem_free. NULL: there is none. */
 static char *find_program(const char *name) {
-    if (strchr(name, '/')) return access(name, X_OK) == 0 ? mem_strdup(name) : NULL;
+    if (strchr(name, '/')) return access(name, X_OK) == 0 && !file_is_folder(name) ? mem_strdup(name) : NULL;
     const char *path = getenv("PATH");
     for (const char *at = path ? path : "/usr/local/bin:/usr/bin:/bin"; *at;) {
         size_t n = strcspn(at, ":");
@@ -77,7 +77,7 @@ static esp_status check(const grader_settings *set, text_buffer *name, esp_error
     char *word = mem_strndup(end, first), *program = find_program(word);
     esp_status status = ESP_OK;
     if (!program)
-        status = error_fail(error, "check the path; the program must be executable",
+        status = error_fail(error, "check task.grader_command; the program must be executable",
                             "task.grader_command: there is no program %s", word);
     mem_free(word);
     mem_free(program);
@@ -129,17 +129,16 @@ static void exchange(command *c, int w) {
     take_lines(c, w);
     if (runs) return;
     text_buffer how = {0};
-    process_end(p, true, &how);
+    process_end(p, clock_seconds() + PROCESS_PATIENCE, &how);
     schedule_died(c->plan, w, how.at);
     text_free(&how);
 }
 
 /* ---- what the plan says ---- */
 
+/* It is written as soon as the program reads: the next poll says so at once. */
 static void send(command *c, const schedule_action *a) {
-    process *p = &c->workers[a->worker];
-    protocol_line(desk_question_at(c->desk, a->question), a->question, &p->to_write);
-    process_exchange(p);
+    protocol_line(desk_question_at(c->desk, a->question), a->question, &c->workers[a->worker].to_write);
 }
 
 static void give_up(command *c, const schedule_action *a) {
@@ -161,7 +160,7 @@ static esp_status act(command *c, double *until, esp_error *error) {
             send(c, &a);
             break;
         case SCHEDULE_KILL:
-            process_end(&c->workers[a.worker], false, NULL);
+            process_end(&c->workers[a.worker], 0, NULL);
             break;
         case SCHEDULE_GIVE_UP:
             give_up(c, &a);
@@ -240,8 +239,9 @@ static esp_status work(grader_desk *desk, const grader_settings *set, esp_error 
     split_words(&c);
     esp_status status = answer_all(&c, error);
     for (int w = 0; w < set->workers; w++) process_hang_up(&c.workers[w]);
+    double until = status == ESP_OK ? clock_seconds() + PROCESS_PATIENCE : 0; /* for all of them together */
     for (int w = 0; w < set->workers; w++) {
-        process_end(&c.workers[w], status == ESP_OK, NULL);
+        process_end(&c.workers[w], until, NULL);
         process_free(&c.workers[w]);
     }
     MEM_LIST_FREE(&c.arguments);

@@ -188,6 +188,9 @@ static void *work(void *user) {
     grader_desk *d = user;
     esp_error error = {0};
     esp_status status = d->ops->work(d, &d->set, &error);
+    /* What was answered before the end, or before another question failed, is kept all the same. */
+    esp_status delivered = desk_deliver(d, status == ESP_OK ? &error : NULL);
+    if (status == ESP_OK) status = delivered;
     pthread_mutex_lock(&d->lock);
     if (status != ESP_OK) {
         d->failed = true;

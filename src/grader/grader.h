@@ -24,7 +24,7 @@ typedef struct {
     int64_t workers;      /* programs; HTTP: requests at once */
     int64_t in_flight;    /* questions that a program has at once */
     double seconds;       /* an answer may take */
-    double start_seconds; /* a program's first answer may take longer by this; HTTP: to connect */
+    double start_seconds; /* a program's first answer may take longer by this; HTTP: not used */
     int64_t memory_mb;    /* of a program's own data; 0: no limit */
     int64_t restarts; /* programs lost in a row without an answer between them; HTTP: tries of a request */
     const volatile sig_atomic_t *stop; /* ends grader_take; may be NULL */

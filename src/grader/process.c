@@ -1,7 +1,10 @@
 #include "grader/process.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -15,8 +18,8 @@
 
 extern char **environ;
 
-/* Bytes read from a stream at a time: what floods waits its turn. */
-enum { PIECE = 65536, PATIENCE = 1000 /* ms */ };
+/* Bytes read from a stream at a time: what floods waits its turn. A pipe holds one such piece. */
+enum { PIECE = 65536 };
 
 /* ---- start ---- */
 
@@ -201,16 +204,23 @@ void process_hang_up(process *p) {
     if (p->pid) close_stream(&p->in);
 }
 
-void process_end(process *p, bool patient, text_buffer *how) {
-    if (p->pid == 0) return;
-    close_stream(&p->in);
-    struct pollfd end = {.fd = p->end, .events = POLLIN};
-    if (patient) poll(&end, 1, PATIENCE);
+/* What is in the pipe of its standard error. No more than that: it may still write. */
+static void read_last_words(process *p) {
     char piece[PIECE];
-    for (ssize_t n = 1; n > 0 && p->err >= 0;) { /* its last words */
+    ssize_t n = 1;
+    for (int i = 0; i < 2 && n > 0 && p->err >= 0; i++) {
         read_some(p->err, piece, &n);
         keep_said(p, piece, (size_t)n);
     }
+}
+
+void process_end(process *p, double until, text_buffer *how) {
+    if (p->pid == 0) return;
+    close_stream(&p->in);
+    struct pollfd end = {.fd = p->end, .events = POLLIN};
+    double left = until - clock_seconds();
+    if (left > 0) poll(&end, 1, (int)ceil(1000 * fmin(left, PROCESS_PATIENCE)));
+    read_last_words(p);
     bool kept = p->lifeline >= 0;
     if (kept)
         close(p->lifeline);

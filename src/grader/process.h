@@ -33,9 +33,11 @@ esp_status process_start(process *p, char *const *argv, int64_t memory_mb, esp_e
 bool process_exchange(process *p);
 /* The end of its standard input: it may end by itself now. */
 void process_hang_up(process *p);
-/* Ends it and all that it started, if that has not ended by itself; *how (appended) says how it ended.
- * patient: it may end by itself first, for a second, after the end of its standard input. */
-void process_end(process *p, bool patient, text_buffer *how);
+/* How long a program may take to end by itself after the end of its standard input. */
+#define PROCESS_PATIENCE 1.0 /* seconds */
+/* Closes its standard input, and ends it and all that it started if it has not ended by itself at the time
+ * `until` of clock_seconds; *how (appended) says how it ended, and may be NULL. */
+void process_end(process *p, double until, text_buffer *how);
 void process_free(process *p); /* one that does not run */
 
 #endif

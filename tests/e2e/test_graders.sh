@@ -74,14 +74,14 @@ expect_verdicts e
 expect_absent x
 
 # Bad answers among good ones: the bad one alone cannot be judged, and it is said why.
-for bad in HANG DIE SILENT NOJSON WRONGID TWICE FLOOD ENDLESS MEMORY; do
+for bad in HANG NOISE DIE SILENT NOJSON WRONGID TWICE FLOOD ENDLESS MEMORY; do
     grader "$command" 'grader_seconds: 1.5' 'grader_memory_mb: 512'
     rows 'It is 4' 'It is 3' "$bad" 'It is 4' 'It is 1'
     case $bad in TWICE) wanted=edeed ;; *) wanted=edued ;; esac
     grade 0
     expect_verdicts "$wanted"
     case $bad in
-        HANG | SILENT) expect_in out '"verdict":"unknown","correct":false,"reason":"the grader gave no answer within 1.5 s"' ;;
+        HANG | NOISE | SILENT) expect_in out '"verdict":"unknown","correct":false,"reason":"the grader gave no answer within 1.5 s"' ;;
         DIE) expect_in out 'the grader ended with status 1; it said: the grader does not like this answer' ;;
         MEMORY) expect_in out 'the grader ended with status 1; it said: MemoryError' ;;
         NOJSON) expect_in out 'the grader wrote what is no JSON: this is no JSON' ;;
@@ -101,6 +101,8 @@ refuses() {
 }
 refuses '[no-such-program-here]' 'task.grader_command: there is no program no-such-program-here'
 refuses '[./rows.jsonl]' 'there is no program ./rows.jsonl'
+mkdir folder
+refuses '[./folder]' 'task.grader_command: there is no program ./folder'
 refuses '[/bin/false]' 'the grader /bin/false ended with status 1'
 refuses '[sh, -c, "echo broken >&2; exit 3"]' 'ended with status 3; it said: broken'
 refuses '[sh, -c, "kill -9 $$"]' 'was ended by signal 9'

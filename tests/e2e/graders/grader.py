@@ -37,6 +37,9 @@ def answer(question):
     if "ENDLESS" in text:
         while True:
             sys.stdout.write("y" * 65536)
+    if "NOISE" in text:
+        while True:
+            os.write(2, b"noise " * 10000)
     if "UNKNOWN" in text:
         return json.dumps({"id": question["id"], "correct": None, "reason": "nobody knows"})
     if "REWARD" in text:

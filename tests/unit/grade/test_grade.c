@@ -208,9 +208,45 @@ static void test_limits(void **state) {
         }
 }
 
+/* Answers whose parts are each within the limits, and are too many together. A few of them are judged. */
+static void test_limits_together(void **state) {
+    (void)state;
+    static const char *const parts[] = {"10000!",
+                                        "99999^{9999}",
+                                        "99999^{9999}-99999^{9999}",
+                                        "\\binom{10000}{5000}",
+                                        "\\sqrt{18446743979220271189}",
+                                        "\\sqrt[7]{10000!}",
+                                        "(x+1)!"};
+    static const char *const signs[] = {"+", "*", ",", " "};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t k = 0; k < sizeof signs / sizeof *signs; k++) {
+            text_buffer b = {0};
+            grade_number n;
+            text_puts(&b, parts[i]);
+            while (b.length + strlen(parts[i]) < 16000) text_printf(&b, "%s%s", signs[k], parts[i]);
+            clock_t begin = clock();
+            assert_int_not_equal(grade_compare(b.at, b.length, "17", 2, NULL), EQ);
+            if (grade_stated_number(b.at, 0, b.length, &n)) mem_free(n.number);
+            if (grade_last_number(b.at, b.length, &n)) mem_free(n.number);
+            double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+            if (seconds > 2) fail_msg("%s with %s: %.2f s", parts[i], signs[k], seconds);
+            text_free(&b);
+        }
+    static const row few[] = {
+        {"10000!/9999!", "10000", EQ},
+        {"99999^{9999}-99999^{9999}", "0", EQ},
+        {"\\sqrt{18446743979220271189}+\\sqrt{18446743979220271189}", "2\\sqrt{18446743979220271189}", EQ},
+        {"(x+1)!+(x+2)!+(x+3)!", "(x+3)!+(x+1)!+(x+2)!", EQ},
+        {"(x+1)!+(x+2)!+(x+3)!", "(x+3)!+(x+1)!+(x+4)!", DIF},
+    };
+    CHECK(few);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers), cmocka_unit_test(test_symbols),
-                                       cmocka_unit_test(test_collections), cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_limits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_collections), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_limits_together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
