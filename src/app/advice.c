@@ -8,11 +8,24 @@ static const char *flag_in(option_table table, const char *key) {
     return NULL;
 }
 
-/* The flag of a recipe key: the verb's own name for it, else the recipe's. */
+static bool has_flag(option_table table, const char *flag) {
+    for (int i = 0; i < table.count; i++)
+        if (table.at[i].flag && strcmp(table.at[i].flag, flag) == 0) return true;
+    return false;
+}
+
+/* The flag of a recipe key: the verb's own name for it, else the recipe's. Nothing where the verb takes
+ * neither. */
 static void put_flag_of(const char *key, const cli_verb *verb, text_buffer *out) {
     arena *memory = arena_new();
     const char *flag = verb ? flag_in(verb->options, key) : NULL;
+    bool own_only = verb && !verb->recipe_groups;
     if (!flag) flag = flag_in(recipe_options(memory), key);
+    if (own_only && flag && !flag_in(verb->options, key) && !has_flag(verb->options, flag)) flag = NULL;
+    if (!flag && own_only) {
+        arena_free(memory);
+        return;
+    }
     if (flag)
         text_puts(out, flag);
     else

@@ -41,7 +41,7 @@ static esp_status ask(grading *g, const json_t *row, esp_error *error) {
     arena *memory = arena_new();
     problem p;
     const char *answer;
-    esp_status status = task_row_problem(row, jsonl_where(g->reader), memory, &p, &answer, error);
+    esp_status status = task_row_problem(g->task, row, jsonl_where(g->reader), memory, &p, &answer, error);
     if (status == ESP_OK) {
         size_t length = json_string_length(json_object_get(row, "answer"));
         task_answer *found = task_answer_find(g->task, &p, answer, length);
@@ -123,6 +123,8 @@ const app_verb verb_grade = {
             .options = {grade_options, sizeof grade_options / sizeof *grade_options},
             .about = "Lines {\"answer\", \"gold\"} become lines {\"extracted\", \"verdict\", \"correct\", "
                      "\"reason\"}; the verdict is equal, different or unknown.\n"
+                     "For multiple choice add \"options\", as espalier problems prints them: without "
+                     "them only\nlabels are found.\n"
                      "A grader that the task names (task.grader) gets the whole "
                      "lines."},
     .own_size = sizeof(task_flags),

@@ -285,6 +285,17 @@ static bool is_blank(const char *text, size_t n) {
     return true;
 }
 
+bool json_is_parquet(const char *text, size_t length) {
+    return length >= 4 && memcmp(text, "PAR1", 4) == 0;
+}
+
+esp_status json_refuse_parquet(const char *path, esp_error *error) {
+    return error_fail(error,
+                      "convert it, for example in Python: pandas.read_parquet(IN).to_json(OUT, "
+                      "orient='records', lines=True)",
+                      "%s: Parquet files are not read", path);
+}
+
 esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
     *row = NULL;
     json_decref(r->row);
@@ -301,6 +312,7 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error) {
         r->where = mem_printf("%s:%lld", r->path, (long long)r->line);
         json_error_t je;
         r->row = json_parse_row(text, n, &je);
+        if (!r->row && r->line == 1 && json_is_parquet(text, n)) return json_refuse_parquet(r->path, error);
         if (!r->row)
             return error_fail(error, "each line of the file must be one whole JSON value in UTF-8",
                               "%s: the line is not JSON: column %d: %s", r->where, je.column, je.text);

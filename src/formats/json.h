@@ -41,5 +41,8 @@ esp_status jsonl_next(jsonl_reader *r, json_t **row, esp_error *error);
 int64_t jsonl_line(const jsonl_reader *r);      /* 1-based line of the last row */
 const char *jsonl_where(const jsonl_reader *r); /* "path:line" of the last row */
 void jsonl_close(jsonl_reader *r);
+/* The error of a file that is Parquet, by its name or its first bytes; returns ESP_FAILED. */
+esp_status json_refuse_parquet(const char *path, esp_error *error);
+bool json_is_parquet(const char *text, size_t length);
 
 #endif

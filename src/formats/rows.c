@@ -66,6 +66,7 @@ static void skip_space(rows_reader *r) {
 
 static esp_status begin_text(rows_reader *r, const char *path, esp_error *error) {
     ESP_TRY(read_all(path, &r->text, error));
+    if (json_is_parquet(r->text.at, r->text.length)) return json_refuse_parquet(r->path, error);
     if (r->text.length >= 3 && memcmp(r->text.at, "\xef\xbb\xbf", 3) == 0) r->at = 3;
     if (named(path, ".csv") || named(path, ".tsv"))
         return csv_read(&r->table, r->path, r->text.at + r->at, r->text.length - r->at,
@@ -76,16 +77,9 @@ static esp_status begin_text(rows_reader *r, const char *path, esp_error *error)
     return ESP_OK;
 }
 
-static esp_status refuse_parquet(const char *path, esp_error *error) {
-    return error_fail(error,
-                      "convert it, for example in Python: pandas.read_parquet(IN).to_json(OUT, "
-                      "orient='records', lines=True)",
-                      "%s: Parquet files are not read, only JSON lines, JSON arrays and CSV", path);
-}
-
 esp_status rows_open(rows_reader **out, const char *path, esp_error *error) {
     *out = NULL;
-    if (named(path, ".parquet")) return refuse_parquet(path, error);
+    if (named(path, ".parquet")) return json_refuse_parquet(path, error);
     rows_reader *r = MEM_NEW(rows_reader);
     r->path = mem_strdup(strcmp(path, "-") == 0 ? "standard input" : path);
     r->where = mem_printf("%s:0", r->path);

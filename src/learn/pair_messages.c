@@ -250,10 +250,12 @@ static esp_status read_messages(const message_reading *m, const json_t *row, mes
 }
 
 esp_status pair_messages_read(const pair_reading *r, const json_t *row, pair_row_ids *out, esp_error *error) {
-    if (!r->options->has_chat)
-        return error_fail(error, "set model.chat_template; plain writes the messages one after another",
-                          "%s: rows of messages need a chat template, and the model has none that is known",
-                          r->where);
+    if (!r->options->has_chat) {
+        error_fail(error, "set model.chat_template; plain writes the messages one after another",
+                   "%s: rows of messages need a chat template, and the model has none that is known",
+                   r->where);
+        return error_about(error, ESP_REASON_UNSET, "model.chat_template");
+    }
     const json_t *tools = pair_field(row, "tools");
     if (tools && json_array_size(tools) > 0)
         return error_fail(error, "leave such rows out", "%s: field \"tools\" is not supported", r->where);

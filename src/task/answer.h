@@ -43,6 +43,7 @@ typedef struct {
      * be replaced by another constant. */
     grade_verdict (*grade)(const void *settings, const problem *p, const task_answer *found,
                            const task_answer *gold, const char **reason);
+    bool needs_options;                        /* no problem without options can have such an answer */
     const char *unread, *different, *bad_gold; /* reasons: "not a number", "different number", "gold is not a
                                                   number" */
 } answer_kind;

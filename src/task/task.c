@@ -54,9 +54,11 @@ static esp_status find_places(task *t, esp_error *error) {
             return error_fail(error, "name each place once", "place: more than %d places", TASK_MOST_PLACES);
         if (place) t->places[n++] = place;
         if (place == &answer_marker && !*t->s.marker)
-            return error_fail(error, "set marker, or take the place out", "marker: empty, but a place");
+            return error_fail(error, "write what comes before the answer, or another place",
+                              "place is marker, and the key marker is empty");
         if (place == &answer_pattern && !*t->s.pattern)
-            return error_fail(error, "set pattern, or take the place out", "pattern: empty, but a place");
+            return error_fail(error, "write a pattern whose first group is the answer, or another place",
+                              "place is pattern, and the key pattern is empty");
         at += length;
     }
     if (n == 0) return error_fail(error, "for example: marker", "place: no place is named");
@@ -68,6 +70,19 @@ static esp_status find_places(task *t, esp_error *error) {
     return ESP_OK;
 }
 
+/* Without the question every problem would have the same prompt. */
+static esp_status check_asks(const char *template, const char *key, esp_error *error) {
+    if (template_has_place(template, "question")) return ESP_OK;
+    return error_fail(error, "write {question} where a problem's question goes",
+                      "%s: the place {question} is missing", key);
+}
+
+static esp_status check_options(const task *t, esp_error *error) {
+    if (!t->answers.kind->needs_options || t->options.count > 0 || t->options_pattern) return ESP_OK;
+    return error_fail(error, "name the field that holds them in options, or set options_pattern",
+                      "kind is %s, and the task names no options", t->answers.kind->name);
+}
+
 static esp_status check_texts(const task_settings *s, esp_error *error) {
     static const char asking[] = "instruction question options", answer[] = "answer label text";
     ESP_TRY(field_check(s->question, "question", error));
@@ -77,6 +92,8 @@ static esp_status check_texts(const task_settings *s, esp_error *error) {
     ESP_TRY(template_check(s->system, "model", "system", error));
     ESP_TRY(template_check(s->turn, asking, "turn", error));
     ESP_TRY(template_check(s->plain, asking, "plain", error));
+    ESP_TRY(check_asks(s->turn, "turn", error));
+    ESP_TRY(check_asks(s->plain, "plain", error));
     ESP_TRY(template_check(s->option, "label text", "option", error));
     ESP_TRY(template_check(s->answer_line, answer, "answer_line", error));
     if (!*s->question)
@@ -127,6 +144,7 @@ static esp_status prepare(task *t, esp_error *error) {
     ESP_TRY(find_places(t, error));
     split_lines(t->s.ends, t->memory, &t->ends);
     split_lines(t->s.options, t->memory, &t->options);
+    ESP_TRY(check_options(t, error));
     return read_examples(t, error);
 }
 

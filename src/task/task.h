@@ -159,14 +159,15 @@ void task_grade_free(task_grade_result *g);
 
 /* "equal", "different", "unknown" */
 const char *task_verdict_word(grade_verdict verdict);
-/* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean) to a new
- * {"extracted", "verdict", "correct", "reason"}: "extracted" is null without an answer, the verdict "equal",
- * "different" or "unknown". A missing field or a gold without an answer is an error that names `where`. */
+/* One row of `espalier grade`: {"answer", "gold"} (strings; gold may be a JSON number or boolean), and where
+ * answers are options also "options", as `espalier problems` prints them; to a new {"extracted", "verdict",
+ * "correct", "reason"}: "extracted" is null without an answer, the verdict "equal", "different" or "unknown".
+ * A missing field or a gold without an answer is an error that names `where`. */
 esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
                           esp_error *error);
 /* Such a row as a problem, strings into the arena, and its answer, which is borrowed from it. Only the answer
  * is needed. */
-esp_status task_row_problem(const json_t *row, const char *where, arena *memory, problem *out,
+esp_status task_row_problem(const task *t, const json_t *row, const char *where, arena *memory, problem *out,
                             const char **answer, esp_error *error);
 
 #endif

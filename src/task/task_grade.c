@@ -76,37 +76,15 @@ const char *task_verdict_word(grade_verdict verdict) {
     return words[verdict];
 }
 
-esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
-                          esp_error *error) {
-    const char *answer, *gold;
-    char *made = NULL;
-    *out = NULL;
-    ESP_TRY(json_need_string(row, "answer", where, &answer, error));
-    ESP_TRY(gold_text(row, where, &gold, &made, error));
-    size_t length = json_string_length(json_object_get(row, "answer"));
-    task_grade_result g = task_grade(t, &(problem){.gold = gold}, answer, length);
-    esp_status status = ESP_OK;
-    if (g.bad_gold) {
-        char *shown = task_excerpt(gold, 0, strlen(gold));
-        status = error_fail(error, "give the answer by itself, or a text that ends in one",
-                            "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
-        mem_free(shown);
-    } else {
-        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict",
-                         task_verdict_word(g.verdict), "correct", g.correct, "reason", g.reason);
-    }
-    mem_free(made);
-    task_grade_free(&g);
-    return status;
-}
-
 static const char *string_of(const json_t *row, const char *key, arena *memory) {
     const char *text = json_string_value(json_object_get(row, key));
     return text ? arena_strdup(memory, text) : NULL;
 }
 
-esp_status task_row_problem(const json_t *row, const char *where, arena *memory, problem *out,
-                            const char **answer, esp_error *error) {
+/* What a row says of its problem, and its answer. */
+static esp_status read_graded(const task *t, const json_t *row, const char *where, arena *memory,
+                              problem *out, const char **answer, esp_error *error) {
+    const json_t *options = json_object_get(row, "options");
     ESP_TRY(json_need_string(row, "answer", where, answer, error));
     *out = (problem){.id = string_of(row, "id", memory), .question = string_of(row, "question", memory)};
     if (!out->id) out->id = arena_strdup(memory, where);
@@ -117,6 +95,48 @@ esp_status task_row_problem(const json_t *row, const char *where, arena *memory,
         out->gold = arena_strdup(memory, gold);
         mem_free(made);
     }
+    if (!options || !t->answers.kind->needs_options) return ESP_OK;
+    return task_read_options(t, options, where, memory, out, error);
+}
+
+static esp_status grade_answer(const task *t, const problem *p, const char *answer, size_t length,
+                               const char *where, json_t **out, esp_error *error) {
+    task_grade_result g = task_grade(t, p, answer, length);
+    esp_status status = ESP_OK;
+    if (g.bad_gold) {
+        bool lacks = t->answers.kind->needs_options && p->option_count == 0;
+        char *shown = task_excerpt(p->gold, 0, strlen(p->gold));
+        status = error_fail(error,
+                            lacks ? "give the label, or add the problem's \"options\" to the row"
+                                  : "give the answer by itself, or a text that ends in one",
+                            "%s: field \"gold\": \"%s\" holds no answer of task %s", where, shown, t->s.name);
+        mem_free(shown);
+    } else {
+        *out = json_pack("{s:s?, s:s, s:b, s:s}", "extracted", g.extracted, "verdict",
+                         task_verdict_word(g.verdict), "correct", g.correct, "reason", g.reason);
+    }
+    task_grade_free(&g);
+    return status;
+}
+
+esp_status task_grade_row(const task *t, const json_t *row, const char *where, json_t **out,
+                          esp_error *error) {
+    problem p = {0};
+    const char *answer;
+    arena *memory = arena_new();
+    *out = NULL;
+    esp_status status = read_graded(t, row, where, memory, &p, &answer, error);
+    if (status == ESP_OK && !p.gold) status = json_need_string(row, "gold", where, &p.gold, error);
+    if (status == ESP_OK)
+        status = grade_answer(t, &p, answer, json_string_length(json_object_get(row, "answer")), where, out,
+                              error);
+    arena_free(memory);
+    return status;
+}
+
+esp_status task_row_problem(const task *t, const json_t *row, const char *where, arena *memory, problem *out,
+                            const char **answer, esp_error *error) {
+    ESP_TRY(read_graded(t, row, where, memory, out, answer, error));
     char *whole = json_dumps(row, JSON_COMPACT);
     out->row = arena_strdup(memory, whole);
     free(whole);

@@ -26,6 +26,9 @@ struct task {
  * and `stem` the file's name without endings. */
 esp_status task_read_row(const task *t, const json_t *row, const char *where, const char *stem, arena *memory,
                          problem *out, esp_error *error);
+/* The options of a row that is graded, a list of texts or of {"label", "text"}, as options of *out. */
+esp_status task_read_options(const task *t, const json_t *value, const char *where, arena *memory,
+                             problem *out, esp_error *error);
 /* The worked solution to learn from: its steps, then the answer's line. NULL: the text has none. */
 const char *task_rationale(const task *t, const problem *p, const char *raw, arena *memory);
 /* Appends s.answer_line with the gold answer. */

@@ -104,6 +104,15 @@ static void add_option(const row_reader *r, option_list *list, const char *label
     MEM_LIST_PUSH(list, o);
 }
 
+/* The options become those of the problem; the list is freed. */
+static void keep_options(const row_reader *r, option_list *list) {
+    problem_option *kept = ARENA_ARRAY(r->memory, problem_option, list->count + 1);
+    if (list->count) memcpy(kept, list->at, (size_t)list->count * sizeof *kept);
+    r->out->options = kept;
+    r->out->option_count = (int32_t)list->count;
+    MEM_LIST_FREE(list);
+}
+
 /* The member of an option's entry as a text; false: there is none. */
 static bool member_text(const json_t *entry, const char *path, text_buffer *out) {
     const json_t *value = field_at(path, strlen(path), entry);
@@ -185,6 +194,23 @@ static void split_question(const row_reader *r, option_list *list) {
     mem_free(question);
 }
 
+esp_status task_read_options(const task *t, const json_t *value, const char *where, arena *memory,
+                             problem *out, esp_error *error) {
+    row_reader r = {.t = t, .where = where, .memory = memory, .out = out, .error = error};
+    option_list list = {0};
+    bool fine = json_is_array(value);
+    for (size_t i = 0; fine && i < json_array_size(value); i++) {
+        const json_t *one = json_array_get(value, i);
+        const char *text = json_string_value(json_is_string(one) ? one : json_object_get(one, "text"));
+        fine = text != NULL;
+        if (fine) add_option(&r, &list, json_string_value(json_object_get(one, "label")), text);
+    }
+    keep_options(&r, &list);
+    return fine ? ESP_OK
+                : error_fail(error, "write a list of texts, or of {\"label\", \"text\"}",
+                             "%s: field \"options\": not a list of options", where);
+}
+
 static esp_status read_options(const row_reader *r) {
     const task *t = r->t;
     option_list list = {0};
@@ -196,11 +222,7 @@ static esp_status read_options(const row_reader *r) {
         json_decref(value);
     }
     if (fine && list.count == 0 && t->options_pattern) split_question(r, &list);
-    problem_option *kept = ARENA_ARRAY(r->memory, problem_option, list.count + 1);
-    if (list.count) memcpy(kept, list.at, (size_t)list.count * sizeof *kept);
-    r->out->options = kept;
-    r->out->option_count = (int32_t)list.count;
-    MEM_LIST_FREE(&list);
+    keep_options(r, &list);
     if (!fine)
         return bad_field(
             r, t->s.options, NULL, "not a list of options",
@@ -244,6 +266,10 @@ static esp_status gold_option(const row_reader *r, const json_t *value, const ch
         text_buffer hint = {0};
         for (int32_t i = 0; i < p->option_count; i++)
             text_printf(&hint, "%s%s", i ? ", " : "the row's options: ", p->options[i].label);
+        if (s->gold_form != TASK_GOLD_ANSWER)
+            text_printf(&hint, "; gold_form is %s: places count from %d",
+                        s->gold_form == TASK_GOLD_INDEX ? "index" : "number",
+                        s->gold_form == TASK_GOLD_NUMBER);
         esp_status status = bad_field(r, s->gold, text, "names none of the row's options", hint.at);
         text_free(&hint);
         return status;

@@ -79,6 +79,14 @@ esp_status template_check(const char *template, const char *places, const char *
     return ESP_OK;
 }
 
+bool template_has_place(const char *template, const char *name) {
+    for (const char *rest = template; *rest;) {
+        piece p = next_piece(&rest);
+        if (p.place && is_among(name, &p)) return true;
+    }
+    return false;
+}
+
 bool template_has_places(const char *text) {
     return strchr(text, '{') != NULL;
 }

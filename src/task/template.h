@@ -16,5 +16,7 @@ bool template_fill(const char *template, template_value value, void *user, text_
  * NULL: any). `key` is the setting that the template is of. */
 esp_status template_check(const char *template, const char *places, const char *key, esp_error *error);
 bool template_has_places(const char *text);
+/* Whether the place of that name occurs. */
+bool template_has_place(const char *template, const char *name);
 
 #endif

@@ -116,6 +116,26 @@ published sciq sciq/test.json 1000
 published sciq sciq/valid.json 1000
 published gsm8k mawps-asdiv/test.jsonl 900
 
+# Answers to multiple choice, graded with the options of the row: by label, by text, a gold text.
+fog='"options": ["a marsh", {"label": "B", "text": "a tundra"}]'
+cat > graded.jsonl << JSONL
+{"answer": "The answer is (B).", "gold": "B", $fog}
+{"answer": "The answer is a tundra.", "gold": "B", $fog}
+{"answer": "The answer is a marsh.", "gold": "a tundra", $fog}
+{"answer": "The answer is (C).", "gold": "B", $fog}
+JSONL
+expect_exit 0 "$ESPALIER" grade --task openbookqa graded.jsonl
+python3 - << 'PYTHON'
+import json
+rows = [json.loads(line) for line in open('out')]
+assert [row['extracted'] for row in rows] == ['B', 'B', 'A', None], rows
+assert [row['correct'] for row in rows] == [True, True, False, False], rows
+PYTHON
+expect_exit 1 "$ESPALIER" grade --task arc <(echo '{"answer": "x", "gold": "a tundra"}')
+expect_in err 'add the problem.s "options" to the row'
+expect_exit 1 "$ESPALIER" grade --task arc <(echo '{"answer": "x", "gold": "A", "options": [3]}')
+expect_in err ':1: field "options": not a list of options'
+
 # Files that are not read.
 cp asdiv.jsonl asdiv.parquet
 expect_exit 1 "$ESPALIER" problems --task asdiv asdiv.parquet
@@ -123,6 +143,9 @@ expect_in err 'Parquet files are not read'
 expect_in err 'hint: convert it'
 expect_exit 1 "$ESPALIER" problems --task arc <(echo '{"question": "a", "choices": ["x", "y"], "answerKey": "C"}')
 expect_in err ':1: field "answerKey" or "gold": "C": names none of the row.s options'
+printf 'extends: arc\ngold_form: index\n' > index.yaml
+expect_exit 1 "$ESPALIER" problems --task index.yaml <(echo '{"question": "a", "choices": ["x", "y"], "answerKey": 2}')
+expect_in err 'gold_form is index: places count from 0'
 expect_exit 1 "$ESPALIER" problems --task arc <(echo '{"question": "a", "answerKey": "C"}')
 expect_in err ':1: there is no field "question.choices" or "choices" or "options"'
 expect_exit 1 "$ESPALIER" problems --task arc <(echo '{"question": "a", "choices": [["x"], "y"], "answerKey": "C"}')

@@ -99,7 +99,7 @@ refuses() {
     LIB_FRAME=1 grade 1
     expect_in err "$2"
 }
-refuses '[no-such-program-here]' 'there is no program no-such-program-here'
+refuses '[no-such-program-here]' 'task.grader_command: there is no program no-such-program-here'
 refuses '[./rows.jsonl]' 'there is no program ./rows.jsonl'
 mkdir folder
 refuses '[./folder]' 'task.grader_command: there is no program ./folder'
@@ -122,6 +122,7 @@ rows 'It is 4' 'It is 3' 'It is 4'
 printf 'extends: gsm8k\ngrader: command\n' > task.yaml
 grade 2
 expect_in err 'task.grader is command, and no program is named'
+if grep -q -e --set err; then fail "espalier grade has no --set"; fi
 
 # Nothing is left behind when the program is killed: not the grader, not what it has started, whatever it did to get away.
 cat > nursery.py << 'PYTHON'

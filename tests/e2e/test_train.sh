@@ -166,6 +166,7 @@ cat > messages.jsonl << 'JSONL'
 JSONL
 expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs messages.jsonl --dtype f32
 expect_in err 'messages.jsonl:1: rows of messages need a chat template'
+expect_in err '\(--chat-template\)'
 expect_exit 0 "$ESPALIER" train --model "$TINY" --pairs messages.jsonl --dtype f32 --chat-template plain
 echo '{"prompt": "How many?", "completion": " Ten.", "label": true}' > kto.jsonl
 expect_exit 1 "$ESPALIER" train --model "$TINY" --pairs kto.jsonl --dtype f32

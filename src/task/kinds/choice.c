@@ -198,6 +198,7 @@ const answer_kind answer_choice = {.name = "choice",
                                    .read = read_choice,
                                    .equal = equal,
                                    .show = show,
+                                   .needs_options = true,
                                    .unread = "no option is named",
                                    .different = "another option",
                                    .bad_gold = "gold names no option"};

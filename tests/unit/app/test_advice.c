@@ -37,7 +37,7 @@ static void a_reason_becomes_flags(void **state) {
 static void a_setting_becomes_its_flag(void **state) {
     (void)state;
     static const option own[] = {{.flag = "--data", .key = "data.test"}};
-    cli_verb verb = {.name = "eval", .options = {own, 1}};
+    cli_verb verb = {.name = "eval", .options = {own, 1}, .recipe_groups = "model"};
     esp_error error = {0};
     error_set(&error, ESP_USAGE, "set model.path", "no model is named");
     error_about(&error, ESP_REASON_UNSET, "model.path");
@@ -47,6 +47,17 @@ static void a_setting_becomes_its_flag(void **state) {
     advises(&error, &verb, "set model.path (--data)"); /* the verb's own name */
     error_about(&error, ESP_REASON_UNSET, "learn.no_such_key");
     advises(&error, &verb, "set model.path (--set learn.no_such_key=VALUE)");
+    verb.recipe_groups = NULL; /* a verb that takes no recipe: only flags that it has */
+    advises(&error, &verb, "set model.path");
+    error_about(&error, ESP_REASON_UNSET, "data.train");
+    advises(&error, &verb, "set model.path");
+    error_about(&error, ESP_REASON_UNSET, "data.test");
+    advises(&error, &verb, "set model.path (--data)");
+    static const option chat[] = {
+        {.flag = "--chat-template"}}; /* its own, of the same name as the recipe's */
+    verb.options = (option_table){chat, 1};
+    error_about(&error, ESP_REASON_UNSET, "model.chat_template");
+    advises(&error, &verb, "set model.path (--chat-template)");
 }
 
 static void what_can_be_resumed(void **state) {

@@ -93,6 +93,10 @@ static void test_refuses(void **state) {
         {"a.csv", "a,b\n1,2\n1,\"2\"3\n", ":3: not CSV"},
         {"a.csv", "a\n\xff\n", ":2: column \"a\" is not UTF-8"},
         {"a.parquet", "PAR1", "Parquet"},
+        {"a.jsonl", "PAR1\n\n", "Parquet"},
+        {"a.json", "PAR1\1", "Parquet"},
+        {"a.csv", "PAR1\1,2\n", "Parquet"},
+        {"a.jsonl", "{}\nPAR1", ":2: the line is not JSON"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *rows = read_as(cases[i].name, cases[i].text, strlen(cases[i].text));

@@ -39,6 +39,8 @@ static void test_templates(void **state) {
         text_free(&out);
     }
     OK(template_check("{a} {{x}} {b}", "b a", "turn", &error));
+    assert_true(template_has_place("x {a}", "a"));
+    assert_false(template_has_place("{{a}} a {ab} {b}", "a"));
     static const char *const bad[] = {"{a", "a}", "{c}", "{a{b}}", "{ a}"};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(template_check(bad[i], "a b", "turn", &error), ESP_FAILED);
