@@ -23,24 +23,25 @@ static bool is_wide(const pass_plan *p) {
 }
 
 /* Queries in a block of at most `rows` rows. Wide heads take decoded queries one by one. */
-static int block_size(const pass_plan *p, const attention_span *span, int rows, bool forward) {
+static int block_size(const pass_plan *p, const attention_span *span, int rows) {
     int group = p->heads / p->kv_heads;
-    if (forward && is_wide(p) && span->decoded) return 1;
+    if (is_wide(p) && span->decoded) return 1;
     return rows / group > 0 ? rows / group : 1;
 }
 
 /* The spans' queries in blocks of at most `rows` rows, of a span as even as can be. A small block of wide
  * heads is a decoded query, and of narrow ones, which have one way alone, any single query. */
-static query_blocks cut_queries(const pass_plan *p, int rows, bool forward) {
+static query_blocks cut_queries(const pass_plan *p, int rows) {
     int64_t most = 0;
     for (int64_t s = 0; s < p->span_count; s++) {
-        int size = block_size(p, &p->spans[s], rows, forward);
+        int size = block_size(p, &p->spans[s], rows);
         most += (p->spans[s].queries + size - 1) / size;
     }
-    int group = p->heads / p->kv_heads, largest = rows / group > 0 ? rows / group : 1;
-    query_blocks blocks = {.at = MEM_ARRAY(query_block, most), .rows = largest * group};
+    query_blocks blocks = {.at = MEM_ARRAY(query_block, most)};
+    int group = p->heads / p->kv_heads;
     for (int64_t s = 0; s < p->span_count; s++) {
-        int size = block_size(p, &p->spans[s], rows, forward);
+        int size = block_size(p, &p->spans[s], rows);
+        if (size * group > blocks.rows) blocks.rows = size * group;
         int n = p->spans[s].queries, parts = (n + size - 1) / size;
         for (int part = 0; part < parts; part++) {
             int first = n * part / parts, end = n * (part + 1) / parts;
@@ -87,7 +88,7 @@ static void prefetch_keys(const compute *c, const attention_span *span, const at
 static void order_units(compute *c, compute_pass *pass) {
     enum { UNITS_PER_THREAD = 4 }; /* fewer would not come out even */
     const pass_plan *p = &pass->plan;
-    query_blocks cut = cut_queries(p, is_wide(p) ? WIDE_ROWS : UNIT_ROWS, true);
+    query_blocks cut = cut_queries(p, is_wide(p) ? WIDE_ROWS : UNIT_ROWS);
     pass->blocks = cut;
     pass->blocks.at = MEM_ARRAY(query_block, cut.count);
     for (int64_t b = 0; b < cut.count; b++) pass->large += !cut.at[b].small;
@@ -281,7 +282,7 @@ compute_pass *cpu_pass_new(compute *c, const pass_plan *plan) {
     pass->plan = copy;
     measure_spans(pass);
     order_units(c, pass);
-    if (plan->backward) pass->back = cut_queries(&pass->plan, UNIT_ROWS, false);
+    if (plan->backward) pass->back = cut_queries(&pass->plan, UNIT_ROWS);
     if (plan->k && plan->layers > 0) {
         s->fetch_pass = pass;
         s->fetch_layer = 0;
