@@ -1,5 +1,6 @@
 #include "grade/clean.h"
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "grade/symbols.h"
 
@@ -19,10 +20,6 @@ typedef struct {
 
 static unsigned char peek(const cleaner *c, size_t i) {
     return i < c->length ? (unsigned char)c->at[i] : 0;
-}
-
-static bool is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
 }
 
 static bool is_letter(unsigned char c) {

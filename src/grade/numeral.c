@@ -1,5 +1,6 @@
 #include "grade/numeral.h"
 
+#include "base/ascii.h"
 #include "base/memory.h"
 #include "grade/clean.h"
 
@@ -12,10 +13,6 @@ typedef struct {
 
 static unsigned char peek(const scan *s, size_t i) {
     return i < s->length ? (unsigned char)s->at[i] : 0;
-}
-
-static bool is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
 }
 
 static size_t digits_end(const scan *s, size_t i) {

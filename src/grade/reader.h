@@ -19,6 +19,7 @@
 #ifndef ESPALIER_GRADE_READER_H
 #define ESPALIER_GRADE_READER_H
 
+#include "base/ascii.h"
 #include "grade/clean.h"
 #include "grade/expression.h"
 
@@ -83,10 +84,6 @@ static inline unsigned char peek_at(const reader *r, size_t i) {
 
 static inline unsigned char peek(const reader *r) {
     return peek_at(r, r->i);
-}
-
-static inline bool is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
 }
 
 static inline bool is_letter(unsigned char c) {

@@ -1,5 +1,6 @@
 #include "task/number.h"
 
+#include "base/ascii.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -14,10 +15,6 @@ typedef struct {
 
 static unsigned char byte_at(const scan *s, size_t i) {
     return i < s->length ? (unsigned char)s->at[i] : 0;
-}
-
-static bool is_digit(unsigned char c) {
-    return c >= '0' && c <= '9';
 }
 
 static bool is_letter(unsigned char c) {

@@ -3,15 +3,12 @@
 #include "task/answer.h"
 #include "task/phrase.h"
 
+#include "base/ascii.h"
 #include "grade/grade.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
-
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
-}
 
 static bool is_word(unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;

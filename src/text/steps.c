@@ -1,10 +1,8 @@
 #include "text/steps.h"
 
-#include <string.h>
+#include "base/ascii.h"
 
-static bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+#include <string.h>
 
 esp_status step_rules_check(const step_rules *rules, esp_error *error) {
     if (rules->max_step_tokens < 1)

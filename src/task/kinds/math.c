@@ -3,6 +3,7 @@
  * Two answers are compared by src/grade/. */
 #include "task/answer.h"
 
+#include "base/ascii.h"
 #include "grade/grade.h"
 
 #include <string.h>
@@ -10,10 +11,6 @@
 typedef struct {
     size_t start, end;
 } span;
-
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == '\v';
-}
 
 /* The full stop or comma of the sentence around an answer; not "...". */
 static bool is_stop(const char *text, span s) {
