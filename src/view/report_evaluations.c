@@ -51,14 +51,22 @@ static void put_samples(const evaluation *e, document *d) {
     document_end(d, ']');
 }
 
-static void put_greedy(const evaluation *e, document *d) {
-    document_begin(d, '{');
+static void put_accuracy(const evaluation *e, document *d) {
     document_put_number(d, "accuracy", e->accuracy);
     document_put_number(d, "low", e->interval.low);
     document_put_number(d, "high", e->interval.high);
+}
+
+static void put_cost(const evaluation *e, document *d) {
     document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems));
     document_put_number(d, "computed", a_problem(e->tokens_computed, e->problems));
     document_put_integer(d, "problems", e->problems);
+}
+
+static void put_greedy(const evaluation *e, document *d) {
+    document_begin(d, '{');
+    put_accuracy(e, d);
+    put_cost(e, d);
     document_end(d, '}');
 }
 
@@ -80,15 +88,11 @@ static void put_search(const evaluation *e, document *d) {
 
 static void put_choices(const evaluation *e, document *d) {
     document_begin(d, '{');
-    document_put_number(d, "accuracy", e->accuracy);
-    document_put_number(d, "low", e->interval.low);
-    document_put_number(d, "high", e->interval.high);
+    put_accuracy(e, d);
     document_put_number(d, "norm", e->choices.norm);
     document_put_number(d, "norm_low", e->choices.norm_interval.low);
     document_put_number(d, "norm_high", e->choices.norm_interval.high);
-    document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems));
-    document_put_number(d, "computed", a_problem(e->tokens_computed, e->problems));
-    document_put_integer(d, "problems", e->problems);
+    put_cost(e, d);
     document_end(d, '}');
 }
 
