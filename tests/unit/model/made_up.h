@@ -3,29 +3,12 @@
 #define TEST_MODEL_MADE_UP_H
 
 #include "base/random.h"
-#include "model/arch.h"
 #include "model/internal.h"
 #include "compute_support.h"
+#include "made_up_shape.h"
 #include "support.h"
 
 static esp_error error;
-
-static inline model_config made_up_shape(int64_t vocab, int layers, int heads, int kv_heads, int head_width) {
-    return (model_config){.arch = &arch_llama,
-                          .vocab = vocab,
-                          .width = (int64_t)heads * head_width,
-                          .feed_forward = 96,
-                          .context = 512,
-                          .layers = layers,
-                          .heads = heads,
-                          .kv_heads = kv_heads,
-                          .head_width = head_width,
-                          .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_NONE, .theta = 10000, .factor = 1},
-                          .tied = true,
-                          .bos = 0,
-                          .eos = 1};
-}
 
 /* One to train, whose weights the shape decides. */
 static inline model *made_up_model(const model_config *shape, const char *kind, dtype act, int threads,

@@ -2,7 +2,7 @@
  * compute is counted as a trie counts it. A tiny model, on the plain loops. timeout: 600 */
 #include "trees.h"
 
-#include "model/arch.h"
+#include "made_up_shape.h"
 
 enum { CHAIN = 40, SOME = 2 };
 
@@ -101,20 +101,7 @@ static bench wide_bench(dtype act) {
     bench b = bench_open_on("cpu");
     model_free(b.m);
     compute_free(b.c);
-    model_config shape = {.arch = &arch_llama,
-                          .vocab = tokenizer_size(b.tokens),
-                          .width = 192,
-                          .feed_forward = 256,
-                          .context = 512,
-                          .layers = 2,
-                          .heads = 3,
-                          .kv_heads = 1,
-                          .head_width = 64,
-                          .norm_eps = 1e-5,
-                          .rope = {.kind = ROPE_NONE, .theta = 10000, .factor = 1},
-                          .tied = true,
-                          .bos = 0,
-                          .eos = 1};
+    model_config shape = made_up_shape(tokenizer_size(b.tokens), 2, 3, 1, 64);
     OK(test_compute_new(&b.c, "cpu", act, 2, &error));
     OK(model_create(&b.m, &shape, &(model_options){.compute = b.c}, 5, &error));
     return b;
