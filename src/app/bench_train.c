@@ -23,6 +23,15 @@ static int32_t random_id(uint64_t a, uint64_t b, uint64_t i, int64_t vocab) {
     return (int32_t)rng_below(rng_mix(rng_key(a + 1), b), i, (uint64_t)vocab);
 }
 
+static learn_path path_of(const int32_t *prefix, const int32_t *tail, int64_t prefix_count,
+                          int64_t tail_count) {
+    return (learn_path){.prefix = prefix,
+                        .tail = tail,
+                        .prefix_count = prefix_count,
+                        .tail_count = tail_count,
+                        .reference = NAN};
+}
+
 /* The pairs of PROBLEMS trees. Each depth has PAIRS_PER_DEPTH pairs of steps after the committed path; the
  * path continues through the first pair's chosen step. paths: [PROBLEMS][LONGEST]; steps: two for each pair.
  */
@@ -40,7 +49,7 @@ static example *made_up_pairs(int32_t *paths, int32_t *steps, int64_t vocab, con
                     chosen[i] = random_id((uint64_t)p, (uint64_t)n + 1, (uint64_t)i, vocab);
                 for (int64_t i = 0; k == 0 && i < STEP; i++) path[prefix + i] = chosen[i];
                 rows[n] = (example){
-                    .path = {{path, chosen, prefix, STEP, NAN}, {path, rejected, prefix, STEP, NAN}},
+                    .path = {path_of(path, chosen, prefix, STEP), path_of(path, rejected, prefix, STEP)},
                     .term = term,
                     .scale = 1.0 / PAIRS,
                     .group = p};
@@ -187,7 +196,7 @@ esp_status bench_sft(bench_place *b, json_t **out, esp_error *error) {
     for (int64_t r = 0; r < SFT_ROWS; r++) {
         for (int64_t i = 0; i < n; i++)
             ids[r * n + i] = random_id(100, (uint64_t)r, (uint64_t)i, b->config.vocab);
-        rows[r] = (example){.path = {{ids + r * n, ids + r * n + SFT_PROMPT, SFT_PROMPT, SFT_ANSWER, 0}},
+        rows[r] = (example){.path = {path_of(ids + r * n, ids + r * n + SFT_PROMPT, SFT_PROMPT, SFT_ANSWER)},
                             .term = &term,
                             .scale = 1.0 / (SFT_ROWS * SFT_ANSWER),
                             .group = -1};

@@ -76,10 +76,10 @@ static esp_status check_recipe(const recipe *r, esp_error *error) {
     if (!r->model.path[0])
         return error_set(error, ESP_USAGE, "give --model, or set model.path in the recipe",
                          "espalier train: no model is named");
-    if (recipe_objective(r)->paths != 2)
+    if (recipe_objective(r)->source != LEARNS_FROM_PAIRS)
         return error_set(
             error, ESP_USAGE, "choose a loss on pairs, such as dpo; espalier run does the others",
-            "espalier train: the loss %s learns from chains, not from pairs", recipe_objective(r)->name);
+            "espalier train: the loss %s learns from a run's trees, not from pairs", recipe_objective(r)->name);
     return ESP_OK;
 }
 

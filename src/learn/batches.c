@@ -143,7 +143,7 @@ esp_status batches_add(batches *b, trainer *t, int64_t update, learn_report *rep
 
 static bool lacks_reference(const example *e) {
     if (!e->term->of->needs_reference) return false;
-    for (int k = 0; k < e->term->of->paths; k++)
+    for (int k = 0; k < example_paths(e); k++)
         if (isnan(e->path[k].reference)) return true;
     return false;
 }
@@ -164,7 +164,7 @@ esp_status examples_set_references(model *m, example *examples, int64_t n, int64
         score_paths(m, unknown.at, unknown.count, microbatch_tokens, logp, progress, context, error);
     for (int64_t i = 0, at = 0; i < n && status == ESP_OK; i++) {
         if (!lacks_reference(&examples[i])) continue;
-        for (int k = 0; k < examples[i].term->of->paths; k++) examples[i].path[k].reference = logp[at][k];
+        for (int k = 0; k < example_paths(&examples[i]); k++) examples[i].path[k].reference = logp[at][k];
         at++;
     }
     mem_free(logp);

@@ -8,7 +8,11 @@
     row(nll) \
     row(dpop) \
     row(simpo) \
-    row(orpo)
+    row(orpo) \
+    row(grpo) \
+    row(rloo) \
+    row(tree_pg) \
+    row(listwise)
 
 #define DECLARE(name) extern const objective objective_##name;
 #define POINT(name)   &objective_##name,

@@ -16,6 +16,8 @@ typedef struct {
     uint8_t *wanted;
     MEM_LIST(int32_t) ids, whole; /* of one path: its tokens, and where the tree has them */
     MEM_LIST(int32_t) tails;      /* where the tree has the tails' tokens, path after path */
+    MEM_LIST(float) token_logp;   /* of one tail's tokens, and what an objective says of them */
+    MEM_LIST(double) token_dlogp;
 } microbatch;
 
 static microbatch microbatch_new(void) {
@@ -30,6 +32,8 @@ static void microbatch_free(microbatch *b) {
     MEM_LIST_FREE(&b->ids);
     MEM_LIST_FREE(&b->whole);
     MEM_LIST_FREE(&b->tails);
+    MEM_LIST_FREE(&b->token_logp);
+    MEM_LIST_FREE(&b->token_dlogp);
 }
 
 /* The path's tokens into b->ids. */
@@ -60,7 +64,7 @@ static esp_status microbatch_forward(microbatch *b, model *m, const example *e, 
                                      esp_error *error) {
     pack_clear(b->paths);
     for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < e[i].term->of->paths; k++) add_path(b, &e[i].path[k]);
+        for (int k = 0; k < example_paths(&e[i]); k++) add_path(b, &e[i].path[k]);
     b->tree = pack_tree(b->paths);
     int64_t tokens = b->tree.start[b->tree.runs];
     b->logprob = mem_realloc(b->logprob, (size_t)tokens * 4);
@@ -70,7 +74,7 @@ static esp_status microbatch_forward(microbatch *b, model *m, const example *e, 
     memset(b->wanted, 0, (size_t)tokens);
     b->tails.count = 0;
     for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < e[i].term->of->paths; k++) locate_tail(b, &e[i].path[k]);
+        for (int k = 0; k < example_paths(&e[i]); k++) locate_tail(b, &e[i].path[k]);
     return model_forward(m, &b->tree, b->wanted, keep, b->logprob, error);
 }
 
@@ -93,7 +97,7 @@ static int64_t microbatch_extent(microbatch *b, const example *e, int64_t n, int
     pack_clear(b->paths);
     for (int64_t i = 0; i < n; i++) {
         if (!e[i].same_row) row = i;
-        for (int k = 0; k < e[i].term->of->paths; k++) {
+        for (int k = 0; k < example_paths(&e[i]); k++) {
             int64_t before = pack_tokens(b->paths);
             add_path(b, &e[i].path[k]);
             bool apart = e[i].group < 0 || 2 * (pack_tokens(b->paths) - before) > b->ids.count;
@@ -116,7 +120,7 @@ esp_status score_paths(model *m, const example *e, int64_t n, int64_t microbatch
         status = microbatch_forward(&b, m, e + first, count, false, error);
         const int32_t *at = b.tails.at;
         for (int64_t i = first; i < first + count && status == ESP_OK; i++)
-            for (int k = 0; k < e[i].term->of->paths; k++) {
+            for (int k = 0; k < example_paths(&e[i]); k++) {
                 logp[i][k] = tail_logprob(&b, at, e[i].path[k].tail_count);
                 at += e[i].path[k].tail_count;
             }
@@ -142,19 +146,42 @@ double learn_report_metric(const learn_report *r, const char *name) {
     return NAN;
 }
 
+/* An objective's value from the sums over the paths' tails, and the derivatives onto the tails' tokens. */
+static double value_of_paths(microbatch *b, const example *e, const int32_t *at, double *metrics) {
+    const objective *of = e->term->of;
+    path_score scores[EXAMPLE_PATHS];
+    double dlogp[EXAMPLE_PATHS];
+    const int32_t *tail = at;
+    int paths = example_paths(e);
+    for (int k = 0; k < paths; tail += e->path[k++].tail_count)
+        scores[k] = (path_score){tail_logprob(b, tail, e->path[k].tail_count), e->path[k].reference,
+                                 e->path[k].tail_count};
+    double value = of->value(e->term->options, e, scores, dlogp, metrics);
+    tail = at;
+    for (int k = 0; k < paths; tail += e->path[k++].tail_count)
+        add_to_tail(b, tail, e->path[k].tail_count, weighted(e->term->weight, dlogp[k]) * e->scale);
+    return value;
+}
+
+/* The same from the log-probs of the one tail's tokens. */
+static double value_of_tokens(microbatch *b, const example *e, const int32_t *at, double *metrics) {
+    int64_t n = e->path[0].tail_count;
+    MEM_LIST_RESERVE(&b->token_logp, n);
+    MEM_LIST_RESERVE(&b->token_dlogp, n);
+    for (int64_t t = 0; t < n; t++) b->token_logp.at[t] = b->logprob[at[t]];
+    double value =
+        e->term->of->token_value(e->term->options, e, b->token_logp.at, b->token_dlogp.at, metrics);
+    for (int64_t t = 0; t < n; t++)
+        add_to_tail(b, &at[t], 1, weighted(e->term->weight, b->token_dlogp.at[t]) * e->scale);
+    return value;
+}
+
 /* Into the report's sums, and the derivatives onto the tails' tokens. Returns the value with its weight. */
 static double add_example(microbatch *b, const example *e, const int32_t *at, learn_report *report) {
     const objective *of = e->term->of;
-    path_score scores[EXAMPLE_PATHS];
-    double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
-    const int32_t *tail = at;
-    for (int k = 0; k < of->paths; tail += e->path[k++].tail_count)
-        scores[k] = (path_score){tail_logprob(b, tail, e->path[k].tail_count), e->path[k].reference,
-                                 e->path[k].tail_count};
-    double value = weighted(e->term->weight, of->value(e->term->options, e, scores, dlogp, metrics));
-    tail = at;
-    for (int k = 0; k < of->paths; tail += e->path[k++].tail_count)
-        add_to_tail(b, tail, e->path[k].tail_count, weighted(e->term->weight, dlogp[k]) * e->scale);
+    double metrics[OBJECTIVE_METRICS];
+    double value = of->token_value ? value_of_tokens(b, e, at, metrics) : value_of_paths(b, e, at, metrics);
+    value = weighted(e->term->weight, value);
     report->loss += value * e->scale;
     report->unscaled += value;
     for (int k = 0; of->metrics[k]; k++) add_metric(report, of->metrics[k], metrics[k] * e->scale);
@@ -164,7 +191,7 @@ static double add_example(microbatch *b, const example *e, const int32_t *at, le
 static void count_row(const example *e, learn_report *report) {
     if (e->same_row) return;
     report->rows++;
-    for (int k = 0; k < e->term->of->paths; k++)
+    for (int k = 0; k < example_paths(e); k++)
         report->tokens += e->path[k].prefix_count + e->path[k].tail_count;
 }
 
@@ -181,7 +208,7 @@ static esp_status microbatch_backward(microbatch *b, trainer *t, const example *
     for (int64_t i = 0; i < n; i++) {
         count_row(&e[i], report);
         if (!isfinite(add_example(b, &e[i], at, report))) return not_finite(error);
-        for (int k = 0; k < e[i].term->of->paths; k++) at += e[i].path[k].tail_count;
+        for (int k = 0; k < example_paths(&e[i]); k++) at += e[i].path[k].tail_count;
     }
     return model_backward(t->m, &b->tree, b->dlogprob, t->gradient, error);
 }

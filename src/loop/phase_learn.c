@@ -1,20 +1,24 @@
-/* Learning: updates of the policy from one iteration's preferences, its correct chains (RFT), or both. */
+/* Learning: updates of the policy from what the loss takes of one iteration's trees, from the likelihood of
+ * their correct chains, or both. */
 #include "loop/phases.h"
+#include "loop/right_chains.h"
+#include "loop/tree_examples.h"
 #include "loop/updates.h"
 #include "loop/watch_list.h"
 #include "recipe/convert.h"
-#include "loop/right_chains.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What an iteration learns from: pairs, correct chains, or both, those of a tree side by side. */
+/* What an iteration learns from: pairs or what else the loss takes, correct chains, or both, those of a tree
+ * side by side. */
 typedef struct {
     run_state *run;
     int64_t iteration;
     recipe_terms terms;
     store_pairs pairs;
+    tree_examples others; /* of a loss that does not learn from pairs */
     right_chains chains;
     example_list examples;
     int64_t pair_count, pairs_too_long; /* pairs that are learned from, and that are left out */
@@ -24,31 +28,44 @@ typedef struct {
 /* ---- examples ---- */
 
 static example pair_example(const learn_work *w, const store_pair *p) {
+    learn_path chosen = {.prefix = p->prefix_ids,
+                         .tail = p->chosen_ids,
+                         .prefix_count = p->prefix_count,
+                         .tail_count = p->chosen_count,
+                         .reference = p->ref_logp_chosen};
+    learn_path rejected = chosen;
+    rejected.tail = p->rejected_ids;
+    rejected.tail_count = p->rejected_count;
+    rejected.reference = p->ref_logp_rejected;
     return (example){
-        .path = {{p->prefix_ids, p->chosen_ids, p->prefix_count, p->chosen_count, p->ref_logp_chosen},
-                 {p->prefix_ids, p->rejected_ids, p->prefix_count, p->rejected_count, p->ref_logp_rejected}},
-        .term = &w->terms.loss,
-        .alpha = p->alpha,
-        .group = p->tree};
+        .path = {chosen, rejected}, .term = &w->terms.loss, .alpha = p->alpha, .group = p->tree};
 }
 
-/* Scores under the reference policy the pairs that have no reference yet, and stores the numbers: one pass
- * over the iteration's trees. `previous` is the policy that is loaded; `sft` is theta_0. */
-static esp_status score_references(learn_work *w, example *examples, esp_error *error) {
+/* Scores under the reference policy the examples that have no reference yet: one pass over the iteration's
+ * trees. `previous` is the policy that is loaded; `sft` is theta_0. */
+static esp_status score_references(learn_work *w, example *examples, int64_t n, esp_error *error) {
     run_state *run = w->run;
     const recipe *r = run->session.recipe;
     model *reference = NULL;
-    if (examples_without_reference(examples, w->pairs.count) == 0) return ESP_OK;
+    if (examples_without_reference(examples, n) == 0) return ESP_OK;
     if (r->learn.reference == RECIPE_SFT) {
         char *path = run_theta_0(run);
         esp_status opened = session_open_model(&run->session, path, false, &reference, error);
         mem_free(path);
         ESP_TRY(opened);
     }
-    esp_status status = examples_set_references(reference ? reference : run->model, examples, w->pairs.count,
+    esp_status status = examples_set_references(reference ? reference : run->model, examples, n,
                                                 r->learn.tokens_per_microbatch, NULL, NULL, error);
     model_free(reference);
-    ESP_TRY(status);
+    return status;
+}
+
+/* The same of the pairs, and stores the numbers. */
+static esp_status score_pairs(learn_work *w, example *examples, esp_error *error) {
+    run_state *run = w->run;
+    if (examples_without_reference(examples, w->pairs.count) == 0) return ESP_OK;
+    ESP_TRY(score_references(w, examples, w->pairs.count, error));
+    esp_status status = ESP_OK;
     ESP_TRY(store_begin(run->store, error));
     for (int64_t i = 0; i < w->pairs.count && status == ESP_OK; i++) {
         store_pair *p = &w->pairs.at[i];
@@ -66,9 +83,18 @@ static esp_status read_pairs(learn_work *w, esp_error *error) {
     ESP_TRY(store_read_pairs(w->run->store, w->iteration, &w->pairs, error));
     example *examples = MEM_ARRAY(example, w->pairs.count + 1);
     for (int64_t i = 0; i < w->pairs.count; i++) examples[i] = pair_example(w, &w->pairs.at[i]);
-    esp_status status = score_references(w, examples, error);
+    esp_status status = score_pairs(w, examples, error);
     mem_free(examples);
     return status;
+}
+
+static esp_status read_others(learn_work *w, esp_error *error) {
+    const recipe *r = w->run->session.recipe;
+    tree_examples_options options = {.term = &w->terms.loss,
+                                     .max_length = r->learn.max_length,
+                                     .reference_sampled = r->learn.reference == RECIPE_PREVIOUS};
+    ESP_TRY(tree_examples_gather(w->run->store, w->iteration, &options, &w->others, error));
+    return score_references(w, w->others.at, w->others.count, error);
 }
 
 /* A pair, and in the same row the likelihood of its chosen step where that is asked for. */
@@ -87,35 +113,53 @@ static void add_pair(learn_work *w, const store_pair *p) {
 }
 
 static void add_chain(learn_work *w, int64_t i) {
-    bool alone = w->terms.loss.of->paths == 1;
+    bool alone = w->terms.loss.of->source == LEARNS_FROM_CHAINS;
     example chain = {.path = {w->chains.at[i]},
                      .term = alone ? &w->terms.loss : &w->terms.likelihood,
                      .group = w->chains.tree[i]};
     MEM_LIST_PUSH(&w->examples, chain);
 }
 
-/* All examples, by tree: pairs first, then correct chains. Both lists are in the order of trees. */
+/* How many rows the loss has, and the tree and the adding of row i. */
+static int64_t loss_rows(const learn_work *w) {
+    return w->others.memory ? w->others.count : w->pairs.count;
+}
+
+static int64_t tree_of_row(const learn_work *w, int64_t i) {
+    return w->others.memory ? w->others.at[i].group : w->pairs.at[i].tree;
+}
+
+static void add_row(learn_work *w, int64_t i) {
+    if (w->others.memory)
+        MEM_LIST_PUSH(&w->examples, w->others.at[i]);
+    else
+        add_pair(w, &w->pairs.at[i]);
+}
+
+/* All examples, by tree: those of the loss first, then correct chains. Both lists are in the order of trees. */
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
     if (recipe_learns_from_pairs(r)) ESP_TRY(read_pairs(w, error));
+    if (recipe_learns_from_trees(r)) ESP_TRY(read_others(w, error));
     if (recipe_learns_from_chains(r))
         ESP_TRY(right_chains_gather(w->run->store, w->iteration, r->learn.max_chains, r->learn.max_length,
                                     &w->chains, error));
-    for (int64_t p = 0, c = 0; p < w->pairs.count || c < w->chains.count;) {
-        if (c == w->chains.count || (p < w->pairs.count && w->pairs.at[p].tree <= w->chains.tree[c]))
-            add_pair(w, &w->pairs.at[p++]);
+    for (int64_t i = 0, c = 0; i < loss_rows(w) || c < w->chains.count;) {
+        if (c == w->chains.count || (i < loss_rows(w) && tree_of_row(w, i) <= w->chains.tree[c]))
+            add_row(w, i++);
         else
             add_chain(w, c++);
     }
     return ESP_OK;
 }
 
-/* By learn.batch; of pairs and chains together as many updates as the longer of the two lists fills, with an
- * equal share of both for each. */
+/* By learn.batch; of the loss's rows and correct chains together as many updates as the longer of the two
+ * lists fills, with an equal share of both for each. */
 static batches *make_batches(const learn_work *w) {
     const recipe *r = w->run->session.recipe;
-    int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
-    bool both = w->pair_count > 0 && w->chains.count > 0;
+    int64_t rows = w->pair_count + w->others.count;
+    int64_t longer = rows > w->chains.count ? rows : w->chains.count;
+    bool both = rows > 0 && w->chains.count > 0;
     rng_key_t key = rng_mix(rng_key((uint64_t)r->run.seed), 0x6c6561726e);
     return batches_new(
         w->examples.at, w->examples.count,
@@ -131,6 +175,13 @@ static void note_left_out(const learn_work *w) {
     if (w->pairs_too_long)
         observer_note(o, "iteration %lld: %lld pairs longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->pairs_too_long, longest);
+    if (w->others.too_long)
+        observer_note(o, "iteration %lld: %lld %s longer than %lld tokens left out", (long long)w->iteration,
+                      (long long)w->others.too_long, learned_rows_name(w->terms.loss.of->source), longest);
+    if (w->others.level)
+        observer_note(o, "iteration %lld: %lld %s left out that are no better and no worse than others",
+                      (long long)w->iteration, (long long)w->others.level,
+                      learned_rows_name(w->terms.loss.of->source));
     if (w->chains.too_long)
         observer_note(o, "iteration %lld: %lld correct chains longer than %lld tokens left out",
                       (long long)w->iteration, (long long)w->chains.too_long, longest);
@@ -186,14 +237,18 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     checkpoint_name_final(checkpoint, position->iteration);
     esp_status status = gather(&w, error);
     if (status == ESP_OK) status = make_updates(run, position, &w, checkpoint, error);
-    learned_rows rows = {w.pair_count, w.chains.count,
-                         w.step_tokens / (double)(w.pair_count ? w.pair_count : 1)};
+    learned_rows rows = {.pairs = w.pair_count,
+                         .others = w.others.count,
+                         .chains = w.chains.count,
+                         .step_tokens = w.step_tokens / (double)(w.pair_count ? w.pair_count : 1),
+                         .source = w.terms.loss.of->source};
     if (status == ESP_OK) status = watch_iteration(run, w.iteration, &rows, error);
     if (status == ESP_OK) {
         store_position next = phase_after(run->session.recipe, run->phases, position, checkpoint);
         status = store_position_set(run->store, &next, error);
     }
     MEM_LIST_FREE(&w.examples);
+    tree_examples_free(&w.others);
     right_chains_free(&w.chains);
     if (w.pairs.memory) STORE_LIST_FREE(&w.pairs);
     return status;

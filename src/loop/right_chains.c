@@ -48,7 +48,10 @@ static void read_tree(const store_tree *tree, const store_nodes *nodes, arena *m
         int64_t n = chain_ids(nodes, i, NULL);
         int32_t *ids = arena_alloc(memory, 4 * (size_t)n);
         chain_ids(nodes, i, ids);
-        found_chain chain = {.path = {tree->prompt_ids, ids, tree->prompt_count, n, 0},
+        found_chain chain = {.path = {.prefix = tree->prompt_ids,
+                                      .tail = ids,
+                                      .prefix_count = tree->prompt_count,
+                                      .tail_count = n},
                              .tree = tree->tree,
                              .problem = tree->problem,
                              .number = found->count,

@@ -67,8 +67,15 @@ void tree_rows_tree(const search *s, store_tree *out) {
 
 /* ---- rows to replies ---- */
 
-static int64_t probed(const store_node *n) {
+int64_t tree_rows_probed(const store_node *n) {
     return n->flags >> STORE_NODE_PROBED_SHIFT;
+}
+
+search_outcome tree_rows_outcome(const store_node *n) {
+    return n->flags & STORE_NODE_UNKNOWN    ? SEARCH_FINISHED_UNKNOWN
+           : n->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
+           : n->flags & STORE_NODE_CUT      ? SEARCH_CUT
+                                            : SEARCH_OPEN;
 }
 
 static bool is_gold(const store_node *n, const search_request *asked) {
@@ -81,25 +88,21 @@ static int64_t nodes_of_reply(const search_request *asked, const store_node *nod
                               int64_t first) {
     int64_t n = 0;
     while (first + n < count && nodes[first + n].parent == asked->node &&
-           (is_gold(&nodes[first + n], asked) || !probed(&nodes[first + n]) == !probed(&nodes[first])))
+           (is_gold(&nodes[first + n], asked) || !tree_rows_probed(&nodes[first + n]) == !tree_rows_probed(&nodes[first])))
         n++;
     return n;
 }
 
 /* How many candidates became this node: each chain of the root probe that went on to it, and the gold one. */
 static int64_t candidates_of(const store_node *n, const search_request *asked) {
-    return probed(n) ? probed(n) + is_gold(n, asked) : 1;
+    return tree_rows_probed(n) ? tree_rows_probed(n) + is_gold(n, asked) : 1;
 }
 
 static search_candidate candidate_of(const store_node *n, bool gold) {
-    search_outcome outcome = n->flags & STORE_NODE_UNKNOWN    ? SEARCH_FINISHED_UNKNOWN
-                             : n->flags & STORE_NODE_FINISHED ? SEARCH_SCORED
-                             : n->flags & STORE_NODE_CUT      ? SEARCH_CUT
-                                                              : SEARCH_OPEN;
     return (search_candidate){.n = (int32_t)n->count,
                               .logprob = n->logprob,
                               .text_key = (uint64_t)n->index,
-                              .outcome = outcome,
+                              .outcome = tree_rows_outcome(n),
                               .reward = n->outcome,
                               .gold = gold};
 }

@@ -23,13 +23,16 @@ void tree_rows_tree(const search *s, store_tree *out);
 
 /* ---- rows to replies ---- */
 
+/* What became of the chain with this step. Finished ones are SEARCH_SCORED with the stored O, whichever rule
+ * gave it (docs/method.md 2.4), or unknown. */
+search_outcome tree_rows_outcome(const store_node *n);
+/* How many chains of the root probe came through. */
+int64_t tree_rows_probed(const store_node *n);
+
 /* The candidates of the reply that made the next nodes, from node number `first` (the number of nodes that
  * the search has so far) on, into out [asked->count + 1]. A node that several chains of the root probe
  * reached is several candidates. Returns their number; -1 where the rows hold more than was asked for. Their
- * text keys differ from each other, since duplicates were dropped before they became nodes, and their
- * outcomes are SEARCH_SCORED with the stored O, whichever rule gave it (docs/method.md 2.4), or still
- * unknown.
- */
+ * text keys differ from each other, since duplicates were dropped before they became nodes. */
 int32_t tree_rows_candidates(const search_request *asked, const store_node *nodes, int64_t count,
                              int32_t first, search_candidate *out);
 /* The confidences that a JUDGE request was answered with, into out [asked->count]. As they were stored:

@@ -88,12 +88,25 @@ static void put_metrics(const store_updates *updates, text_buffer *out) {
         }
 }
 
+const char *learned_rows_name(example_source source) {
+    switch (source) {
+    case LEARNS_FROM_PAIRS: return "pairs";
+    case LEARNS_FROM_CHAINS: return "correct chains";
+    case LEARNS_FROM_GROUPS: return "sampled chains";
+    case LEARNS_FROM_STEPS: return "steps";
+    case LEARNS_FROM_STATES: return "states";
+    }
+    return "rows";
+}
+
 static void put_rows(const learned_rows *rows, text_buffer *out) {
+    bool first = rows->pairs > 0 || rows->others > 0;
     if (rows->pairs > 0)
         text_printf(out, "%lld pairs of %.1f tokens per step", (long long)rows->pairs, rows->step_tokens);
-    if (rows->pairs > 0 && rows->chains > 0) text_puts(out, ", ");
-    if (rows->chains > 0 || rows->pairs == 0)
-        text_printf(out, "%lld correct chains", (long long)rows->chains);
+    if (rows->others > 0)
+        text_printf(out, "%lld %s", (long long)rows->others, learned_rows_name(rows->source));
+    if (first && rows->chains > 0) text_puts(out, ", ");
+    if (rows->chains > 0 || !first) text_printf(out, "%lld correct chains", (long long)rows->chains);
 }
 
 static void note_updates(run_state *run, int64_t iteration, const learned_rows *rows,

@@ -181,7 +181,9 @@ static esp_status train_row(gauge *g, trainer *t, double *gradient, double *upda
     int64_t half = g->tokens / 2;
     const nll_options options = {.per_token = true};
     const objective_term term = {.of = &objective_nll, .options = &options, .weight = 1};
-    example row = {.path = {{g->ids, g->ids + half, half, g->tokens - half, 0}}, .term = &term, .scale = 1};
+    learn_path path = {
+        .prefix = g->ids, .tail = g->ids + half, .prefix_count = half, .tail_count = g->tokens - half};
+    example row = {.path = {path}, .term = &term, .scale = 1};
     learn_report report;
     double started = clock_seconds();
     ESP_TRY(trainer_add(t, &row, 1, &report, error));

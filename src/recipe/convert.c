@@ -39,27 +39,36 @@ const void *recipe_objective_options(const recipe *r) {
 
 void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out) {
     const objective *of = recipe_objective(r);
-    bool pairs = of->paths > 1;
+    bool chains = of->source == LEARNS_FROM_CHAINS; /* the loss is the likelihood already */
     out->loss = (objective_term){.of = of,
                                  .options = recipe_objective_options(r),
-                                 .weight = pairs ? r->learn.weight : 1,
+                                 .weight = chains ? 1 : r->learn.weight,
                                  .mean = of->mean};
     /* A chosen step is divided by its own tokens, correct chains by those of all chains of the update. */
     out->likelihood_options.per_token = !of_chains && r->learn.nll_per_token;
     out->likelihood =
         (objective_term){.of = &objective_nll,
                          .options = &out->likelihood_options,
-                         .weight = pairs ? r->learn.nll : 0,
+                         .weight = chains ? 0 : r->learn.nll,
                          .mean = of_chains && r->learn.nll_per_token ? MEAN_OVER_TOKENS : MEAN_OVER_EXAMPLES};
 }
 
+/* Whether an update has rows of the loss beside the likelihood of correct chains. */
+static bool has_loss(const recipe *r) {
+    return r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0;
+}
+
 bool recipe_learns_from_pairs(const recipe *r) {
-    return recipe_objective(r)->paths > 1 &&
-           (r->learn.nll_on == RECIPE_NLL_CHOSEN || r->learn.nll == 0 || r->learn.weight > 0);
+    return recipe_objective(r)->source == LEARNS_FROM_PAIRS && has_loss(r);
+}
+
+bool recipe_learns_from_trees(const recipe *r) {
+    example_source source = recipe_objective(r)->source;
+    return source != LEARNS_FROM_PAIRS && source != LEARNS_FROM_CHAINS && has_loss(r);
 }
 
 bool recipe_learns_from_chains(const recipe *r) {
-    return recipe_objective(r)->paths == 1 ||
+    return recipe_objective(r)->source == LEARNS_FROM_CHAINS ||
            (r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS && r->learn.nll > 0);
 }
 

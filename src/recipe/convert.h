@@ -23,14 +23,16 @@ const void *recipe_objective_options(const recipe *r);
 
 /* What an update of the learning phase minimises. Examples point to these terms: keep it in its place. */
 typedef struct {
-    objective_term loss;       /* learn.loss: of pairs, or of correct chains where it has one path */
+    objective_term loss;       /* learn.loss, of what its source names */
     objective_term likelihood; /* learn.nll, of chosen steps or correct chains; weight 0: none */
     nll_options likelihood_options;
 } recipe_terms;
 /* of_chains: the likelihood is of correct chains, else of chosen steps. The recipe outlives the terms. */
 void recipe_terms_read(const recipe *r, bool of_chains, recipe_terms *out);
-/* Whether an update learns from the trees' pairs, and from their correct chains. */
+/* Whether an update learns from the trees' pairs, from their chains, steps or states with advantages or
+ * values, and from the likelihood of their correct chains. */
 bool recipe_learns_from_pairs(const recipe *r);
+bool recipe_learns_from_trees(const recipe *r);
 bool recipe_learns_from_chains(const recipe *r);
 
 trainer_settings recipe_sft_settings(const recipe *r);

@@ -48,7 +48,8 @@ static esp_status read_preset(option_table table, const char *name, const char *
     return status;
 }
 
-/* The settings of both presets, which are among those given, or are the defaults. */
+/* The settings of both presets, which are among those given, or are the defaults. Self-evaluation serves the
+ * search, so its keys are the search preset's. */
 static esp_status read_presets(option_table table, recipe *r, const settings *given, settings *out,
                                esp_error *error) {
     for (int64_t i = 0; i < given->count; i++) {
@@ -57,7 +58,23 @@ static esp_status read_presets(option_table table, recipe *r, const settings *gi
             ESP_TRY(settings_apply(table, r, &given->at[i], error));
     }
     ESP_TRY(read_preset(table, preset_name(r->search.preset), "search.", 0, out, error));
+    ESP_TRY(read_preset(table, preset_name(r->search.preset), "self_eval.", 0, out, error));
     return read_preset(table, preset_name(r->learn.preset), "learn.", 0, out, error);
+}
+
+/* What a loss needs of the search and of the likelihood beside it. */
+static esp_status check_loss(const recipe *r, const char *name, esp_error *error) {
+    const objective *of = recipe_objective(r);
+    if (of->source == LEARNS_FROM_GROUPS && r->search.config.limits.root_probe < 2)
+        return error_fail(error, "set search.root_probe to 2 or more, or take search.preset grpo",
+                          "%s: learn.loss %s compares solutions that were sampled for one problem; "
+                          "search.root_probe is %lld",
+                          name, of->name, (long long)r->search.config.limits.root_probe);
+    if (of->source != LEARNS_FROM_PAIRS && of->source != LEARNS_FROM_CHAINS && r->learn.nll > 0 &&
+        r->learn.nll_on == RECIPE_NLL_CHOSEN)
+        return error_fail(error, "set learn.nll_on to right_chains, or learn.nll to 0",
+                          "%s: learn.nll_on chosen needs a loss on pairs; learn.loss is %s", name, of->name);
+    return ESP_OK;
 }
 
 static esp_status check_together(const recipe *r, const char *name, esp_error *error) {
@@ -80,7 +97,7 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
                           r->task.unknown);
     if (harvest_options_check(&r->search.harvest, error) != ESP_OK)
         return error_prefix(error, "%s: search", name);
-    return ESP_OK;
+    return check_loss(r, name, error);
 }
 
 /* Puts the presets' values and then the given ones into r. First of all those that choose between

@@ -82,7 +82,7 @@ static const option sft_options[] = {
 };
 
 static const option search_options[] = {
-    {CHOICE(search, preset, preset_name), .about = preset_about, .flag = "--preset", .initial = "default", .help = "named set of values for all other search keys that are not given"},
+    {CHOICE(search, preset, preset_name), .about = preset_about, .flag = "--preset", .initial = "default", .help = "named set of values for all other search and self_eval keys that are not given"},
     {INT(search, max_step_tokens), .flag = "--max-step-tokens", .initial = "64", .low = 1, .high = 1e6, .help = "tokens of one step"},
     {INT(search, max_chain_tokens), .flag = "--max-chain-tokens", .initial = "640", .low = 1, .high = 1e6, .help = "tokens of a whole solution; an unfinished one is cut there"},
     {INT(search, gold_length_over), .initial = "0", .low = 0, .high = 1000, .help = "limit a step also to the reference solution's tokens divided by this; 0: off"},
@@ -99,10 +99,10 @@ static const option learn_options[] = {
     {CHOICE(learn, preset, preset_name), .about = preset_about, .flag = "--learn-preset", .initial = "default", .help = "named set of values for all other learn keys that are not given"},
     {CHOICE(learn, loss, objective_name), .about = objective_about, .flag = "--loss", .initial = "dpo", .help = "what an update minimises (docs/method.md 5)"},
     {FLOAT(learn, lr), .flag = "--lr", .initial = "1e-6", .low = 0, .high = 1, .help = "learning rate"},
-    {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "pairs per update"},
+    {INT(learn, batch), .flag = "--batch", .initial = "16", .low = 1, .high = 1e6, .help = "rows per update: pairs, or what else learn.loss learns from"},
     {INT(learn, epochs), .flag = "--epochs", .initial = "4", .low = 0, .high = 1000, .help = "passes over the pairs of an iteration; 0: search and evaluate only"},
     {INT(learn, steps), .flag = "--steps", .initial = "0", .low = 0, .high = 1e9, .help = "at most this many updates per iteration; 0: all batches"},
-    {FLOAT(learn, weight), .flag = "--preference-weight", .initial = "0.1", .low = 0, .high = 1000, .help = "weight of the preference loss, added to that of learn.nll; 0: likelihood only"},
+    {FLOAT(learn, weight), .flag = "--preference-weight", .initial = "0.1", .low = 0, .high = 1000, .help = "weight of learn.loss, added to that of learn.nll; 0: likelihood only"},
     {FLOAT(learn, nll), .flag = "--nll", .initial = "1", .low = 0, .high = 1000, .help = "weight of the negative log-likelihood that learn.nll_on names"},
     {ENUM(learn, nll_on, recipe_nll, "chosen|right_chains"), .flag = "--nll-on", .initial = "right_chains", .help = "likelihood of the pairs' chosen steps, or of all different correct solutions in the iteration's trees"},
     {BOOL(learn, nll_per_token), .initial = "true", .help = "take that likelihood as a mean over tokens (of a chosen step, or of an update's correct solutions), not as a sum"},
@@ -116,7 +116,7 @@ static const option learn_options[] = {
     {FLOAT(learn, beta2), .initial = "0.95", .low = 0, .high = 0.9999999, .help = "decay of the second moment of AdamW"},
     {FLOAT(learn, eps), .initial = "1e-8", .low = 0, .high = 1, .marks = OPTION_ABOVE_LOW, .help = "epsilon of AdamW"},
     {FLOAT(learn, clip), .flag = "--clip", .initial = "1", .low = 0, .high = 1e9, .help = "largest gradient norm; 0: no clipping"},
-    {INT(learn, max_length), .flag = "--max-length", .initial = "1024", .low = 8, .high = 1e7, .help = "tokens of a prompt with the longer step of a pair; longer pairs are left out and counted"},
+    {INT(learn, max_length), .flag = "--max-length", .initial = "1024", .low = 8, .high = 1e7, .help = "tokens of a prompt with what is learned after it; longer pairs, solutions and steps are left out and counted"},
     {INT(learn, tokens_per_microbatch), .flag = "--tokens-per-microbatch", .initial = "1024", .low = 64, .high = 1e8, .help = "tokens computed at once; limits memory"},
     {BOOL(learn, offline), .flag = "--offline", .initial = "false", .help = "search every iteration with the model after supervised fine-tuning (a baseline)"},
     {ENUM(learn, pairs, recipe_pairs, "step|instance"), .flag = "--pairs-level", .initial = "step", .help = "pairs of steps, or one pair per tree of its best and its worst whole solution (a baseline)"},

@@ -15,7 +15,7 @@
 /* clang-format off */
 static const option options[] = {
     {.type = OPTION_ENUM, FIELD(int, rule, "rule"), .choice = search_rule_name, .about = search_rule_about, .flag = "--rule", .initial = "puct", .help = "rule by which the search chooses what to try next and what to commit to"},
-    {INT(limits, simulations), .flag = "--simulations", .initial = "1", .low = 1, .high = 1e6, .help = "simulations from each state that the search commits from"},
+    {INT(limits, simulations), .flag = "--simulations", .initial = "1", .low = 0, .high = 1e6, .help = "simulations from each state that the search commits from; 0: the tree is what root_probe samples"},
     {INT(limits, root_multiplier), .flag = "--root-multiplier", .initial = "1", .low = 1, .high = 1e4, .help = "at the problem's own state, this many times as many simulations"},
     {INT(limits, breadth_root), .flag = "--breadth-root", .initial = "2", .low = 1, .high = 1024, .help = "candidate first steps sampled for a problem"},
     {INT(limits, breadth), .flag = "--breadth", .initial = "2", .low = 1, .high = 1024, .help = "candidate next steps sampled at every later state"},
@@ -69,5 +69,8 @@ esp_status search_config_check(const search_config *config, esp_error *error) {
     const search_rule *rule = search_rule_at(config->rule);
     for (int i = 0; i < rule->options.count; i++)
         ESP_TRY(option_check(&rule->options.at[i], &config->rule_options, error));
+    if (config->limits.simulations == 0 && config->limits.root_probe == 0)
+        return error_fail(error, "set simulations to at least 1, or root_probe",
+                          "simulations and root_probe are both 0: nothing would be sampled");
     return ESP_OK;
 }

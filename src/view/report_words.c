@@ -335,7 +335,7 @@ static void watch_pairs(const report_run *r, document *d) {
         bool searching = r->position.phase == STORE_PHASE_SEARCH && it->iteration >= r->position.iteration;
         if (it->trees > 0 && !searching) last = it;
     }
-    if (!last || (r->recipe && recipe_objective(r->recipe)->paths < 2)) return;
+    if (!last || (r->recipe && recipe_objective(r->recipe)->source != LEARNS_FROM_PAIRS)) return;
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
     double solved = (double)last->trees_right / (double)last->trees;
     bool few = last->pairs < batch, used_up = few && solved >= 0.9;

@@ -19,6 +19,7 @@ static const char *const no_metrics[] = {NULL};
 const objective objective_nll = {
     .name = "rft",
     .about = "likelihood of the correct solutions that the search found (Yuan et al., arXiv 2308.01825)",
+    .source = LEARNS_FROM_CHAINS,
     .paths = 1,
     .metrics = no_metrics,
     .mean = MEAN_OVER_TOKENS,

@@ -21,7 +21,11 @@ static void fill(fixture *f) {
                    .chosen = {.of = &objective_nll, .options = &f->nll, .mean = MEAN_OVER_TOKENS}};
     for (int64_t group = 0; f->count + 6 <= EXAMPLES; group++)
         for (int64_t r = 0; r <= group % 3; r++) {
-            learn_path path = {f->ids, f->ids, 1, 2 + f->rows % 5, NAN};
+            learn_path path = {.prefix = f->ids,
+                               .tail = f->ids,
+                               .prefix_count = 1,
+                               .tail_count = 2 + f->rows % 5,
+                               .reference = NAN};
             f->at[f->count++] =
                 (example){.path = {path, path}, .term = &f->pair, .group = group, .alpha = (double)f->rows};
             if (f->rows % 2)

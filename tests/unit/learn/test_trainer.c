@@ -38,6 +38,15 @@ static double number(const json_t *o, const char *key) {
     return json_number_value(json_object_get(o, key));
 }
 
+static learn_path path_of(const int32_t *prefix, const int32_t *tail, int64_t prefix_count,
+                          int64_t tail_count, double reference) {
+    return (learn_path){.prefix = prefix,
+                        .tail = tail,
+                        .prefix_count = prefix_count,
+                        .tail_count = tail_count,
+                        .reference = reference};
+}
+
 static golden_pairs *read_golden(void) {
     json_t *whole;
     OK(json_read_file(TEST_DATA "/golden/tinystories-656k.json", &whole, &error));
@@ -55,7 +64,7 @@ static golden_pairs *read_golden(void) {
         example *r = &g->rows[i];
         *r = (example){.term = &g->term, .scale = 1.0 / PAIRS};
         for (size_t k = 0; k < 2; k++)
-            r->path[k] = (learn_path){g->ids[i][0], g->ids[i][1 + k], counts[0], counts[1 + k], at(ref, k)};
+            r->path[k] = path_of(g->ids[i][0], g->ids[i][1 + k], counts[0], counts[1 + k], at(ref, k));
         r->alpha = harvest_doubt_by_visits(number(pair, "n_chosen"), number(pair, "n_rejected"));
     }
     return g;
@@ -210,8 +219,8 @@ static void trees_stay_whole(void **state) {
     for (int r = 0; r < 2 * EACH; r++) {
         for (int side = 0; side < 2; side++)
             for (int i = 0; i < STEP; i++) steps[r][side][i] = 500 + 10 * (2 * r + side) + i;
-        rows[r] = (example){.path = {{prefix[r / EACH], steps[r][0], PREFIX, STEP, 0},
-                                     {prefix[r / EACH], steps[r][1], PREFIX, STEP, 0}},
+        rows[r] = (example){.path = {path_of(prefix[r / EACH], steps[r][0], PREFIX, STEP, 0),
+                                     path_of(prefix[r / EACH], steps[r][1], PREFIX, STEP, 0)},
                             .term = &term,
                             .scale = 0.5 / EACH,
                             .alpha = 0.1,
@@ -436,7 +445,7 @@ static void mixed_slopes(void **state) {
     for (int i = 0; objective_at(i); i++)
         for (int per_token = 0; per_token < 2; per_token++) {
             const objective *of = objective_at(i);
-            if (of->paths != 2) continue;
+            if (of->source != LEARNS_FROM_PAIRS) continue;
             mixed_batch m;
             mix(g, of, 0.4, per_token ? 1 : 0.05, per_token, &m);
             learn_report r;
