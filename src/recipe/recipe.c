@@ -95,7 +95,8 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
         return error_fail(error, "write skip, incorrect, or a number such as -0.5",
                           "%s: task.unknown must be skip, incorrect or a number, not \"%.100s\"", name,
                           r->task.unknown);
-    if (harvest_options_check(&r->search.harvest, error) != ESP_OK)
+    if (search_config_check(&r->search.config, error) != ESP_OK ||
+        harvest_options_check(&r->search.harvest, error) != ESP_OK)
         return error_prefix(error, "%s: search", name);
     return check_loss(r, name, error);
 }

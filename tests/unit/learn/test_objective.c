@@ -93,15 +93,24 @@ static void test_golden(void **state) {
 
 /* ---- every objective of the table ---- */
 
-static const double points[][4] = {
+enum { POINT = 4 };
+static const double points[][POINT] = {
     {-12, -9, -11, -10},  {-3.5, -40, -9, -2},    {-700, -1, -2, -650},
     {-1, -700, -650, -2}, {-20, -20, -21, -19.5}, {-0.3, -0.2, -0.4, -0.1},
 };
 
+/* An example of so many paths, which lead to states of different values. */
+static example example_of(int paths, double alpha) {
+    example e = {.alpha = alpha, .path_count = paths};
+    for (int k = 0; k < paths; k++) e.path[k].value = 0.3 * k;
+    return e;
+}
+
 static void check_slopes(const objective *o, const void *options, const double *point, double alpha) {
     path_score at[EXAMPLE_PATHS];
-    for (int k = 0; k < EXAMPLE_PATHS; k++) at[k] = (path_score){point[k], point[(k + 2) % 4], 3 + 4 * k};
-    example e = {.alpha = alpha};
+    for (int k = 0; k < EXAMPLE_PATHS; k++)
+        at[k] = (path_score){point[k % POINT], point[(k + 2) % POINT], 3 + 4 * k};
+    example e = example_of(o->paths, alpha);
     double dlogp[EXAMPLE_PATHS], ignored[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
     double value = o->value(options, &e, at, dlogp, metrics);
     assert_true(isfinite(value));
@@ -116,22 +125,68 @@ static void check_slopes(const objective *o, const void *options, const double *
     }
 }
 
+/* The same of an objective on tokens, of which some have become more likely and some less. */
+static void check_token_slopes(const objective *o, const void *options, const double *point,
+                               double advantage) {
+    float sampled[2 * POINT], logp[2 * POINT];
+    for (int t = 0; t < 2 * POINT; t++) {
+        sampled[t] = (float)fmax(point[t % POINT], -20);
+        logp[t] = sampled[t] + (float)(t - 3) * 0.11F;
+    }
+    example e = {.path = {{.tail_count = 2 * POINT, .sampled = sampled}}, .advantage = advantage};
+    double dlogp[2 * POINT], ignored[2 * POINT], metrics[OBJECTIVE_METRICS];
+    assert_true(isfinite(o->token_value(options, &e, logp, dlogp, metrics)));
+    for (int t = 0; t < 2 * POINT; t++) {
+        float kept = logp[t], step = 1e-3F;
+        logp[t] = kept + step;
+        double above = (double)logp[t], more = o->token_value(options, &e, logp, ignored, metrics);
+        logp[t] = kept - step;
+        double below = (double)logp[t], less = o->token_value(options, &e, logp, ignored, metrics);
+        logp[t] = kept;
+        near(dlogp[t], (more - less) / (above - below), 1e-5, o->name);
+    }
+}
+
+static void check_all_slopes(const objective *o, const void *options) {
+    const double alphas[] = {0, 0.3, 0.5, 1}, advantages[] = {1.5, -0.7, 0, -1e3};
+    for (size_t p = 0; p < sizeof points / sizeof *points; p++)
+        for (int a = 0; a < 4; a++) {
+            if (o->token_value)
+                check_token_slopes(o, options, points[p], advantages[a]);
+            else
+                check_slopes(o, options, points[p], alphas[a]);
+        }
+}
+
 /* Slopes are those of the value, at the default options and at others. */
 static void test_finite_differences(void **state) {
     (void)state;
-    const double alphas[] = {0, 0.3, 0.5, 1};
     int objectives = 0;
     for (const objective *o; (o = objective_at(objectives)) != NULL; objectives++)
         for (int turn = 0; turn < 3; turn++) {
             option_space options = {.bytes = {0}};
             options_defaults(o->options, &options);
-            for (int i = 0; turn > 0 && i < o->options.count; i++)
-                if (o->options.at[i].type == OPTION_FLOAT)
-                    OK(option_set(&o->options.at[i], &options, turn == 1 ? "0.7" : "5", NULL));
-            for (size_t p = 0; p < sizeof points / sizeof *points; p++)
-                for (int a = 0; a < 4; a++) check_slopes(o, &options, points[p], alphas[a]);
+            for (int i = 0; turn > 0 && i < o->options.count; i++) {
+                const option *one = &o->options.at[i];
+                const char *value = turn == 1 ? "0.7" : one->high < 5 ? "1" : "5";
+                if (one->type == OPTION_FLOAT) OK(option_set(one, &options, value, NULL));
+            }
+            check_all_slopes(o, &options);
         }
-    assert_true(objectives >= 4);
+    assert_true(objectives >= 10);
+}
+
+/* Also where the token would be clipped or masked. */
+static double value_of_bad_tokens(const objective *o, const void *options, float bad) {
+    for (int sign = -1; sign <= 1; sign++)
+        for (int at = 0; at < 2; at++) {
+            const float sampled[] = {-0.01F, -3}, logp[] = {at == 0 ? bad : -0.02F, at == 1 ? bad : -2};
+            double dlogp[2], metrics[OBJECTIVE_METRICS];
+            example e = {.path = {{.tail_count = 2, .sampled = sampled}}, .advantage = sign};
+            double value = o->token_value(options, &e, logp, dlogp, metrics);
+            if (isfinite(value)) return value;
+        }
+    return NAN;
 }
 
 /* A log-prob that is no finite number makes a value that is none: a trainer looks at the value alone. */
@@ -144,10 +199,13 @@ static void test_not_finite(void **state) {
         options_defaults(o->options, &options);
         for (int k = 0; k < o->paths; k++)
             for (int b = 0; b < 2; b++) {
-                path_score at[EXAMPLE_PATHS] = {{-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}, {-1, -1, 4}};
+                path_score at[EXAMPLE_PATHS];
                 double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS];
+                for (int j = 0; j < EXAMPLE_PATHS; j++) at[j] = (path_score){-1, -1, 4};
                 at[k].logp = bad[b];
-                double value = o->value(&options, &(example){.alpha = 0.2}, at, dlogp, metrics);
+                example e = example_of(o->paths, 0.2);
+                double value = o->token_value ? value_of_bad_tokens(o, &options, (float)bad[b])
+                                              : o->value(&options, &e, at, dlogp, metrics);
                 if (isfinite(value)) fail_msg("%s is %g with path %d at %g", o->name, value, k, bad[b]);
             }
     }
@@ -161,6 +219,11 @@ static void test_table(void **state) {
         assert_ptr_equal(find(o->name), o);
         assert_true(o->options_size <= sizeof(option_space));
         assert_in_range(o->paths, 1, EXAMPLE_PATHS);
+        assert_true(!o->value != !o->token_value);
+        assert_true(!o->token_value || o->paths == 1);
+        assert_true((o->source == LEARNS_FROM_GROUPS) == (o->group_advantages != NULL));
+        assert_true((o->source == LEARNS_FROM_STEPS) == (o->step_advantage != NULL));
+        assert_true(o->source != LEARNS_FROM_PAIRS || o->paths == 2);
         assert_true(strlen(o->about) > 10);
         int metrics = 0;
         while (o->metrics[metrics]) metrics++;

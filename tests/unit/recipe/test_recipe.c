@@ -38,12 +38,12 @@ static void errors_name_place_and_nearest(void **state) {
     refused("serach:\n  horizon: 5\n", "r.yaml:1:1: unknown key serach");
     refused("search:\n  qqqqqqqqqqqqqqqq: 5\n", "r.yaml:2:3: unknown key search.qqqqqqqqqqqqqqqq");
     refused("search:\n  simulations: five\n",
-            "r.yaml:2:16: search.simulations must be a whole number from 1 to 1000000, not \"five\"");
+            "r.yaml:2:16: search.simulations must be a whole number from 0 to 1000000, not \"five\"");
     refused("search: {simulations: 1.5}", "r.yaml:1:23: search.simulations must be a whole number");
     refused("search: {simulations: \"5\"}",
-            "r.yaml:1:23: search.simulations must be a whole number from 1 to 1000000, not quoted");
-    refused("search:\n  simulations: 0\n",
-            "r.yaml:2:16: search.simulations must be a whole number from 1 to 1000000, not \"0\"");
+            "r.yaml:1:23: search.simulations must be a whole number from 0 to 1000000, not quoted");
+    refused("search:\n  simulations: -1\n",
+            "r.yaml:2:16: search.simulations must be a whole number from 0 to 1000000, not \"-1\"");
     refused("search:\n  simulations: 99999999999999999999\n", "r.yaml:2:16: search.simulations must be");
     refused("search:\n  temperature: 0\n",
             "r.yaml:2:16: search.temperature must be a number above 0 up to 10, not \"0\"");
@@ -69,6 +69,9 @@ static void errors_name_place_and_nearest(void **state) {
     refused("run:\n  out: \xff\xfe\n", "r.yaml: byte ");
     refused("search:\n  max_step_tokens: 500\n  max_chain_tokens: 100\n",
             "r.yaml: search.max_step_tokens (500) is above");
+    refused("search: {simulations: 0, root_probe: 0}\n", "r.yaml: search: simulations and root_probe are both 0");
+    refused("learn: {loss: grpo, nll: 0}\n", "r.yaml: learn.loss grpo compares solutions that were sampled");
+    refused("learn: {loss: tree_pg, nll_on: chosen}\n", "r.yaml: learn.nll_on chosen needs a loss on pairs");
 }
 
 static int preset_of(const char *name) {
@@ -284,6 +287,45 @@ static void presets_are_their_sources(void **state) {
     recipe_free(r);
 }
 
+/* Each of these changes what its method needs in the default, and nothing else. */
+static void methods_are_the_default_but_for_their_own(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *differs; /* keys, in the order of the table */
+    } methods[] = {
+        {"grpo", "search.simulations search.root_probe self_eval.enabled learn.loss learn.batch learn.weight "
+                 "learn.nll learn.average"},
+        {"rloo", "search.simulations search.root_probe self_eval.enabled learn.loss learn.batch learn.weight "
+                 "learn.nll learn.average"},
+        {"rft", "search.simulations search.root_probe self_eval.enabled learn.loss"},
+        {"tree-advantage", "learn.loss learn.batch learn.weight"},
+        {"listwise", "learn.loss"},
+        {"ipo", "learn.loss learn.weight"},
+        {"simpo", "learn.loss"},
+        {"instance-dpo", "learn.pairs"},
+    };
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        char yaml[200];
+        text_buffer difference = {0}, keys = {0};
+        snprintf(yaml, sizeof yaml, "search: {preset: %s}\nlearn: {preset: %s}\n", methods[i].name,
+                 methods[i].name);
+        recipe *r = parse(yaml, NULL, 0), *plain = parse("", NULL, 0);
+        recipe_diff(plain, r, &difference);
+        for (char *rest = difference.at, *line; (line = strsep(&rest, "\n")) && *line;) {
+            char *key = strsep(&line, ":");
+            if (strcmp(key, "search.preset") == 0 || strcmp(key, "learn.preset") == 0) continue;
+            text_printf(&keys, "%s%s", keys.length ? " " : "", key);
+        }
+        /* the keys of the loss itself are not compared */
+        if (strncmp(keys.at, methods[i].differs, strlen(methods[i].differs)) != 0)
+            fail_msg("%s: wanted %s, got %s", methods[i].name, methods[i].differs, keys.at);
+        text_free(&difference);
+        text_free(&keys);
+        recipe_free(r);
+        recipe_free(plain);
+    }
+}
+
 static void keys_reach_their_parts(void **state) {
     (void)state;
     recipe *r = parse("search: {gold_injection: true}\nself_eval: {enabled: false}\nlearn: {loss: dpop, "
@@ -472,6 +514,7 @@ int main(void) {
         cmocka_unit_test(help_prints_what_runs),
         cmocka_unit_test(presets_resolve),
         cmocka_unit_test(presets_are_their_sources),
+        cmocka_unit_test(methods_are_the_default_but_for_their_own),
         cmocka_unit_test(keys_reach_their_parts),
         cmocka_unit_test(worth_of_what_cannot_be_judged),
     };

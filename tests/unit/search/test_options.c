@@ -281,7 +281,7 @@ static void refused_configurations(void **state) {
         int64_t value;
         const char *what;
     } integers[] = {
-        {offsetof(search_config, limits.simulations), 0, "simulations is 0"},
+        {offsetof(search_config, limits.simulations), -1, "simulations is -1"},
         {offsetof(search_config, limits.root_multiplier), -1, "root_multiplier"},
         {offsetof(search_config, limits.breadth_root), 2000, "breadth_root"},
         {offsetof(search_config, limits.breadth), 0, "breadth is 0"},

@@ -234,6 +234,32 @@ static void short_replies(void **state) {
 }
 
 /* rest_from_depth 0: b_1 whole chains in one request, nothing sampled twice or for nothing. */
+/* Without simulations the tree is what was sampled, and the search ends where most chains went. */
+static void nothing_but_the_probe(void **state) {
+    (void)state;
+    int64_t wrong = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        search_config config = probe_config(seed);
+        config.limits.simulations = 0;
+        synthetic *y = synthetic_run(&config, seed);
+        int64_t ends = 0;
+        assert_int_equal(search_stats_of(y->s).simulations, 0);
+        for (int32_t i = 0; i < search_node_count(y->s); i++) {
+            search_node n = search_node_at(y->s, i);
+            int64_t went_on = 0;
+            assert_int_equal(n.N, i == 0 ? config.limits.root_probe : n.probed);
+            for (int32_t c = n.first_child; c >= 0; c = search_node_at(y->s, c).next_sibling)
+                went_on += search_node_at(y->s, c).N;
+            ends += n.N - went_on;
+            wrong += n.outcome == SEARCH_WRONG;
+        }
+        assert_int_equal(ends, config.limits.root_probe);
+        assert_true(search_node_at(y->s, search_top(y->s)).children == 0);
+        synthetic_free(y);
+    }
+    assert_true(wrong > SEEDS / 10);
+}
+
 static void whole_chains_without_a_tree(void **state) {
     (void)state;
     search_config config = plain_config();
@@ -259,6 +285,7 @@ int main(void) {
         cmocka_unit_test(all_right_needs_no_search),
         cmocka_unit_test(same_bits_again),
         cmocka_unit_test(short_replies),
+        cmocka_unit_test(nothing_but_the_probe),
         cmocka_unit_test(whole_chains_without_a_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
