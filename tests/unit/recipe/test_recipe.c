@@ -219,7 +219,7 @@ static void help_prints_what_runs(void **state) {
     assert_true(compared > 80);
     assert_non_null(strstr(manual.at, "\n        gumbel: sequential halving"));
     assert_non_null(strstr(manual.at, "\n        dpo: DPO with label smoothing"));
-    assert_non_null(strstr(manual.at, "only with learn.loss dpo, ipo or dpop [0.1]\n"));
+    assert_non_null(strstr(manual.at, "only with learn.loss dpo, ipo, dpop or listwise [0.1]\n"));
     assert_non_null(strstr(manual.at, "\n        paper: arXiv 2405.00451, arithmetic\n"));
     recipe_free(r);
     recipe_free(defaults);
