@@ -42,8 +42,8 @@ bool child_stopped(child_watch *w) {
 
 /* ---- the child ---- */
 
-static _Noreturn void be_child(child_watch *w, int to, pid_t parent,
-                               esp_status (*work)(void *, esp_error *), void *context) {
+static _Noreturn void be_child(child_watch *w, int to, pid_t parent, esp_status (*work)(void *, esp_error *),
+                               void *context) {
     esp_error error = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(ESP_FAILED); /* it ended before that call */

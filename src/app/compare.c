@@ -56,7 +56,8 @@ static esp_status add_sweep(inputs *in, const char *folder, esp_error *error) {
     json_t *record = json_load_file(path, 0, &why), *run;
     size_t at;
     if (!record)
-        return error_fail(error, "espalier sweep writes it again", "%s: line %d: %s", path, why.line, why.text);
+        return error_fail(error, "espalier sweep writes it again", "%s: line %d: %s", path, why.line,
+                          why.text);
     const char *baseline = json_string_value(json_object_get(record, "baseline"));
     if (baseline && !in->baseline) in->baseline = arena_strdup(in->memory, baseline);
     json_array_foreach(json_object_get(record, "runs"), at, run) {
@@ -92,7 +93,8 @@ static esp_status add_word(inputs *in, const char *word, esp_error *error) {
 
 static esp_status print(const inputs *in, const char *baseline, double target, bool json, esp_error *error) {
     comparison c;
-    ESP_TRY(comparison_make(&c, in->runs.at, in->runs.count, baseline ? baseline : in->baseline, target, error));
+    ESP_TRY(
+        comparison_make(&c, in->runs.at, in->runs.count, baseline ? baseline : in->baseline, target, error));
     esp_status status;
     if (json) {
         status = output_json(comparison_json(&c), 9, error);
@@ -106,7 +108,8 @@ static esp_status print(const inputs *in, const char *baseline, double target, b
     return status;
 }
 
-esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json, esp_error *error) {
+esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json,
+                         esp_error *error) {
     inputs in = {.memory = arena_new()};
     esp_status status = add_sweep(&in, folder, error);
     if (status == ESP_OK) status = print(&in, baseline, target, json, error);
@@ -134,10 +137,11 @@ const app_verb verb_compare = {
             .least = 1,
             .most = -1,
             .options = {compare_options, sizeof compare_options / sizeof *compare_options},
-            .about =
-                "Means have 95% intervals by Student's t over seeds. Differences are paired: over the seeds that "
-                "both\nmethods have, and over problems by the bootstrap. Without labels, runs whose recipes differ "
-                "only in\ntheir seed are one method. docs/experiments.md explains the columns."},
+            .about = "Means have 95% intervals by Student's t over seeds. Differences are paired: over the "
+                     "seeds that "
+                     "both\nmethods have, and over problems by the bootstrap. Without labels, runs whose "
+                     "recipes differ "
+                     "only in\ntheir seed are one method. docs/experiments.md explains the columns."},
     .own_size = sizeof(compare_flags),
     .run = compare_run,
 };

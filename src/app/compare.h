@@ -9,6 +9,7 @@ void compare_text(const comparison *c, text_buffer *out);
 
 /* Compares the runs of a sweep's folder and prints the tables, or with json the document. baseline NULL: the
  * sweep's own. target: as comparison_make. */
-esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json, esp_error *error);
+esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json,
+                         esp_error *error);
 
 #endif

@@ -143,7 +143,7 @@ static void put_costs(const comparison *c, text_buffer *out) {
 static void put_differences(const comparison *c, text_buffer *out) {
     const comparison_method *base = &c->methods[c->baseline];
     char *name = clean(base->label), *first = mem_printf("less %s", name);
-    const char *const heading[] = {first, "pairs", "over seeds", "over problems", "mean of the curve",
+    const char *const heading[] = {first,      "pairs", "over seeds", "over problems", "mean of the curve",
                                    "McNemar p"};
     table t = table_of(heading, 6);
     for (int64_t i = 0; i < c->count; i++) {

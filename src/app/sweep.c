@@ -47,8 +47,9 @@ static const option sweep_options[] = {
 
 static char *name_of(const sweep *s, const sweep_run *run) {
     const char *label = s->grid->methods.at[run->cell.method].label;
-    return run->cell.chooses ? mem_printf("%s, choosing %s", label, s->grid->choices.at[run->cell.choice].label)
-                             : mem_printf("%s, seed %lld", label, (long long)run->cell.seed);
+    return run->cell.chooses
+               ? mem_printf("%s, choosing %s", label, s->grid->choices.at[run->cell.choice].label)
+               : mem_printf("%s, seed %lld", label, (long long)run->cell.seed);
 }
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -73,8 +74,8 @@ typedef struct {
 static esp_status carry_out(void *context, esp_error *error) {
     const job *j = context;
     char *page;
-    esp_status status =
-        loop_carry_out(j->recipe, j->folder, (loop_request){.phases = RUN_ALL, .resume = j->resume}, &page, error);
+    esp_status status = loop_carry_out(j->recipe, j->folder,
+                                       (loop_request){.phases = RUN_ALL, .resume = j->resume}, &page, error);
     mem_free(page);
     return status;
 }
@@ -136,7 +137,8 @@ static tally count(const sweep *s) {
 static esp_status run_all(sweep *s, const sweep_flags *flags, child_watch *watch, esp_error *error) {
     tally before = count(s);
     int64_t place = 0;
-    say("%lld runs in %s, %lld of them finished", (long long)before.wanted, s->out, (long long)before.finished);
+    say("%lld runs in %s, %lld of them finished", (long long)before.wanted, s->out,
+        (long long)before.finished);
     for (int64_t i = 0; i < s->runs.count; i++) {
         sweep_run *run = &s->runs.at[i];
         place += run->wanted;
@@ -166,8 +168,8 @@ static esp_status say_failed(const sweep *s, esp_error *error) {
         mem_free(name);
     }
     return error_fail(error, "correct the cause and give the same command again: finished runs are kept",
-                      "%lld of %lld runs failed, %lld are not finished", (long long)t.failed, (long long)t.wanted,
-                      (long long)(t.wanted - t.finished));
+                      "%lld of %lld runs failed, %lld are not finished", (long long)t.failed,
+                      (long long)t.wanted, (long long)(t.wanted - t.finished));
 }
 
 static esp_status work(sweep *s, const sweep_flags *flags, bool json, esp_error *error) {
@@ -189,7 +191,8 @@ static double seconds_of(const sweep *s, const sweep_run *run, plan_rates *rates
     double sum = 0, n = 0;
     for (int64_t i = 0; i < s->runs.count; i++) {
         const sweep_run *other = &s->runs.at[i];
-        bool known = other->cell.method == run->cell.method && other->state == SWEEP_FINISHED && other->seconds > 0;
+        bool known =
+            other->cell.method == run->cell.method && other->state == SWEEP_FINISHED && other->seconds > 0;
         if (known) sum += other->seconds, n++;
     }
     if (n > 0) return sum / n;
@@ -245,8 +248,7 @@ static esp_status list_runs(const sweep *s, bool json, esp_error *error) {
                 (long long)t.finished, time.at, all_known ? "" : " and those without an estimate");
     json_t *document = json ? sweep_json(s) : NULL;
     if (json) json_object_set_new(document, "seconds", json_real(sum));
-    esp_status status =
-        json ? output_json(document, 9, error) : output_text(text.at, text.length, error);
+    esp_status status = json ? output_json(document, 9, error) : output_text(text.at, text.length, error);
     text_free(&time);
     text_free(&text);
     mem_free(seconds);
@@ -265,24 +267,27 @@ static esp_status sweep_run_verb(const cli_arguments *arguments, void *own, esp_
                             arguments->override_count, flags->only, error);
     if (status == ESP_OK) status = sweep_check(&s, error);
     if (status == ESP_OK)
-        status = flags->dry_run ? list_runs(&s, arguments->json, error) : work(&s, flags, arguments->json, error);
+        status =
+            flags->dry_run ? list_runs(&s, arguments->json, error) : work(&s, flags, arguments->json, error);
     sweep_free(&s);
     grid_free(&g);
     return status;
 }
 
 const app_verb verb_sweep = {
-    .cli = {.name = "sweep",
-            .summary = "carry out a grid of runs: methods, each with the same seeds; then compare them",
-            .positionals = "GRID.yaml",
-            .least = 1,
-            .most = 1,
-            .options = {sweep_options, sizeof sweep_options / sizeof *sweep_options},
-            .recipe_groups = "run model data task search learn sft self_eval eval",
-            .about = "Runs one after another, each in a folder of its own. Given again, the command continues where "
-                     "it was:\nfinished runs are kept, one that was interrupted or failed is resumed. A run that "
-                     "fails is reported,\nand the others go on. Recipe keys given here count for all runs. "
-                     "docs/experiments.md describes the\nfile."},
+    .cli =
+        {.name = "sweep",
+         .summary = "carry out a grid of runs: methods, each with the same seeds; then compare them",
+         .positionals = "GRID.yaml",
+         .least = 1,
+         .most = 1,
+         .options = {sweep_options, sizeof sweep_options / sizeof *sweep_options},
+         .recipe_groups = "run model data task search learn sft self_eval eval",
+         .about =
+             "Runs one after another, each in a folder of its own. Given again, the command continues where "
+             "it was:\nfinished runs are kept, one that was interrupted or failed is resumed. A run that "
+             "fails is reported,\nand the others go on. Recipe keys given here count for all runs. "
+             "docs/experiments.md describes the\nfile."},
     .own_size = sizeof(sweep_flags),
     .run = sweep_run_verb,
 };

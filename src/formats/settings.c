@@ -90,8 +90,7 @@ static json_t *json_of(const yaml_walk *w, const yaml_node_t *node) {
         for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
             const yaml_node_t *key = yaml_text_node(w->text, p->key);
             if (key->type == YAML_SCALAR_NODE)
-                json_object_set_new(map, yaml_scalar(key),
-                                    json_of(w, yaml_text_node(w->text, p->value)));
+                json_object_set_new(map, yaml_scalar(key), json_of(w, yaml_text_node(w->text, p->value)));
         }
         return map;
     }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void warn(comparison *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void warn(comparison *c, const char *format, ...) {
+static void add_warning(comparison *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_warning(comparison *c, const char *format, ...) {
     char line[1000];
     va_list arguments;
     va_start(arguments, format);
@@ -48,7 +48,8 @@ static double mean_of(const comparison_point *p, int64_t n) {
     return area / (double)(p[n - 1].iteration - p[0].iteration);
 }
 
-static void read_curve(comparison_run *out, const store_evals *evals, const store_costs *costs, double target) {
+static void read_curve(comparison_run *out, const store_evals *evals, const store_costs *costs,
+                       double target) {
     out->curve = MEM_ARRAY(comparison_point, evals->count + 1);
     out->points = evals->count;
     out->reached = NAN;
@@ -157,7 +158,7 @@ static esp_status read_runs(comparison *c, const comparison_input *inputs, int64
         bool finished;
         ESP_TRY(read_run(&run, inputs[i].folder, c->target, &finished, error));
         if (!finished) {
-            warn(c, "%s is left out: it is not finished, or was not evaluated", inputs[i].folder);
+            add_warning(c, "%s is left out: it is not finished, or was not evaluated", inputs[i].folder);
             continue;
         }
         comparison_method *m = method_of(c, &run, inputs[i].label);
@@ -167,8 +168,7 @@ static esp_status read_runs(comparison *c, const comparison_input *inputs, int64
     for (int64_t i = 0; i < c->count; i++)
         qsort(c->methods[i].runs, (size_t)c->methods[i].count, sizeof *c->methods[i].runs, by_seed);
     return c->count > 0 ? ESP_OK
-                        : error_fail(error, "a run is compared when it is finished; espalier report shows one "
-                                            "that is not",
+                        : error_fail(error, "a run is compared when it is finished",
                                      "there is no finished run to compare");
 }
 
@@ -179,9 +179,9 @@ static esp_status find_baseline(comparison *c, const char *baseline, esp_error *
         if (baseline && strcmp(c->methods[i].label, baseline) == 0) c->baseline = i;
         text_printf(&names, "%s%s", i > 0 ? ", " : "the methods are ", c->methods[i].label);
     }
-    esp_status status = c->baseline >= 0 ? ESP_OK
-                                         : error_fail(error, names.at, "no finished run is of the baseline \"%s\"",
-                                                      baseline);
+    esp_status status =
+        c->baseline >= 0 ? ESP_OK
+                         : error_fail(error, names.at, "no finished run is of the baseline \"%s\"", baseline);
     text_free(&names);
     return status;
 }
@@ -245,7 +245,8 @@ static metrics_difference over_problems(const comparison_method *m, const compar
     int64_t n = m->runs[0].last.problems;
     double *values = MEM_ARRAY(double, 2 * n + 1), share = 1 / (double)m->pairs.count;
     for (int64_t i = 0; i < m->pairs.count; i++) {
-        const comparison_run *a = with_seed(m, m->pairs.at[i].seed), *b = with_seed(base, m->pairs.at[i].seed);
+        const comparison_run *a = with_seed(m, m->pairs.at[i].seed),
+                             *b = with_seed(base, m->pairs.at[i].seed);
         for (int64_t p = 0; p < n; p++) {
             values[p] += evaluation_right(&a->last, p) * share;
             values[n + p] += evaluation_right(&b->last, p) * share;
@@ -297,30 +298,35 @@ static void check_method(comparison *c, const comparison_method *m) {
         problems = problems || !same_problems(first, r);
         models = models || strcmp(first->model, r->model) != 0;
         if (i > 0 && r->seed == m->runs[i - 1].seed)
-            warn(c, "%s has several runs of seed %lld; they are not independent", m->label, (long long)r->seed);
+            add_warning(c, "%s has several runs of seed %lld; they are not independent", m->label,
+                        (long long)r->seed);
     }
-    if (recipes) warn(c, "the runs of %s differ in more than their seed", m->label);
+    if (recipes) add_warning(c, "the runs of %s differ in more than their seed", m->label);
     if (problems)
-        warn(c, "%s was evaluated on other problems than %s: their accuracies cannot be compared", m->label,
-             base->label);
-    if (models && m != base) warn(c, "%s began with another model than %s", m->label, base->label);
+        add_warning(c, "%s was evaluated on other problems than %s: their accuracies cannot be compared",
+                    m->label, base->label);
+    if (models && m != base) add_warning(c, "%s began with another model than %s", m->label, base->label);
     if (m != base && m->pairs.count < m->count && !problems)
-        warn(c, "%s: %lld of its %lld runs have no run of %s with the same seed; differences leave them out",
-             m->label, (long long)(m->count - m->pairs.count), (long long)m->count, base->label);
+        add_warning(
+            c, "%s: %lld of its %lld runs have no run of %s with the same seed; differences leave them out",
+            m->label, (long long)(m->count - m->pairs.count), (long long)m->count, base->label);
 }
 
 static void warn_of_evaluation(void *user, const char *key, const char *in_base, const char *in_method) {
     bool counts = strcmp(key, "eval.method") == 0 || strcmp(key, "eval.set") == 0 ||
                   strcmp(key, "eval.k") == 0 || strcmp(key, "eval.temperature") == 0 ||
                   strcmp(key, "eval.max_tokens") == 0 || strcmp(key, "eval.option") == 0;
-    if (counts) text_printf(user, "%s%s (%s, %s)", ((text_buffer *)user)->length ? "; " : "", key, in_base, in_method);
+    if (counts)
+        text_printf(user, "%s%s (%s, %s)", ((text_buffer *)user)->length ? "; " : "", key, in_base,
+                    in_method);
 }
 
 static void check_evaluation(comparison *c, const comparison_method *m) {
     const comparison_method *base = &c->methods[c->baseline];
     text_buffer keys = {0};
     recipe_differences(base->runs[0].recipe, m->runs[0].recipe, warn_of_evaluation, &keys);
-    if (keys.length > 0) warn(c, "%s was evaluated otherwise than %s: %.500s", m->label, base->label, keys.at);
+    if (keys.length > 0)
+        add_warning(c, "%s was evaluated otherwise than %s: %.500s", m->label, base->label, keys.at);
     text_free(&keys);
 }
 

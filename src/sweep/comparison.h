@@ -1,6 +1,6 @@
-/* Methods compared by their runs. A method is several runs of one recipe with different seeds; two methods are
- * compared on the seeds that both have, and on the problems that both were evaluated on. Everything is read from
- * the run directories; accuracy is the recipe's own evaluation (eval.method on eval.set). */
+/* Methods compared by their runs. A method is several runs of one recipe with different seeds; two methods
+ * are compared on the seeds that both have, and on the problems that both were evaluated on. Everything is
+ * read from the run directories; accuracy is the recipe's own evaluation (eval.method on eval.set). */
 #ifndef ESPALIER_SWEEP_COMPARISON_H
 #define ESPALIER_SWEEP_COMPARISON_H
 
@@ -9,8 +9,8 @@
 #include "store/store.h"
 
 typedef struct {
-    const char *label; /* of the method; NULL: runs whose recipes differ only in run.seed are one method, which is
-                          named after the first one's folder */
+    const char *label; /* of the method; NULL: runs whose recipes differ only in run.seed are one method,
+                          which is named after the first one's folder */
     const char *folder;
 } comparison_input;
 
@@ -29,11 +29,11 @@ typedef struct {
                                older run has none */
     comparison_point *curve; /* [points] by iteration */
     int64_t points;
-    evaluation last;    /* the last evaluation with its results */
-    double accuracy;    /* of it */
-    double mean;        /* of the curve after the first evaluation, over iterations, linear between evaluations */
-    double reached;     /* tokens at the first evaluation of at least the accuracy asked for; NAN: not reached */
-    double tokens;      /* sampled and judged in all trees */
+    evaluation last; /* the last evaluation with its results */
+    double accuracy; /* of it */
+    double mean;    /* of the curve after the first evaluation, over iterations, linear between evaluations */
+    double reached; /* tokens at the first evaluation of at least the accuracy asked for; NAN: not reached */
+    double tokens;  /* sampled and judged in all trees */
     store_totals totals;
 } comparison_run;
 
@@ -50,12 +50,12 @@ typedef struct {
     metrics_estimate accuracy, mean, tokens, trees, updates; /* over seeds */
     metrics_estimate reached;                                /* over the seeds that reach it */
     /* Against the baseline: */
-    MEM_LIST(comparison_pair) pairs;    /* of seeds that both have, where the problems are the same */
-    metrics_estimate difference;        /* of the last accuracy, over those seeds */
-    metrics_estimate mean_difference;   /* of the mean of the curve, over those seeds */
-    metrics_difference over_problems;   /* of the share of those seeds that solve a problem: paired bootstrap over
-                                           problems; NAN without pairs */
-    text_buffer changes;                /* its recipe against the baseline's: "learn.weight: 0.1 -> 0" lines */
+    MEM_LIST(comparison_pair) pairs;  /* of seeds that both have, where the problems are the same */
+    metrics_estimate difference;      /* of the last accuracy, over those seeds */
+    metrics_estimate mean_difference; /* of the mean of the curve, over those seeds */
+    metrics_difference over_problems; /* of the share of those seeds that solve a problem: paired bootstrap
+                                         over problems; NAN without pairs */
+    text_buffer changes;              /* its recipe against the baseline's: "learn.weight: 0.1 -> 0" lines */
 } comparison_method;
 
 typedef struct {
@@ -65,8 +65,8 @@ typedef struct {
     text_buffer warnings;       /* one per line */
 } comparison;
 
-/* baseline: a label; NULL: the first. target: an accuracy between 0 and 1, or NAN. Runs that are not finished are
- * left out, with a warning. It is an error where nothing is left. Freed by comparison_free. */
+/* baseline: a label; NULL: the first. target: an accuracy between 0 and 1, or NAN. Runs that are not finished
+ * are left out, with a warning. It is an error where nothing is left. Freed by comparison_free. */
 esp_status comparison_make(comparison *out, const comparison_input *inputs, int64_t n, const char *baseline,
                            double target, esp_error *error);
 void comparison_free(comparison *c);

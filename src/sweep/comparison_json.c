@@ -61,8 +61,8 @@ static json_t *method_json(const comparison *c, const comparison_method *m) {
     for (int64_t i = 0; i < m->count; i++) json_array_append_new(runs, run_json(&m->runs[i]));
     bool base = m == &c->methods[c->baseline];
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "method", text_json(m->label),
-                     "accuracy", estimate_json(m->accuracy), "curve_mean", estimate_json(m->mean), "reached_at",
-                     estimate_json(m->reached), "tokens", estimate_json(m->tokens), "trees",
+                     "accuracy", estimate_json(m->accuracy), "curve_mean", estimate_json(m->mean),
+                     "reached_at", estimate_json(m->reached), "tokens", estimate_json(m->tokens), "trees",
                      estimate_json(m->trees), "updates", estimate_json(m->updates), "less_baseline",
                      base ? json_null() : against_json(m), "recipe_changes", lines_json(&m->changes), "runs",
                      runs);

@@ -2,17 +2,16 @@
  * with. Read from a YAML file (docs/experiments.md):
  *
  *   about: what is compared            # optional
- *   extends: arith.yaml                # optional: another grid, whose words hold where this one has none; `set` adds
- *   recipe: ../arith-rare.yaml         # relative to the grid's folder; a method may have its own
+ *   extends: arith.yaml                # optional: another grid, whose words hold where this one has none;
+ * `set` adds recipe: ../arith-rare.yaml         # relative to the grid's folder; a method may have its own
  *   out: runs/experiments/arith-rare   # the folder of all runs; default runs/ and the grid's name
  *   seeds: [1, 2, 3]                   # run.seed, the same for every method
  *   baseline: default                  # what the others are compared with; default: the first
  *   set: {run: {iterations: 10}}       # keys of every run
- *   methods:                           # what each changes; `without`: groups of the recipe's own keys to drop
- *     default: {}
- *     paper: {without: [search, learn], search: {preset: paper}}
- *   vary: {learn.lr: [1e-4, 2e-4]}     # every combination of these is a method of its own
- *   choose: {learn.epochs: [2, 4]}     # of these, each method has the best on the problems set apart (data.dev)
+ *   methods:                           # what each changes; `without`: groups of the recipe's own keys to
+ * drop default: {} paper: {without: [search, learn], search: {preset: paper}} vary: {learn.lr: [1e-4, 2e-4]}
+ * # every combination of these is a method of its own choose: {learn.epochs: [2, 4]}     # of these, each
+ * method has the best on the problems set apart (data.dev)
  *
  * Later values win: recipe, set, method, vary, choose, the command's own, and last seed and folder. */
 #ifndef ESPALIER_SWEEP_GRID_H
@@ -55,7 +54,7 @@ typedef struct {
     int64_t method, choice; /* choice: -1: none */
     bool chooses;           /* run to compare choices: on the problems set apart, with the first seed */
     int64_t seed;
-    const char *folder;     /* its run directory */
+    const char *folder; /* its run directory */
 } grid_cell;
 
 /* The run of a method, a choice (-1: none) and a seed; the folder is in the grid's memory. */

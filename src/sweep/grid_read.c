@@ -91,8 +91,8 @@ static bool is_of_grid(const char *key) {
 
 static esp_status check_key(reader *r, const yaml_node_t *at, const char *key) {
     if (is_of_grid(key))
-        return reader_fail(r, at, "the grid's own keys are `seeds` and `out`",
-                           "%s cannot be set in a grid", key);
+        return reader_fail(r, at, "the grid's own keys are `seeds` and `out`", "%s cannot be set in a grid",
+                           key);
     if (option_by_key(r->table, key)) return ESP_OK;
     return settings_unknown_key(r->table, place(r, at), key, r->error);
 }
@@ -164,8 +164,8 @@ static esp_status read_axes(reader *r, const yaml_node_t *map, const char *what,
         ESP_TRY(check_key(r, name, one.key));
         if (list->type != YAML_SEQUENCE_NODE ||
             list->data.sequence.items.start == list->data.sequence.items.top)
-            return reader_fail(r, list, "for example learn.lr: [1e-4, 2e-4]", "%s.%s must be a list of values",
-                               what, one.key);
+            return reader_fail(r, list, "for example learn.lr: [1e-4, 2e-4]",
+                               "%s.%s must be a list of values", what, one.key);
         MEM_LIST_PUSH(out, one);
         axis *kept = &out->at[out->count - 1];
         for (const yaml_node_item_t *i = list->data.sequence.items.start; i < list->data.sequence.items.top;
@@ -205,10 +205,10 @@ static esp_status read_seeds(reader *r, const yaml_node_t *list) {
 
 static esp_status read_without(reader *r, const yaml_node_t *list, const char **out) {
     text_buffer words = {0};
-    esp_status status =
-        list->type == YAML_SEQUENCE_NODE
-            ? ESP_OK
-            : reader_fail(r, list, "for example without: [search, learn]", "without must be a list of groups");
+    esp_status status = list->type == YAML_SEQUENCE_NODE
+                            ? ESP_OK
+                            : reader_fail(r, list, "for example without: [search, learn]",
+                                          "without must be a list of groups");
     text_puts(&words, "");
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          status == ESP_OK && i < list->data.sequence.items.top; i++) {
@@ -292,11 +292,12 @@ static esp_status check_words(reader *r, const yaml_node_t *root) {
         for (int i = 0; i < GRID_WORDS; i++) known = known || strcmp(word, grid_words[i]) == 0;
         const char *nearest = known ? NULL : name_nearest(grid_words, GRID_WORDS, word);
         if (!known)
-            return reader_fail(r, name,
-                               "a grid has about, extends, recipe, out, seeds, set, methods, vary, choose and "
-                               "baseline; keys of recipes go below set or a method",
-                               "unknown key %.60s%s%s%s", word, nearest ? " (did you mean " : "",
-                               nearest ? nearest : "", nearest ? "?)" : "");
+            return reader_fail(
+                r, name,
+                "a grid has about, extends, recipe, out, seeds, set, methods, vary, choose and "
+                "baseline; keys of recipes go below set or a method",
+                "unknown key %.60s%s%s%s", word, nearest ? " (did you mean " : "", nearest ? nearest : "",
+                nearest ? "?)" : "");
     }
     return ESP_OK;
 }
@@ -416,8 +417,7 @@ static esp_status read_text(reader *r, const char *path, yaml_text *text, int de
     reader own = *r;
     own.text = text;
     own.path = path;
-    if (!root)
-        return error_fail(r->error, "docs/experiments.md shows one", "%s: the grid is empty", path);
+    if (!root) return error_fail(r->error, "docs/experiments.md shows one", "%s: the grid is empty", path);
     ESP_TRY(need_map(&own, root, "a grid"));
     ESP_TRY(check_words(&own, root));
     if ((extends = find(&own, root, "extends"))) {
@@ -461,7 +461,8 @@ static esp_status complete(reader *r) {
     for (int64_t i = 0; i < r->methods.count; i++)
         if (!r->methods.at[i].recipe && !r->recipe)
             return error_fail(r->error, "name one at the top of the grid: recipe: my.yaml",
-                              "%s: the method %s has no recipe", r->methods.at[i].where, r->methods.at[i].name);
+                              "%s: the method %s has no recipe", r->methods.at[i].where,
+                              r->methods.at[i].name);
     multiply_methods(r);
     list_choices(r);
     if (g->seeds.count == 0) MEM_LIST_PUSH(&g->seeds, (int64_t)1);

@@ -44,9 +44,9 @@ static esp_status check_only(const grid *g, const char *only, esp_error *error) 
             found = found || is_wanted(g->methods.at[i].label, one);
             text_printf(&names, "%s%s", i > 0 ? ", " : "the methods are ", g->methods.at[i].label);
         }
-        esp_status status = found ? ESP_OK
-                                  : error_set(error, ESP_USAGE, names.at, "%s has no method \"%.100s\"",
-                                              g->path, one);
+        esp_status status =
+            found ? ESP_OK
+                  : error_set(error, ESP_USAGE, names.at, "%s has no method \"%.100s\"", g->path, one);
         text_free(&names);
         mem_free(one);
         ESP_TRY(status);
@@ -101,7 +101,8 @@ static esp_status read_state(sweep_run *run, esp_error *error) {
     if (!run->error) run->state = SWEEP_BEGUN;
     store *s;
     store_position at;
-    if (store_open(&s, run->cell.folder, STORE_READ, NULL) != ESP_OK) return ESP_OK; /* the run will say why */
+    if (store_open(&s, run->cell.folder, STORE_READ, NULL) != ESP_OK)
+        return ESP_OK; /* the run will say why */
     esp_status status = store_position_get(s, &at, error);
     if (status == ESP_OK && at.phase == STORE_PHASE_DONE) {
         run->state = SWEEP_FINISHED;
@@ -221,9 +222,9 @@ static esp_status check_run(const sweep_run *run, const recipe *r, esp_error *er
     recipe_free(same);
     if (status != ESP_OK && error && error->reason == ESP_REASON_OTHER_RUN) {
         esp_error found = *error;
-        error_set(error, ESP_FAILED,
-                  "the grid has changed since: choose another folder (--out), or delete that run's folder",
-                  "%s", found.message);
+        error_fail(error, "the grid has changed since: choose another folder, or delete that run's", "%s",
+                   found.message);
+        error_because(error, ESP_REASON_OTHER_RUN);
     }
     return status;
 }

@@ -317,8 +317,8 @@ int main(void) {
         cmocka_unit_test(test_phases),         cmocka_unit_test(test_recipe_matters),
         cmocka_unit_test(test_default_preset), cmocka_unit_test(test_like_a_real_search),
         cmocka_unit_test(test_right_chains),   cmocka_unit_test(test_like_the_quickstart),
-        cmocka_unit_test(test_budget), cmocka_unit_test(test_memory),         cmocka_unit_test(test_measure),
-        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_budget),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_measure),        cmocka_unit_test(test_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

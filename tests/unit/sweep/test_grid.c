@@ -158,7 +158,8 @@ static void mistakes_name_their_place(void **state) {
     refused("methods:\n  a: {}\n", "g.yaml:2:3: the method a has no recipe");
     refused("recipe: base.yaml\nseeds: 3\n", "g.yaml:2:8: seeds must be a list");
     refused("recipe: base.yaml\nseeds: []\n", "g.yaml:2:8: there are no seeds");
-    refused("recipe: base.yaml\nseeds: [1, x]\n", "g.yaml:2:12: a seed must be a whole number from 0, not \"x\"");
+    refused("recipe: base.yaml\nseeds: [1, x]\n",
+            "g.yaml:2:12: a seed must be a whole number from 0, not \"x\"");
     refused("recipe: base.yaml\nseeds: [1, -2]\n", "g.yaml:2:12: a seed must be a whole number");
     refused("recipe: base.yaml\nseeds: [1, 1]\n", "g.yaml:2:12: the seed 1 is given twice");
     refused("recipe: base.yaml\nmethods: {}\n", "g.yaml:2:10: there are no methods");
@@ -175,8 +176,10 @@ static void mistakes_name_their_place(void **state) {
     refused("recipe: base.yaml\nset: {without: [learn]}\n", "g.yaml:2:7: unknown key without");
     refused("recipe: base.yaml\nmethods: {a: {without: [lern]}}\n",
             "g.yaml:2:25: a recipe has no group \"lern\"");
-    refused("recipe: base.yaml\nvary: {learn.lr: 5}\n", "g.yaml:2:18: vary.learn.lr must be a list of values");
-    refused("recipe: base.yaml\nvary: {learn.lr: []}\n", "g.yaml:2:18: vary.learn.lr must be a list of values");
+    refused("recipe: base.yaml\nvary: {learn.lr: 5}\n",
+            "g.yaml:2:18: vary.learn.lr must be a list of values");
+    refused("recipe: base.yaml\nvary: {learn.lr: []}\n",
+            "g.yaml:2:18: vary.learn.lr must be a list of values");
     refused("recipe: base.yaml\nvary: {run.out: [a]}\n", "g.yaml:2:8: run.out cannot be set in a grid");
     refused("recipe: base.yaml\nbaseline: b\nmethods: {a: {}}\n", "g.yaml: the baseline \"b\" is none");
     refused("recipe: base.yaml\nvary: {data.train: [a/b, a_b]}\n", "g.yaml: \"g data.train=a/b\" and ");
