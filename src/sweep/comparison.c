@@ -34,7 +34,7 @@ static double tokens_up_to(const store_costs *costs, int64_t iteration) {
     double sum = 0;
     for (int64_t i = 0; i < costs->count; i++)
         if (costs->at[i].iteration <= iteration)
-            sum += (double)(costs->at[i].tokens_sampled + costs->at[i].tokens_judged);
+            sum += (double)store_tokens_spent(costs->at[i].tokens_sampled, costs->at[i].tokens_judged);
     return sum;
 }
 
