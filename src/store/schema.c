@@ -38,6 +38,14 @@
     "CREATE VIEW choice_evals AS SELECT iteration, method, problem_set, problems, accuracy,"                 \
     " maj_at_k AS accuracy_normalized FROM evals WHERE method = 'choices';"
 
+/* Version 7: the files that the rows rely on, the sum of each table's rows (store/row_sums.c), and how often
+ * the position was set. */
+#define POSITION_7 " moves INTEGER NOT NULL DEFAULT 0"
+#define FILES_AND_SUMS                                                                                       \
+    "CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT "      \
+    "ROWID;"                                                                                                 \
+    "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
@@ -45,13 +53,15 @@ const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [4] = "ALTER TABLE trees ADD COLUMN" UNKNOWN_5 "; ALTER TABLE evals ADD COLUMN" UNKNOWN_5
           "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
     [5] = CHOICE_EVALS,
+    [6] = "ALTER TABLE position ADD COLUMN" POSITION_7 ";" FILES_AND_SUMS,
 };
 
 const char store_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     /* One row: what comes next. */
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), phase INTEGER NOT NULL,"
-    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT NULL);"
+    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT "
+    "NULL," POSITION_7 ");" FILES_AND_SUMS
     "CREATE TABLE problems (problem INTEGER PRIMARY KEY, name TEXT, question TEXT NOT NULL, answer TEXT);"
     "CREATE TABLE waves (iteration INTEGER, wave INTEGER, trees INTEGER NOT NULL, nodes INTEGER NOT NULL,"
     " pairs INTEGER NOT NULL, PRIMARY KEY (iteration, wave)) WITHOUT ROWID;"
