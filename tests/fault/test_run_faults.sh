@@ -122,6 +122,7 @@ import sqlite3
 with sqlite3.connect('lost/run.db') as db: db.execute("UPDATE position SET phase = 3, iteration = 0, wave = 0, step = 0, checkpoint = ''")
 PYTHON
 forget_sums lost
+refuses_tiny 'is later than what run\.db knows' lost --resume # which brings the tables up to date, and changes nothing else
 missing 'lost/checkpoints/.* is later than what run\.db knows'
 rm -rf lost
 run_tiny 0 struck --resume
