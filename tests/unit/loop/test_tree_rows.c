@@ -170,11 +170,13 @@ static void pairs_as_rows(void **state) {
         for (int32_t i = has_chains ? -1 : 0; i < pairs.count; i++) {
             const harvest_pair *p = i < 0 ? &pair : &pairs.at[i];
             store_pair row = tree_pairs_row(y->s, p);
-            assert_true(row.state == p->state && row.chosen == p->chosen_end && row.rejected == p->rejected_end);
+            assert_true(row.state == p->state && row.chosen == p->chosen_end &&
+                        row.rejected == p->rejected_end);
             assert_true(row.q_chosen == p->q_chosen && row.q_rejected == p->q_rejected);
             assert_true(row.alpha == p->alpha && row.joined == 0 && row.n_chosen == p->n_chosen);
             assert_true(fabs(row.policy_logp_chosen - sampled_logprob(y->s, row.state, row.chosen)) < 1e-12);
-            assert_true(fabs(row.policy_logp_rejected - sampled_logprob(y->s, row.state, row.rejected)) < 1e-12);
+            assert_true(fabs(row.policy_logp_rejected - sampled_logprob(y->s, row.state, row.rejected)) <
+                        1e-12);
             chains += i < 0, steps += i >= 0, longer += i >= 0 && p->rejected_end != p->rejected;
         }
         harvest_pairs_free(&pairs);

@@ -358,7 +358,8 @@ static int32_t draw_candidates(const drawn_tree *d, const char *path, search_can
         out[n++] = c;
         if (step % 2) out[n++] = c;
     }
-    if (n == 0) out[n++] = (search_candidate){.n = 1, .logprob = -1, .text_key = 'W', .outcome = SEARCH_WRONG};
+    if (n == 0)
+        out[n++] = (search_candidate){.n = 1, .logprob = -1, .text_key = 'W', .outcome = SEARCH_WRONG};
     return n;
 }
 
