@@ -99,7 +99,7 @@ static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
                        .interval = metrics_wilson(positives, nodes)};
 }
 
-static judge_calibration calibration_of(const area_row *rows, int64_t n) {
+judge_calibration judge_calibrate(const area_row *rows, int64_t n) {
     judge_calibration out = {0};
     double sums[JUDGE_BINS] = {0}, error = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -134,7 +134,7 @@ static judge_quality quality_of(const judge_scores *scores, judge_kind kind) {
         rows[n++] = (area_row){r->confidence, r->positive, r->problem, r->problem};
     }
     judge_quality out = {
-        .auc = area_pooled(rows, n), .within = area_within(rows, n), .calibration = calibration_of(rows, n)};
+        .auc = area_pooled(rows, n), .within = area_within(rows, n), .calibration = judge_calibrate(rows, n)};
     for (int64_t i = 0; i < n; i++) rows[i].group = families[i];
     out.siblings = area_within(rows, n);
     mem_free(rows);
