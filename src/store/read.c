@@ -123,6 +123,14 @@ static void take_size(row *r, store_size *z) {
     z->pairs = take_int(r);
 }
 
+static void take_cost(row *r, store_cost *c) {
+    c->iteration = take_int(r);
+    c->trees = take_int(r);
+    c->tokens_sampled = take_int(r);
+    c->tokens_judged = take_int(r);
+    c->tokens_computed = take_int(r);
+}
+
 /* The metrics are those that have columns, and what the other table has where there is one. */
 static void take_update(row *r, store_update *u) {
     static const char *const names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl"};
@@ -328,6 +336,13 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "FROM trees t LEFT JOIN (SELECT tree, count(*) AS pairs FROM pairs GROUP BY tree) p "
               "ON p.tree = t.tree WHERE ?1 < 0 OR t.iteration = ?1 ORDER BY t.iteration, t.ordinal",
               "i", iteration));
+}
+
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error) {
+    READ_ALL(store_cost, take_cost, out,
+             QUERY("SELECT iteration, count(*), total(tokens_sampled), total(tokens_judged),"
+                   " total(tokens_computed) FROM trees GROUP BY iteration ORDER BY iteration",
+                   ""));
 }
 
 /* Runs of older schema versions lack some columns and tables. */

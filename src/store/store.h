@@ -262,6 +262,11 @@ typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
     int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
+/* What the trees of one iteration took. */
+typedef struct {
+    int64_t iteration, trees, tokens_sampled, tokens_judged, tokens_computed;
+} store_cost;
+typedef STORE_LIST(store_cost) store_costs;
 #define STORE_LIST_FREE(list)                                                                                \
     (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
 
@@ -288,6 +293,7 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
  * rows. */
 esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error);
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error); /* by iteration */
 /* By iteration, source, kind; none in runs of schema version 1. */
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
 /* One after the other, in no order; each is valid during its call. */
