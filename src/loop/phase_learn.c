@@ -108,15 +108,17 @@ static esp_status gather(learn_work *w, esp_error *error) {
 }
 
 /* By learn.batch; of pairs and chains together as many updates as the longer of the two lists fills, with an
- * equal share of both for each. */
+ * equal share of both for each. A problem is its tree. */
 static batches *make_batches(const learn_work *w) {
     const recipe *r = w->run->session.recipe;
     int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
-    bool both = w->pair_count > 0 && w->chains.count > 0;
+    bool of_problems = r->learn.batch_of == RECIPE_BATCH_PROBLEMS;
+    bool both = !of_problems && w->pair_count > 0 && w->chains.count > 0;
     rng_key_t key = rng_mix(rng_key((uint64_t)r->run.seed), 0x6c6561726e);
     return batches_new(
         w->examples.at, w->examples.count,
         &(batches_options){.batch = r->learn.batch,
+                           .of_groups = of_problems,
                            .per_epoch = both ? (longer + r->learn.batch - 1) / r->learn.batch : 0,
                            .shuffle = true,
                            .key = rng_mix(key, (uint64_t)w->iteration)});

@@ -145,11 +145,11 @@ typedef struct {
     int64_t iteration; /* 0 for pairs from elsewhere */
     int64_t tree, problem;
     int64_t state, chosen, rejected; /* nodes of the tree; -1: none */
-    int64_t
-        joined; /* steps committed after the state's that both chains go on with (search.join_only_child) */
+    int64_t joined; /* 0; in runs before schema version 7 with search.join_only_child: steps committed after
+                       the state's that both texts go on with */
     /* A pair of a tree is added without ids: the prefix is the tree's prompt and the steps down to the state,
-     * chosen and rejected are the steps from there to the node and the joined ones. store_read_pairs fills
-     * them in. A pair from elsewhere has its own. */
+     * chosen and rejected are the steps from there to the node. store_read_pairs fills them in. A pair from
+     * elsewhere has its own. */
     const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
     int64_t prefix_count, chosen_count, rejected_count;
     int64_t prompt_count; /* read: how many ids of the prefix are the tree's prompt; 0: not known */
