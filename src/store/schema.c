@@ -38,6 +38,33 @@
     "CREATE VIEW choice_evals AS SELECT iteration, method, problem_set, problems, accuracy,"                 \
     " maj_at_k AS accuracy_normalized FROM evals WHERE method = 'choices';"
 
+/* Version 7: one budget, and the judge within problems. tokens_judged of a tree is all that the judge read;
+ * NULL in tokens_judged_steps: of steps alone, as versions before had it. Of a judgement, within_ and
+ * sibling_ compare nodes of one problem. */
+#define SPENT " ADD COLUMN tokens_spent INTEGER GENERATED ALWAYS AS (tokens_sampled + tokens_judged) VIRTUAL;"
+#define WITHIN                                                                                               \
+    "ALTER TABLE judgements ADD COLUMN within_comparisons INTEGER NOT NULL DEFAULT 0;"                       \
+    "ALTER TABLE judgements ADD COLUMN within_problems INTEGER NOT NULL DEFAULT 0;"                          \
+    "ALTER TABLE judgements ADD COLUMN within_share REAL;"                                                   \
+    "ALTER TABLE judgements ADD COLUMN within_low REAL;"                                                     \
+    "ALTER TABLE judgements ADD COLUMN within_high REAL;"                                                    \
+    "ALTER TABLE judgements ADD COLUMN sibling_comparisons INTEGER NOT NULL DEFAULT 0;"                      \
+    "ALTER TABLE judgements ADD COLUMN sibling_problems INTEGER NOT NULL DEFAULT 0;"                         \
+    "ALTER TABLE judgements ADD COLUMN sibling_share REAL;"                                                  \
+    "ALTER TABLE judgements ADD COLUMN sibling_low REAL;"                                                    \
+    "ALTER TABLE judgements ADD COLUMN sibling_high REAL;"
+#define VERSION_7                                                                                            \
+    "ALTER TABLE trees ADD COLUMN tokens_judged_steps INTEGER;"                                              \
+    "ALTER TABLE trees" SPENT "ALTER TABLE evals" SPENT WITHIN
+
+/* Version 8: the files that the rows rely on, the sum of each table's rows (store/row_sums.c), and how often
+ * the position was set. */
+#define VERSION_8                                                                                            \
+    "ALTER TABLE position ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;"                                      \
+    "CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT "      \
+    "ROWID;"                                                                                                 \
+    "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
@@ -45,13 +72,17 @@ const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [4] = "ALTER TABLE trees ADD COLUMN" UNKNOWN_5 "; ALTER TABLE evals ADD COLUMN" UNKNOWN_5
           "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
     [5] = CHOICE_EVALS,
+    [6] = VERSION_7,
+    [7] = VERSION_8,
 };
 
+/* A new run has the tables of version 6, and then what was added since. */
 const char store_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     /* One row: what comes next. */
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), phase INTEGER NOT NULL,"
-    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT NULL);"
+    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT "
+    "NULL);"
     "CREATE TABLE problems (problem INTEGER PRIMARY KEY, name TEXT, question TEXT NOT NULL, answer TEXT);"
     "CREATE TABLE waves (iteration INTEGER, wave INTEGER, trees INTEGER NOT NULL, nodes INTEGER NOT NULL,"
     " pairs INTEGER NOT NULL, PRIMARY KEY (iteration, wave)) WITHOUT ROWID;"
@@ -95,4 +126,4 @@ const char store_schema[] =
     " time REAL NOT NULL);"
     "CREATE INDEX metrics_by_key ON metrics (key, iteration, id);"
     "CREATE TABLE events (id INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT,"
-    " time REAL NOT NULL);";
+    " time REAL NOT NULL);" VERSION_7 VERSION_8;

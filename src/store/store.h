@@ -10,13 +10,14 @@
 #define ESPALIER_STORE_STORE_H
 
 #include "base/error.h"
+#include "base/file_sum.h"
 #include "base/memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 8
 
 typedef struct store store;
 
@@ -64,7 +65,8 @@ typedef struct {
 const char *store_phase_name(store_phase phase);
 /* A new run is at {STORE_PHASE_SFT, 0, 0, 0, ""}. */
 esp_status store_position_get(store *s, store_position *out, esp_error *error);
-/* Within the transaction of the work that leads there, so that work and position agree at any kill. */
+/* Counted: the lock's file remembers how often, so that an older run.db that was put back is noticed.
+ * Within the transaction of the work that leads there, so that work and position agree at any kill. */
 esp_status store_position_set(store *s, const store_position *p, esp_error *error);
 
 /* ---- problems: once each, by their index in the data set ---- */
@@ -90,12 +92,22 @@ typedef struct {
     int64_t prompt_count;
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
-    int64_t simulations, tokens_sampled, tokens_judged;
-    int64_t tokens_computed; /* where waves overlapped (run.window), without those computed again */
-    int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
-    int64_t unknown;         /* how many could not be judged; 0 in runs before schema version 5 */
+    int64_t simulations, tokens_sampled;
+    int64_t tokens_judged; /* what the judge read: its prefix, steps, suffixes; steps alone in runs before
+                              schema version 7 */
+    int64_t tokens_judged_steps; /* of those, steps */
+    int64_t tokens_computed;     /* where waves overlapped (run.window), without those computed again */
+    int64_t finished, right;     /* finished chains in the tree, and how many of them are correct */
+    int64_t unknown;             /* how many could not be judged; 0 in runs before schema version 5 */
 } store_tree;
 esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
+
+/* The budget by which ways to learn and to answer are compared (docs/method.md 1.3), of a tree, of an
+ * evaluation, of any number of them: tokens sampled and tokens that the judge read. In run.db the column
+ * tokens_spent of `trees` and `evals`; in JSON and the report `tokens_spent`. */
+static inline int64_t store_tokens_spent(int64_t sampled, int64_t judged) {
+    return sampled + judged;
+}
 
 enum {
     STORE_NODE_FINISHED = 1,
@@ -133,11 +145,11 @@ typedef struct {
     int64_t iteration; /* 0 for pairs from elsewhere */
     int64_t tree, problem;
     int64_t state, chosen, rejected; /* nodes of the tree; -1: none */
-    int64_t
-        joined; /* steps committed after the state's that both chains go on with (search.join_only_child) */
+    int64_t joined; /* 0; in runs before schema version 7 with search.join_only_child: steps committed after
+                       the state's that both texts go on with */
     /* A pair of a tree is added without ids: the prefix is the tree's prompt and the steps down to the state,
-     * chosen and rejected are the steps from there to the node and the joined ones. store_read_pairs fills
-     * them in. A pair from elsewhere has its own. */
+     * chosen and rejected are the steps from there to the node. store_read_pairs fills them in. A pair from
+     * elsewhere has its own. */
     const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
     int64_t prefix_count, chosen_count, rejected_count;
     int64_t prompt_count; /* read: how many ids of the prefix are the tree's prompt; 0: not known */
@@ -175,7 +187,8 @@ typedef struct {
     int64_t k, problems, right;
     double accuracy, low, high, pass_at_k, maj_at_k;
     int64_t tokens_sampled, tokens_computed;
-    int64_t tokens_judged; /* steps and suffixes fed to the judge; 0 in runs of schema version 1 */
+    int64_t tokens_judged; /* what the judge read, as store_tree has it; without prefixes before schema
+                              version 7, 0 in runs of version 1 */
     int64_t unknown;       /* results that could not be graded; 0 in runs before schema version 5 */
 } store_eval;
 typedef struct {
@@ -189,6 +202,12 @@ typedef struct {
 esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
                           esp_error *error);
 
+/* The share of comparisons that came out as they should, over problems. */
+typedef struct {
+    int64_t comparisons, problems; /* problems: those with comparisons; both 0 before schema version 8 */
+    double share, low, high;       /* NAN without comparisons */
+} store_comparison;
+
 /* How well self-evaluation judged in one iteration (eval/calibration.h has what the figures are). */
 typedef struct {
     int64_t iteration;
@@ -196,11 +215,13 @@ typedef struct {
                            "eval": search at inference, nothing gold shown */
     const char *kind;   /* nodes: "finished", "unfinished" */
     int64_t positives, negatives;
-    double area, low, high;   /* AUC and its 95% interval; NAN where a class is empty */
-    double calibration_error; /* ECE over ten bins; NAN without nodes */
-    const char *bins;         /* JSON: ten of [nodes, positives, mean C or null] */
+    double area, low, high;            /* AUC and its 95% interval; NAN where a class is empty */
+    double calibration_error;          /* ECE over ten bins; NAN without nodes */
+    const char *bins;                  /* JSON: ten of [nodes, positives, mean C or null] */
+    store_comparison within, siblings; /* of nodes of one problem; of steps after the same state */
 } store_judgement;
-esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error); /* again: replaces */
+/* In one transaction; again: replaces. */
+esp_status store_add_judgements(store *s, const store_judgement *j, int64_t n, esp_error *error);
 
 /* ---- what an external grader has said: part of no digest, since what follows from it is ---- */
 typedef struct {
@@ -213,6 +234,37 @@ typedef struct {
 /* In one transaction; one that is there already stays. */
 esp_status store_add_verdicts(store *s, const store_verdict *v, int64_t n, esp_error *error);
 
+/* ---- lists of rows: in memory that the list owns ---- */
+#define STORE_LIST(type)                                                                                     \
+    struct {                                                                                                 \
+        type *at;                                                                                            \
+        int64_t count;                                                                                       \
+        arena *memory;                                                                                       \
+    }
+#define STORE_LIST_FREE(list)                                                                                \
+    (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
+
+/* ---- files that the rows rely on, by their path below the run's folder ---- */
+typedef struct {
+    const char *path; /* "checkpoints/sft/model.safetensors" */
+    file_sum sum;
+} store_file;
+typedef STORE_LIST(store_file) store_files;
+esp_status store_add_file(store *s, const store_file *f, esp_error *error); /* again: replaces */
+/* Forgets that file, or all files below that folder. */
+esp_status store_forget_files(store *s, const char *path, esp_error *error);
+
+/* ---- the same files on disk ---- */
+/* Sums of all files of a folder, whatever they are; their paths begin with `name`. */
+esp_status store_sum_files(const char *folder, const char *name, store_files *out, esp_error *error);
+/* Compares the file with its row: an error where it is missing, cut or changed. */
+esp_status store_check_file(store *s, const store_file *f, esp_error *error);
+/* All rows of that path, as for store_read_files. *known: false where there are none, as in runs before
+ * schema version 8. */
+esp_status store_check_files(store *s, const char *path, bool *known, esp_error *error);
+/* The same for a model that is given by its path, where that is a folder in some run's checkpoints/. */
+esp_status store_check_model(const char *path, bool *known, esp_error *error);
+
 /* ---- times and talk: not compared between runs ---- */
 esp_status store_metric(store *s, int64_t iteration, const char *key, double value, esp_error *error);
 esp_status store_event(store *s, int64_t iteration, const char *kind, const char *text, esp_error *error);
@@ -220,13 +272,7 @@ esp_status store_event(store *s, int64_t iteration, const char *kind, const char
  * NULL. */
 esp_status store_log(store *s, const char *kind, const char *members, esp_error *error);
 
-/* ---- reading: rows in their one order, in memory that the list owns ---- */
-#define STORE_LIST(type)                                                                                     \
-    struct {                                                                                                 \
-        type *at;                                                                                            \
-        int64_t count;                                                                                       \
-        arena *memory;                                                                                       \
-    }
+/* ---- reading: rows in their one order ---- */
 typedef STORE_LIST(store_problem) store_problems;
 typedef STORE_LIST(store_tree) store_trees;
 typedef STORE_LIST(store_node) store_nodes;
@@ -244,9 +290,11 @@ typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
     int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
-#define STORE_LIST_FREE(list)                                                                                \
-    (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
-
+/* What the trees of one iteration took. */
+typedef struct {
+    int64_t iteration, trees, tokens_sampled, tokens_judged, tokens_computed;
+} store_cost;
+typedef STORE_LIST(store_cost) store_costs;
 #define STORE_ALL (-1)
 /* iteration: one, or STORE_ALL. Pairs come by iteration, then by the order of adding (tree order, then step).
  */
@@ -270,8 +318,11 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
  * rows. */
 esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error);
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error); /* by iteration */
 /* By iteration, source, kind; none in runs of schema version 1. */
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
+/* That file, or those below that folder, or with "" all, by path; none in runs before schema version 8. */
+esp_status store_read_files(store *s, const char *path, store_files *out, esp_error *error);
 /* One after the other, in no order; each is valid during its call. */
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error);
@@ -281,5 +332,16 @@ esp_status store_metric_get(store *s, int64_t iteration, const char *key, double
 
 /* One hash over all rows of the compared tables: equal for two runs that found and learned the same. */
 esp_status store_digest(store *s, uint64_t *out, esp_error *error);
+/* The same over every table but those of times and places: also judgements, metrics of updates, and whatever
+ * later versions add. Only runs of the same program can be compared by it. 0 in runs before schema version 8.
+ */
+esp_status store_digest_tables(store *s, uint64_t *out, esp_error *error);
+
+/* ---- whether the rows are those that were written (row_sums.c) ---- */
+/* Appends the names of the tables whose rows are not. *kept: false in runs before schema version 8, of which
+ * nothing is known. */
+esp_status store_sums_differing(store *s, bool *kept, text_buffer *out, esp_error *error);
+/* An error that names those tables. A run that is opened to write on is checked already. */
+esp_status store_check_rows(store *s, esp_error *error);
 
 #endif
