@@ -77,9 +77,10 @@ static esp_status check_recipe(const recipe *r, esp_error *error) {
         return error_set(error, ESP_USAGE, "give --model, or set model.path in the recipe",
                          "espalier train: no model is named");
     if (recipe_objective(r)->source != LEARNS_FROM_PAIRS)
-        return error_set(
-            error, ESP_USAGE, "choose a loss on pairs, such as dpo; espalier run does the others",
-            "espalier train: the loss %s learns from a run's trees, not from pairs", recipe_objective(r)->name);
+        return error_set(error, ESP_USAGE,
+                         "choose a loss on pairs, such as dpo; espalier run does the others",
+                         "espalier train: the loss %s learns from a run's trees, not from pairs",
+                         recipe_objective(r)->name);
     return ESP_OK;
 }
 

@@ -20,7 +20,7 @@ typedef struct {
     int64_t prefix_count, tail_count;
     double reference;     /* log-prob of the tail under the reference policy; NAN: not known */
     const float *sampled; /* [tail_count] log-probs under the policy that sampled the tail; NULL: not known */
-    double value;         /* of the state that the tail leads to (docs/method.md 4.4); for LEARNS_FROM_STATES */
+    double value; /* of the state that the tail leads to (docs/method.md 4.4); for LEARNS_FROM_STATES */
 } learn_path;
 
 /* What an objective reads of a path. */
@@ -83,12 +83,12 @@ typedef struct example {
     learn_path path[EXAMPLE_PATHS]; /* the first example_paths of them */
     int path_count;                 /* 0: term->of->paths */
     const objective_term *term;
-    double scale;  /* 1 / the number that the term's mean divides by, of the whole batch on all machines */
-    double alpha;  /* chance that the order of a pair is wrong (docs/method.md 4.2) */
+    double scale;     /* 1 / the number that the term's mean divides by, of the whole batch on all machines */
+    double alpha;     /* chance that the order of a pair is wrong (docs/method.md 4.2) */
     double advantage; /* of a chain or step over the others (docs/method.md 5.6) */
-    int64_t group; /* >= 0: neighbours that share prefixes have the same one, such as their search tree's
-                      number, and stay neighbours; -1: rows in any order */
-    bool same_row; /* another term on the paths of the example before it: no row of its own */
+    int64_t group;    /* >= 0: neighbours that share prefixes have the same one, such as their search tree's
+                         number, and stay neighbours; -1: rows in any order */
+    bool same_row;    /* another term on the paths of the example before it: no row of its own */
 } example;
 
 static inline int example_paths(const example *e) {

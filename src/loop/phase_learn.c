@@ -37,8 +37,7 @@ static example pair_example(const learn_work *w, const store_pair *p) {
     rejected.tail = p->rejected_ids;
     rejected.tail_count = p->rejected_count;
     rejected.reference = p->ref_logp_rejected;
-    return (example){
-        .path = {chosen, rejected}, .term = &w->terms.loss, .alpha = p->alpha, .group = p->tree};
+    return (example){.path = {chosen, rejected}, .term = &w->terms.loss, .alpha = p->alpha, .group = p->tree};
 }
 
 /* Scores under the reference policy the examples that have no reference yet: one pass over the iteration's
@@ -133,7 +132,8 @@ static void add_row(learn_work *w, int64_t i) {
         add_pair(w, &w->pairs.at[i]);
 }
 
-/* All examples, by tree: those of the loss first, then correct chains. Both lists are in the order of trees. */
+/* All examples, by tree: those of the loss first, then correct chains. Both lists are in the order of trees.
+ */
 static esp_status gather(learn_work *w, esp_error *error) {
     const recipe *r = w->run->session.recipe;
     if (recipe_learns_from_pairs(r)) ESP_TRY(read_pairs(w, error));

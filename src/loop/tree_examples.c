@@ -13,9 +13,10 @@ typedef struct {
     const tree_examples_options *options;
     const store_tree *tree;
     const store_nodes *nodes;
-    const int32_t **prefix; /* [nodes->count] ids of the prompt and the steps down to a node; NULL: not made */
-    evidence *evidence;     /* [nodes->count] */
-    double *value;          /* [nodes->count] docs/method.md 4.4 */
+    const int32_t *
+        *prefix;        /* [nodes->count] ids of the prompt and the steps down to a node; NULL: not made */
+    evidence *evidence; /* [nodes->count] */
+    double *value;      /* [nodes->count] docs/method.md 4.4 */
     tree_examples *out;
     found_examples *found;
 } tree_reading;
@@ -98,7 +99,8 @@ static bool all_equal(const double *x, int64_t n) {
 
 static void read_group(tree_reading *r) {
     const store_nodes *nodes = r->nodes;
-    int64_t *passed_on = MEM_ARRAY(int64_t, nodes->count); /* chains that went on from a node to its children */
+    int64_t *passed_on =
+        MEM_ARRAY(int64_t, nodes->count); /* chains that went on from a node to its children */
     MEM_LIST(double) rewards = {0};
     MEM_LIST(int64_t) leaves = {0};
     for (int64_t i = 1; i < nodes->count; i++)
@@ -133,8 +135,8 @@ static void read_steps(tree_reading *r) {
         const store_node *n = &r->nodes->at[i];
         if (chains_through(r, i) == 0 || n->flags & STORE_NODE_GOLD || !n->logprobs) continue;
         example step = {.term = term, .group = r->tree->tree};
-        step.advantage = term->of->step_advantage(term->options, r->value[i], r->value[n->parent],
-                                                  chains_through(r, i));
+        step.advantage =
+            term->of->step_advantage(term->options, r->value[i], r->value[n->parent], chains_through(r, i));
         if (step.advantage == 0) {
             r->out->level++;
         } else if (!fits(r, n->parent, i)) {
@@ -148,7 +150,8 @@ static void read_steps(tree_reading *r) {
 
 /* ---- states ---- */
 
-/* Puts `child` among the steps of a state, in place of that with the fewest chains where there are too many. */
+/* Puts `child` among the steps of a state, in place of that with the fewest chains where there are too many.
+ */
 static void consider(const tree_reading *r, int64_t child, int64_t *steps, int *count) {
     if (*count < EXAMPLE_PATHS) {
         steps[(*count)++] = child;
@@ -194,11 +197,15 @@ static void read_states(tree_reading *r) {
 
 static void (*reader_of(example_source source))(tree_reading *) {
     switch (source) {
-    case LEARNS_FROM_GROUPS: return read_group;
-    case LEARNS_FROM_STEPS: return read_steps;
-    case LEARNS_FROM_STATES: return read_states;
+    case LEARNS_FROM_GROUPS:
+        return read_group;
+    case LEARNS_FROM_STEPS:
+        return read_steps;
+    case LEARNS_FROM_STATES:
+        return read_states;
     case LEARNS_FROM_PAIRS:
-    case LEARNS_FROM_CHAINS: break;
+    case LEARNS_FROM_CHAINS:
+        break;
     }
     return NULL;
 }

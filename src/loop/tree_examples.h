@@ -1,6 +1,7 @@
-/* What a policy gradient or a list learns from, read off an iteration's stored trees (docs/method.md 5.6, 5.7):
- * the chains that were sampled for a problem, or single steps, with their advantages; or the steps after a
- * state, with their values. Log-probs of the policy that sampled are those that the trees hold. */
+/* What a policy gradient or a list learns from, read off an iteration's stored trees
+ * (docs/method.md 5.6, 5.7): the chains that were sampled for a problem, or single steps, with their
+ * advantages; or the steps after a state, with their values. Log-probs of the policy that sampled are those
+ * that the trees hold. */
 #ifndef ESPALIER_LOOP_TREE_EXAMPLES_H
 #define ESPALIER_LOOP_TREE_EXAMPLES_H
 

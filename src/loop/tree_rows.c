@@ -88,7 +88,8 @@ static int64_t nodes_of_reply(const search_request *asked, const store_node *nod
                               int64_t first) {
     int64_t n = 0;
     while (first + n < count && nodes[first + n].parent == asked->node &&
-           (is_gold(&nodes[first + n], asked) || !tree_rows_probed(&nodes[first + n]) == !tree_rows_probed(&nodes[first])))
+           (is_gold(&nodes[first + n], asked) ||
+            !tree_rows_probed(&nodes[first + n]) == !tree_rows_probed(&nodes[first])))
         n++;
     return n;
 }

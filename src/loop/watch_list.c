@@ -83,11 +83,16 @@ static void put_metrics(const store_updates *updates, text_buffer *out) {
 
 const char *learned_rows_name(example_source source) {
     switch (source) {
-    case LEARNS_FROM_PAIRS: return "pairs";
-    case LEARNS_FROM_CHAINS: return "correct chains";
-    case LEARNS_FROM_GROUPS: return "sampled chains";
-    case LEARNS_FROM_STEPS: return "steps";
-    case LEARNS_FROM_STATES: return "states";
+    case LEARNS_FROM_PAIRS:
+        return "pairs";
+    case LEARNS_FROM_CHAINS:
+        return "correct chains";
+    case LEARNS_FROM_GROUPS:
+        return "sampled chains";
+    case LEARNS_FROM_STEPS:
+        return "steps";
+    case LEARNS_FROM_STATES:
+        return "states";
     }
     return "rows";
 }

@@ -8,9 +8,10 @@
 
 /* What an iteration learned from. */
 typedef struct {
-    int64_t pairs, others, chains; /* others: rows of a loss that learns from neither pairs nor correct chains */
-    double step_tokens;            /* mean over the pairs' steps */
-    example_source source;         /* of the loss */
+    int64_t pairs, others,
+        chains;            /* others: rows of a loss that learns from neither pairs nor correct chains */
+    double step_tokens;    /* mean over the pairs' steps */
+    example_source source; /* of the loss */
 } learned_rows;
 /* What such rows are called, in the plural. */
 const char *learned_rows_name(example_source source);

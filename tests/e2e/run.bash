@@ -150,3 +150,33 @@ same_runs() {
     cmp "$WORK/dump-1" "$WORK/dump-2" || LIB_FRAME=1 fail "the rows of $1 and $2 differ"
     cmp "$WORK/pairs-1" "$WORK/pairs-2" || LIB_FRAME=1 fail "the pairs of $1 and $2 differ"
 }
+
+# learns_in_a_run LOSS METRICS ARGS...: a run named LOSS learns by it, changes the weights, and has its metrics in the store, in
+# the summary and in the report. METRICS: all its names, by the alphabet.
+learns_in_a_run() {
+    local loss=$1 metrics=$2
+    shift 2
+    run_tiny 0 "$loss" --loss "$loss" "$@" --set learn.lr=1e-3 --json
+    mv out summary.json
+    ! cmp -s "$loss/checkpoints/sft/model.safetensors" "$loss/checkpoints/iteration-1/model.safetensors" ||
+        LIB_FRAME=1 fail "$loss changes no weight"
+    expect_exit 0 "$ESPALIER" report "$loss" --json
+    python3 - "$loss" "$metrics" << 'PYTHON' || LIB_FRAME=1 fail "what $loss reports"
+import json, math, sqlite3, sys
+loss, metrics = sys.argv[1], sys.argv[2].split()
+db = sqlite3.connect(f'{loss}/run.db')
+rows = db.execute("SELECT step, loss FROM updates WHERE phase = 'learn' ORDER BY step").fetchall()
+assert rows and all(math.isfinite(value) for _, value in rows), rows
+told = {u['update']: u for u in json.load(open('summary.json'))['updates'] if u['phase'] == 'learn'}
+page = json.load(open('out'))['data']
+shown = {u['update']: u['metrics'] for u in page['updates'] if u['phase'] == 'learn'}
+for step, _ in rows:
+    kept = dict(db.execute("SELECT name, value FROM update_metrics WHERE phase = 'learn' AND step = ?", (step,)))
+    assert sorted(kept) == metrics, (step, kept)
+    assert all(math.isfinite(value) for value in kept.values()), kept
+    for name, value in kept.items():
+        assert told[step][name] == value, (step, name)
+        assert math.isclose(shown[step][name], value, rel_tol=1e-9), (step, name)
+assert sorted(page['iterations'][-1]['metrics']) == metrics
+PYTHON
+}

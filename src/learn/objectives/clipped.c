@@ -18,7 +18,7 @@ double clipped_value(clip_range clip, double mask_above, const example *e, const
     for (int64_t t = 0; t < e->path[0].tail_count; t++) {
         double sampled = (double)e->path[0].sampled[t], log_ratio = (double)logp[t] - sampled;
         double ratio = exp(log_ratio);
-        bool clipped = A > 0 ? ratio > high : A < 0 && ratio < low, masked = sampled > masked_above;
+        bool clipped = A > 0 ? ratio > high : A < 0 && ratio<low, masked = sampled> masked_above;
         dlogp[t] = 0;
         if (!isfinite(log_ratio)) return (double)NAN;
         metrics[1] += ratio - 1 - log_ratio;

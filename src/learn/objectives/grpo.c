@@ -1,8 +1,8 @@
 /* GRPO: policy gradient on the chains that were sampled for a problem. The advantage of a chain, which all of
  * its tokens have, is its reward less the mean of its group, over their standard deviation (of a sample, n -
  * 1, and 1e-4 so that it is not divided by 0, both as TRL has it). Shao et al., "DeepSeekMath", arXiv
- * 2402.03300, 4.1; without their KL term, and as a mean over the tokens of all chains of an update (Yu et al.,
- * "DAPO", arXiv 2503.14476) where theirs is a mean over chains of each chain's mean. */
+ * 2402.03300, 4.1; without their KL term, and as a mean over the tokens of all chains of an update (Yu et
+ * al., "DAPO", arXiv 2503.14476) where theirs is a mean over chains of each chain's mean. */
 #include "learn/objectives/clipped.h"
 
 #include <math.h>

@@ -99,7 +99,7 @@ static const double points[][POINT] = {
     {-1, -700, -650, -2}, {-20, -20, -21, -19.5}, {-0.3, -0.2, -0.4, -0.1},
 };
 
-/* An example of so many paths, which lead to states of different values. */
+/* An example of `paths` paths, which lead to states of different values. */
 static example example_of(int paths, double alpha) {
     example e = {.alpha = alpha, .path_count = paths};
     for (int k = 0; k < paths; k++) e.path[k].value = 0.3 * k;

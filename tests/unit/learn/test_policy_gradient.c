@@ -1,5 +1,5 @@
-/* Policy gradients and lists against torch autograd (golden/objectives.json), by hand, and through a model: the
- * loss falls along its gradient as fast as the gradient says. */
+/* Policy gradients and lists against torch autograd (golden/objectives.json), by hand, and through a model:
+ * the loss falls along its gradient as fast as the gradient says. */
 #include "formats/json.h"
 #include "learn/batches.h"
 #include "learn/trainer_inner.h"
@@ -302,9 +302,9 @@ static void slopes_through_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clipped_golden),        cmocka_unit_test(advantages_golden),
-        cmocka_unit_test(listwise_golden),       cmocka_unit_test(list_of_two_is_a_pair),
-        cmocka_unit_test(advantages_of_steps),   cmocka_unit_test(clipping),
+        cmocka_unit_test(clipped_golden),         cmocka_unit_test(advantages_golden),
+        cmocka_unit_test(listwise_golden),        cmocka_unit_test(list_of_two_is_a_pair),
+        cmocka_unit_test(advantages_of_steps),    cmocka_unit_test(clipping),
         cmocka_unit_test(slopes_through_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,8 +34,17 @@ static const store_node tree_nodes[NODES] = {
     {.index = 1, .parent = 0, .depth = 1, .count = 2, .flags = PROBED(6)},
     {.index = 2, .parent = 0, .depth = 1, .count = 1, .flags = PROBED(2)},
     {.index = 3, .parent = 1, .depth = 2, .count = 1, .outcome = 1, .flags = STORE_NODE_FINISHED | PROBED(4)},
-    {.index = 4, .parent = 1, .depth = 2, .count = 3, .outcome = -1, .flags = STORE_NODE_FINISHED | PROBED(1)},
-    {.index = 5, .parent = 1, .depth = 2, .count = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_UNKNOWN | PROBED(1)},
+    {.index = 4,
+     .parent = 1,
+     .depth = 2,
+     .count = 3,
+     .outcome = -1,
+     .flags = STORE_NODE_FINISHED | PROBED(1)},
+    {.index = 5,
+     .parent = 1,
+     .depth = 2,
+     .count = 1,
+     .flags = STORE_NODE_FINISHED | STORE_NODE_UNKNOWN | PROBED(1)},
     {.index = 6, .parent = 2, .depth = 2, .count = 2, .outcome = -1, .flags = STORE_NODE_CUT | PROBED(2)},
     {.index = 7, .parent = 2, .depth = 2, .count = 1, .outcome = 1, .flags = STORE_NODE_FINISHED},
     {.index = 8, .parent = 0, .depth = 1, .count = 1},
@@ -104,7 +113,8 @@ static void done(fixture *f) {
     mem_free(f->folder);
 }
 
-/* The ids of a path, as the prompt and the ids of these nodes, -1 at the end; the last `tail` nodes are it. */
+/* The ids of a path, as the prompt and the ids of these nodes, -1 at the end; the last `tail` nodes are it.
+ */
 static void check_path(const learn_path *p, const int *nodes, int tail) {
     int32_t ids[32] = {7, 8, 9};
     float sampled[32];
@@ -136,7 +146,8 @@ static void groups(void **state) {
     read_trees(&f, "rloo", 2, 100);
     assert_int_equal(f.examples.count, 14);
     assert_int_equal(f.examples.level + f.examples.too_long, 0);
-    const int paths[][3] = {{1, 3, -1}, {1, 3, -1}, {1, 3, -1}, {1, 3, -1}, {1, 4, -1}, {2, 6, -1}, {2, 6, -1}};
+    const int paths[][3] = {{1, 3, -1}, {1, 3, -1}, {1, 3, -1}, {1, 3, -1},
+                            {1, 4, -1}, {2, 6, -1}, {2, 6, -1}};
     for (int i = 0; i < 14; i++) {
         const example *e = &f.examples.at[i];
         check_path(&e->path[0], paths[i % 7], 2);
@@ -177,17 +188,20 @@ static void level_groups(void **state) {
 
 /* ---- values ---- */
 
-/* docs/method.md 4.4 by hand. Judged chains of the iteration: 2 of 3 correct. Evidence: node 1 has one correct
- * and one incorrect chain, node 2 the same, the root two of each. */
+/* docs/method.md 4.4 by hand. Judged chains of the iteration: 2 of 3 correct. Evidence: node 1 has one
+ * correct and one incorrect chain, node 2 the same, the root two of each. */
 static const double V0 = (2 + 2.0 / 3) / 5;
 static double value_of(int node) {
     double below_root = (1 + V0) / 3;
     switch (node) {
     case 1:
-    case 2: return below_root;
+    case 2:
+        return below_root;
     case 3:
-    case 7: return (1 + below_root) / 2;
-    default: return below_root / 2; /* 4 and 6 */
+    case 7:
+        return (1 + below_root) / 2;
+    default:
+        return below_root / 2; /* 4 and 6 */
     }
 }
 

@@ -69,7 +69,8 @@ static void errors_name_place_and_nearest(void **state) {
     refused("run:\n  out: \xff\xfe\n", "r.yaml: byte ");
     refused("search:\n  max_step_tokens: 500\n  max_chain_tokens: 100\n",
             "r.yaml: search.max_step_tokens (500) is above");
-    refused("search: {simulations: 0, root_probe: 0}\n", "r.yaml: search: simulations and root_probe are both 0");
+    refused("search: {simulations: 0, root_probe: 0}\n",
+            "r.yaml: search: simulations and root_probe are both 0");
     refused("learn: {loss: grpo, nll: 0}\n", "r.yaml: learn.loss grpo compares solutions that were sampled");
     refused("learn: {loss: tree_pg, nll_on: chosen}\n", "r.yaml: learn.nll_on chosen needs a loss on pairs");
 }

@@ -279,14 +279,10 @@ static void whole_chains_without_a_tree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_tree_holds),
-        cmocka_unit_test(chains_are_visits),
-        cmocka_unit_test(the_same_candidates),
-        cmocka_unit_test(all_right_needs_no_search),
-        cmocka_unit_test(same_bits_again),
-        cmocka_unit_test(short_replies),
-        cmocka_unit_test(nothing_but_the_probe),
-        cmocka_unit_test(whole_chains_without_a_tree),
+        cmocka_unit_test(the_tree_holds),        cmocka_unit_test(chains_are_visits),
+        cmocka_unit_test(the_same_candidates),   cmocka_unit_test(all_right_needs_no_search),
+        cmocka_unit_test(same_bits_again),       cmocka_unit_test(short_replies),
+        cmocka_unit_test(nothing_but_the_probe), cmocka_unit_test(whole_chains_without_a_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
