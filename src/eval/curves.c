@@ -29,14 +29,14 @@ typedef struct {
 
 typedef struct {
     MEM_LIST(point_source) at; /* by iteration */
-    store_trees trees;
+    store_costs costs;
     store_updates updates;
 } sources;
 
 static void sources_free(sources *all) {
     for (int64_t i = 0; i < all->at.count; i++) evaluation_free(&all->at.at[i].of);
     MEM_LIST_FREE(&all->at);
-    STORE_LIST_FREE(&all->trees);
+    STORE_LIST_FREE(&all->costs);
     STORE_LIST_FREE(&all->updates);
 }
 
@@ -101,8 +101,8 @@ static void keep_same(sources *all, curve_set *out) {
 /* Tokens computed by the search and the updates of the iterations up to this one. */
 static double training_until(const sources *all, int64_t iteration) {
     double sum = 0;
-    for (int64_t i = 0; i < all->trees.count; i++)
-        if (all->trees.at[i].iteration <= iteration) sum += (double)all->trees.at[i].tokens_computed;
+    for (int64_t i = 0; i < all->costs.count; i++)
+        if (all->costs.at[i].iteration <= iteration) sum += (double)all->costs.at[i].tokens_computed;
     for (int64_t i = 0; i < all->updates.count; i++) {
         const store_update *u = &all->updates.at[i];
         if (u->iteration >= 1 && u->iteration <= iteration) sum += (double)u->tokens_computed;
@@ -285,7 +285,7 @@ esp_status curves_read(curve_set *out, store *s, const recipe *r, const task *t,
     sources all = {0};
     *out = (curve_set){0};
     esp_status status = read_evaluations(&all, s, r, t, error);
-    if (status == ESP_OK) status = store_read_trees(s, STORE_ALL, &all.trees, error);
+    if (status == ESP_OK) status = store_read_costs(s, &all.costs, error);
     if (status == ESP_OK) status = store_read_updates(s, STORE_ALL, &all.updates, error);
     if (status == ESP_OK && all.at.count > 0) {
         keep_same(&all, out);
