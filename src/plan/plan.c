@@ -67,10 +67,13 @@ static esp_status add_problem(const session *s, const problem *p, plan_data *d, 
 }
 
 static esp_status read_data(const session *s, plan_data *out, esp_error *error) {
-    const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test};
-    *out = (plan_data){.train_problems = s->train.count, .test_problems = test->count, .right = usual_right};
+    const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test, &s->sft};
+    *out = (plan_data){.train_problems = s->train.count,
+                       .test_problems = test->count,
+                       .sft_problems = s->sft.count > 0 ? s->sft.count : s->train.count,
+                       .right = usual_right};
     tally t = {0};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         int64_t n = sets[i]->count, stride = n > 256 ? n / 256 : 1;
         for (int64_t p = 0; p < n; p += stride) ESP_TRY(add_problem(s, &sets[i]->at[p], out, &t, error));
     }
@@ -250,17 +253,29 @@ static double seconds_of(const plan_phase *p, const plan_rates *rates) {
     return s;
 }
 
+/* Tokens that the judge of a tree reads. */
+static double judge_of(bool judged, const plan_data *d, const tree_cost *cost) {
+    return judged ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
+}
+
+/* Problems that an iteration searches: as many as the recipe wants, or as its tokens last for. */
+static double problems_searched(const recipe *r, const plan_data *d, const tree_cost *cost) {
+    double problems = (double)r->run.problems_per_iteration, tokens = (double)r->run.tokens_per_iteration;
+    double each = cost->sampled + judge_of(r->search.config.rewards.judge, d, cost);
+    return tokens > 0 && each > 0 ? least(problems, ceil(tokens / each)) : problems;
+}
+
 /* Trees of `problems` problems. */
 static plan_phase trees(const char *name, bool judged, const plan_data *d, const tree_cost *cost,
                         double problems) {
-    double judge = judged ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
+    double judge = judge_of(judged, d, cost);
     return (plan_phase){.name = name,
                         .sampled = problems * cost->sampled,
                         .prefilled = problems * (d->prompt_tokens + judge)};
 }
 
 static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
-    double problems = (double)d->train_problems, chain = d->steps * d->step_tokens;
+    double problems = (double)d->sft_problems, chain = d->steps * d->step_tokens;
     bool own = r->sft.judge_source == RECIPE_JUDGE_OWN && r->sft.judge_examples > 0;
     if (r->sft.limit > 0) problems = least(problems, (double)r->sft.limit);
     double asked = own && r->sft.judge_limit > 0 ? (double)r->sft.judge_limit : problems;
@@ -282,7 +297,7 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
 /* Pairs and correct chains side by side: the longer list gives the number of updates, the shorter one is
  * spread over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
-    double problems = (double)r->run.problems_per_iteration, epochs = (double)r->learn.epochs;
+    double problems = problems_searched(r, d, cost), epochs = (double)r->learn.epochs;
     double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
@@ -355,7 +370,7 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
     p.phases[1] =
-        trees("search", r->search.config.rewards.judge, data, &cost, (double)r->run.problems_per_iteration);
+        trees("search", r->search.config.rewards.judge, data, &cost, problems_searched(r, data, &cost));
     p.phases[1].times = r->run.iterations;
     p.phases[2] = phase_of_learning(r, data, &cost);
     p.phases[3] = phase_of_evaluation(r, data);
@@ -399,11 +414,11 @@ static json_t *phases_json(const plan *p) {
 }
 
 static json_t *data_json(const plan_data *d) {
-    return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "train_problems",
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "train_problems",
                      (json_int_t)d->train_problems, "test_problems", (json_int_t)d->test_problems,
-                     "prompt_tokens", d->prompt_tokens, "judge_tokens", d->judge_tokens, "suffix_tokens",
-                     d->suffix_tokens, "steps", d->steps, "step_tokens", d->step_tokens, "longest",
-                     d->longest, "right", d->right);
+                     "sft_problems", (json_int_t)d->sft_problems, "prompt_tokens", d->prompt_tokens,
+                     "judge_tokens", d->judge_tokens, "suffix_tokens", d->suffix_tokens, "steps", d->steps,
+                     "step_tokens", d->step_tokens, "longest", d->longest, "right", d->right);
 }
 
 json_t *plan_json(const plan *p) {
