@@ -87,8 +87,8 @@ typedef struct {
         metrics_interval vote_interval;
         int64_t any_right; /* problems with a visited finished chain that is right */
         double any;
-        int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
-        judge_quality finished_judged, unfinished_judged; /* no nodes without it */
+        int64_t nodes, finished_chains;    /* in all trees; finished ones visited */
+        judge_quality judged[JUDGE_KINDS]; /* no nodes without it */
     } search;
     struct {
         int64_t norm_right; /* problems where the option of the highest log-prob per character is correct */
@@ -131,6 +131,12 @@ esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t ite
 esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error);
 /* One document; with_results adds one row per chain. New reference. */
 json_t *evaluation_json(const evaluation *e, bool with_results);
+
+/* Whether the answer that the method gives for the problem of this place is correct: the greedy chain's, the
+ * majority's, the committed path's, the most probable option's. */
+bool evaluation_right(const evaluation *e, int64_t place);
+/* Whether two evaluations are of the same problems in the same order. */
+bool evaluation_same_problems(const evaluation *a, const evaluation *b);
 
 /* Two policies on the same problems: a less b. */
 typedef struct {

@@ -67,6 +67,11 @@ static double sorted_quantile(const double *sorted, int64_t n, double q) {
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
+metrics_interval metrics_percentiles(double *values, int64_t n) {
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return (metrics_interval){sorted_quantile(values, n, 0.025), sorted_quantile(values, n, 0.975)};
+}
+
 metrics_difference metrics_paired_bootstrap(const double *a, const double *b, int64_t n, int64_t resamples,
                                             rng_key_t key) {
     metrics_difference d = {NAN, {-INFINITY, INFINITY}};
@@ -79,10 +84,8 @@ metrics_difference metrics_paired_bootstrap(const double *a, const double *b, in
         for (int64_t i = 0; i < n; i++) sum += gaps[rng_below(draw, (uint64_t)i, (uint64_t)n)];
         means[r] = sum / (double)n;
     }
-    qsort(means, (size_t)resamples, sizeof *means, by_value);
     d.difference = metrics_mean(gaps, n);
-    d.interval = (metrics_interval){sorted_quantile(means, resamples, 0.025),
-                                    sorted_quantile(means, resamples, 0.975)};
+    d.interval = metrics_percentiles(means, resamples);
     mem_free(gaps);
     mem_free(means);
     return d;
@@ -106,61 +109,6 @@ double metrics_mcnemar(int64_t only_a, int64_t only_b) {
     return fmin(1, 2 * tail);
 }
 
-typedef struct {
-    double score;
-    bool positive;
-} scored;
-
-static int by_score(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return (x->score > y->score) - (x->score < y->score);
-}
-
-/* Pairs of a positive above a negative, ties half, over sorted scores. */
-static double pairs_won(const scored *s, int64_t n) {
-    double won = 0, negatives_below = 0;
-    for (int64_t first = 0, i; first < n; first = i) {
-        double positives = 0, negatives = 0;
-        for (i = first; i < n && s[i].score == s[first].score; i++)
-            if (s[i].positive)
-                positives++;
-            else
-                negatives++;
-        won += positives * (negatives_below + negatives / 2);
-        negatives_below += negatives;
-    }
-    return won;
-}
-
-static metrics_interval hanley_mcneil(double area, double positives, double negatives) {
-    double two_positives = area / (2 - area), two_negatives = 2 * area * area / (1 + area),
-           square = area * area;
-    double variance = (area * (1 - area) + (positives - 1) * (two_positives - square) +
-                       (negatives - 1) * (two_negatives - square)) /
-                      (positives * negatives);
-    double half = Z95 * sqrt(fmax(0, variance));
-    return (metrics_interval){fmax(0, area - half), fmin(1, area + half)};
-}
-
-metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n) {
-    metrics_auc a = {.area = NAN, .interval = {0, 1}};
-    bool defined = true;
-    scored *s = MEM_ARRAY(scored, n > 0 ? n : 1);
-    for (int64_t i = 0; i < n; i++) {
-        s[i] = (scored){scores[i], positive[i]};
-        a.positives += positive[i];
-        if (isnan(scores[i])) defined = false;
-    }
-    a.negatives = (n > 0 ? n : 0) - a.positives;
-    if (defined && a.positives > 0 && a.negatives > 0) {
-        qsort(s, (size_t)n, sizeof *s, by_score);
-        a.area = pairs_won(s, n) / ((double)a.positives * (double)a.negatives);
-        a.interval = hanley_mcneil(a.area, (double)a.positives, (double)a.negatives);
-    }
-    mem_free(s);
-    return a;
-}
-
 double metrics_mean(const double *values, int64_t n) {
     if (n < 1) return NAN;
     double sum = 0;
@@ -174,4 +122,36 @@ double metrics_deviation(const double *values, int64_t n) {
     double mean = metrics_mean(values, n), sum = 0;
     for (int64_t i = 0; i < n; i++) sum += (values[i] - mean) * (values[i] - mean);
     return sqrt(sum / (double)(n - 1));
+}
+
+/* P(|T| <= t) for n degrees of freedom, a finite sum (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4). */
+static double student_within(double t, int64_t n) {
+    double angle = atan2(t, sqrt((double)n)), c = cos(angle), sum = 0, term = n % 2 ? c : 1;
+    for (int64_t k = n % 2 ? 1 : 0; k <= n - 2; k += 2) {
+        sum += term;
+        term *= c * c * (double)(k + 1) / (double)(k + 2);
+    }
+    sum *= sin(angle);
+    return n % 2 ? 2 / acos(-1.0) * (angle + sum) : sum;
+}
+
+double metrics_student_point(int64_t n) {
+    if (n < 1) return NAN;
+    double low = 0, high = 16;
+    for (int i = 0; i < 100; i++) {
+        double middle = (low + high) / 2;
+        if (student_within(middle, n) < 0.95)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+metrics_estimate metrics_student(const double *values, int64_t n) {
+    metrics_estimate e = {.n = n, .mean = metrics_mean(values, n), .interval = {NAN, NAN}};
+    if (n < 2) return e;
+    double half = metrics_student_point(n - 1) * metrics_deviation(values, n) / sqrt((double)n);
+    e.interval = (metrics_interval){e.mean - half, e.mean + half};
+    return e;
 }

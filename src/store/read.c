@@ -62,6 +62,9 @@ static void take_tree(row *r, store_tree *t) {
     t->finished = take_int(r);
     t->right = take_int(r);
     if (has_more(r)) t->unknown = take_int(r);
+    t->tokens_judged_steps = t->tokens_judged;
+    if (has_more(r) && sqlite3_column_type(r->statement, r->column) != SQLITE_NULL)
+        t->tokens_judged_steps = take_int(r);
 }
 
 static void take_node(row *r, store_node *n) {
@@ -128,6 +131,14 @@ static void take_outcome(row *r, store_outcome *o) {
     o->wrong = take_int(r);
 }
 
+static void take_cost(row *r, store_cost *c) {
+    c->iteration = take_int(r);
+    c->trees = take_int(r);
+    c->tokens_sampled = take_int(r);
+    c->tokens_judged = take_int(r);
+    c->tokens_computed = take_int(r);
+}
+
 /* The metrics are those that have columns, and what the other table has where there is one. */
 static void take_update(row *r, store_update *u) {
     static const char *const names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl"};
@@ -183,6 +194,18 @@ static void take_eval(row *r, store_eval *e) {
     if (has_more(r)) e->unknown = take_int(r);
 }
 
+static void take_comparison(row *r, store_comparison *c) {
+    if (!has_more(r)) {
+        c->share = c->low = c->high = NAN;
+        return;
+    }
+    c->comparisons = take_int(r);
+    c->problems = take_int(r);
+    c->share = take_double(r);
+    c->low = take_double(r);
+    c->high = take_double(r);
+}
+
 static void take_judgement(row *r, store_judgement *j) {
     j->iteration = take_int(r);
     j->source = take_text(r);
@@ -194,6 +217,8 @@ static void take_judgement(row *r, store_judgement *j) {
     j->high = take_double(r);
     j->calibration_error = take_double(r);
     j->bins = take_text(r);
+    take_comparison(r, &j->within);
+    take_comparison(r, &j->siblings);
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {
@@ -328,6 +353,13 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "FROM trees t LEFT JOIN (SELECT tree, count(*) AS pairs FROM pairs GROUP BY tree) p "
               "ON p.tree = t.tree WHERE ?1 < 0 OR t.iteration = ?1 ORDER BY t.iteration, t.ordinal",
               "i", iteration));
+}
+
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error) {
+    READ_ALL(store_cost, take_cost, out,
+             QUERY("SELECT iteration, count(*), total(tokens_sampled), total(tokens_judged),"
+                   " total(tokens_computed) FROM trees GROUP BY iteration ORDER BY iteration",
+                   ""));
 }
 
 /* Runs of older schema versions lack some columns and tables. */

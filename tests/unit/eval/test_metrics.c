@@ -82,36 +82,6 @@ static void test_mcnemar(void **state) {
     assert_true(isnan(metrics_mcnemar(-1, 2)));
 }
 
-static void test_area(void **state) {
-    (void)state;
-    const double scores[] = {0.1, 0.4, 0.35, 0.8, 0.8, 0.5, 0.5, 0.2, 0.9, 0.5};
-    const bool right[] = {0, 0, 1, 1, 0, 1, 0, 0, 1, 0};
-    metrics_auc a = metrics_area(scores, right, 10); /* (scipy) */
-    near(a.area, 0.7291666666666666, 1e-15);
-    near(a.interval.low, 0.3849801447294923, 1e-14);
-    near(a.interval.high, 1, 0); /* 1.073 before the cut */
-    assert_int_equal(a.positives, 4);
-    assert_int_equal(a.negatives, 6);
-
-    double many[60];
-    bool third[60];
-    for (int i = 0; i < 60; i++) {
-        third[i] = i % 3 == 0;
-        many[i] = (i * 37 % 101) / 100.0 + (third[i] ? 0.3 : 0);
-    }
-    a = metrics_area(many, third, 60); /* (scipy) */
-    near(a.area, 0.755, 1e-15);
-    near(a.interval.low, 0.6167555239148123, 1e-14);
-    near(a.interval.high, 0.8932444760851878, 1e-14);
-
-    const double same[] = {0.5, 0.5, 0.5, 0.5};
-    const bool half[] = {1, 0, 1, 0};
-    near(metrics_area(same, half, 4).area, 0.5, 0);
-    assert_true(isnan(metrics_area(same, (const bool[]){1, 1, 1, 1}, 4).area));
-    assert_true(isnan(metrics_area((const double[]){0.1, NAN}, half, 2).area));
-    assert_true(isnan(metrics_area(NULL, NULL, 0).area));
-}
-
 static void test_bootstrap(void **state) {
     (void)state;
     enum { N = 1000 };
@@ -164,16 +134,36 @@ static void test_summaries(void **state) {
     assert_true(isnan(metrics_mean(v, 0)) && isnan(metrics_deviation(v, 0)));
 }
 
+/* The points are those of printed tables; the interval was computed by hand. */
+static void test_student(void **state) {
+    (void)state;
+    static const struct {
+        int64_t n;
+        double point;
+    } table[] = {{1, 12.706}, {2, 4.303}, {3, 3.182}, {4, 2.776}, {7, 2.365}, {30, 2.042}, {120, 1.980}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        near(metrics_student_point(table[i].n), table[i].point, 5e-4);
+    near(metrics_student_point(1000000), 1.959966, 1e-5);
+    assert_true(isnan(metrics_student_point(0)));
+
+    const double values[] = {65.9, 58.8, 66.5};
+    metrics_estimate e = metrics_student(values, 3);
+    assert_int_equal(e.n, 3);
+    near(e.mean, 63.7333, 1e-4);
+    near(e.interval.low, 53.09399, 1e-4);
+    near(e.interval.high, 74.37268, 1e-4);
+    e = metrics_student(values, 1);
+    near(e.mean, 65.9, 0);
+    assert_true(isnan(e.interval.low) && isnan(e.interval.high));
+    assert_true(isnan(metrics_student(values, 0).mean));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pass_at_k),
-        cmocka_unit_test(test_majority),
-        cmocka_unit_test(test_wilson),
-        cmocka_unit_test(test_mcnemar),
-        cmocka_unit_test(test_area),
-        cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_bootstrap_coverage),
-        cmocka_unit_test(test_summaries),
+        cmocka_unit_test(test_pass_at_k), cmocka_unit_test(test_majority),
+        cmocka_unit_test(test_wilson),    cmocka_unit_test(test_mcnemar),
+        cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_coverage),
+        cmocka_unit_test(test_summaries), cmocka_unit_test(test_student),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
