@@ -72,17 +72,10 @@ typedef struct {
     const sampler *policy;
     int64_t window; /* waves in flight */
     const search_config *config;
-<<<<<<< HEAD
     choice problems;         /* of the iteration */
     store_position at;       /* of the next commit */
-    int64_t spent;           /* tokens sampled and judged in the iteration's committed waves */
+    int64_t spent;           /* store_tokens_spent of the iteration's committed waves */
     int64_t before, sampled; /* problems and sampled tokens of the waves before this search */
-=======
-    int64_t *order, order_epoch; /* of the train set */
-    store_position at;           /* of the next commit */
-    int64_t spent;               /* store_tokens_spent of the iteration's committed waves */
-    int64_t before, sampled;     /* problems and sampled tokens of the waves before this search */
->>>>>>> main
     commit_news news;
 } work;
 
