@@ -22,6 +22,7 @@ typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_CHOOSE_SHUFFLE, RECIPE_CHOOSE_LEARNABLE } recipe_choose;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
+typedef enum { RECIPE_BATCH_PAIRS, RECIPE_BATCH_PROBLEMS } recipe_batch;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
 typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
 typedef enum { RECIPE_OPTION_TEXT, RECIPE_OPTION_LABEL } recipe_option_part;
@@ -93,7 +94,8 @@ typedef struct {
         int loss;                  /* a value of objective_at */
         option_space loss_options; /* of that objective */
         double lr;
-        int64_t batch; /* pairs per update */
+        int64_t batch; /* pairs or correct chains per update, or problems */
+        recipe_batch batch_of;
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
         double weight;      /* of the preference loss */

@@ -371,7 +371,7 @@ static esp_status has_unknown(store *s, bool *out, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
+esp_status store_has_table(store *s, const char *name, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
     ESP_TRY(store_next(s, "read", statement, out, error));
@@ -389,7 +389,7 @@ static esp_status read_updates(store *s, int64_t iteration, store_updates *out, 
 static esp_status read_update_metrics(store *s, int64_t iteration, update_metrics *out, esp_error *error) {
     bool has;
     *out = (update_metrics){0};
-    ESP_TRY(has_table(s, "update_metrics", &has, error));
+    ESP_TRY(store_has_table(s, "update_metrics", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(update_metric, take_update_metric, out,
              QUERY("SELECT * FROM update_metrics WHERE ?1 < 0 OR iteration = ?1"
@@ -443,7 +443,7 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error) {
     bool has;
     *out = (store_judgements){0};
-    ESP_TRY(has_table(s, "judgements", &has, error));
+    ESP_TRY(store_has_table(s, "judgements", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(store_judgement, take_judgement, out,
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
@@ -462,7 +462,7 @@ static void take_verdict(sqlite3_stmt *statement, store_verdict *v) {
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error) {
     bool more;
-    ESP_TRY(has_table(s, "verdicts", &more, error));
+    ESP_TRY(store_has_table(s, "verdicts", &more, error));
     if (!more) return ESP_OK;
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT key, problem, correct, reward, reason FROM verdicts", ""));
