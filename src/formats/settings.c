@@ -294,3 +294,12 @@ esp_status settings_apply_choices(option_table table, void *target, const settin
             ESP_TRY(settings_apply(table, target, &from->at[i], error));
     return ESP_OK;
 }
+
+esp_status settings_apply_chosen(option_table table, void *target, const settings *from, esp_error *error) {
+    for (int64_t i = 0; i < from->count; i++) {
+        const option *o = from->at[i].option;
+        if (!is_chooser(table, o) && option_in_use(table, o->key, target))
+            ESP_TRY(settings_apply(table, target, &from->at[i], error));
+    }
+    return ESP_OK;
+}

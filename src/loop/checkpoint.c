@@ -8,22 +8,36 @@
 #include <string.h>
 #include <unistd.h>
 
+char *checkpoint_place(const char *name) {
+    return mem_printf("checkpoints/%s", name);
+}
+
 char *checkpoint_path(const char *run, const char *name) {
     return mem_printf("%s/checkpoints/%s", run, name);
 }
 
+static esp_status sum_files(const char *folder, const char *name, store_files *files, esp_error *error) {
+    char *place = checkpoint_place(name);
+    esp_status status = store_sum_files(folder, place, files, error);
+    mem_free(place);
+    return status;
+}
+
 esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
-                            const trainer *t, esp_error *error) {
+                            const trainer *t, store_files *files, esp_error *error) {
+    *files = (store_files){0};
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
     if (status == ESP_OK) status = folder_make(aside, error);
     if (status == ESP_OK) status = model_save(m, aside, DTYPE_F32, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
     if (status == ESP_OK && t) status = trainer_save(t, aside, error);
+    if (status == ESP_OK) status = sum_files(aside, name, files, error);
     if (status == ESP_OK)
         status = folder_replace(aside, path, error);
     else
         folder_remove(aside, NULL);
+    if (status != ESP_OK) STORE_LIST_FREE(files);
     mem_free(aside);
     mem_free(path);
     return status;
@@ -91,21 +105,30 @@ static esp_status check_later(void *user, const char *folder, const char *name, 
         folder, name, store_phase_name(at->phase), (long long)at->iteration);
 }
 
-esp_status checkpoint_check(const char *run, const store_position *at, bool needs_state, esp_error *error) {
-    store_position copy = *at;
-    ESP_TRY(visit_names(run, check_later, &copy, error));
-    if (!at->checkpoint[0]) return ESP_OK;
-    char *path = checkpoint_path(run, at->checkpoint), *weights = path_join(path, "model.safetensors"),
-         *state = path_join(path, "optimizer.safetensors");
+/* What the position's checkpoint must have, and has. */
+static esp_status check_whole(store *s, const char *name, bool needs_state, bool *known, esp_error *error) {
+    char *path = checkpoint_path(store_folder(s), name), *weights = path_join(path, "model.safetensors"),
+         *state = path_join(path, "optimizer.safetensors"), *place = checkpoint_place(name);
     esp_status status = ESP_OK;
     if (!file_exists(weights))
         status = missing(weights, error);
     else if (needs_state && !file_exists(state))
         status = missing(state, error);
+    else
+        status = store_check_files(s, place, known, error);
     mem_free(path);
     mem_free(weights);
     mem_free(state);
+    mem_free(place);
     return status;
+}
+
+esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
+                            esp_error *error) {
+    store_position copy = *at;
+    *known = true;
+    ESP_TRY(visit_names(store_folder(s), check_later, &copy, error));
+    return at->checkpoint[0] ? check_whole(s, at->checkpoint, needs_state, known, error) : ESP_OK;
 }
 
 static esp_status check_foreign(void *user, const char *folder, const char *name, esp_error *error) {
@@ -120,22 +143,65 @@ esp_status checkpoint_check_none(const char *run, esp_error *error) {
     return visit_names(run, check_foreign, NULL, error);
 }
 
-static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
-    checkpoint_kind kind = checkpoint_name_read(name).kind;
-    if (kind == CHECKPOINT_FOREIGN || strcmp(name, (const char *)user) == 0) return ESP_OK;
-    char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
+/* The rows are forgotten first: a kill then leaves a file that is not known, and not one that is missing. */
+static esp_status forget(store *s, const char *name, const char *file, esp_error *error) {
+    char *place = checkpoint_place(name), *inner = path_join(place, file);
+    esp_status status = store_forget_files(s, *file ? inner : place, error);
+    mem_free(place);
+    mem_free(inner);
+    return status;
+}
+
+typedef struct {
+    store *store;
+    const store_position *at;
+    checkpoint_name keep; /* the position's */
+    recipe_keep policies;
+} tidying;
+
+/* Optimizer state serves only to continue. */
+static esp_status drop_state(store *s, const char *name, const char *path, esp_error *error) {
+    static const char *const file = "optimizer.safetensors";
+    char *state = path_join(path, file);
     esp_status status = ESP_OK;
-    if (kind == CHECKPOINT_REMAINS)
-        status = folder_remove(path, error);
-    else if (kind == CHECKPOINT_BETWEEN)
-        status = remove_whole(path, error);
-    else
-        unlink(state); /* absent in most: nothing to say */
+    if (file_exists(state)) {
+        status = forget(s, name, file, error);
+        if (status == ESP_OK) unlink(state);
+    }
     mem_free(state);
+    return status;
+}
+
+/* Whether the policy is of no more use where only the last one is kept: it is not SFT's, and neither the
+ * position's nor the one that this phase began with. */
+static bool is_outdated(const tidying *t, const checkpoint_name *name) {
+    int64_t oldest = t->keep.iteration - (t->keep.kind == CHECKPOINT_BETWEEN);
+    return t->policies == RECIPE_KEEP_LAST && t->at->checkpoint[0] && name->iteration > 0 &&
+           name->iteration < oldest;
+}
+
+static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
+    const tidying *t = user;
+    checkpoint_name read = checkpoint_name_read(name);
+    bool own = strcmp(name, t->at->checkpoint) == 0;
+    /* Nothing continues a run that is done. */
+    bool has_ended = t->policies == RECIPE_KEEP_LAST && t->at->phase == STORE_PHASE_DONE;
+    if (read.kind == CHECKPOINT_FOREIGN || (own && !has_ended)) return ESP_OK;
+    char *path = path_join(folder, name);
+    esp_status status = ESP_OK;
+    if (read.kind == CHECKPOINT_REMAINS) {
+        status = folder_remove(path, error);
+    } else if (read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
+        status = drop_state(t->store, name, path, error);
+    } else {
+        status = forget(t->store, name, "", error);
+        if (status == ESP_OK) status = remove_whole(path, error);
+    }
     mem_free(path);
     return status;
 }
 
-esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) {
-    return visit_names(run, tidy_one, (void *)(uintptr_t)keep, error);
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error) {
+    tidying t = {s, at, checkpoint_name_read(at->checkpoint), policies};
+    return visit_names(store_folder(s), tidy_one, &t, error);
 }

@@ -9,12 +9,13 @@ typedef struct run_state {
     session session;
     store *store;
     const char *folder;
-    int phases;       /* RUN_ALL or some of them, loop/phase_order.h */
-    bool unshared;    /* the search shares nothing between sequences */
-    model *model;     /* the policy, trainable; NULL before it is first used */
-    trainer *trainer; /* of the current phase; NULL outside */
-    char *in_model;   /* name of the checkpoint whose weights `model` holds; "": the model as given; NULL:
-                         none */
+    int phases;          /* RUN_ALL or some of them, loop/phase_order.h */
+    bool unshared;       /* the search shares nothing between sequences */
+    model *model;        /* the policy, trainable; NULL before it is first used */
+    trainer *trainer;    /* of the current phase; NULL outside */
+    char *in_model;      /* name of the checkpoint whose weights `model` holds; "": the model as given; NULL:
+                            none */
+    store_files written; /* of the checkpoint that the next position starts from; not in run.db yet */
     run_watcher watcher;
     run_progress_state progress;
 } run_state;
@@ -24,8 +25,12 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
                            esp_error *error);
 /* Records that the policy's weights are now those of this checkpoint. */
 void run_holds(run_state *run, const char *checkpoint);
-/* Folder of theta_0, the policy that the first iteration starts from; NULL: the model as given. Freed by
- * mem_free. */
-char *run_theta_0(const run_state *run);
+/* Opens theta_0, the policy that the first iteration starts from, beside the run's own model. */
+esp_status run_open_theta_0(run_state *run, model **out, esp_error *error);
+/* Writes the policy as a checkpoint, with the optimizer's state where t is not NULL. run_move has to follow:
+ * until then the run continues from the checkpoint before. */
+esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error);
+/* Moves the position, and records the files of the checkpoint that it starts from: in one transaction. */
+esp_status run_move(run_state *run, const store_position *next, esp_error *error);
 
 #endif

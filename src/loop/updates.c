@@ -46,9 +46,9 @@ static esp_status save_between(const phase_updates *p, int64_t update, esp_error
     at.update = update;
     checkpoint_name_between(at.checkpoint, at.iteration, update);
     ESP_TRY(trainer_show_average(run->trainer, error)); /* the policy, in every checkpoint */
-    ESP_TRY(checkpoint_write(run->folder, at.checkpoint, &run->session, run->model, run->trainer, error));
-    ESP_TRY(store_position_set(run->store, &at, error));
-    return checkpoint_tidy(run->folder, at.checkpoint, error);
+    ESP_TRY(run_write_checkpoint(run, at.checkpoint, run->trainer, error));
+    ESP_TRY(run_move(run, &at, error));
+    return checkpoint_tidy(run->store, &at, run->session.recipe->run.keep, error);
 }
 
 /* The rate of update u of this phase, on the schedule of the whole run. */
@@ -102,7 +102,7 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
     ESP_TRY(make_updates(&updates, error));
     ESP_TRY(trainer_show_average(run->trainer, error));
     const trainer *kept = plan->optimizer_ends ? NULL : run->trainer;
-    ESP_TRY(checkpoint_write(run->folder, checkpoint, &run->session, run->model, kept, error));
+    ESP_TRY(run_write_checkpoint(run, checkpoint, kept, error));
     run_holds(run, checkpoint);
     return ESP_OK;
 }

@@ -302,7 +302,9 @@ static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const t
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
                  2 * d->step_tokens; /* a state half way, two steps after it */
-    double longer = most(pairs, chains), updates = ceil(longer / (double)r->learn.batch) * epochs;
+    double longer = most(pairs, chains);
+    if (r->learn.batch_of == RECIPE_BATCH_PROBLEMS) longer = least(longer, problems);
+    double updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
     plan_phase p = {
         .name = "learn", .times = epochs > 0 ? r->run.iterations : 0, .updates = (int64_t)updates};

@@ -91,9 +91,7 @@ static esp_status apply_all(option_table table, recipe *r, const settings *prese
     ESP_TRY(settings_apply_choices(table, r, presets, error));
     ESP_TRY(settings_apply_choices(table, r, given, error));
     options_defaults_of_choice(table, r);
-    for (int64_t i = 0; i < presets->count; i++)
-        if (option_in_use(table, presets->at[i].option->key, r))
-            ESP_TRY(settings_apply(table, r, &presets->at[i], error));
+    ESP_TRY(settings_apply_chosen(table, r, presets, error));
     for (int64_t i = 0; i < given->count; i++) ESP_TRY(settings_apply(table, r, &given->at[i], error));
     return ESP_OK;
 }

@@ -123,6 +123,14 @@ static void take_size(row *r, store_size *z) {
     z->pairs = take_int(r);
 }
 
+static void take_outcome(row *r, store_outcome *o) {
+    o->tree = take_int(r);
+    o->iteration = take_int(r);
+    o->problem = take_int(r);
+    o->right = take_int(r);
+    o->wrong = take_int(r);
+}
+
 static void take_cost(row *r, store_cost *c) {
     c->iteration = take_int(r);
     c->trees = take_int(r);
@@ -278,6 +286,15 @@ esp_status store_read_trees(store *s, int64_t iteration, store_trees *out, esp_e
                    iteration));
 }
 
+esp_status store_read_outcomes(store *s, int64_t first, int64_t last, store_outcomes *out, esp_error *error) {
+    READ_ALL(store_outcome, take_outcome, out,
+             QUERY("SELECT t.tree, t.iteration, t.problem, total(n.outcome > 0 AND n.flags & ?3),"
+                   " total(n.outcome < 0) FROM trees t LEFT JOIN nodes n ON n.tree = t.tree AND n.flags & ?4"
+                   " WHERE t.iteration BETWEEN ?1 AND ?2 GROUP BY t.tree ORDER BY t.iteration, t.ordinal",
+                   "iiii", first, last, (int64_t)STORE_NODE_FINISHED,
+                   (int64_t)(STORE_NODE_FINISHED | STORE_NODE_CUT)));
+}
+
 esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error) {
     READ_ALL(store_node, take_node, out,
              QUERY("SELECT node, parent, depth, ids, logprobs, visits, logprob, q, v, r, prior, confidence, "
@@ -354,7 +371,7 @@ static esp_status has_unknown(store *s, bool *out, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
+esp_status store_has_table(store *s, const char *name, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
     ESP_TRY(store_next(s, "read", statement, out, error));
@@ -372,7 +389,7 @@ static esp_status read_updates(store *s, int64_t iteration, store_updates *out, 
 static esp_status read_update_metrics(store *s, int64_t iteration, update_metrics *out, esp_error *error) {
     bool has;
     *out = (update_metrics){0};
-    ESP_TRY(has_table(s, "update_metrics", &has, error));
+    ESP_TRY(store_has_table(s, "update_metrics", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(update_metric, take_update_metric, out,
              QUERY("SELECT * FROM update_metrics WHERE ?1 < 0 OR iteration = ?1"
@@ -426,7 +443,7 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error) {
     bool has;
     *out = (store_judgements){0};
-    ESP_TRY(has_table(s, "judgements", &has, error));
+    ESP_TRY(store_has_table(s, "judgements", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(store_judgement, take_judgement, out,
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
@@ -445,7 +462,7 @@ static void take_verdict(sqlite3_stmt *statement, store_verdict *v) {
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error) {
     bool more;
-    ESP_TRY(has_table(s, "verdicts", &more, error));
+    ESP_TRY(store_has_table(s, "verdicts", &more, error));
     if (!more) return ESP_OK;
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT key, problem, correct, reward, reason FROM verdicts", ""));
