@@ -13,7 +13,7 @@
 typedef struct {
     char *baseline;
     double target;
-    bool curves;
+    bool by_iteration;
 } compare_flags;
 
 static const option compare_options[] = {
@@ -28,9 +28,9 @@ static const option compare_options[] = {
      .high = 100,
      .offset = offsetof(compare_flags, target),
      .help = "also show the tokens until this accuracy in percent was reached; 0: do not"},
-    {.flag = "--curves",
+    {.flag = "--by-iteration",
      .type = OPTION_BOOL,
-     .offset = offsetof(compare_flags, curves),
+     .offset = offsetof(compare_flags, by_iteration),
      .help = "also show accuracy and tokens by iteration"},
 };
 
@@ -39,7 +39,7 @@ static const option compare_options[] = {
 typedef struct {
     const char *baseline; /* NULL: the sweep's own, or the first */
     double target;        /* NAN: none */
-    bool curves, json;
+    bool by_iteration, json;
 } wishes;
 
 static esp_status print(const run_words *in, const wishes *w, esp_error *error) {
@@ -51,7 +51,7 @@ static esp_status print(const run_words *in, const wishes *w, esp_error *error) 
         status = output_json(comparison_json(&c), 9, error);
     } else {
         text_buffer text = {0};
-        compare_text(&c, w->curves, &text);
+        compare_text(&c, w->by_iteration, &text);
         status = output_text(text.at, text.length, error);
         text_free(&text);
     }
@@ -73,7 +73,7 @@ static esp_status compare_run(const cli_arguments *arguments, void *own, esp_err
     run_words in = run_words_new();
     wishes w = {.baseline = flags->baseline[0] ? flags->baseline : NULL,
                 .target = flags->target > 0 ? flags->target / 100 : (double)NAN,
-                .curves = flags->curves,
+                .by_iteration = flags->by_iteration,
                 .json = arguments->json};
     esp_status status = ESP_OK;
     for (int i = 0; i < arguments->positional_count && status == ESP_OK; i++)
