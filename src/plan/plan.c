@@ -294,15 +294,34 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
     return p;
 }
 
-/* Pairs and correct chains side by side: the longer list gives the number of updates, the shorter one is
- * spread over them. */
+/* Rows that a loss on the trees themselves takes of a tree, at most: how many are left out is not known
+ * before a run. */
+static double rows_of_tree(const recipe *r, const tree_cost *cost) {
+    if (!recipe_learns_from_trees(r)) return 0;
+    switch (recipe_objective(r)->source) {
+    case LEARNS_FROM_GROUPS:
+        return (double)r->search.config.limits.root_probe;
+    case LEARNS_FROM_STEPS:
+        return cost->nodes - 1;
+    case LEARNS_FROM_STATES:
+        return cost->pairs;
+    case LEARNS_FROM_PAIRS:
+    case LEARNS_FROM_CHAINS:
+        break;
+    }
+    return 0;
+}
+
+/* The loss's rows and correct chains side by side: the longer list gives the number of updates, the shorter
+ * one is spread over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
     double problems = problems_searched(r, d, cost), epochs = (double)r->learn.epochs;
     double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
+    double others = problems * rows_of_tree(r, cost);
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
                  2 * d->step_tokens; /* a state half way, two steps after it */
-    double longer = most(pairs, chains);
+    double longer = most(pairs + others, chains);
     if (r->learn.batch_of == RECIPE_BATCH_PROBLEMS) longer = least(longer, problems);
     double updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
@@ -310,6 +329,7 @@ static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const t
         .name = "learn", .times = epochs > 0 ? r->run.iterations : 0, .updates = (int64_t)updates};
     double passes = longer > 0 ? least(epochs, updates * (double)r->learn.batch / longer) : 0;
     p.trained = passes * pairs * row;
+    if (others > 0) p.trained += passes * problems * (d->prompt_tokens + cost->sampled); /* a tree, packed */
     if (chains > 0) p.trained += passes * (chains * d->prompt_tokens + problems * cost->chain_tokens);
     if (r->learn.reference == RECIPE_SFT) p.prefilled = pairs * row;
     return p;

@@ -139,6 +139,16 @@ static void test_right_chains(void **state) {
 
 /* What the quickstart's policy asked for at first (96 trees, 43% of the chains right): 6.5 nodes and
  * 0.58 distinct correct chains per tree. Made-up steps never repeat, so they have half as many again. */
+/* Eight chains of each of 10 problems, four times; a problem's chains are computed as one tree. */
+static void test_groups(void **state) {
+    (void)state;
+    plan p = planned("search.preset", "grpo", "learn.preset", "grpo");
+    const plan_phase *search = &p.phases[1], *learn = &p.phases[2];
+    assert_int_equal(learn->updates, 10 * 8 / 4 * 4);
+    near(learn->trained, 4 * (10 * 100 + search->sampled));
+    assert_true(search->sampled > 10 * 8 * 30);
+}
+
 static void test_like_the_quickstart(void **state) {
     (void)state;
     recipe_override set[] = {{"model.path", "m", "test"},
@@ -314,11 +324,17 @@ static void test_session(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_phases),         cmocka_unit_test(test_recipe_matters),
-        cmocka_unit_test(test_default_preset), cmocka_unit_test(test_like_a_real_search),
-        cmocka_unit_test(test_right_chains),   cmocka_unit_test(test_like_the_quickstart),
-        cmocka_unit_test(test_budget),         cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_measure),        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_recipe_matters),
+        cmocka_unit_test(test_default_preset),
+        cmocka_unit_test(test_like_a_real_search),
+        cmocka_unit_test(test_right_chains),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_like_the_quickstart),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_measure),
+        cmocka_unit_test(test_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

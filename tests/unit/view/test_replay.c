@@ -130,7 +130,8 @@ static void every_preset_is_replayed(void **state) {
             config.limits.max_nodes = seed % 4 == 3 ? 40 : 0;
             /* the synthetic gold step differs from one request to the next, which a probed state makes two of
              */
-            config.limits.root_probe = seed % 4 > 1 ? (int32_t)seed : 0;
+            bool probe_alone = config.limits.simulations == 0;
+            config.limits.root_probe = seed % 4 > 1 ? (int32_t)seed : probe_alone ? 3 : 0;
             config.limits.gold_injection = seed % 2 && !config.limits.root_probe;
             check(&config, seed);
         }
