@@ -119,13 +119,16 @@ esp_status file_read_stdin(char **bytes, size_t *length, esp_error *error) {
 
 esp_status file_write_begin(file_writer *w, const char *path, esp_error *error) {
     *w = (file_writer){.path = mem_strdup(path), .aside = mem_printf("%s.%ld.tmp", path, (long)getpid())};
-    w->stream = fopen(w->aside, "wbe");
-    if (!w->stream) {
-        esp_status status = fail_with_errno(error, "create", path);
-        file_write_abort(w);
-        return status;
-    }
-    return ESP_OK;
+    /* A file of that name is left of a process that was killed, or a link that somebody put there: it goes,
+     * and is never written through. */
+    (void)unlink(w->aside);
+    int fd = open(w->aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (w->stream) return ESP_OK;
+    esp_status status = fail_with_errno(error, "create", path);
+    if (fd >= 0) close(fd);
+    file_write_abort(w);
+    return status;
 }
 
 void file_write_abort(file_writer *w) {
@@ -210,6 +213,10 @@ esp_status folder_make(const char *path, esp_error *error) {
         return fail_with_errno(error, "create the folder", path);
     }
     return ESP_OK;
+}
+
+esp_status folder_make_new(const char *path, esp_error *error) {
+    return mkdir(path, 0777) == 0 ? ESP_OK : fail_with_errno(error, "create the folder", path);
 }
 
 esp_status folder_remove(const char *path, esp_error *error) {
