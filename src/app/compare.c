@@ -13,6 +13,7 @@
 typedef struct {
     char *baseline;
     double target;
+    bool by_iteration;
 } compare_flags;
 
 static const option compare_options[] = {
@@ -27,6 +28,10 @@ static const option compare_options[] = {
      .high = 100,
      .offset = offsetof(compare_flags, target),
      .help = "also show the tokens until this accuracy in percent was reached; 0: do not"},
+    {.flag = "--by-iteration",
+     .type = OPTION_BOOL,
+     .offset = offsetof(compare_flags, by_iteration),
+     .help = "also show accuracy and tokens by iteration"},
 };
 
 /* ---- inputs ---- */
@@ -63,7 +68,9 @@ static esp_status add_sweep(inputs *in, const char *folder, esp_error *error) {
     json_array_foreach(json_object_get(record, "runs"), at, run) {
         const char *name = json_string_value(json_object_get(run, "folder")),
                    *label = json_string_value(json_object_get(run, "method"));
+        const char *state = json_string_value(json_object_get(run, "state"));
         if (!name || !label || json_is_true(json_object_get(run, "chooses"))) continue;
+        if (state && strcmp(state, "failed") == 0) continue; /* the sweep says why */
         comparison_input one = {arena_strdup(in->memory, label), below(in, folder, name)};
         /* What was not begun is not missing yet. */
         if (file_exists(below(in, one.folder, "run.db"))) MEM_LIST_PUSH(&in->runs, one);
@@ -91,16 +98,22 @@ static esp_status add_word(inputs *in, const char *word, esp_error *error) {
 
 /* ---- out ---- */
 
-static esp_status print(const inputs *in, const char *baseline, double target, bool json, esp_error *error) {
+typedef struct {
+    const char *baseline; /* NULL: the sweep's own, or the first */
+    double target;        /* NAN: none */
+    bool by_iteration, json;
+} wishes;
+
+static esp_status print(const inputs *in, const wishes *w, esp_error *error) {
     comparison c;
-    ESP_TRY(
-        comparison_make(&c, in->runs.at, in->runs.count, baseline ? baseline : in->baseline, target, error));
+    const char *baseline = w->baseline ? w->baseline : in->baseline;
+    ESP_TRY(comparison_make(&c, in->runs.at, in->runs.count, baseline, w->target, error));
     esp_status status;
-    if (json) {
+    if (w->json) {
         status = output_json(comparison_json(&c), 9, error);
     } else {
         text_buffer text = {0};
-        compare_text(&c, &text);
+        compare_text(&c, w->by_iteration, &text);
         status = output_text(text.at, text.length, error);
         text_free(&text);
     }
@@ -108,11 +121,11 @@ static esp_status print(const inputs *in, const char *baseline, double target, b
     return status;
 }
 
-esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json,
-                         esp_error *error) {
+esp_status compare_sweep(const char *folder, bool json, esp_error *error) {
     inputs in = {.memory = arena_new()};
+    wishes w = {.target = (double)NAN, .json = json};
     esp_status status = add_sweep(&in, folder, error);
-    if (status == ESP_OK) status = print(&in, baseline, target, json, error);
+    if (status == ESP_OK) status = print(&in, &w, error);
     inputs_free(&in);
     return status;
 }
@@ -120,12 +133,14 @@ esp_status compare_sweep(const char *folder, const char *baseline, double target
 static esp_status compare_run(const cli_arguments *arguments, void *own, esp_error *error) {
     const compare_flags *flags = own;
     inputs in = {.memory = arena_new()};
+    wishes w = {.baseline = flags->baseline[0] ? flags->baseline : NULL,
+                .target = flags->target > 0 ? flags->target / 100 : (double)NAN,
+                .by_iteration = flags->by_iteration,
+                .json = arguments->json};
     esp_status status = ESP_OK;
     for (int i = 0; i < arguments->positional_count && status == ESP_OK; i++)
         status = add_word(&in, arguments->positionals[i], error);
-    if (status == ESP_OK)
-        status = print(&in, flags->baseline[0] ? flags->baseline : NULL,
-                       flags->target > 0 ? flags->target / 100 : (double)NAN, arguments->json, error);
+    if (status == ESP_OK) status = print(&in, &w, error);
     inputs_free(&in);
     return status;
 }
