@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static esp_status fail_with_errno(esp_error *error, const char *what, const char *path) {
@@ -25,6 +26,11 @@ static esp_status fail_with_errno(esp_error *error, const char *what, const char
     return full ? error_because(error, ESP_REASON_DISK_FULL) : status;
 }
 
+/* Of the devices, /dev/null: it is how a shell writes an empty file. */
+static bool is_file(const struct stat *about) {
+    return S_ISREG(about->st_mode) || (S_ISCHR(about->st_mode) && about->st_rdev == makedev(1, 3));
+}
+
 static esp_status open_regular(const char *path, int *fd, struct stat *about, esp_error *error) {
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO without a writer would not return */
     if (*fd < 0) return fail_with_errno(error, "open", path);
@@ -34,7 +40,7 @@ static esp_status open_regular(const char *path, int *fd, struct stat *about, es
     else if (S_ISDIR(about->st_mode)) {
         errno = EISDIR;
         status = fail_with_errno(error, "read", path);
-    } else if (!S_ISREG(about->st_mode))
+    } else if (!is_file(about))
         status = error_fail(error, "give a file: pipes and devices are not read here",
                             "%s: is not a regular file", path);
     if (status != ESP_OK) close(*fd);
