@@ -297,3 +297,56 @@ esp_status curves_read(curve_set *out, store *s, const recipe *r, const task *t,
     sources_free(&all);
     return status;
 }
+
+/* ---- means over runs ---- */
+
+/* The same point of another run; NULL: it has none. */
+static const curve_point *same_point(const curve_set *set, const curve *c, const curve_point *p) {
+    for (int64_t i = 0; i < set->curves.count; i++) {
+        const curve *other = &set->curves.at[i];
+        if (strcmp(other->name, c->name) != 0 || other->kind != c->kind || other->iteration != c->iteration)
+            continue;
+        for (int64_t j = 0; j < other->points.count; j++)
+            if (other->points.at[j].iteration == p->iteration && other->points.at[j].k == p->k)
+                return &other->points.at[j];
+    }
+    return NULL;
+}
+
+/* False where a run lacks the point. */
+static bool average_point(const curve_set *sets, int n, const curve *c, const curve_point *p,
+                          curve_point *out) {
+    double *shares = MEM_ARRAY(double, n);
+    int found = 0;
+    *out = (curve_point){.iteration = p->iteration, .k = p->k};
+    for (int i = 0; i < n; i++) {
+        const curve_point *one = same_point(&sets[i], c, p);
+        if (!one) break;
+        shares[found++] = one->share;
+        out->training += one->training / n;
+        out->answering += one->answering / n;
+    }
+    metrics_estimate e = metrics_student(shares, n);
+    out->share = e.mean;
+    out->interval = (metrics_interval){fmax(0, e.interval.low), fmin(1, e.interval.high)};
+    mem_free(shares);
+    return found == n;
+}
+
+void curves_average(const curve_set *sets, int n, curve_set *out) {
+    *out = (curve_set){.problems = sets[0].problems, .first = sets[0].first, .last = sets[0].last};
+    for (int i = 0; i < n; i++) {
+        if (sets[i].problems < out->problems) out->problems = sets[i].problems;
+        if (sets[i].asked > out->asked) out->asked = sets[i].asked;
+        out->left_out += sets[i].left_out;
+    }
+    for (int64_t i = 0; i < sets[0].curves.count; i++) {
+        const curve *c = &sets[0].curves.at[i];
+        curve made = {.kind = c->kind, .name = c->name, .iteration = c->iteration};
+        for (int64_t j = 0; j < c->points.count; j++) {
+            curve_point point;
+            if (average_point(sets, n, c, &c->points.at[j], &point)) MEM_LIST_PUSH(&made.points, point);
+        }
+        if (made.points.count > 0) MEM_LIST_PUSH(&out->curves, made);
+    }
+}
