@@ -258,6 +258,13 @@ esp_status tree_examples_gather(store *s, int64_t iteration, const tree_examples
         store_nodes nodes;
         status = store_read_nodes(s, trees.at[t].tree, &nodes, error);
         if (status != ESP_OK) break;
+        if (!store_nodes_are_sound(nodes.at, nodes.count)) {
+            status = error_fail(error, "restore run.db from a copy",
+                                "%s: the nodes of tree %lld of iteration %lld are no tree", store_folder(s),
+                                (long long)trees.at[t].tree, (long long)iteration);
+            STORE_LIST_FREE(&nodes);
+            break;
+        }
         tree_reading reading = {
             .options = options, .tree = &trees.at[t], .nodes = &nodes, .out = out, .found = &found};
         read_tree(&reading, mean);

@@ -186,6 +186,23 @@ static void level_groups(void **state) {
     done(&f);
 }
 
+/* Rows that are no tree are refused. */
+static void not_a_tree(void **state) {
+    (void)state;
+    fixture f = {.s = NULL};
+    read_trees(&f, "grpo", 1, 100);
+    store_node nodes[NODES];
+    memcpy(nodes, tree_nodes, sizeof nodes);
+    nodes[3].parent = 8;
+    add_tree(f.s, nodes, 1);
+    tree_examples again;
+    tree_examples_options options = {.term = &f.term, .max_length = 100};
+    assert_int_equal(tree_examples_gather(f.s, 1, &options, &again, &error), ESP_FAILED);
+    assert_non_null(strstr(error.message, "of iteration 1 are no tree"));
+    assert_null(again.memory);
+    done(&f);
+}
+
 /* ---- values ---- */
 
 /* docs/method.md 4.4 by hand. Judged chains of the iteration: 2 of 3 correct. Evidence: node 1 has one
@@ -245,8 +262,8 @@ static void states(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(groups), cmocka_unit_test(long_chains), cmocka_unit_test(level_groups),
-        cmocka_unit_test(steps),  cmocka_unit_test(states),
+        cmocka_unit_test(groups),     cmocka_unit_test(long_chains), cmocka_unit_test(level_groups),
+        cmocka_unit_test(not_a_tree), cmocka_unit_test(steps),       cmocka_unit_test(states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
