@@ -71,8 +71,5 @@ esp_status search_config_check(const search_config *config, esp_error *error) {
     const search_rule *rule = search_rule_at(config->rule);
     for (int i = 0; i < rule->options.count; i++)
         ESP_TRY(option_check(&rule->options.at[i], &config->rule_options, error));
-    if (rule->growth && config->limits.gold_injection)
-        return error_fail(error, "set gold_injection to false, or choose another rule",
-                          "gold_injection does not go with the rule %s", rule->name);
     return ESP_OK;
 }

@@ -63,14 +63,16 @@ static bool ask_candidates(search *s, int32_t count) {
     int64_t room = (limits->max_nodes ? limits->max_nodes : INT32_MAX - REPLY_ROOM) - s->nodes.count;
     if (room < 1) return false;
     if (count > room) count = (int32_t)room;
-    s->request = (search_request){.kind = SEARCH_CANDIDATES,
-                                  .node = s->at,
-                                  .count = count,
-                                  .first_candidate = s->details.at[s->at].asked,
-                                  .key = rng_mix(s->key, (uint64_t)s->at),
-                                  .to_end = tree_runs_to_end(s, s->at),
-                                  .in_turn = s->rule->growth && s->phase != PHASE_PROBE,
-                                  .wants_gold = limits->gold_injection && node->gold && room > count};
+    bool in_turn = s->rule->growth && s->phase != PHASE_PROBE;
+    s->request =
+        (search_request){.kind = SEARCH_CANDIDATES,
+                         .node = s->at,
+                         .count = count,
+                         .first_candidate = s->details.at[s->at].asked,
+                         .key = rng_mix(s->key, (uint64_t)s->at),
+                         .to_end = tree_runs_to_end(s, s->at),
+                         .in_turn = in_turn,
+                         .wants_gold = limits->gold_injection && node->gold && !in_turn && room > count};
     s->after = s->phase;
     s->phase = PHASE_CANDIDATES;
     s->stats.requests++;

@@ -198,7 +198,6 @@ static void every_rule(void **state) {
             esp_error error = {0};
             assert_int_equal(search_config_set(&config, "rule", search_rule_name(rule), &error), ESP_OK);
             config.limits.root_probe = seed % 3;
-            if (search_rule_at(rule)->growth) config.limits.gold_injection = false;
             synthetic *y = synthetic_run(&config, seed), *again = synthetic_run(&config, seed);
             assert_same_search(y->s, again->s);
             int64_t visits = 0;
