@@ -4,9 +4,9 @@
 
 #include "sweep/comparison.h"
 
-/* Tables in the form of Markdown, aligned so that they can be read as they are. curves: also accuracy and
- * tokens by iteration. */
-void compare_text(const comparison *c, bool curves, text_buffer *out);
+/* Tables in the form of Markdown, aligned so that they can be read as they are. by_iteration: also accuracy
+ * and tokens by iteration. */
+void compare_text(const comparison *c, bool by_iteration, text_buffer *out);
 
 /* Compares the runs of a sweep's folder with its own baseline, and prints the tables, or with json the
  * document. */

@@ -236,10 +236,10 @@ static void put_changes(const comparison *c, text_buffer *out) {
     mem_free(base);
 }
 
-void compare_text(const comparison *c, bool curves, text_buffer *out) {
+void compare_text(const comparison *c, bool by_iteration, text_buffer *out) {
     put_results(c, out);
     put_costs(c, out);
-    if (curves) put_curves(c, out);
+    if (by_iteration) put_curves(c, out);
     if (c->count > 1) {
         put_differences(c, out);
         put_changes(c, out);

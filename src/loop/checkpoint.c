@@ -154,7 +154,9 @@ static esp_status forget(store *s, const char *name, const char *file, esp_error
 
 typedef struct {
     store *store;
-    const char *keep;
+    const store_position *at;
+    checkpoint_name keep; /* the position's */
+    recipe_keep policies;
 } tidying;
 
 /* Optimizer state serves only to continue. */
@@ -170,17 +172,28 @@ static esp_status drop_state(store *s, const char *name, const char *path, esp_e
     return status;
 }
 
+/* Whether the policy is of no more use where only the last one is kept: it is not SFT's, and neither the
+ * position's nor the one that this phase began with. */
+static bool is_outdated(const tidying *t, const checkpoint_name *name) {
+    int64_t oldest = t->keep.iteration - (t->keep.kind == CHECKPOINT_BETWEEN);
+    return t->policies == RECIPE_KEEP_LAST && t->at->checkpoint[0] && name->iteration > 0 &&
+           name->iteration < oldest;
+}
+
 static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
     const tidying *t = user;
-    checkpoint_kind kind = checkpoint_name_read(name).kind;
-    if (kind == CHECKPOINT_FOREIGN || strcmp(name, t->keep) == 0) return ESP_OK;
+    checkpoint_name read = checkpoint_name_read(name);
+    bool own = strcmp(name, t->at->checkpoint) == 0;
+    /* Nothing continues a run that is done. */
+    bool has_ended = t->policies == RECIPE_KEEP_LAST && t->at->phase == STORE_PHASE_DONE;
+    if (read.kind == CHECKPOINT_FOREIGN || (own && !has_ended)) return ESP_OK;
     char *path = path_join(folder, name);
     esp_status status = ESP_OK;
-    if (kind == CHECKPOINT_REMAINS)
+    if (read.kind == CHECKPOINT_REMAINS) {
         status = folder_remove(path, error);
-    else if (kind == CHECKPOINT_FINAL)
+    } else if (read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
         status = drop_state(t->store, name, path, error);
-    else {
+    } else {
         status = forget(t->store, name, "", error);
         if (status == ESP_OK) status = remove_whole(path, error);
     }
@@ -188,7 +201,7 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     return status;
 }
 
-esp_status checkpoint_tidy(store *s, const char *keep, esp_error *error) {
-    tidying t = {s, keep};
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error) {
+    tidying t = {s, at, checkpoint_name_read(at->checkpoint), policies};
     return visit_names(store_folder(s), tidy_one, &t, error);
 }

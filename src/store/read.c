@@ -123,6 +123,14 @@ static void take_size(row *r, store_size *z) {
     z->pairs = take_int(r);
 }
 
+static void take_outcome(row *r, store_outcome *o) {
+    o->tree = take_int(r);
+    o->iteration = take_int(r);
+    o->problem = take_int(r);
+    o->right = take_int(r);
+    o->wrong = take_int(r);
+}
+
 static void take_cost(row *r, store_cost *c) {
     c->iteration = take_int(r);
     c->trees = take_int(r);
@@ -276,6 +284,15 @@ esp_status store_read_trees(store *s, int64_t iteration, store_trees *out, esp_e
     READ_ALL(store_tree, take_tree, out,
              QUERY("SELECT * FROM trees WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, ordinal", "i",
                    iteration));
+}
+
+esp_status store_read_outcomes(store *s, int64_t first, int64_t last, store_outcomes *out, esp_error *error) {
+    READ_ALL(store_outcome, take_outcome, out,
+             QUERY("SELECT t.tree, t.iteration, t.problem, total(n.outcome > 0 AND n.flags & ?3),"
+                   " total(n.outcome < 0) FROM trees t LEFT JOIN nodes n ON n.tree = t.tree AND n.flags & ?4"
+                   " WHERE t.iteration BETWEEN ?1 AND ?2 GROUP BY t.tree ORDER BY t.iteration, t.ordinal",
+                   "iiii", first, last, (int64_t)STORE_NODE_FINISHED,
+                   (int64_t)(STORE_NODE_FINISHED | STORE_NODE_CUT)));
 }
 
 esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error) {

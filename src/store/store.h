@@ -287,6 +287,12 @@ typedef struct {
 } store_size;
 typedef STORE_LIST(store_size) store_sizes;
 typedef struct {
+    int64_t tree, iteration, problem;
+    int64_t right; /* finished chains with a positive O */
+    int64_t wrong; /* finished or cut chains with a negative one */
+} store_outcome;
+typedef STORE_LIST(store_outcome) store_outcomes;
+typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
     int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
@@ -308,6 +314,8 @@ esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out
 /* One tree's, without those ids. */
 esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error);
 esp_status store_read_problems(store *s, store_problems *out, esp_error *error); /* by problem */
+/* How the chains of each tree ended, of iterations first .. last, by iteration, ordinal. */
+esp_status store_read_outcomes(store *s, int64_t first, int64_t last, store_outcomes *out, esp_error *error);
 /* The problem of that number among those that store_read_problems has read; NULL: it is not there. */
 const store_problem *store_problem_of(const store_problems *problems, int64_t problem);
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);

@@ -83,7 +83,7 @@ assert len(found['warnings']) == 1 and 'have no run of base-2 with the same seed
 PYTHON
 python3 check.py || fail "a figure is not that of the runs"
 
-expect_exit 0 "$ESPALIER" compare base-1 base-2 other-1 other-2 --target 99 --curves
+expect_exit 0 "$ESPALIER" compare base-1 base-2 other-1 other-2 --target 99 --by-iteration
 expect_in out '^\| base-1 +\| 2 +\| [0-9.]+ \[[-0-9.]+, [0-9.]+\] +\| [0-9.]+, [0-9.]+ +\|'
 expect_in out '^\| other-1 .*\| not reached'
 expect_in out '^\| less base-1 '

@@ -68,10 +68,15 @@ function xTicks(o, x, width) {
     return ticks;
 }
 
+/* 1, 2 and 5 times powers of ten, or all that the scale has where these are too few; none on another's label. */
+function logTicks(o, x) {
+    const all = x.ticks(), main = all.filter((v) => /^[125]e/.test(v.toExponential(0)));
+    return xTicks({...o, x: {...o.x, values: main.length > 2 ? main : all}}, x);
+}
+
 function drawAxes(root, o, x, y, width, height, margin) {
     const bottom = d3.axisBottom(x), format = o.x.tick || o.x.format;
-    if (o.x.log) bottom.ticks(Math.floor(width / 70), format); /* the scale leaves out ticks that are too close */
-    else bottom.tickValues(xTicks(o, x, width)).tickFormat(format);
+    bottom.tickValues(o.x.log ? logTicks(o, x) : xTicks(o, x, width)).tickFormat(format);
     root.append("g").attr("class", "grid").attr("transform", `translate(${margin.left},0)`)
         .call(d3.axisLeft(y).ticks(o.small ? 3 : 5).tickSize(-(width - margin.left - margin.right)).tickFormat(o.y.tick || (o.y.format === percent ? tickPercent : (v) => minus(y.tickFormat(5)(v)))))
         .call((g) => g.select(".domain").remove());

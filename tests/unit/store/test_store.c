@@ -287,6 +287,48 @@ static void what_goes_in_comes_out(void **state) {
     drop_folder(folder);
 }
 
+/* Of trees in two iterations, one without any end: what ends correct or incorrect is counted, and no state.
+ */
+static void outcomes_of_trees_are_counted(void **state) {
+    (void)state;
+    static const store_node ends[] = {
+        {.parent = -1, .outcome = 0},
+        {.index = 1, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_JUDGED, .outcome = 1},
+        {.index = 2, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_COMMITTED, .outcome = -1},
+        {.index = 3, .depth = 1, .flags = STORE_NODE_CUT, .outcome = -1},
+        {.index = 4, .depth = 1, .flags = STORE_NODE_CUT, .outcome = 0.5},
+        {.index = 5, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_UNKNOWN, .outcome = 0},
+        {.index = 6, .depth = 1, .flags = STORE_NODE_GOLD, .outcome = 1},
+    };
+    static const int64_t sizes[] = {2, 1, 7}, right[] = {1, 0, 1}, wrong[] = {0, 0, 2};
+    char *folder = new_folder();
+    store *s;
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    for (int64_t i = 0; i < 3; i++) {
+        store_tree tree = {.iteration = i + 1, .problem = 40 + i};
+        OK(store_wave_begin(s, i + 1, 0, &error));
+        OK(store_add_tree(s, &tree, &error));
+        OK(store_add_nodes(s, tree.tree, ends, sizes[i], &error));
+        OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_SEARCH, .iteration = i + 1}, &error));
+    }
+    store_outcomes all, later;
+    OK(store_read_outcomes(s, 1, 3, &all, &error));
+    OK(store_read_outcomes(s, 2, 2, &later, &error));
+    assert_int_equal(all.count, 3);
+    assert_int_equal(later.count, 1);
+    assert_int_equal(later.at[0].problem, 41);
+    for (int64_t i = 0; i < 3; i++) {
+        assert_int_equal(all.at[i].iteration, i + 1);
+        assert_int_equal(all.at[i].problem, 40 + i);
+        assert_int_equal(all.at[i].right, right[i]);
+        assert_int_equal(all.at[i].wrong, wrong[i]);
+    }
+    STORE_LIST_FREE(&all);
+    STORE_LIST_FREE(&later);
+    store_close(s);
+    drop_folder(folder);
+}
+
 static void refused(const char *folder, store_mode mode, const char *part) {
     store *s;
     esp_error error = {0};
@@ -913,6 +955,7 @@ static void a_full_disk_leaves_whole_waves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(outcomes_of_trees_are_counted),
         cmocka_unit_test(foreign_and_second_are_refused),
         cmocka_unit_test(older_runs_are_read_and_go_on),
         cmocka_unit_test(unknown_answers_are_kept),
