@@ -189,12 +189,14 @@ static size_t new_bytes(const evaluation_result *samples, int64_t i) {
     return strlen(samples[i].text) - shared;
 }
 
-/* Bytes of the first k samples of all problems without what they share: in proportion to what is computed. */
-static double distinct_bytes(const evaluation *e, int64_t k) {
-    double sum = 0;
+/* Bytes of the first k samples of all problems without what they share, which grow as what is computed does:
+ * into out [k + 1], for 0 to k samples. */
+static void distinct_bytes(const evaluation *e, double *out) {
+    for (int64_t k = 0; k <= e->k; k++) out[k] = 0;
     for (int64_t p = 0; p < e->problems; p++)
-        for (int64_t i = 0; i < k; i++) sum += (double)new_bytes(&e->results[p * e->per_problem], i);
-    return sum;
+        for (int64_t i = 0; i < e->k; i++)
+            out[i + 1] += (double)new_bytes(&e->results[p * e->per_problem], i);
+    for (int64_t k = 1; k <= e->k; k++) out[k] += out[k - 1];
 }
 
 static bool has_texts(const evaluation *e) {
@@ -211,27 +213,33 @@ static const point_source *greedy_beside(const sources *all, const point_source 
     return NULL;
 }
 
-/* Tokens computed for the first k samples of a problem. An evaluation counts them for all of its samples, and
- * the greedy one for a single answer; between these two they grow with the texts that are new. NAN: unknown.
- */
-static double computed_for(const sources *all, const point_source *from, int64_t k) {
+/* Tokens computed for the first k samples of a problem, into out [k + 1] for 1 to k. An evaluation counts
+ * them for all of its samples, and the greedy one for a single answer; between these two they grow with the
+ * texts that are new. NAN: unknown. */
+static void computed_for(const sources *all, const point_source *from, double *out) {
     const point_source *one = greedy_beside(all, from);
-    if (k == from->of.k) return from->computed;
-    if (!one || !has_texts(&from->of)) return NAN;
-    double least = distinct_bytes(&from->of, 1), most = distinct_bytes(&from->of, from->of.k);
-    double part = most > least ? (distinct_bytes(&from->of, k) - least) / (most - least) : 1;
-    return one->computed + part * (from->computed - one->computed);
+    const int64_t n = from->of.k;
+    bool known = one && has_texts(&from->of);
+    if (known) distinct_bytes(&from->of, out);
+    double least = out[1], most = out[n];
+    for (int64_t k = 1; k < n; k++) {
+        double part = most > least ? (out[k] - least) / (most - least) : 1;
+        out[k] = known ? one->computed + part * (from->computed - one->computed) : NAN;
+    }
+    out[n] = from->computed;
 }
 
 static void add_samples(const sources *all, const point_source *from, curve_set *out) {
     const evaluation *e = &from->of;
     curve majority = {.kind = CURVE_MAJORITY, .name = "maj@k", .iteration = from->iteration};
     curve pass = {.kind = CURVE_PASS, .name = "pass@k", .iteration = from->iteration};
+    double *computed = MEM_ARRAY(double, e->k + 1);
+    computed_for(all, from, computed);
     for (int64_t i = 0; i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
         curve_point point = point_of(all, from);
         point.k = p->k;
-        point.answering = computed_for(all, from, p->k);
+        point.answering = computed[p->k];
         if (!isfinite(point.answering)) continue;
         point.share = p->majority;
         point.interval = p->majority_interval;
@@ -240,6 +248,7 @@ static void add_samples(const sources *all, const point_source *from, curve_set 
         point.interval = p->pass_interval;
         add_point(&pass, point);
     }
+    mem_free(computed);
     MEM_LIST_PUSH(&out->curves, majority);
     MEM_LIST_PUSH(&out->curves, pass);
 }

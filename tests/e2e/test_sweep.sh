@@ -122,6 +122,8 @@ expect_in out '^\| less high'
 same_runs struck/low/seed-3 whole/low/seed-3
 expect_exit 2 "$ESPALIER" sweep more.yaml --out whole --only lwo
 expect_in err 'has no method "lwo"'
+expect_exit 2 "$ESPALIER" sweep more.yaml --out whole --seed 7
+expect_in err 'a grid sets run\.seed for each run'
 
 # A run that fails is reported, and the others go on; corrected, it is run.
 sed "s/^  high.*/  broken: {model.path: nowhere}/" grid.yaml > broken.yaml
