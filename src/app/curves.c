@@ -1,7 +1,7 @@
 /* espalier curves: accuracy against the tokens of training and of answering, from run directories. */
 #include "app/output.h"
+#include "app/run_words.h"
 #include "app/verbs.h"
-#include "base/file.h"
 #include "formats/json.h"
 #include "loop/provenance.h"
 #include "view/curves_view.h"
@@ -29,32 +29,51 @@ static const option curves_options[] = {
              "first run was evaluated on"},
 };
 
-/* LABEL=RUN, or a run's folder. The label is freed with mem_free. */
-static void take_name(const char *word, char **label, const char **folder) {
-    const char *equals = strchr(word, '=');
-    bool named = equals && equals > word && !file_exists(word);
-    *label = named ? mem_strndup(word, (size_t)(equals - word)) : mem_strdup(word);
-    *folder = named ? equals + 1 : word;
-}
-
-static esp_status read_curves(store *s, curves_of_run *out, esp_error *error) {
+static esp_status read_curves(store *s, const char *folder, curve_set *out, esp_error *error) {
     recipe *r;
     task *t = NULL;
     ESP_TRY(store_begin_read(s, error));
-    ESP_TRY(provenance_read_recipe(out->folder, &r, error));
+    ESP_TRY(provenance_read_recipe(folder, &r, error));
     esp_status status = task_new(&t, &r->task, error);
-    if (status == ESP_OK) status = curves_read(&out->set, s, r, t, error);
+    if (status == ESP_OK) status = curves_read(out, s, r, t, error);
     task_free(t);
     recipe_free(r);
     return status;
 }
 
-static esp_status open_run(curves_of_run *out, esp_error *error) {
+static esp_status open_run(const char *folder, curve_set *out, esp_error *error) {
     store *s;
-    ESP_TRY(store_open(&s, out->folder, STORE_READ, error));
-    esp_status status = read_curves(s, out, error);
+    ESP_TRY(store_open(&s, folder, STORE_READ, error));
+    esp_status status = read_curves(s, folder, out, error);
     store_rollback(s);
     store_close(s);
+    return status;
+}
+
+/* Whether two runs are one method: their labels are equal. */
+static bool is_same(const comparison_input *a, const comparison_input *b) {
+    return a->label && b->label && strcmp(a->label, b->label) == 0;
+}
+
+/* Reads the runs of the method of run `first`. */
+static esp_status read_method(const run_words *words, int64_t first, curves_of_run *out, esp_error *error) {
+    const comparison_input *runs = words->runs.at;
+    curve_set *sets = MEM_ARRAY(curve_set, words->runs.count);
+    esp_status status = ESP_OK;
+    int n = 0;
+    for (int64_t i = first; i < words->runs.count && status == ESP_OK; i++)
+        if (i == first || is_same(&runs[i], &runs[first]))
+            status = open_run(runs[i].folder, &sets[n++], error);
+    if (status == ESP_OK) {
+        *out =
+            (curves_of_run){.label = runs[first].label ? runs[first].label : runs[first].folder, .runs = n};
+        if (n > 1)
+            curves_average(sets, n, &out->set);
+        else
+            out->set = sets[0], sets[0] = (curve_set){0};
+    }
+    for (int i = 0; i < n; i++) curves_free(&sets[i]);
+    mem_free(sets);
     return status;
 }
 
@@ -81,37 +100,51 @@ static esp_status show(const curves_of_run *runs, int count, const curves_flags 
     return status;
 }
 
-static esp_status curves_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    int count = arguments->positional_count;
-    curves_of_run *runs = MEM_ARRAY(curves_of_run, count);
-    char **labels = MEM_ARRAY(char *, count);
+static bool is_first_of_method(const run_words *words, int64_t run) {
+    for (int64_t i = 0; i < run; i++)
+        if (is_same(&words->runs.at[i], &words->runs.at[run])) return false;
+    return true;
+}
+
+static esp_status show_methods(const run_words *words, const curves_flags *flags, bool json,
+                               esp_error *error) {
+    curves_of_run *methods = MEM_ARRAY(curves_of_run, words->runs.count + 1);
     esp_status status = ESP_OK;
-    for (int i = 0; i < count && status == ESP_OK; i++) {
-        take_name(arguments->positionals[i], &labels[i], &runs[i].folder);
-        runs[i].label = labels[i];
-        status = open_run(&runs[i], error);
-    }
-    if (status == ESP_OK) status = show(runs, count, own, arguments->json, error);
-    for (int i = 0; i < count; i++) {
-        curves_free(&runs[i].set);
-        mem_free(labels[i]);
-    }
-    mem_free(labels);
-    mem_free(runs);
+    int count = 0;
+    for (int64_t i = 0; i < words->runs.count && status == ESP_OK; i++)
+        if (is_first_of_method(words, i)) status = read_method(words, i, &methods[count++], error);
+    if (status == ESP_OK && count == 0)
+        status = error_fail(error, "wait for its first run", "the sweep has no runs yet");
+    if (status == ESP_OK) status = show(methods, count, flags, json, error);
+    for (int i = 0; i < count; i++) curves_free(&methods[i].set);
+    mem_free(methods);
+    return status;
+}
+
+static esp_status curves_run(const cli_arguments *arguments, void *own, esp_error *error) {
+    run_words words = run_words_new();
+    esp_status status = ESP_OK;
+    for (int i = 0; i < arguments->positional_count && status == ESP_OK; i++)
+        status = run_words_add(&words, arguments->positionals[i], error);
+    if (status == ESP_OK) status = show_methods(&words, own, arguments->json, error);
+    run_words_free(&words);
     return status;
 }
 
 const app_verb verb_curves = {
-    .cli = {.name = "curves",
-            .summary = "accuracy against compute: training, samples, votes and search on one axis of tokens",
-            .positionals = "[LABEL=]RUN...",
-            .least = 1,
-            .most = -1,
-            .options = {curves_options, sizeof curves_options / sizeof *curves_options},
-            .about = "Each checkpoint's own evaluation; the problems that any checkpoint so far has solved; "
-                     "and of the first and\nthe last policy maj@k, pass@k and search, where the run "
-                     "evaluated them (eval.compare_k, eval.compare_search).\nTokens are those computed by "
-                     "search and updates from the first policy on, and by the answers."},
+    .cli =
+        {.name = "curves",
+         .summary = "accuracy against compute: training, samples, votes and search on one axis of tokens",
+         .positionals = "[LABEL=]RUN...|SWEEP",
+         .least = 1,
+         .most = -1,
+         .options = {curves_options, sizeof curves_options / sizeof *curves_options},
+         .about =
+             "Each checkpoint's own evaluation; the problems that any checkpoint so far has solved; "
+             "and of the first and\nthe last policy maj@k, pass@k and search, where the run "
+             "evaluated them (eval.compare_k, eval.compare_search).\nTokens are those computed by "
+             "search and updates from the first policy on, and by the answers. Runs of\none label, such as a "
+             "sweep's runs of one method, become their mean, with intervals over the runs."},
     .own_size = sizeof(curves_flags),
     .run = curves_run,
 };

@@ -189,12 +189,14 @@ static size_t new_bytes(const evaluation_result *samples, int64_t i) {
     return strlen(samples[i].text) - shared;
 }
 
-/* Bytes of the first k samples of all problems without what they share: in proportion to what is computed. */
-static double distinct_bytes(const evaluation *e, int64_t k) {
-    double sum = 0;
+/* Bytes of the first k samples of all problems without what they share, which grow as what is computed does:
+ * into out [k + 1], for 0 to k samples. */
+static void distinct_bytes(const evaluation *e, double *out) {
+    for (int64_t k = 0; k <= e->k; k++) out[k] = 0;
     for (int64_t p = 0; p < e->problems; p++)
-        for (int64_t i = 0; i < k; i++) sum += (double)new_bytes(&e->results[p * e->per_problem], i);
-    return sum;
+        for (int64_t i = 0; i < e->k; i++)
+            out[i + 1] += (double)new_bytes(&e->results[p * e->per_problem], i);
+    for (int64_t k = 1; k <= e->k; k++) out[k] += out[k - 1];
 }
 
 static bool has_texts(const evaluation *e) {
@@ -211,27 +213,33 @@ static const point_source *greedy_beside(const sources *all, const point_source 
     return NULL;
 }
 
-/* Tokens computed for the first k samples of a problem. An evaluation counts them for all of its samples, and
- * the greedy one for a single answer; between these two they grow with the texts that are new. NAN: unknown.
- */
-static double computed_for(const sources *all, const point_source *from, int64_t k) {
+/* Tokens computed for the first k samples of a problem, into out [k + 1] for 1 to k. An evaluation counts
+ * them for all of its samples, and the greedy one for a single answer; between these two they grow with the
+ * texts that are new. NAN: unknown. */
+static void computed_for(const sources *all, const point_source *from, double *out) {
     const point_source *one = greedy_beside(all, from);
-    if (k == from->of.k) return from->computed;
-    if (!one || !has_texts(&from->of)) return NAN;
-    double least = distinct_bytes(&from->of, 1), most = distinct_bytes(&from->of, from->of.k);
-    double part = most > least ? (distinct_bytes(&from->of, k) - least) / (most - least) : 1;
-    return one->computed + part * (from->computed - one->computed);
+    const int64_t n = from->of.k;
+    bool known = one && has_texts(&from->of);
+    if (known) distinct_bytes(&from->of, out);
+    double least = out[1], most = out[n];
+    for (int64_t k = 1; k < n; k++) {
+        double part = most > least ? (out[k] - least) / (most - least) : 1;
+        out[k] = known ? one->computed + part * (from->computed - one->computed) : NAN;
+    }
+    out[n] = from->computed;
 }
 
 static void add_samples(const sources *all, const point_source *from, curve_set *out) {
     const evaluation *e = &from->of;
     curve majority = {.kind = CURVE_MAJORITY, .name = "maj@k", .iteration = from->iteration};
     curve pass = {.kind = CURVE_PASS, .name = "pass@k", .iteration = from->iteration};
+    double *computed = MEM_ARRAY(double, e->k + 1);
+    computed_for(all, from, computed);
     for (int64_t i = 0; i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
         curve_point point = point_of(all, from);
         point.k = p->k;
-        point.answering = computed_for(all, from, p->k);
+        point.answering = computed[p->k];
         if (!isfinite(point.answering)) continue;
         point.share = p->majority;
         point.interval = p->majority_interval;
@@ -240,6 +248,7 @@ static void add_samples(const sources *all, const point_source *from, curve_set 
         point.interval = p->pass_interval;
         add_point(&pass, point);
     }
+    mem_free(computed);
     MEM_LIST_PUSH(&out->curves, majority);
     MEM_LIST_PUSH(&out->curves, pass);
 }
@@ -296,4 +305,57 @@ esp_status curves_read(curve_set *out, store *s, const recipe *r, const task *t,
     }
     sources_free(&all);
     return status;
+}
+
+/* ---- means over runs ---- */
+
+/* The same point of another run; NULL: it has none. */
+static const curve_point *same_point(const curve_set *set, const curve *c, const curve_point *p) {
+    for (int64_t i = 0; i < set->curves.count; i++) {
+        const curve *other = &set->curves.at[i];
+        if (strcmp(other->name, c->name) != 0 || other->kind != c->kind || other->iteration != c->iteration)
+            continue;
+        for (int64_t j = 0; j < other->points.count; j++)
+            if (other->points.at[j].iteration == p->iteration && other->points.at[j].k == p->k)
+                return &other->points.at[j];
+    }
+    return NULL;
+}
+
+/* False where a run lacks the point. */
+static bool average_point(const curve_set *sets, int n, const curve *c, const curve_point *p,
+                          curve_point *out) {
+    double *shares = MEM_ARRAY(double, n);
+    int found = 0;
+    *out = (curve_point){.iteration = p->iteration, .k = p->k};
+    for (int i = 0; i < n; i++) {
+        const curve_point *one = same_point(&sets[i], c, p);
+        if (!one) break;
+        shares[found++] = one->share;
+        out->training += one->training / n;
+        out->answering += one->answering / n;
+    }
+    metrics_estimate e = metrics_student(shares, n);
+    out->share = e.mean;
+    out->interval = (metrics_interval){fmax(0, e.interval.low), fmin(1, e.interval.high)};
+    mem_free(shares);
+    return found == n;
+}
+
+void curves_average(const curve_set *sets, int n, curve_set *out) {
+    *out = (curve_set){.problems = sets[0].problems, .first = sets[0].first, .last = sets[0].last};
+    for (int i = 0; i < n; i++) {
+        if (sets[i].problems < out->problems) out->problems = sets[i].problems;
+        if (sets[i].asked > out->asked) out->asked = sets[i].asked;
+        out->left_out += sets[i].left_out;
+    }
+    for (int64_t i = 0; i < sets[0].curves.count; i++) {
+        const curve *c = &sets[0].curves.at[i];
+        curve made = {.kind = c->kind, .name = c->name, .iteration = c->iteration};
+        for (int64_t j = 0; j < c->points.count; j++) {
+            curve_point point;
+            if (average_point(sets, n, c, &c->points.at[j], &point)) MEM_LIST_PUSH(&made.points, point);
+        }
+        if (made.points.count > 0) MEM_LIST_PUSH(&out->curves, made);
+    }
 }

@@ -54,6 +54,10 @@ bool curve_is_pass(curve_kind kind);
 esp_status curves_read(curve_set *out, store *s, const recipe *r, const task *t, esp_error *error);
 void curves_free(curve_set *set);
 
+/* The means over runs of one method, of the points that all of them have; intervals are Student's t over the
+ * runs, within 0 and 1. n >= 2. Freed by curves_free. */
+void curves_average(const curve_set *sets, int n, curve_set *out);
+
 /* Tokens computed for this policy and its answers to a number of problems. */
 double curve_tokens(const curve_point *p, double problems);
 

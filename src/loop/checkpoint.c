@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 char *checkpoint_place(const char *name) {
@@ -28,7 +29,7 @@ esp_status checkpoint_write(const char *run, const char *name, const session *s,
     *files = (store_files){0};
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
-    if (status == ESP_OK) status = folder_make(aside, error);
+    if (status == ESP_OK) status = folder_make_new(aside, error);
     if (status == ESP_OK) status = model_save(m, aside, DTYPE_F32, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
     if (status == ESP_OK && t) status = trainer_save(t, aside, error);
@@ -74,12 +75,21 @@ static esp_status remove_whole(const char *path, esp_error *error) {
     return status;
 }
 
+/* What is written and removed there must be below the run's folder: a link could lead anywhere. */
+static esp_status check_own_folder(const char *path, esp_error *error) {
+    struct stat about;
+    if (lstat(path, &about) != 0 || S_ISDIR(about.st_mode)) return ESP_OK;
+    return error_fail(error,
+                      "move the folder itself there; to keep a run on another disk, put all of it there",
+                      "%s: is not a folder of the run's own", path);
+}
+
 /* Goes through the names in checkpoints/ until `visit` fails. */
 typedef esp_status name_visitor(void *user, const char *folder, const char *name, esp_error *error);
 static esp_status visit_names(const char *run, name_visitor *visit, void *user, esp_error *error) {
     char *folder = path_join(run, "checkpoints");
-    DIR *d = opendir(folder);
-    esp_status status = ESP_OK;
+    esp_status status = check_own_folder(folder, error);
+    DIR *d = status == ESP_OK ? opendir(folder) : NULL;
     struct dirent *entry;
     while (d && status == ESP_OK && (entry = readdir(d)) != NULL)
         status = visit(user, folder, entry->d_name, error);
@@ -105,6 +115,11 @@ static esp_status check_later(void *user, const char *folder, const char *name, 
         folder, name, store_phase_name(at->phase), (long long)at->iteration);
 }
 
+esp_status checkpoint_check_place(const store *s, const store_position *at, esp_error *error) {
+    store_position copy = *at;
+    return visit_names(store_folder(s), check_later, &copy, error);
+}
+
 /* What the position's checkpoint must have, and has. */
 static esp_status check_whole(store *s, const char *name, bool needs_state, bool *known, esp_error *error) {
     char *path = checkpoint_path(store_folder(s), name), *weights = path_join(path, "model.safetensors"),
@@ -125,9 +140,8 @@ static esp_status check_whole(store *s, const char *name, bool needs_state, bool
 
 esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
                             esp_error *error) {
-    store_position copy = *at;
     *known = true;
-    ESP_TRY(visit_names(store_folder(s), check_later, &copy, error));
+    ESP_TRY(checkpoint_check_place(s, at, error));
     return at->checkpoint[0] ? check_whole(s, at->checkpoint, needs_state, known, error) : ESP_OK;
 }
 
@@ -188,12 +202,12 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     bool has_ended = t->policies == RECIPE_KEEP_LAST && t->at->phase == STORE_PHASE_DONE;
     if (read.kind == CHECKPOINT_FOREIGN || (own && !has_ended)) return ESP_OK;
     char *path = path_join(folder, name);
-    esp_status status = ESP_OK;
-    if (read.kind == CHECKPOINT_REMAINS) {
+    esp_status status = check_own_folder(path, error);
+    if (status == ESP_OK && read.kind == CHECKPOINT_REMAINS) {
         status = folder_remove(path, error);
-    } else if (read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
+    } else if (status == ESP_OK && read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
         status = drop_state(t->store, name, path, error);
-    } else {
+    } else if (status == ESP_OK) {
         status = forget(t->store, name, "", error);
         if (status == ESP_OK) status = remove_whole(path, error);
     }

@@ -21,6 +21,8 @@ esp_status checkpoint_read(const char *run, const char *name, model *m, trainer 
  * without its run.db-wal. *known: whether the checkpoint's sums are known. */
 esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
                             esp_error *error);
+/* Only the last of these: fails if a later checkpoint is there that the position does not explain. */
+esp_status checkpoint_check_place(const store *s, const store_position *at, esp_error *error);
 /* Fails if checkpoints/ holds anything that a run wrote: for one that begins. */
 esp_status checkpoint_check_none(const char *run, esp_error *error);
 /* Removes what a kill may have left, the checkpoints within a phase except the position's, and the optimizer

@@ -22,6 +22,7 @@ esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
 
 esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error) {
     STORE_LIST_FREE(&run->written);
+    ESP_TRY(store_check_place(run->store, error));
     return checkpoint_write(run->folder, checkpoint, &run->session, run->model, t, &run->written, error);
 }
 

@@ -33,6 +33,9 @@ typedef enum {
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
 void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
 const char *store_folder(const store *s);
+/* Fails if the folder was moved, replaced or removed since it was opened to write: files would go elsewhere
+ * than rows. Every commit checks it too. */
+esp_status store_check_place(const store *s, esp_error *error);
 
 /* ---- transactions ---- */
 esp_status store_begin(store *s, esp_error *error);
@@ -349,6 +352,9 @@ esp_status store_digest_tables(store *s, uint64_t *out, esp_error *error);
 /* Appends the names of the tables whose rows are not. *kept: false in runs before schema version 8, of which
  * nothing is known. */
 esp_status store_sums_differing(store *s, bool *kept, text_buffer *out, esp_error *error);
+/* SQLite's own check of the file: `found` is told of each thing that it finds. */
+esp_status store_integrity(store *s, void (*found)(void *context, const char *line), void *context,
+                           esp_error *error);
 /* An error that names those tables. A run that is opened to write on is checked already. */
 esp_status store_check_rows(store *s, esp_error *error);
 

@@ -55,6 +55,14 @@ static esp_status check_only(const grid *g, const char *only, esp_error *error) 
     return ESP_OK;
 }
 
+static esp_status check_extra(const sweep *s, esp_error *error) {
+    for (int i = 0; i < s->extra_count; i++)
+        if (grid_sets(s->extra[i].key))
+            return error_set(error, ESP_USAGE, "the grid's own keys are `seeds` and `out`",
+                             "%s: a grid sets %s for each run", s->extra[i].where, s->extra[i].key);
+    return ESP_OK;
+}
+
 static void push_run(sweep *s, grid_cell cell, const char *only) {
     sweep_run run = {.cell = cell, .first = NAN, .last = NAN};
     run.wanted = is_wanted(s->grid->methods.at[cell.method].label, only);
@@ -195,6 +203,7 @@ esp_status sweep_open(sweep *out, grid *g, const char *folder, const recipe_over
     *out = (sweep){.grid = g, .out = folder, .extra = extra, .extra_count = extra_count, .lock = -1};
     out->choice = MEM_ARRAY(int64_t, g->methods.count);
     ESP_TRY(check_only(g, only, error));
+    ESP_TRY(check_extra(out, error));
     list_runs(out, only);
     take_record(out);
     for (int64_t i = 0; i < out->runs.count; i++) read_state(&out->runs.at[i]);

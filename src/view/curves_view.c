@@ -42,6 +42,7 @@ void curves_text(const curves_of_run *run, int64_t problems, text_buffer *out) {
     const curve_set *set = &run->set;
     int width = widest_name(set);
     text_puts(out, run->label);
+    if (run->runs > 1) text_printf(out, " (mean of %d runs)", run->runs);
     if (set->curves.count == 0) {
         text_puts(out, ": no evaluation with answers\n");
         return;
@@ -75,7 +76,7 @@ static void document_point(const curve_point *p, int64_t problems, document *d) 
 void curves_document(const curves_of_run *run, int64_t problems, document *out) {
     document_begin(out, '{');
     document_put_text(out, "label", run->label);
-    document_put_text(out, "folder", run->folder);
+    document_put_integer(out, "runs", run->runs);
     document_put_integer(out, "problems", run->set.problems);
     document_put_integer(out, "asked", problems);
     document_put_integer(out, "left_out", run->set.left_out);

@@ -5,16 +5,17 @@
 #include "eval/curves.h"
 #include "view/document.h"
 
-/* A run's curves. */
+/* A run's curves, or the means over several runs of one method. */
 typedef struct {
-    const char *label, *folder;
+    const char *label;
+    int runs;
     curve_set set;
 } curves_of_run;
 
 /* Appends a line per point. problems: whose answers' tokens are counted. */
 void curves_text(const curves_of_run *run, int64_t problems, text_buffer *out);
 
-/* Appends {"label", "folder", "problems", "asked", "left_out", "curves": [{"kind", "name", "pass",
+/* Appends {"label", "runs", "problems", "asked", "left_out", "curves": [{"kind", "name", "pass",
  * "iteration", "points": [{"iteration", "k", "training", "answering", "tokens", "share", "low", "high"}]}]}:
  * shares are of the first `problems` problems; tokens are training's and those of the answers to `asked`. */
 void curves_document(const curves_of_run *run, int64_t problems, document *out);

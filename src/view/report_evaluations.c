@@ -161,7 +161,7 @@ static void inference(const report_run *r, document *d) {
 /* ---- both on one axis ---- */
 
 static void put_curves(const report_run *r, document *d) {
-    curves_of_run run = {.label = r->folder, .folder = r->folder};
+    curves_of_run run = {.label = r->folder, .runs = 1};
     document_key(d, "curves");
     if (!r->recipe || curves_read(&run.set, r->store, r->recipe, r->task, NULL) != ESP_OK) {
         document_null(d);

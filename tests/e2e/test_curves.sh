@@ -64,6 +64,23 @@ expect_in out '^whole: accuracy on 8 problems, tokens for [0-9]+$'
 expect_in out '^  greedy, each checkpoint +0 +1 +[0-9,]+ +0 +[0-9.]+% \['
 expect_in out '^  pass@k +0 +4 '
 
+# Equal labels are one method: its mean. A run has no interval over runs.
+run_tiny 0 again --set run.seed=2 --set run.eval_every=1 --set eval.compare_k=4 --set eval.compare_search=both --set eval.compare_limit=8
+expect_exit 0 "$ESPALIER" curves M=whole M=again other=again --problems 1000 --json
+python3 - thousand.json out << 'PYTHON'
+import json, sys
+near = lambda a, b: abs(a - b) < 1e-4
+[one], (mean, other) = (json.load(open(name))['runs'] for name in sys.argv[1:3])
+assert (mean['label'], mean['runs'], other['label'], other['runs']) == ('M', 2, 'other', 1)
+for a, b, m in zip(one['curves'], other['curves'], mean['curves'], strict=True):
+    assert a['name'] == b['name'] == m['name']
+    for p, q, r in zip(a['points'], b['points'], m['points'], strict=True):
+        for key in 'share', 'training', 'answering', 'tokens':
+            assert abs((p[key] + q[key]) / 2 - r[key]) < 1e-6 * max(1, r[key]), (a['name'], key)
+        half = 12.706204736 * abs(p['share'] - q['share']) / 2
+        assert near(r['low'], max(0, r['share'] - half)) and near(r['high'], min(1, r['share'] + half)), (r, half)
+PYTHON
+
 # Not a run; a run without evaluations.
 expect_exit 1 "$ESPALIER" curves nothing
 expect_in err 'nothing'

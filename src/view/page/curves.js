@@ -30,7 +30,7 @@ function curvesChart(title, caption, series) {
 function curvesPair(run) {
     const all = (run && Array.isArray(run.curves) ? run.curves : []).filter(Boolean);
     const of = (pass) => curveSeries(all.filter((c) => Boolean(c.pass) === pass && c.points));
-    const problems = `On ${plural(run ? run.problems : 0, "problem")}; tokens of training and of answers to ${count(run ? run.asked : 0)}. `;
+    const problems = (run && run.runs > 1 ? `Mean of ${run.runs} runs. ` : "") + `On ${plural(run ? run.problems : 0, "problem")}; tokens of training and of answers to ${count(run ? run.asked : 0)}. `;
     const charts = [curvesChart("Train more, or work more on each answer", problems + "The first policy\u2019s training is not counted.", of(false)),
         curvesChart("Any correct answer", problems + "Nobody says which of the answers is correct.", of(true))].filter(Boolean);
     return charts.length ? el("div", {class: "pair"}, charts) : null;
@@ -38,7 +38,7 @@ function curvesPair(run) {
 
 function curvesTogether(data) {
     const series = data.runs.map((run, slot) => { const own = run.curves.find((c) => c.kind === "checkpoints"); return own ? {name: run.label, slot, pointsOnly: own.points.length < 2, points: curvePoints(own)} : null; }).filter(Boolean);
-    return series.length > 1 ? curvesChart("Each checkpoint", "The runs\u2019 own evaluations.", series) : null;
+    return series.length > 1 ? curvesChart("Each checkpoint", data.runs.some((run) => run.runs > 1) ? "Own evaluations; means over the runs of a method." : "The runs\u2019 own evaluations.", series) : null;
 }
 
 /* The accuracy before and after, of the first run that was evaluated more than once. */

@@ -216,6 +216,33 @@ static void test_search(void **state) {
     run_free(&r);
 }
 
+/* Two runs, of which the second lacks the last checkpoint. */
+static void test_average(void **state) {
+    (void)state;
+    const char *results[2][3] = {{"+---", "++--", "++++"}, {"++--", "+++-", NULL}};
+    curve_set sets[2], mean;
+    for (int i = 0; i < 2; i++) {
+        run r = run_new("run: {seed: 1}");
+        add_tree(&r, 1, 0, 100 * (i + 1));
+        for (int j = 0; j < 3 && results[i][j]; j++)
+            add_eval(&r, j, "greedy", "test", 10, 1, results[i][j], NULL, 40 + 8 * i);
+        OK(curves_read(&sets[i], r.s, r.recipe, r.task, &error));
+        run_free(&r);
+    }
+    curves_average(sets, 2, &mean);
+    const curve *own = find(&mean, CURVE_CHECKPOINTS, -1);
+    assert_int_equal(own->points.count, 2);
+    is_point(own, 0, 1, 0, 11, 0.375);
+    is_point(own, 1, 1, 150, 11, 0.625);
+    metrics_estimate e = metrics_student((double[]){0.5, 0.75}, 2);
+    assert_true(e.interval.low < 0 && e.interval.high > 1); /* a share has neither */
+    near(own->points.at[1].interval.low, 0);
+    near(own->points.at[1].interval.high, 1);
+    assert_int_equal(find(&mean, CURVE_CUMULATIVE, -1)->points.count, 2);
+    curves_free(&mean);
+    for (int i = 0; i < 2; i++) curves_free(&sets[i]);
+}
+
 static void test_nothing(void **state) {
     (void)state;
     run r = run_new("run: {seed: 1}");
@@ -230,7 +257,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checkpoints),       cmocka_unit_test(test_samples),
         cmocka_unit_test(test_new_bytes_between), cmocka_unit_test(test_search),
-        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_average),           cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
