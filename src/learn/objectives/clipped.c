@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-const char *const clipped_metric_names[] = {"clipped", "kl", "advantage", NULL};
+const char *const clipped_metric_names[] = {"clipped", "kl_sampled", "advantage", NULL};
 
 double mean_of(const double *x, int64_t n) {
     double sum = 0;

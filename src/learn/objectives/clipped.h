@@ -21,7 +21,7 @@ typedef struct {
  * divergence", 2020, k3); the advantage. */
 double clipped_value(clip_range clip, double mask_above, const example *e, const float *logp, double *dlogp,
                      double *metrics);
-extern const char *const clipped_metric_names[]; /* "clipped", "kl", "advantage" */
+extern const char *const clipped_metric_names[]; /* "clipped", "kl_sampled", "advantage" */
 
 /* The mean of n numbers, added in their order. */
 double mean_of(const double *x, int64_t n);
