@@ -200,13 +200,15 @@ static void watch_kl(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
     watch(d, grows,
-          mem_printf("%s: %.3f to %.3f nats per step (first and last third of %s updates).%s",
-                     grows ? "The KL to the reference grows"
-                     : t.last > t.first + 2 * t.error
-                         ? "The KL to the reference grows by less than a factor of 2"
-                         : "The KL to the reference does not grow",
-                     t.first, t.last, count_of(t.count).text,
-                     grows ? " A larger learn.beta or a smaller learn.lr limits it." : ""));
+          mem_printf(
+              "%s: %.3f to %.3f nats per step (first and last third of %s updates).%s",
+              grows ? "The log-prob that the pairs' steps lose to the reference grows"
+              : t.last > t.first + 2 * t.error
+                  ? "The log-prob that the pairs' steps lose to the reference grows by less than a factor "
+                    "of 2"
+                  : "The log-prob that the pairs' steps lose to the reference does not grow",
+              t.first, t.last, count_of(t.count).text,
+              grows ? " A larger learn.beta or a smaller learn.lr limits it." : ""));
 }
 
 static void watch_margin(const report_run *r, document *d) {
@@ -214,12 +216,11 @@ static void watch_margin(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool flat = t.last < 2 * t.error_last;
     watch(d, flat,
-          mem_printf(
-              "%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
-              flat ? "The reward margin does not rise above zero"
-                   : "The reward margin is above zero: chosen steps become more likely than rejected ones",
-              t.first, count_of(t.count).text, t.last, t.error_last,
-              flat ? " There may be too few updates, or learn.lr may be too small." : ""));
+          mem_printf("%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
+                     flat ? "The implicit reward margin does not rise above zero"
+                          : "The implicit reward margin is above zero: chosen steps gain on rejected ones",
+                     t.first, count_of(t.count).text, t.last, t.error_last,
+                     flat ? " There may be too few updates, or learn.lr may be too small." : ""));
 }
 
 static void watch_losses(const report_run *r, document *d) {

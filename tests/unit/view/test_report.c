@@ -261,7 +261,7 @@ static void each_warning_where_the_numbers_say_so(void **state) {
     finish(&f);
     json_t *d = document_of(&f, -1, NULL);
     assert_true(watched(d, "warn", "fall together: chosen -14.50 to -34.50, rejected -16.50 to -36.50"));
-    assert_true(watched(d, "warn", "KL to the reference grows"));
+    assert_true(watched(d, "warn", "lose to the reference grows"));
     assert_true(watched(d, "warn", "margin does not rise"));
     assert_true(
         watched(d, "warn",
