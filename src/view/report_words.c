@@ -1,5 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
+#include "eval/evaluate.h"
 #include "recipe/convert.h"
 #include "view/display.h"
 #include "view/report_inner.h"
@@ -382,10 +383,14 @@ static void watch_unknown(const report_run *r, document *d) {
                          r->recipe ? r->recipe->task.unknown : "unknown"));
     const report_iteration *last = report_last_evaluated(r);
     int64_t answers = last ? last->main.unknown : 0;
-    if (answers > 0)
-        watch(d, true,
-              mem_printf("%s answer%s after iteration %lld could not be judged and count as not correct.",
-                         count_of(answers).text, plural(answers).text, (long long)last->iteration));
+    if (answers == 0) return;
+    text_buffer text = {0};
+    double judged =
+        last->main.k > 1 ? NAN : metrics_judged_accuracy(last->main.right, last->main.problems, answers);
+    text_printf(&text, "After iteration %lld: ", (long long)last->iteration);
+    evaluation_unknown_words(answers, judged, &text);
+    text_puts(&text, ".");
+    watch(d, true, text.at);
 }
 
 static void watch_replays(const report_run *r, document *d) {

@@ -372,8 +372,9 @@ static void unknown_answers_are_said(void **state) {
             unknown,
             watched(d, "warn",
                     "1,200 solutions of the searches could not be judged; task.unknown is incorrect."));
-        assert_int_equal(unknown,
-                         watched(d, "warn", "1 answer after iteration 1 could not be judged and count"));
+        assert_int_equal(
+            unknown,
+            watched(d, "warn", "After iteration 1: 1 answer could not be judged and counts as not correct"));
         json_decref(d);
         fixture_free(&f);
     }
