@@ -12,14 +12,32 @@ char *checkpoint_path(const char *run, const char *name) {
     return mem_printf("%s/checkpoints/%s", run, name);
 }
 
-esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
-                            const trainer *t, esp_error *error) {
+static char *judge_path(const char *checkpoint) {
+    return path_join(checkpoint, JUDGE_FOLDER);
+}
+
+static esp_status write_part(const char *folder, const checkpoint_part *part, esp_error *error) {
+    ESP_TRY(model_save(part->m, folder, DTYPE_F32, error));
+    return part->t ? trainer_save(part->t, folder, error) : ESP_OK;
+}
+
+static esp_status write_judge(const char *checkpoint, const checkpoint_part *judge, esp_error *error) {
+    if (!judge->m) return ESP_OK;
+    char *folder = judge_path(checkpoint);
+    esp_status status = folder_make(folder, error);
+    if (status == ESP_OK) status = write_part(folder, judge, error);
+    mem_free(folder);
+    return status;
+}
+
+esp_status checkpoint_write(const char *run, const char *name, const session *s,
+                            const checkpoint_part *policy, const checkpoint_part *judge, esp_error *error) {
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
     if (status == ESP_OK) status = folder_make(aside, error);
-    if (status == ESP_OK) status = model_save(m, aside, DTYPE_F32, error);
+    if (status == ESP_OK) status = write_part(aside, policy, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
-    if (status == ESP_OK && t) status = trainer_save(t, aside, error);
+    if (status == ESP_OK) status = write_judge(aside, judge, error);
     if (status == ESP_OK)
         status = folder_replace(aside, path, error);
     else
@@ -44,6 +62,19 @@ esp_status checkpoint_read(const char *run, const char *name, model *m, trainer 
     if (status == ESP_OK && t && !after_sft && !file_exists(state)) status = missing(state, error);
     if (status == ESP_OK && t && !after_sft) status = trainer_load(t, path, error);
     mem_free(state);
+    mem_free(path);
+    return status;
+}
+
+esp_status checkpoint_read_judge(const char *run, const char *name, model *m, trainer *t, esp_error *error) {
+    char *path = checkpoint_path(run, name), *folder = judge_path(path),
+         *state = path_join(folder, "optimizer.safetensors");
+    esp_status status = file_is_folder(folder) ? ESP_OK : missing(folder, error);
+    if (status == ESP_OK) status = model_load_weights(m, folder, error);
+    if (status == ESP_OK && t && !file_exists(state)) status = missing(state, error);
+    if (status == ESP_OK && t) status = trainer_load(t, folder, error);
+    mem_free(state);
+    mem_free(folder);
     mem_free(path);
     return status;
 }
@@ -123,14 +154,18 @@ esp_status checkpoint_check_none(const char *run, esp_error *error) {
 static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
     checkpoint_kind kind = checkpoint_name_read(name).kind;
     if (kind == CHECKPOINT_FOREIGN || strcmp(name, (const char *)user) == 0) return ESP_OK;
-    char *path = path_join(folder, name), *state = path_join(path, "optimizer.safetensors");
+    char *path = path_join(folder, name), *judge = judge_path(path),
+         *state = path_join(path, "optimizer.safetensors"),
+         *judge_state = path_join(judge, "optimizer.safetensors");
     esp_status status = ESP_OK;
     if (kind == CHECKPOINT_REMAINS)
         status = folder_remove(path, error);
     else if (kind == CHECKPOINT_BETWEEN)
         status = remove_whole(path, error);
     else
-        unlink(state); /* absent in most: nothing to say */
+        unlink(state), unlink(judge_state); /* absent in most: nothing to say */
+    mem_free(judge_state);
+    mem_free(judge);
     mem_free(state);
     mem_free(path);
     return status;

@@ -15,6 +15,10 @@ typedef struct run_state {
     trainer *trainer; /* of the current phase; NULL outside */
     char *in_model;   /* name of the checkpoint whose weights `model` holds; "": the model as given; NULL:
                          none */
+    /* the same of a judge with weights of its own (self_eval.weights); else NULL */
+    model *judge;
+    trainer *judge_trainer; /* from the first learning phase on */
+    char *in_judge;
     run_watcher watcher;
     run_progress_state progress;
 } run_state;
@@ -22,8 +26,15 @@ typedef struct run_state {
 /* Loads the checkpoint into the policy and, where settings are given, into its trainer. */
 esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer_settings *settings,
                            esp_error *error);
-/* Records that the policy's weights are now those of this checkpoint. */
+/* The same of the judge, where it has weights of its own; else nothing is done. Before the first learning
+ * phase it is theta_0. */
+esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_settings *settings,
+                          esp_error *error);
+/* Writes the policy and such a judge. optimizer: with the policy's optimizer. */
+esp_status run_save(run_state *run, const char *checkpoint, bool optimizer, esp_error *error);
+/* Records that the weights in memory are now those of this checkpoint. */
 void run_holds(run_state *run, const char *checkpoint);
+void run_state_free_models(run_state *run);
 /* Folder of theta_0, the policy that the first iteration starts from; NULL: the model as given. Freed by
  * mem_free. */
 char *run_theta_0(const run_state *run);
