@@ -87,6 +87,7 @@ transformers:
 run: deps
 	@$(MAKE) --no-print-directory build TARGET=espalier # without the tests
 	@! grep -q 'models/smollm2' $(RECIPE) || tools/get-smollm2
+	@! grep -q 'data/word-problems' $(RECIPE) || tools/get-word-problems
 	@if [ -e $(OUT)/run.db ]; then \
 		echo '$(OUT) exists: continuing it (make run OUT=runs/again starts another run).'; \
 		$(BUILD)/espalier run $(RECIPE) --out $(OUT) --resume; \

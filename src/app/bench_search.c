@@ -186,20 +186,15 @@ static void search_figures(const search_bench *s, int64_t n, json_t *out) {
         harvest_step_pairs(tree, &s->recipe->search.harvest, &read);
         pairs += read.count;
         harvest_pairs_free(&read);
-        sum.sampled += c->sampled;
-        sum.judged += c->judged;
-        sum.suffixes += c->suffixes;
-        sum.computed += c->computed;
-        sum.distinct += c->distinct;
-        sum.recomputed += c->recomputed;
+        token_counts_add(&sum, c);
     }
-    json_t *figures =
-        json_pack("{sI sI sI sI sI sI sI sI sI sf so}", "problems", (json_int_t)n, "nodes", (json_int_t)nodes,
-                  "pairs", (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled, "tokens_judged",
-                  (json_int_t)sum.judged, "suffix_tokens", (json_int_t)sum.suffixes, "tokens_computed",
-                  (json_int_t)sum.computed, "tokens_recomputed", (json_int_t)sum.recomputed,
-                  "tokens_distinct", (json_int_t)sum.distinct, "computed_over_distinct",
-                  (double)(sum.computed - sum.suffixes) / (double)sum.distinct, "trees", trees);
+    json_t *figures = json_pack(
+        "{sI sI sI sI sI sI sI sI sI sf so}", "problems", (json_int_t)n, "nodes", (json_int_t)nodes, "pairs",
+        (json_int_t)pairs, "tokens_sampled", (json_int_t)sum.sampled, "tokens_judged",
+        (json_int_t)token_counts_judged(&sum), "suffix_tokens", (json_int_t)sum.suffixes, "tokens_computed",
+        (json_int_t)sum.computed, "tokens_recomputed", (json_int_t)sum.recomputed, "tokens_distinct",
+        (json_int_t)sum.distinct, "computed_over_distinct",
+        (double)(sum.computed - sum.suffixes) / (double)sum.distinct, "trees", trees);
     json_object_update_new(out, figures);
 }
 

@@ -47,11 +47,12 @@ static void evaluation_text(const evaluation *e, text_buffer *out) {
                     (long long)e->tokens_computed, e->seconds);
         return;
     }
-    text_printf(
-        out,
-        "%.1f tokens per chain, %.1f%% finished; %lld tokens sampled, %lld judged, %lld computed in %.1f s\n",
-        e->mean_tokens, 100 * e->finished_share, (long long)e->tokens_sampled, (long long)e->tokens_judged,
-        (long long)e->tokens_computed, e->seconds);
+    text_printf(out,
+                "%.1f tokens per chain, %.1f%% finished; %lld tokens sampled, %lld read by the judge, %lld "
+                "computed in "
+                "%.1f s\n",
+                e->mean_tokens, 100 * e->finished_share, (long long)e->tokens_sampled,
+                (long long)e->tokens_judged, (long long)e->tokens_computed, e->seconds);
 }
 
 static esp_status print_evaluation(const evaluation *e, const recipe *r, bool json, bool results,

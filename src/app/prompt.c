@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { PROMPT_TRAIN, PROMPT_TEST, PROMPT_DEV } prompt_set;
+typedef enum { PROMPT_TRAIN, PROMPT_TEST, PROMPT_DEV, PROMPT_SFT } prompt_set;
 
 typedef struct {
     int set; /* prompt_set */
 } prompt_flags;
 
-static const char *const set_names[] = {"train", "test", "dev"};
+static const char *const set_names[] = {"train", "test", "dev", "sft"};
 static const option prompt_options[] = {
     {.flag = "--from",
      .type = OPTION_ENUM,
-     .choices = "train|test|dev",
+     .choices = "train|test|dev|sft",
      .initial = "train",
      .offset = offsetof(prompt_flags, set),
      .help = "the problems that N counts in; test where the recipe names no problems to train on"},
@@ -41,8 +41,9 @@ static esp_status place_of(const cli_arguments *a, int64_t *out, esp_error *erro
 static esp_status find_problem(session *s, int *set, int64_t n, const problem **out, esp_error *error) {
     const recipe *r = s->recipe;
     if (*set == PROMPT_TRAIN && !*r->data.train) *set = *r->data.test ? PROMPT_TEST : PROMPT_DEV;
-    ESP_TRY(session_read_problems(s, *set == PROMPT_TRAIN, *set != PROMPT_TRAIN, error));
-    const problem_set *sets[] = {&s->train, &s->test, &s->dev};
+    bool evaluation = *set == PROMPT_TEST || *set == PROMPT_DEV;
+    ESP_TRY(session_read_problems(s, !evaluation, evaluation, error));
+    const problem_set *sets[] = {&s->train, &s->test, &s->dev, &s->sft};
     if (n > sets[*set]->count)
         return error_fail(error, "count from 1", "there is no problem %lld: %s has %lld", (long long)n,
                           set_names[*set], (long long)sets[*set]->count);

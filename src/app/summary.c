@@ -142,9 +142,27 @@ static void put_totals(const writer *w) {
                     " of the search could not be judged (task.unknown says what they are worth).\n");
     text_puts(w->out, "Search: ");
     put_counted(w->out, t->tokens_sampled, "token", "tokens", " sampled, ");
-    if (t->tokens_judged > 0) display_count(w->out, t->tokens_judged), text_puts(w->out, " judged, ");
+    if (t->tokens_judged > 0)
+        display_count(w->out, t->tokens_judged), text_puts(w->out, " read by the judge, ");
     display_count(w->out, t->tokens_computed);
     text_puts(w->out, " computed.\n");
+}
+
+/* The judge of each iteration in one line; the interval is the last one's. */
+static void put_judge(const writer *w) {
+    const run_result *o = w->in->result;
+    if (o->judged_count == 0) return;
+    const run_result_judge *last = &o->judged[o->judged_count - 1];
+    text_printf(w->out, "Self-evaluation, AUC within problems (0.5 is chance) in iteration%s %lld",
+                o->judged_count == 1 ? "" : "s", (long long)o->judged[0].iteration);
+    if (o->judged_count > 1) text_printf(w->out, " to %lld", (long long)last->iteration);
+    for (int64_t i = 0; i < o->judged_count; i++)
+        text_printf(w->out, "%s %.2f", i ? "," : ":", o->judged[i].within.share);
+    text_printf(w->out, " [%.2f, %.2f]", last->within.interval.low, last->within.interval.high);
+    if (last->siblings.comparisons > 0)
+        text_printf(w->out, "; accuracy among siblings %.2f [%.2f, %.2f]", last->siblings.share,
+                    last->siblings.interval.low, last->siblings.interval.high);
+    text_puts(w->out, ".\n");
 }
 
 static void put_next(const writer *w, const char *before, const char *path, const char *after,
@@ -210,6 +228,7 @@ void summary_text(const summary_input *input, const display *d, text_buffer *out
     text_puts(&text, "\n");
     put_scores(&w);
     put_totals(&w);
+    put_judge(&w);
     put_places(&w);
     put_wrapped(text.at, d->width, out);
     text_free(&text);

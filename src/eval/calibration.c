@@ -3,27 +3,34 @@
 #include "formats/json.h"
 
 #include <math.h>
+#include <string.h>
 
-static void class_add(judge_class *c, double confidence, bool positive) {
-    MEM_LIST_PUSH(&c->confidence, confidence);
-    MEM_LIST_PUSH(&c->positive, positive);
+static const char *const kind_names[JUDGE_KINDS] = {"finished", "unfinished", "all"};
+
+const char *judge_kind_name(judge_kind kind) {
+    return kind_names[kind];
 }
 
-void judge_scores_add(judge_scores *scores, const judge_node *nodes, int64_t n) {
-    int64_t *balance = MEM_ARRAY(int64_t, n + 1); /* chains that end at or below: right less wrong */
+void judge_scores_add(judge_scores *scores, int64_t problem, const judge_node *nodes, int64_t n) {
+    int64_t *balance = MEM_ARRAY(int64_t, n + 1); /* chains that end at or below: correct less incorrect */
     for (int64_t i = n - 1; i >= 0; i--) {
         balance[i] += nodes[i].sign;
         if (nodes[i].parent >= 0) balance[nodes[i].parent] += balance[i];
     }
     for (int64_t i = 0; i < n; i++) {
         if (!nodes[i].judged || nodes[i].parent < 0 || balance[i] == 0) continue;
-        class_add(nodes[i].finished ? &scores->finished : &scores->unfinished, nodes[i].confidence,
-                  balance[i] > 0);
+        judge_row row = {.confidence = nodes[i].confidence,
+                         .positive = balance[i] > 0,
+                         .finished = nodes[i].finished,
+                         .problem = problem,
+                         .family = scores->families + nodes[i].parent};
+        MEM_LIST_PUSH(&scores->rows, row);
     }
+    scores->families += n;
     mem_free(balance);
 }
 
-void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t *graded) {
+void judge_scores_add_search(judge_scores *scores, int64_t problem, const search *s, const int8_t *graded) {
     if (!search_config_of(s)->rewards.judge) return;
     int32_t count = search_node_count(s);
     judge_node *nodes = MEM_ARRAY(judge_node, count);
@@ -36,7 +43,7 @@ void judge_scores_add_search(judge_scores *scores, const search *s, const int8_t
                                 .sign = finished ? graded[i] : search_outcome_sign(v.outcome, v.O),
                                 .confidence = v.C};
     }
-    judge_scores_add(scores, nodes, count);
+    judge_scores_add(scores, problem, nodes, count);
     mem_free(nodes);
 }
 
@@ -48,7 +55,7 @@ static int stored_sign(const store_node *row) {
     return search_outcome_sign(outcome, row->outcome);
 }
 
-void judge_scores_add_stored(judge_scores *scores, const store_node *rows, int64_t n) {
+void judge_scores_add_stored(judge_scores *scores, int64_t problem, const store_node *rows, int64_t n) {
     judge_node *nodes = MEM_ARRAY(judge_node, n + 1);
     for (int64_t i = 0; i < n; i++)
         nodes[i] = (judge_node){.parent = rows[i].parent,
@@ -56,25 +63,13 @@ void judge_scores_add_stored(judge_scores *scores, const store_node *rows, int64
                                 .finished = rows[i].flags & STORE_NODE_FINISHED,
                                 .sign = stored_sign(&rows[i]),
                                 .confidence = rows[i].confidence};
-    judge_scores_add(scores, nodes, n);
+    judge_scores_add(scores, problem, nodes, n);
     mem_free(nodes);
 }
 
 void judge_scores_free(judge_scores *scores) {
-    judge_class *both[] = {&scores->finished, &scores->unfinished};
-    for (int i = 0; i < 2; i++) {
-        MEM_LIST_FREE(&both[i]->confidence);
-        MEM_LIST_FREE(&both[i]->positive);
-    }
-}
-
-static metrics_auc class_area(const judge_class *c) {
-    return metrics_area(c->confidence.at, c->positive.at, c->confidence.count);
-}
-
-judge_auc judge_scores_auc(const judge_scores *scores) {
-    return (judge_auc){.finished = class_area(&scores->finished),
-                       .unfinished = class_area(&scores->unfinished)};
+    MEM_LIST_FREE(&scores->rows);
+    scores->families = 0;
 }
 
 esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error) {
@@ -86,7 +81,7 @@ esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out,
         store_nodes nodes;
         status = store_read_nodes(s, trees.at[i].tree, &nodes, error);
         if (status != ESP_OK) break;
-        judge_scores_add_stored(out, nodes.at, nodes.count);
+        judge_scores_add_stored(out, trees.at[i].problem, nodes.at, nodes.count);
         STORE_LIST_FREE(&nodes);
     }
     STORE_LIST_FREE(&trees);
@@ -104,15 +99,15 @@ static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
                        .interval = metrics_wilson(positives, nodes)};
 }
 
-static judge_calibration calibration_of(const judge_class *c) {
+static judge_calibration calibration_of(const area_row *rows, int64_t n) {
     judge_calibration out = {0};
     double sums[JUDGE_BINS] = {0}, error = 0;
-    for (int64_t i = 0; i < c->confidence.count; i++) {
-        double confidence = c->confidence.at[i], place = floor(confidence * JUDGE_BINS);
+    for (int64_t i = 0; i < n; i++) {
+        double confidence = rows[i].score, place = floor(confidence * JUDGE_BINS);
         if (!isfinite(confidence)) continue;
         int bin = place < 0 ? 0 : place >= JUDGE_BINS ? JUDGE_BINS - 1 : (int)place;
         out.bins[bin].nodes++;
-        out.bins[bin].positives += c->positive.at[i];
+        out.bins[bin].positives += rows[i].positive;
         sums[bin] += confidence;
         out.nodes++;
     }
@@ -125,11 +120,77 @@ static judge_calibration calibration_of(const judge_class *c) {
     return out;
 }
 
-judge_quality judge_class_quality(const judge_class *c) {
-    return (judge_quality){.auc = class_area(c), .calibration = calibration_of(c)};
+static bool is_of_kind(const judge_row *row, judge_kind kind) {
+    return kind == JUDGE_ALL || row->finished == (kind == JUDGE_FINISHED);
+}
+
+static judge_quality quality_of(const judge_scores *scores, judge_kind kind) {
+    area_row *rows = MEM_ARRAY(area_row, scores->rows.count + 1);
+    int64_t *families = MEM_ARRAY(int64_t, scores->rows.count + 1), n = 0;
+    for (int64_t i = 0; i < scores->rows.count; i++) {
+        const judge_row *r = &scores->rows.at[i];
+        if (!is_of_kind(r, kind)) continue;
+        families[n] = r->family;
+        rows[n++] = (area_row){r->confidence, r->positive, r->problem, r->problem};
+    }
+    judge_quality out = {
+        .auc = area_pooled(rows, n), .within = area_within(rows, n), .calibration = calibration_of(rows, n)};
+    for (int64_t i = 0; i < n; i++) rows[i].group = families[i];
+    out.siblings = area_within(rows, n);
+    mem_free(rows);
+    mem_free(families);
+    return out;
+}
+
+void judge_scores_quality(const judge_scores *scores, judge_quality out[JUDGE_KINDS]) {
+    for (int k = 0; k < JUDGE_KINDS; k++) out[k] = quality_of(scores, (judge_kind)k);
+}
+
+/* ---- words ---- */
+
+static void put_interval(double value, metrics_interval i, text_buffer *out) {
+    text_printf(out, " %.3f [%.3f, %.3f]", value, i.low, i.high);
+}
+
+static void put_share(const char *what, const area_share *a, text_buffer *out) {
+    text_puts(out, what);
+    if (a->comparisons == 0) {
+        text_puts(out, ": nothing to compare");
+        return;
+    }
+    put_interval(a->share, a->interval, out);
+    text_printf(out, " (%lld comparison%s in %lld problem%s)", (long long)a->comparisons,
+                a->comparisons == 1 ? "" : "s", (long long)a->clusters, a->clusters == 1 ? "" : "s");
+}
+
+static void put_pooled(const char *what, const area_pool *a, text_buffer *out) {
+    if (isnan(a->area)) return;
+    text_printf(out, "; pooled over problems, %s: AUC", what);
+    put_interval(a->area, a->interval, out);
+    text_printf(out, " (%lld correct, %lld incorrect)", (long long)a->positives, (long long)a->negatives);
+}
+
+void judge_quality_words(const judge_quality figures[JUDGE_KINDS], text_buffer *out) {
+    const judge_quality *all = &figures[JUDGE_ALL];
+    if (all->calibration.nodes == 0) return;
+    put_share("AUC within problems", &all->within, out);
+    put_share(", accuracy among siblings", &all->siblings, out);
+    put_pooled("finished chains", &figures[JUDGE_FINISHED].auc, out);
+    put_pooled("unfinished steps", &figures[JUDGE_UNFINISHED].auc, out);
+    text_printf(out, "; calibration error %.3f on %lld nodes", all->calibration.error,
+                (long long)all->calibration.nodes);
 }
 
 /* ---- store ---- */
+
+static store_comparison comparison_of(const area_share *a) {
+    return (store_comparison){a->comparisons, a->clusters, a->share, a->interval.low, a->interval.high};
+}
+
+static area_share share_of(const store_comparison *c) {
+    if (c->comparisons == 0) return (area_share){.share = NAN, .interval = {0, 1}};
+    return (area_share){c->share, {c->low, c->high}, c->comparisons, c->problems};
+}
 
 static esp_status record_one(const judge_quality *f, int64_t iteration, const char *source, const char *kind,
                              store *s, esp_error *error) {
@@ -150,23 +211,28 @@ static esp_status record_one(const judge_quality *f, int64_t iteration, const ch
                            .low = f->auc.interval.low,
                            .high = f->auc.interval.high,
                            .calibration_error = f->calibration.error,
-                           .bins = bins.at};
+                           .bins = bins.at,
+                           .within = comparison_of(&f->within),
+                           .siblings = comparison_of(&f->siblings)};
     esp_status status = store_add_judgement(s, &row, error);
     text_free(&bins);
     return status;
 }
 
-esp_status judge_record(const judge_quality *finished, const judge_quality *unfinished, int64_t iteration,
-                        const char *source, store *s, esp_error *error) {
-    ESP_TRY(record_one(finished, iteration, source, "finished", s, error));
-    return record_one(unfinished, iteration, source, "unfinished", s, error);
+esp_status judge_record(const judge_quality figures[JUDGE_KINDS], int64_t iteration, const char *source,
+                        store *s, esp_error *error) {
+    for (int k = 0; k < JUDGE_KINDS; k++)
+        ESP_TRY(record_one(&figures[k], iteration, source, kind_names[k], s, error));
+    return ESP_OK;
 }
 
 esp_status judge_quality_read(const store_judgement *row, judge_quality *out, esp_error *error) {
     *out = (judge_quality){.auc = {.area = row->area,
                                    .interval = {row->low, row->high},
                                    .positives = row->positives,
-                                   .negatives = row->negatives}};
+                                   .negatives = row->negatives},
+                           .within = share_of(&row->within),
+                           .siblings = share_of(&row->siblings)};
     out->calibration.error = row->calibration_error;
     json_t *bins = json_loads(row->bins ? row->bins : "", 0, NULL);
     bool sound = json_array_size(bins) == JUDGE_BINS;
@@ -188,12 +254,35 @@ esp_status judge_quality_read(const store_judgement *row, judge_quality *out, es
     return ESP_OK;
 }
 
+esp_status judge_read(store *s, int64_t iteration, const char *source, judge_quality out[JUDGE_KINDS],
+                      esp_error *error) {
+    store_judgements rows;
+    judge_scores_quality(&(judge_scores){0}, out);
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        const store_judgement *row = &rows.at[i];
+        if (row->iteration != iteration || strcmp(row->source, source) != 0) continue;
+        int kind = 0;
+        while (kind < JUDGE_KINDS && strcmp(row->kind, kind_names[kind]) != 0) kind++;
+        if (kind < JUDGE_KINDS) status = judge_quality_read(row, &out[kind], error);
+    }
+    STORE_LIST_FREE(&rows);
+    return status;
+}
+
 /* ---- JSON ---- */
 
-json_t *judge_auc_json(metrics_auc a) {
-    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", json_real_or_null(a.area), "low",
-                     json_real_or_null(a.interval.low), "high", json_real_or_null(a.interval.high),
-                     "positives", (json_int_t)a.positives, "negatives", (json_int_t)a.negatives);
+static json_t *pool_json(const area_pool *a) {
+    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "area", json_real_or_null(a->area), "low",
+                     json_real_or_null(a->interval.low), "high", json_real_or_null(a->interval.high),
+                     "positives", (json_int_t)a->positives, "negatives", (json_int_t)a->negatives);
+}
+
+static json_t *share_json(const area_share *a) {
+    return json_pack("{s:o, s:o, s:o, s:I, s:I}", "share", json_real_or_null(a->share), "low",
+                     json_real_or_null(a->interval.low), "high", json_real_or_null(a->interval.high),
+                     "comparisons", (json_int_t)a->comparisons, "problems", (json_int_t)a->clusters);
 }
 
 json_t *judge_quality_json(const judge_quality *f) {
@@ -207,7 +296,8 @@ json_t *judge_quality_json(const judge_quality *f) {
                             json_real_or_null(b->share), "interval", json_real_or_null(b->interval.low),
                             json_real_or_null(b->interval.high)));
     }
-    return json_pack("{s:o, s:I, s:o, s:o}", "auc", judge_auc_json(f->auc), "nodes",
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "auc", pool_json(&f->auc), "auc_within",
+                     share_json(&f->within), "sibling_accuracy", share_json(&f->siblings), "nodes",
                      (json_int_t)f->calibration.nodes, "calibration_error",
                      json_real_or_null(f->calibration.error), "bins", bins);
 }

@@ -96,7 +96,7 @@ static void progress(void *user, int64_t done, int64_t sampled) {
 
 static void tally(evaluation *e, const token_counts *c) {
     e->tokens_sampled += c->sampled;
-    e->tokens_judged += c->judged + c->suffixes;
+    e->tokens_judged += token_counts_judged(c);
     e->tokens_computed += c->computed;
 }
 
@@ -301,7 +301,7 @@ static esp_status take_tree(work *w, const searched *t, evaluation_result *out, 
         out[1].problem = t->problem->index;
         w->out->search.nodes += nodes;
         w->out->search.any_right += any;
-        judge_scores_add_search(&w->scores, s, outcomes);
+        judge_scores_add_search(&w->scores, t->problem->index, s, outcomes);
     }
     mem_free(outcomes);
     return status;
@@ -450,8 +450,7 @@ esp_status evaluate_policy(session *s, model *m, const problem_set *problems, co
     out->result_count = out->problems * out->per_problem;
     out->results = MEM_ARRAY(evaluation_result, out->result_count);
     esp_status status = run_all(&w, error);
-    out->search.finished_judged = judge_class_quality(&w.scores.finished);
-    out->search.unfinished_judged = judge_class_quality(&w.scores.unfinished);
+    judge_scores_quality(&w.scores, out->search.judged);
     judge_scores_free(&w.scores);
     mem_free(w.tickets);
     sampler_free(w.policy);

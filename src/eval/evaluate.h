@@ -88,8 +88,8 @@ typedef struct {
         metrics_interval vote_interval;
         int64_t any_right; /* problems with a visited finished chain that is right */
         double any;
-        int64_t nodes, finished_chains;                   /* in all trees; finished ones visited */
-        judge_quality finished_judged, unfinished_judged; /* no nodes without it */
+        int64_t nodes, finished_chains;    /* in all trees; finished ones visited */
+        judge_quality judged[JUDGE_KINDS]; /* no nodes without it */
     } search;
     struct {
         int64_t norm_right; /* problems where the option of the highest log-prob per character is correct */

@@ -47,9 +47,7 @@ esp_status evaluation_store(const evaluation *e, int64_t iteration, const char *
     }
     esp_status status = store_add_eval(s, &row, results, e->result_count, error);
     mem_free(results);
-    if (status == ESP_OK && search)
-        status = judge_record(&e->search.finished_judged, &e->search.unfinished_judged, iteration, JUDGE_EVAL,
-                              s, error);
+    if (status == ESP_OK && search) status = judge_record(e->search.judged, iteration, JUDGE_EVAL, s, error);
     return status;
 }
 
@@ -108,26 +106,9 @@ static esp_status take_eval(evaluation *out, const store_eval *row, const store_
     out->tokens_judged = row->tokens_judged;
     if (out->method == RECIPE_SEARCH && isfinite(row->pass_at_k))
         out->search.any_right = (int64_t)llround(row->pass_at_k * (double)row->problems);
-    out->search.finished_judged = out->search.unfinished_judged = judge_class_quality(&(judge_class){0});
+    judge_scores_quality(&(judge_scores){0}, out->search.judged);
     evaluation_summarize(out);
     return ESP_OK;
-}
-
-/* The quality of the judge in an evaluation by search. */
-static esp_status take_judgements(evaluation *out, store *s, int64_t iteration, esp_error *error) {
-    if (out->method != RECIPE_SEARCH || out->unjudged) return ESP_OK;
-    store_judgements rows;
-    ESP_TRY(store_read_judgements(s, &rows, error));
-    esp_status status = ESP_OK;
-    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
-        const store_judgement *row = &rows.at[i];
-        if (row->iteration != iteration || strcmp(row->source, JUDGE_EVAL) != 0) continue;
-        bool finished = strcmp(row->kind, "finished") == 0;
-        judge_quality *to = finished ? &out->search.finished_judged : &out->search.unfinished_judged;
-        status = judge_quality_read(row, to, error);
-    }
-    STORE_LIST_FREE(&rows);
-    return status;
 }
 
 esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t iteration, const char *method,
@@ -143,7 +124,8 @@ esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t ite
                                          store_folder(s), (long long)iteration, method, set);
     if (status == ESP_OK) {
         status = take_eval(out, row, &rows, error);
-        if (status == ESP_OK) status = take_judgements(out, s, iteration, error);
+        if (status == ESP_OK && out->method == RECIPE_SEARCH && !out->unjudged)
+            status = judge_read(s, iteration, JUDGE_EVAL, out->search.judged, error);
         STORE_LIST_FREE(&rows);
     }
     STORE_LIST_FREE(&all);
@@ -183,15 +165,14 @@ static json_t *points_json(const evaluation *e) {
 }
 
 static json_t *search_json(const evaluation *e) {
-    return json_pack("{s:I, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "vote_right",
-                     (json_int_t)e->search.vote_right, "vote", json_real_or_null(e->search.vote),
-                     "vote_interval", interval(e->search.vote_interval), "any_right",
-                     (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
-                     (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains,
-                     "auc_finished", judge_auc_json(e->search.finished_judged.auc), "auc_unfinished",
-                     judge_auc_json(e->search.unfinished_judged.auc), "finished",
-                     judge_quality_json(&e->search.finished_judged), "unfinished",
-                     judge_quality_json(&e->search.unfinished_judged));
+    json_t *o = json_pack(
+        "{s:I, s:o, s:o, s:I, s:o, s:I, s:I}", "vote_right", (json_int_t)e->search.vote_right, "vote",
+        json_real_or_null(e->search.vote), "vote_interval", interval(e->search.vote_interval), "any_right",
+        (json_int_t)e->search.any_right, "any", json_real_or_null(e->search.any), "nodes",
+        (json_int_t)e->search.nodes, "finished_chains", (json_int_t)e->search.finished_chains);
+    for (int k = 0; k < JUDGE_KINDS; k++)
+        json_object_set_new(o, judge_kind_name((judge_kind)k), judge_quality_json(&e->search.judged[k]));
+    return o;
 }
 
 static json_t *choices_json(const evaluation *e) {
@@ -244,6 +225,8 @@ json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_object_set_new(o, "tokens_sampled", json_integer(e->tokens_sampled));
     json_object_set_new(o, "tokens_computed", json_integer(e->tokens_computed));
     json_object_set_new(o, "tokens_judged", json_integer(e->tokens_judged));
+    json_object_set_new(o, "tokens_spent",
+                        json_integer(store_tokens_spent(e->tokens_sampled, e->tokens_judged)));
     json_object_set_new(o, "seconds", json_real_or_null(e->seconds));
     if (with_results) json_object_set_new(o, "results", results_json(e));
     return o;

@@ -67,6 +67,11 @@ static double sorted_quantile(const double *sorted, int64_t n, double q) {
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
+metrics_interval metrics_percentiles(double *values, int64_t n) {
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return (metrics_interval){sorted_quantile(values, n, 0.025), sorted_quantile(values, n, 0.975)};
+}
+
 metrics_difference metrics_paired_bootstrap(const double *a, const double *b, int64_t n, int64_t resamples,
                                             rng_key_t key) {
     metrics_difference d = {NAN, {-INFINITY, INFINITY}};
@@ -79,10 +84,8 @@ metrics_difference metrics_paired_bootstrap(const double *a, const double *b, in
         for (int64_t i = 0; i < n; i++) sum += gaps[rng_below(draw, (uint64_t)i, (uint64_t)n)];
         means[r] = sum / (double)n;
     }
-    qsort(means, (size_t)resamples, sizeof *means, by_value);
     d.difference = metrics_mean(gaps, n);
-    d.interval = (metrics_interval){sorted_quantile(means, resamples, 0.025),
-                                    sorted_quantile(means, resamples, 0.975)};
+    d.interval = metrics_percentiles(means, resamples);
     mem_free(gaps);
     mem_free(means);
     return d;
@@ -104,61 +107,6 @@ double metrics_mcnemar(int64_t only_a, int64_t only_b) {
         term *= (double)k / (double)(n - k + 1);
     }
     return fmin(1, 2 * tail);
-}
-
-typedef struct {
-    double score;
-    bool positive;
-} scored;
-
-static int by_score(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return (x->score > y->score) - (x->score < y->score);
-}
-
-/* Pairs of a positive above a negative, ties half, over sorted scores. */
-static double pairs_won(const scored *s, int64_t n) {
-    double won = 0, negatives_below = 0;
-    for (int64_t first = 0, i; first < n; first = i) {
-        double positives = 0, negatives = 0;
-        for (i = first; i < n && s[i].score == s[first].score; i++)
-            if (s[i].positive)
-                positives++;
-            else
-                negatives++;
-        won += positives * (negatives_below + negatives / 2);
-        negatives_below += negatives;
-    }
-    return won;
-}
-
-static metrics_interval hanley_mcneil(double area, double positives, double negatives) {
-    double two_positives = area / (2 - area), two_negatives = 2 * area * area / (1 + area),
-           square = area * area;
-    double variance = (area * (1 - area) + (positives - 1) * (two_positives - square) +
-                       (negatives - 1) * (two_negatives - square)) /
-                      (positives * negatives);
-    double half = Z95 * sqrt(fmax(0, variance));
-    return (metrics_interval){fmax(0, area - half), fmin(1, area + half)};
-}
-
-metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n) {
-    metrics_auc a = {.area = NAN, .interval = {0, 1}};
-    bool defined = true;
-    scored *s = MEM_ARRAY(scored, n > 0 ? n : 1);
-    for (int64_t i = 0; i < n; i++) {
-        s[i] = (scored){scores[i], positive[i]};
-        a.positives += positive[i];
-        if (isnan(scores[i])) defined = false;
-    }
-    a.negatives = (n > 0 ? n : 0) - a.positives;
-    if (defined && a.positives > 0 && a.negatives > 0) {
-        qsort(s, (size_t)n, sizeof *s, by_score);
-        a.area = pairs_won(s, n) / ((double)a.positives * (double)a.negatives);
-        a.interval = hanley_mcneil(a.area, (double)a.positives, (double)a.negatives);
-    }
-    mem_free(s);
-    return a;
 }
 
 double metrics_mean(const double *values, int64_t n) {

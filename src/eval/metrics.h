@@ -31,6 +31,9 @@ int32_t metrics_largest(const double *scores, int32_t n);
 /* Wilson's 95% interval of a share (Wilson 1927, without continuity correction), within 0 and 1. */
 metrics_interval metrics_wilson(int64_t successes, int64_t n);
 
+/* The middle 95% of the values, which are sorted; n >= 1. Between two values it is linear. */
+metrics_interval metrics_percentiles(double *values, int64_t n);
+
 /* Difference of the means of two policies on the same problems, a[i] - b[i], with the 95% percentile interval
  * of the paired bootstrap: problems are drawn with replacement, `resamples` times (2,000 is plenty). */
 typedef struct {
@@ -43,16 +46,6 @@ metrics_difference metrics_paired_bootstrap(const double *a, const double *b, in
 /* McNemar's exact two-sided p: only_a problems are right under the first policy alone, only_b under the
  * second alone; twice the smaller tail of Binomial(only_a + only_b, 1/2), at most 1. */
 double metrics_mcnemar(int64_t only_a, int64_t only_b);
-
-/* Area under the ROC curve: the chance that a positive scores above a negative, ties counting half
- * (Mann-Whitney). With the 95% interval of Hanley and McNeil 1982, within 0 and 1. NAN when a class is empty
- * or a score is NAN. */
-typedef struct {
-    double area;
-    metrics_interval interval;
-    int64_t positives, negatives;
-} metrics_auc;
-metrics_auc metrics_area(const double *scores, const bool *positive, int64_t n);
 
 /* Mean, and standard deviation (n - 1; 0 for one value). NAN for no values. */
 double metrics_mean(const double *values, int64_t n);

@@ -37,6 +37,10 @@ grade_verdict compare_exact(const expr *a, const expr *b);
 /* Whether a = 0 and b = 0 say the same: their numerators differ by a constant factor (a positive one, for
  * inequalities). GRADE_UNKNOWN where they are not rational functions. */
 grade_verdict compare_zeros(const expr *a, const expr *b, zero_factor factor);
+/* The value of an expression that is a rational number by the arithmetic of 2 above: of (sqrt 2)^2 / 6, not
+ * of 2 sin(pi/6) / 3. `value` is set with RATIONAL. */
+typedef enum { RATIONAL, IRRATIONAL, RATIONAL_UNKNOWN } rationality;
+rationality exact_rational(const expr *e, fmpq_t value);
 /* 3 above. */
 grade_verdict compare_balls(const expr *a, const expr *b);
 

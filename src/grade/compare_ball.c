@@ -52,6 +52,10 @@ static bool is_negative_real(const acb_t x) {
     return acb_is_real(x) && arb_is_negative(acb_realref(x));
 }
 
+static bool meets_negative_reals(const acb_t x) {
+    return arb_contains_zero(acb_imagref(x)) && !arb_is_nonnegative(acb_realref(x));
+}
+
 /* The real power p/q, q odd, of a negative number. */
 static void odd_root_power(const evaluation *v, const acb_t base, const fmpq_t exponent, acb_t out) {
     acb_t positive, root;
@@ -65,30 +69,71 @@ static void odd_root_power(const evaluation *v, const acb_t base, const fmpq_t e
     acb_clear(root);
 }
 
-static void evaluate_power(evaluation *v, const expr *e, acb_t out) {
-    const expr *exponent = e->part[1];
-    bool number = exponent->kind == EXPR_NUMBER, before = v->varies;
-    acb_t base, power;
-    acb_init(base);
+static void rational_power(const evaluation *v, const acb_t base, const fmpq_t exponent, acb_t out) {
+    acb_t power;
     acb_init(power);
-    evaluate(v, e->part[0], base);
-    if (number && fmpz_is_one(fmpq_denref(&exponent->number))) {
-        acb_pow_fmpz(out, base, fmpq_numref(&exponent->number), v->precision);
-    } else if (number && is_negative_real(base) && fmpz_is_odd(fmpq_denref(&exponent->number))) {
-        odd_root_power(v, base, &exponent->number, out);
-    } else {
-        evaluate(v, exponent, power);
-        bool whole = acb_is_int(power);
-        if (is_negative_real(base) && !whole && (v->varies || before) && acb_is_real(power))
-            v->outside = true;
-        if (acb_is_zero(base) && arb_is_positive(acb_realref(power)))
-            acb_zero(out);
-        else if (number && fmpz_equal_si(fmpq_denref(&exponent->number), 2) &&
-                 fmpz_is_one(fmpq_numref(&exponent->number)))
-            acb_sqrt(out, base, v->precision);
+    acb_set_fmpq(power, exponent, v->precision);
+    if (fmpz_is_one(fmpq_denref(exponent)))
+        acb_pow_fmpz(out, base, fmpq_numref(exponent), v->precision);
+    else if (fmpz_is_odd(fmpq_denref(exponent)) && is_negative_real(base))
+        odd_root_power(v, base, exponent, out);
+    else if (fmpz_is_odd(fmpq_denref(exponent)) && meets_negative_reals(base))
+        acb_indeterminate(
+            out); /* of a negative number the real power, of others beside it the principal one */
+    else if (acb_is_zero(base) && fmpq_sgn(exponent) > 0)
+        acb_zero(out);
+    else if (fmpz_is_one(fmpq_numref(exponent)) && fmpz_equal_si(fmpq_denref(exponent), 2))
+        acb_sqrt(out, base, v->precision);
+    else
+        acb_pow(out, base, power, v->precision);
+    acb_clear(power);
+}
+
+/* The power of a base that may be negative, by an exponent that is not written as a number. Of a negative
+ * number the power 1/3 is real and the power pi is not, so it must be known whether the exponent is rational.
+ */
+static void power_of_negative(evaluation *v, const acb_t base, const expr *exponent, const acb_t power,
+                              acb_t out) {
+    fmpq_t value;
+    fmpq_init(value);
+    switch (exact_rational(exponent, value)) {
+    case RATIONAL:
+        rational_power(v, base, value, out);
+        break;
+    case IRRATIONAL:
+        acb_pow(out, base, power, v->precision);
+        break;
+    case RATIONAL_UNKNOWN:
+        if (arb_contains_zero(acb_imagref(power)))
+            acb_indeterminate(out);
         else
             acb_pow(out, base, power, v->precision);
     }
+    fmpq_clear(value);
+}
+
+static void evaluate_power(evaluation *v, const expr *e, acb_t out) {
+    const expr *exponent = e->part[1];
+    bool before = v->varies;
+    acb_t base, power;
+    acb_init(base);
+    acb_init(power);
+    v->varies = false;
+    evaluate(v, e->part[0], base);
+    evaluate(v, exponent, power);
+    bool real = acb_is_real(power) && is_negative_real(base);
+    bool number = exponent->kind == EXPR_NUMBER;
+    bool odd = number && fmpz_is_odd(fmpq_denref(&exponent->number));
+    if (v->varies && real && !odd && !acb_is_int(power)) v->outside = true;
+    if (number)
+        rational_power(v, base, &exponent->number, out);
+    else if (!v->varies && meets_negative_reals(base))
+        power_of_negative(v, base, exponent, power, out);
+    else if (acb_is_zero(base) && arb_is_positive(acb_realref(power)))
+        acb_zero(out);
+    else
+        acb_pow(out, base, power, v->precision);
+    v->varies |= before;
     acb_clear(base);
     acb_clear(power);
 }
@@ -210,12 +255,15 @@ static bool real_function(function_id id, acb_t out, const acb_t x, const acb_t 
 
 static void evaluate_call(evaluation *v, const expr *e, acb_t out) {
     function_id id = (function_id)e->which;
+    bool before = v->varies;
     acb_t x, y;
     acb_init(x);
     acb_init(y);
+    v->varies = false;
     evaluate(v, e->part[0], x);
-    if (e->count > 1) evaluate(v, e->part[1], y);
     if (v->varies && out_of_domain(id, x)) v->outside = true;
+    if (e->count > 1) evaluate(v, e->part[1], y);
+    v->varies |= before;
     if (ball_functions[id].of) {
         if (ball_functions[id].inverse) acb_inv(x, x, v->precision);
         ball_functions[id].of(out, x, v->precision);

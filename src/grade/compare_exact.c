@@ -391,3 +391,31 @@ grade_verdict compare_exact(const expr *a, const expr *b) {
 grade_verdict compare_zeros(const expr *a, const expr *b, zero_factor factor) {
     return compare_fractions(a, b, true, factor);
 }
+
+/* top is value * bottom: reduced polynomials in the generators are equal where their values are. */
+static rationality decide_rational(field *f, fraction *x, fmpq_t value) {
+    if (f->too_large || fmpq_mpoly_is_zero(x->bottom, f->ring)) return RATIONAL_UNKNOWN;
+    fmpq_zero(value);
+    if (fmpq_mpoly_is_zero(x->top, f->ring)) return RATIONAL;
+    fmpq_t bottom;
+    fmpq_init(bottom);
+    fmpq_mpoly_get_term_coeff_fmpq(value, x->top, 0, f->ring);
+    fmpq_mpoly_get_term_coeff_fmpq(bottom, x->bottom, 0, f->ring);
+    fmpq_div(value, value, bottom);
+    fmpq_clear(bottom);
+    fmpq_mpoly_scalar_mul_fmpq(x->bottom, x->bottom, value, f->ring);
+    if (fmpq_mpoly_equal(x->top, x->bottom, f->ring)) return RATIONAL;
+    return f->opaque || (f->pi && f->e) ? RATIONAL_UNKNOWN : IRRATIONAL;
+}
+
+rationality exact_rational(const expr *e, fmpq_t value) {
+    field f;
+    fraction x;
+    if (!open_field(&f, e, e)) return RATIONAL_UNKNOWN;
+    fraction_init(&f, &x);
+    convert(&f, e, &x);
+    rationality r = decide_rational(&f, &x, value);
+    fraction_clear(&f, &x);
+    fmpq_mpoly_ctx_clear(f.ring);
+    return r;
+}

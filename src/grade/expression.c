@@ -284,6 +284,20 @@ static const expr *imaginary_power(expr_pool *pool, const expr *i, const fmpz_t 
     }
 }
 
+static bool is_positive(const expr *e) {
+    if (is_number(e)) return fmpq_sgn(&e->number) > 0;
+    return e->kind == EXPR_CONSTANT && (e->which == CONSTANT_PI || e->which == CONSTANT_E);
+}
+
+/* Whether (base^inner)^n is base^(inner n), for an integer n. A negative base has a real root where the
+ * exponent's denominator is odd, else the principal one: (-8)^(1/6) squared is not -2. */
+static bool powers_multiply(const expr *base, const expr *inner, const expr *product) {
+    if (is_positive(base) || expr_has(base, EXPR_NAME) || expr_has(inner, EXPR_NAME)) return true;
+    if (!is_number(inner)) return false; /* it may be 1/6, written in another way */
+    const fmpz *q = fmpq_denref(&product->number);
+    return fmpz_is_odd(fmpq_denref(&inner->number)) || fmpz_is_even(q) || fmpz_is_one(q);
+}
+
 const expr *expr_power(expr_pool *pool, const expr *base, const expr *exponent) {
     if (!is_number(exponent)) return two(pool, EXPR_POWER, base, exponent);
     if (is_number(base)) return rational_power(pool, base, exponent);
@@ -293,8 +307,11 @@ const expr *expr_power(expr_pool *pool, const expr *base, const expr *exponent) 
     if (integer && base->kind == EXPR_CONSTANT && base->which == CONSTANT_I)
         return imaginary_power(pool, base, n);
     if (fmpz_cmpabs(n, (fmpz[]){EXPR_MAX_POWER}) > 0) pool->too_large = true;
-    if (integer && base->kind == EXPR_POWER) /* (a^b)^n is a^(b n) for an integer n */
-        return expr_power(pool, base->part[0], expr_product(pool, base->part[1], exponent));
+    if (integer && base->kind == EXPR_POWER) {
+        const expr *product = expr_product(pool, base->part[1], exponent);
+        if (powers_multiply(base->part[0], base->part[1], product))
+            return expr_power(pool, base->part[0], product);
+    }
     return two(pool, EXPR_POWER, base, exponent);
 }
 
@@ -440,7 +457,7 @@ bool expr_has(const expr *e, expr_kind kind) {
 bool expr_same(const expr *a, const expr *b) {
     if (a == b) return true;
     if (a->kind != b->kind || a->which != b->which || a->count != b->count) return false;
-    if (a->text && (!b->text || strcmp(a->text, b->text) != 0)) return false;
+    if ((a->text || b->text) && !(a->text && b->text && strcmp(a->text, b->text) == 0)) return false;
     if (is_number(a)) return fmpq_equal(&a->number, &b->number);
     for (int32_t i = 0; i < a->count; i++)
         if (!expr_same(a->part[i], b->part[i])) return false;

@@ -5,14 +5,13 @@
 
 #include <stdio.h>
 
-static void note_judge(run_state *run, const store_position *at, const judge_quality *f, const char *nodes) {
-    if (f->calibration.nodes > 0)
-        observer_note(
-            &run->session.observer,
-            "iteration %lld: self-evaluation without gold: AUC %.3f [%.3f, %.3f], calibration error "
-            "%.3f on %lld %s",
-            (long long)at->iteration, f->auc.area, f->auc.interval.low, f->auc.interval.high,
-            f->calibration.error, (long long)f->calibration.nodes, nodes);
+static void note_judge(run_state *run, const store_position *at, const evaluation *e) {
+    text_buffer text = {0};
+    judge_quality_words(e->search.judged, &text);
+    if (text.length > 0)
+        observer_note(&run->session.observer, "iteration %lld: self-evaluation without gold: %s",
+                      (long long)at->iteration, text.at);
+    text_free(&text);
 }
 
 static void note(run_state *run, const store_position *at, const evaluation *e, const char *set) {
@@ -50,8 +49,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
         o, "iteration %lld: vote of the trees %.1f%%, %.0f tokens sampled and %.0f judged per problem",
         (long long)at->iteration, 100 * e->search.vote, (double)e->tokens_sampled / (double)e->problems,
         (double)e->tokens_judged / (double)e->problems);
-    note_judge(run, at, &e->search.finished_judged, "finished chains");
-    note_judge(run, at, &e->search.unfinished_judged, "unfinished steps");
+    note_judge(run, at, e);
 }
 
 static esp_status evaluate(run_state *run, const store_position *at, const evaluate_options *options,

@@ -62,7 +62,7 @@ typedef struct {
     const search_config *config;
     int64_t *order, order_epoch; /* of the train set */
     store_position at;           /* of the next commit */
-    int64_t spent;               /* tokens sampled and judged in the iteration's committed waves */
+    int64_t spent;               /* store_tokens_spent of the iteration's committed waves */
     int64_t before, sampled;     /* problems and sampled tokens of the waves before this search */
     commit_news news;
 } work;
@@ -183,8 +183,10 @@ static int64_t wave_count(const recipe *r) {
 static esp_status commit_wave(void *user, const search_wave *wave, bool *last, esp_error *error) {
     work *w = user;
     const recipe *r = w->run->session.recipe;
-    for (int64_t i = 0; i < wave->count; i++)
-        w->spent += wave->jobs[i].counts.sampled + wave->jobs[i].counts.judged;
+    for (int64_t i = 0; i < wave->count; i++) {
+        const token_counts *c = &wave->jobs[i].counts;
+        w->spent += store_tokens_spent(c->sampled, token_counts_judged(c));
+    }
     bool enough = r->run.tokens_per_iteration > 0 && w->spent >= r->run.tokens_per_iteration;
     *last = enough || wave->wave + 1 == wave_count(r);
     store_position next = w->at;
@@ -202,7 +204,7 @@ static esp_status tokens_spent(work *w, esp_error *error) {
     ESP_TRY(store_read_trees(w->run->store, w->at.iteration, &trees, error));
     for (int64_t i = 0; i < trees.count; i++) {
         w->sampled += trees.at[i].tokens_sampled;
-        w->spent += trees.at[i].tokens_sampled + trees.at[i].tokens_judged;
+        w->spent += store_tokens_spent(trees.at[i].tokens_sampled, trees.at[i].tokens_judged);
     }
     STORE_LIST_FREE(&trees);
     return ESP_OK;

@@ -53,13 +53,18 @@ static void push_judge_row(const session *s, const judge_row *row, sft_rows *out
     push_row(out, &row->prompt, &verdict, s->recipe->sft.max_length);
 }
 
+/* The problems whose worked solutions are learned: data.sft's, else the first ones to search. */
+static const problem_set *worked(const session *s) {
+    return s->sft.count > 0 ? &s->sft : &s->train;
+}
+
 /* Gold rationales, right or with a mistake put in. */
 static esp_status add_corrupted_rows(const session *s, int64_t n, sft_rows *out, esp_error *error) {
     const recipe *r = s->recipe;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t turn = 0; turn < judge_rows_due(r->sft.judge_examples, i); turn++) {
             judge_row row = {0};
-            ESP_TRY(judge_row_make(s->words, &s->train.at[i], r->self_eval.example, (uint64_t)r->run.seed,
+            ESP_TRY(judge_row_make(s->words, &worked(s)->at[i], r->self_eval.example, (uint64_t)r->run.seed,
                                    turn, &row, error));
             push_judge_row(s, &row, out);
             judge_row_free(&row);
@@ -68,13 +73,13 @@ static esp_status add_corrupted_rows(const session *s, int64_t n, sft_rows *out,
     return ESP_OK;
 }
 
-/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, those after
- * them.
- */
-static esp_status own_problems(const session *s, int64_t rationales, int64_t *first, int64_t *count,
+/* The problems that own chains are sampled on: the rationales' own, or, with sft.judge_limit, the first ones
+ * to search whose rationales are not learned. */
+static esp_status own_problems(const session *s, int64_t rationales, const problem **first, int64_t *count,
                                esp_error *error) {
+    if (worked(s) != &s->train && s->recipe->sft.judge_limit > 0) rationales = 0;
     int64_t most = s->recipe->sft.judge_limit, left = s->train.count - rationales;
-    *first = most > 0 ? rationales : 0;
+    *first = most > 0 ? s->train.at + rationales : worked(s)->at;
     *count = most > 0 ? most : rationales;
     if (most <= left) return ESP_OK;
     return error_fail(error,
@@ -102,13 +107,14 @@ static void note_own(const session *s, const judge_own_counts *c, int64_t rows) 
 }
 
 static esp_status add_own_rows(session *s, sampler *p, int64_t n, sft_rows *out, esp_error *error) {
-    int64_t first, count;
+    const problem *first;
+    int64_t count;
     ESP_TRY(own_problems(s, n, &first, &count, error));
     int64_t want = judge_rows_of(s->recipe->sft.judge_examples, count);
     if (want == 0) return ESP_OK;
     judge_row_list rows;
     judge_own_counts counts;
-    ESP_TRY(judge_rows_own(s, p, s->train.at + first, count, want, &rows, &counts, error));
+    ESP_TRY(judge_rows_own(s, p, first, count, want, &rows, &counts, error));
     note_own(s, &counts, rows.count);
     for (int64_t i = 0; i < rows.count; i++) push_judge_row(s, &rows.at[i], out);
     judge_row_list_free(&rows);
@@ -119,7 +125,8 @@ static esp_status add_own_rows(session *s, sampler *p, int64_t n, sft_rows *out,
 static int64_t rationale_problems(const session *s) {
     const recipe *r = s->recipe;
     if (r->sft.rationale_examples == 0 && r->sft.judge_limit > 0) return 0;
-    return r->sft.limit > 0 && r->sft.limit < s->train.count ? r->sft.limit : s->train.count;
+    int64_t all = worked(s)->count;
+    return r->sft.limit > 0 && r->sft.limit < all ? r->sft.limit : all;
 }
 
 /* p: the policy that own chains are sampled from; NULL where sft.judge_source is not own. Freed by rows_free.
@@ -131,7 +138,7 @@ static esp_status make_rows(session *s, sampler *p, sft_rows *out, esp_error *er
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < n && status == ESP_OK; i++)
         if (judge_rows_due(r->sft.rationale_examples, i) > 0)
-            status = add_rationale(s, &s->train.at[i], out, error);
+            status = add_rationale(s, &worked(s)->at[i], out, error);
     out->rationales = out->count;
     if (status == ESP_OK)
         status = r->sft.judge_source == RECIPE_JUDGE_OWN ? add_own_rows(s, p, n, out, error)

@@ -246,6 +246,7 @@ esp_status provenance_check_contents(const session *s, store *run, esp_error *er
         const problem_set *set;
     } sets[] = {
         {"contents.train", "the training problems", r->data.train, &s->train},
+        {"contents.sft", "the problems of SFT", r->data.sft, &s->sft},
         {"contents.test", "the test problems", r->data.test, &s->test},
         {"contents.dev", "the problems set apart", r->data.dev[0] ? r->data.dev : r->data.train, &s->dev}};
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)

@@ -160,10 +160,10 @@ static esp_status keep_judgement(run_state *run, const store_position *at, esp_e
     STORE_LIST_FREE(&rows);
     if (there) return ESP_OK;
     ESP_TRY(judge_scores_of_trees(run->store, done, &scores, error));
-    judge_quality finished = judge_class_quality(&scores.finished),
-                  unfinished = judge_class_quality(&scores.unfinished);
+    judge_quality figures[JUDGE_KINDS];
+    judge_scores_quality(&scores, figures);
     judge_scores_free(&scores);
-    return judge_record(&finished, &unfinished, done, JUDGE_TRAIN, run->store, error);
+    return judge_record(figures, done, JUDGE_TRAIN, run->store, error);
 }
 
 /* What a grader from outside did in a phase. */
@@ -250,13 +250,14 @@ static esp_status add_updates(store *s, json_t *summary, esp_error *error) {
 
 static json_t *evaluation_row(const store_eval *e) {
     json_t *row = json_pack(
-        "{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I}", "iteration",
+        "{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:[o,o], s:o, s:o, s:I, s:I, s:I, s:I}", "iteration",
         (json_int_t)e->iteration, "method", e->method, "set", e->set, "k", (json_int_t)e->k, "problems",
         (json_int_t)e->problems, "right", (json_int_t)e->right, "unknown", (json_int_t)e->unknown, "accuracy",
         json_real_or_null(e->accuracy), "interval", json_real_or_null(e->low), json_real_or_null(e->high),
         "pass_at_k", json_real_or_null(e->pass_at_k), "maj_at_k", json_real_or_null(e->maj_at_k),
         "tokens_sampled", (json_int_t)e->tokens_sampled, "tokens_computed", (json_int_t)e->tokens_computed,
-        "tokens_judged", (json_int_t)e->tokens_judged);
+        "tokens_judged", (json_int_t)e->tokens_judged, "tokens_spent",
+        (json_int_t)store_tokens_spent(e->tokens_sampled, e->tokens_judged));
     if (strncmp(e->method, "search", 6) == 0) { /* what those two columns hold for a search */
         json_object_set_new(row, "any_correct", json_real_or_null(e->pass_at_k));
         json_object_set_new(row, "vote_correct", json_real_or_null(e->maj_at_k));

@@ -1,6 +1,7 @@
 #include "loop/run_result.h"
 
 #include <math.h>
+#include <string.h>
 
 static esp_status read_scores(run_result *o, store *s, const recipe *r, esp_error *error) {
     store_evals evals;
@@ -42,6 +43,24 @@ static esp_status read_gain(run_result *o, store *s, const recipe *r, esp_error 
     return status;
 }
 
+static esp_status read_judge(run_result *o, store *s, esp_error *error) {
+    store_judgements rows;
+    ESP_TRY(store_read_judgements(s, &rows, error));
+    o->judged = MEM_ARRAY(run_result_judge, rows.count + 1);
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < rows.count && status == ESP_OK; i++) {
+        const store_judgement *row = &rows.at[i];
+        judge_quality q;
+        if (strcmp(row->source, JUDGE_TRAIN) != 0 || strcmp(row->kind, judge_kind_name(JUDGE_ALL)) != 0)
+            continue;
+        status = judge_quality_read(row, &q, error);
+        if (status == ESP_OK && q.within.comparisons > 0)
+            o->judged[o->judged_count++] = (run_result_judge){row->iteration, q.within, q.siblings};
+    }
+    STORE_LIST_FREE(&rows);
+    return status;
+}
+
 esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error *error) {
     *out = (run_result){.method = evaluation_method_name(r->eval.method),
                         .set = evaluation_set_name(r->eval.set)};
@@ -49,12 +68,14 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
     if (status == ESP_OK) status = store_read_totals(s, &out->totals, error);
     if (status == ESP_OK) status = read_scores(out, s, r, error);
     if (status == ESP_OK) status = read_gain(out, s, r, error);
+    if (status == ESP_OK) status = read_judge(out, s, error);
     if (status != ESP_OK) run_result_free(out);
     return status;
 }
 
 void run_result_free(run_result *o) {
     mem_free(o->scores);
+    mem_free(o->judged);
     *o = (run_result){0};
 }
 
@@ -68,9 +89,10 @@ void run_result_add_json(const run_result *o, json_t *summary) {
     }
     json_object_set_new(summary, "gain", gain);
     json_object_set_new(summary, "totals",
-                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "trees", (json_int_t)t->trees,
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "trees", (json_int_t)t->trees,
                                   "nodes", (json_int_t)t->nodes, "pairs", (json_int_t)t->pairs, "updates",
                                   (json_int_t)t->updates, "tokens_sampled", (json_int_t)t->tokens_sampled,
-                                  "tokens_judged", (json_int_t)t->tokens_judged, "tokens_computed",
-                                  (json_int_t)t->tokens_computed));
+                                  "tokens_judged", (json_int_t)t->tokens_judged, "tokens_spent",
+                                  (json_int_t)store_tokens_spent(t->tokens_sampled, t->tokens_judged),
+                                  "tokens_computed", (json_int_t)t->tokens_computed));
 }

@@ -1,5 +1,5 @@
 /* A run's result: its evaluations by the recipe's own method, the paired gain from the first to the last,
- * and the totals of what it found. */
+ * how well its judge ordered steps, and the totals of what it found. */
 #ifndef ESPALIER_LOOP_RUN_RESULT_H
 #define ESPALIER_LOOP_RUN_RESULT_H
 
@@ -16,10 +16,18 @@ typedef struct {
     metrics_interval norm_interval;
 } run_result_score;
 
+/* How well self-evaluation ordered the nodes of an iteration's trees (eval/calibration.h). */
+typedef struct {
+    int64_t iteration;
+    area_share within, siblings;
+} run_result_judge;
+
 typedef struct {
     const char *method, *set; /* "greedy"; "test" */
     run_result_score *scores; /* [score_count] by iteration */
     int64_t score_count;
+    run_result_judge *judged; /* [judged_count] by iteration, those with comparisons within problems */
+    int64_t judged_count;
     bool has_gain;
     evaluation_difference gain; /* the last less the first */
     store_totals totals;

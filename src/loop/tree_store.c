@@ -84,7 +84,8 @@ esp_status tree_store(run_state *run, const search_job *job, store_tree *tree, e
     tree->problem = job->problem->index;
     tree->prompt_ids = prompt.at, tree->prompt_count = prompt.count;
     tree->tokens_sampled = job->counts.sampled;
-    tree->tokens_judged = job->counts.judged;
+    tree->tokens_judged = token_counts_judged(&job->counts);
+    tree->tokens_judged_steps = job->counts.judged;
     text_buffer question = {0};
     task_question(run->session.task, job->problem, &question);
     store_problem row = {job->problem->index, job->problem->id, question.at, job->problem->gold};

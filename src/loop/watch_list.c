@@ -32,21 +32,14 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
 
 /* How well self-evaluation judged the iteration's trees, as it was stored when all of them were done. */
 static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
-    store_judgements rows;
-    ESP_TRY(store_read_judgements(run->store, &rows, error));
-    for (int64_t i = 0; i < rows.count; i++) {
-        const store_judgement *j = &rows.at[i];
-        bool finished = strcmp(j->kind, "finished") == 0;
-        if (j->iteration != iteration || strcmp(j->source, JUDGE_TRAIN) != 0 || isnan(j->area)) continue;
-        char counts[64] = "";
-        if (finished)
-            snprintf(counts, sizeof counts, " (%lld correct, %lld incorrect)", (long long)j->positives,
-                     (long long)j->negatives);
-        observer_note(&run->session.observer, "iteration %lld: self-evaluation AUC %.3f [%.3f, %.3f] on %s%s",
-                      (long long)iteration, j->area, j->low, j->high,
-                      finished ? "finished chains" : "unfinished steps", counts);
-    }
-    STORE_LIST_FREE(&rows);
+    judge_quality figures[JUDGE_KINDS];
+    text_buffer text = {0};
+    ESP_TRY(judge_read(run->store, iteration, JUDGE_TRAIN, figures, error));
+    judge_quality_words(figures, &text);
+    if (text.length > 0)
+        observer_note(&run->session.observer, "iteration %lld: self-evaluation: %s", (long long)iteration,
+                      text.at);
+    text_free(&text);
     return ESP_OK;
 }
 

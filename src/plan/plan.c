@@ -67,10 +67,13 @@ static esp_status add_problem(const session *s, const problem *p, plan_data *d, 
 }
 
 static esp_status read_data(const session *s, plan_data *out, esp_error *error) {
-    const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test};
-    *out = (plan_data){.train_problems = s->train.count, .test_problems = test->count, .right = usual_right};
+    const problem_set *test = s->test.count > 0 ? &s->test : &s->dev, *sets[] = {&s->train, test, &s->sft};
+    *out = (plan_data){.train_problems = s->train.count,
+                       .test_problems = test->count,
+                       .sft_problems = s->sft.count > 0 ? s->sft.count : s->train.count,
+                       .right = usual_right};
     tally t = {0};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         int64_t n = sets[i]->count, stride = n > 256 ? n / 256 : 1;
         for (int64_t p = 0; p < n; p += stride) ESP_TRY(add_problem(s, &sets[i]->at[p], out, &t, error));
     }
@@ -260,7 +263,7 @@ static plan_phase trees(const char *name, bool judged, const plan_data *d, const
 }
 
 static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
-    double problems = (double)d->train_problems, chain = d->steps * d->step_tokens;
+    double problems = (double)d->sft_problems, chain = d->steps * d->step_tokens;
     bool own = r->sft.judge_source == RECIPE_JUDGE_OWN && r->sft.judge_examples > 0;
     if (r->sft.limit > 0) problems = least(problems, (double)r->sft.limit);
     double asked = own && r->sft.judge_limit > 0 ? (double)r->sft.judge_limit : problems;
@@ -399,11 +402,11 @@ static json_t *phases_json(const plan *p) {
 }
 
 static json_t *data_json(const plan_data *d) {
-    return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "train_problems",
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "train_problems",
                      (json_int_t)d->train_problems, "test_problems", (json_int_t)d->test_problems,
-                     "prompt_tokens", d->prompt_tokens, "judge_tokens", d->judge_tokens, "suffix_tokens",
-                     d->suffix_tokens, "steps", d->steps, "step_tokens", d->step_tokens, "longest",
-                     d->longest, "right", d->right);
+                     "sft_problems", (json_int_t)d->sft_problems, "prompt_tokens", d->prompt_tokens,
+                     "judge_tokens", d->judge_tokens, "suffix_tokens", d->suffix_tokens, "steps", d->steps,
+                     "step_tokens", d->step_tokens, "longest", d->longest, "right", d->right);
 }
 
 json_t *plan_json(const plan *p) {

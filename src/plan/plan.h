@@ -25,6 +25,7 @@ esp_status plan_measure(const model_config *config, compute *c, int64_t width, p
 /* Means over the data: over at most 256 problems of each set, evenly taken. */
 typedef struct {
     int64_t train_problems, test_problems;
+    int64_t sft_problems;                              /* whose worked solutions SFT learns */
     double prompt_tokens, judge_tokens, suffix_tokens; /* judge_tokens: its prefix */
     double steps, step_tokens; /* of a gold rationale; where there is none, 6 steps of 24 tokens */
     double longest;            /* prompt and rationale, tokens */

@@ -29,6 +29,8 @@ typedef struct {
     MEM_LIST(double) verdicts; /* log P("A"), log P("B") of each tail */
     MEM_LIST(int64_t) tickets; /* what a grader from outside was asked of each candidate; -1: nothing */
     int64_t sampled, gold_tokens;
+    int64_t judge_prefix; /* tokens of the judge's prompt before the steps */
+    bool judged;          /* at least once */
 } tree;
 
 /* The searches of one replica. */
@@ -135,6 +137,7 @@ static void ask_judge(tree *t) {
         MEM_LIST_PUSH(&t->tails, ((engine_tail){node.ids, answer_judged_length(t->p->base.words, &node)}));
         for (int v = 0; v < ENGINE_ANSWERS; v++) MEM_LIST_PUSH(&t->verdicts, 0);
     }
+    t->judged = true;
     engine_request r = request_of(t, PREFIX_JUDGE);
     group_request(t->group, &r);
 }
@@ -333,6 +336,7 @@ static esp_status set_prompts(tree *t, bool judge, esp_error *error) {
     if (status == ESP_OK && prompts.room < 1)
         status = no_room(p->base.words, job->problem, &prompts, p->base.context, error);
     for (int i = 0; i < PREFIXES; i++) group_set_prompt(t->group, i, prompts.of[i].at, prompts.of[i].count);
+    t->judge_prefix = prompts.of[PREFIX_JUDGE].count;
     t->chain_limit = prompts.room < p->set.max_chain_tokens ? (int32_t)prompts.room : p->set.max_chain_tokens;
     prompt_pair_free(&prompts);
     return status;
@@ -378,6 +382,7 @@ static esp_status done(void *user, engine *e, sequence_group *g, esp_error *erro
     t->job->counts = lm_counts_of(group_counts(g), group_shared_counts(g));
     t->job->counts.sampled = t->sampled;
     t->job->counts.gold = t->gold_tokens;
+    t->job->counts.judge_prefixes = t->judged ? t->judge_prefix : 0;
     tree_clear(t);
     return dealer_done(run->jobs, t->job, error);
 }

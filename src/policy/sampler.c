@@ -5,11 +5,16 @@ void token_counts_add(token_counts *sum, const token_counts *c) {
     sum->sampled += c->sampled;
     sum->judged += c->judged;
     sum->suffixes += c->suffixes;
+    sum->judge_prefixes += c->judge_prefixes;
     sum->prompts += c->prompts;
     sum->gold += c->gold;
     sum->computed += c->computed;
     sum->distinct += c->distinct;
     sum->recomputed += c->recomputed;
+}
+
+int64_t token_counts_judged(const token_counts *c) {
+    return c->judge_prefixes + c->judged + c->suffixes;
 }
 
 void chain_job_free(chain_job *job) {

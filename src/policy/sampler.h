@@ -12,17 +12,21 @@
  * continued (of a dropped duplicate and of a step's dropped end too), tokens the judge read, gold steps.
  * What jobs begin with alike counts once for all that a replica was given together. */
 typedef struct {
-    int64_t sampled;    /* tokens of candidates and chains, as sampled or appended */
-    int64_t judged;     /* tokens of the steps that were judged; what siblings agree in, once */
-    int64_t suffixes;   /* tokens of judge suffixes */
-    int64_t prompts;    /* tokens of prompts and judge prefixes, what jobs share counted once */
-    int64_t gold;       /* tokens of gold steps that were scored */
-    int64_t computed;   /* tokens that went through the model */
-    int64_t distinct;   /* of those, the different ones, suffixes aside: the tree's own tokens */
+    int64_t sampled;        /* tokens of candidates and chains, as sampled or appended */
+    int64_t judged;         /* tokens of the steps that were judged; what siblings agree in, once */
+    int64_t suffixes;       /* tokens of judge suffixes */
+    int64_t judge_prefixes; /* tokens of the judge's prompt before the steps, once per tree that was judged */
+    int64_t prompts;        /* tokens of prompts and judge prefixes, what jobs share counted once */
+    int64_t gold;           /* tokens of gold steps that were scored */
+    int64_t computed;       /* tokens that went through the model */
+    int64_t distinct;       /* of those, the different ones, suffixes aside: the tree's own tokens */
     int64_t recomputed; /* of those, tokens computed before, suffixes aside: keys that were evicted for want
                            of room or were not shared */
 } token_counts;
 void token_counts_add(token_counts *sum, const token_counts *c);
+/* What the judge read, shared between trees or not (docs/method.md 1.3): its prefix once per tree, steps,
+ * suffixes. */
+int64_t token_counts_judged(const token_counts *c);
 
 /* ---- Searches ---- */
 

@@ -54,6 +54,7 @@ typedef struct {
     struct {
         char *task;               /* what the task's keys are based on: a built-in task; "": nothing */
         char *train, *test, *dev; /* files */
+        char *sft;                /* file of the rationales that SFT learns; "": train's */
         int64_t train_limit, test_limit, dev_limit; /* problems; 0: all */
         int64_t dev_from_train; /* problems set apart from the end of train when there is no dev file */
     } data;

@@ -52,6 +52,7 @@ static const option model_options[] = {
 static const option data_options[] = {
     {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "built-in task, or a file of the task's keys: the form of the problem files, the prompt and the grading"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from: JSON lines, plain or .gz, or generate:..."},
+    {PATH(data, sft), .help = "problems whose worked solutions SFT learns, where they are others than those to search; empty: those of train"},
     {PATH(data, test), .flag = "--test", .help = "problems to evaluate on"},
     {PATH(data, dev), .flag = "--dev", .help = "problems to choose settings on"},
     {INT(data, train_limit), .flag = "--train-limit", .initial = "0", .low = 0, .high = 1e9, .help = "use only this many problems of train; 0: all"},

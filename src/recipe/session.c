@@ -76,6 +76,7 @@ esp_status session_read_problems(session *s, bool train, bool evaluation, esp_er
             error_set(error, ESP_USAGE, "set data.train", "no training problems are named");
             return error_about(error, ESP_REASON_UNSET, "data.train");
         }
+        if (r->sft.epochs > 0) ESP_TRY(read_set(s, r->data.sft, 0, &s->sft, error));
     }
     if (evaluation && !from_train) {
         ESP_TRY(read_set(s, r->data.test, r->data.test_limit, &s->test, error));
@@ -86,6 +87,7 @@ esp_status session_read_problems(session *s, bool train, bool evaluation, esp_er
 
 void session_close(session *s) {
     if (s->dev.memory) problem_set_free(&s->dev);
+    if (s->sft.memory) problem_set_free(&s->sft);
     if (s->train.memory) problem_set_free(&s->train);
     if (s->test.memory) problem_set_free(&s->test);
     grader_close(s->grader);

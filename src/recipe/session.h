@@ -28,11 +28,13 @@ typedef struct {
     grader *grader;               /* who judges answers; NULL: the task */
     prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
+    problem_set sft; /* of data.sft: empty where SFT takes train's worked solutions, or there is no SFT */
 } session;
 
 /* Opens compute, tokenizer, chat template and task; problems with session_read_problems. */
 esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error);
+/* train: those to search, dev where it is cut from them, and those of SFT; evaluation: test and dev. */
 esp_status session_read_problems(session *s, bool train, bool evaluation, esp_error *error);
 void session_close(session *s);
 bool session_stopped(const session *s);

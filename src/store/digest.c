@@ -59,6 +59,29 @@ static esp_status add_table(store *s, const hashed_table *table, XXH3_state_t *s
     }
 }
 
+/* Columns of `trees`. Versions before 7 have no JUDGED_STEPS, and in their rows JUDGED is of steps alone. */
+enum { JUDGED = 10, UNKNOWN = 14, JUDGED_STEPS };
+
+static void add_tree(XXH3_state_t *state, sqlite3_stmt *row) {
+    int columns = sqlite3_column_count(row);
+    bool has_steps = columns > JUDGED_STEPS && sqlite3_column_type(row, JUDGED_STEPS) != SQLITE_NULL;
+    add_row(state, row, 0, JUDGED);
+    add_column(state, row, has_steps ? JUDGED_STEPS : JUDGED);
+    add_row(state, row, JUDGED + 1, UNKNOWN);
+    if (columns > UNKNOWN && sqlite3_column_int64(row, UNKNOWN) != 0) add_column(state, row, UNKNOWN);
+}
+
+static esp_status add_trees(store *s, XXH3_state_t *state, esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more = true;
+    ESP_TRY(store_query(s, "read", &statement, error, "SELECT * FROM trees ORDER BY tree", ""));
+    for (;;) {
+        ESP_TRY(store_next(s, "read", statement, &more, error));
+        if (!more) return ESP_OK;
+        add_tree(state, statement);
+    }
+}
+
 /* Columns of `pairs`. */
 enum { TREE = 2, STATE = 4, CHOSEN, REJECTED, IDS, AFTER_IDS = IDS + 3, JOINED = 20 };
 
@@ -109,10 +132,9 @@ static esp_status add_pairs(store *s, XXH3_state_t *state, esp_error *error) {
 
 static esp_status add_all(store *s, XXH3_state_t *state, esp_error *error) {
     static const hashed_table before[] = {{"SELECT * FROM problems ORDER BY problem", 0},
-                                          {"SELECT * FROM waves ORDER BY iteration, wave", 0},
-                                          {"SELECT * FROM trees ORDER BY tree", 14},
-                                          {"SELECT * FROM nodes ORDER BY tree, node", 0},
-                                          {"SELECT * FROM commitments ORDER BY tree, step", 0}};
+                                          {"SELECT * FROM waves ORDER BY iteration, wave", 0}},
+                              of_trees[] = {{"SELECT * FROM nodes ORDER BY tree, node", 0},
+                                            {"SELECT * FROM commitments ORDER BY tree, step", 0}};
     static const hashed_table after[] = {
         {"SELECT * FROM updates ORDER BY iteration, phase, step", 0},
         {"SELECT iteration, method, problem_set, k, problems, right, accuracy, low, high, pass_at_k, "
@@ -121,6 +143,9 @@ static esp_status add_all(store *s, XXH3_state_t *state, esp_error *error) {
         {"SELECT * FROM eval_results ORDER BY iteration, method, problem_set, problem, sample", 10}};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++)
         ESP_TRY(add_table(s, &before[i], state, error));
+    ESP_TRY(add_trees(s, state, error));
+    for (size_t i = 0; i < sizeof of_trees / sizeof *of_trees; i++)
+        ESP_TRY(add_table(s, &of_trees[i], state, error));
     ESP_TRY(add_pairs(s, state, error));
     for (size_t i = 0; i < sizeof after / sizeof *after; i++) ESP_TRY(add_table(s, &after[i], state, error));
     return ESP_OK;

@@ -62,6 +62,9 @@ static void take_tree(row *r, store_tree *t) {
     t->finished = take_int(r);
     t->right = take_int(r);
     if (has_more(r)) t->unknown = take_int(r);
+    t->tokens_judged_steps = t->tokens_judged;
+    if (has_more(r) && sqlite3_column_type(r->statement, r->column) != SQLITE_NULL)
+        t->tokens_judged_steps = take_int(r);
 }
 
 static void take_node(row *r, store_node *n) {
@@ -175,6 +178,18 @@ static void take_eval(row *r, store_eval *e) {
     if (has_more(r)) e->unknown = take_int(r);
 }
 
+static void take_comparison(row *r, store_comparison *c) {
+    if (!has_more(r)) {
+        c->share = c->low = c->high = NAN;
+        return;
+    }
+    c->comparisons = take_int(r);
+    c->problems = take_int(r);
+    c->share = take_double(r);
+    c->low = take_double(r);
+    c->high = take_double(r);
+}
+
 static void take_judgement(row *r, store_judgement *j) {
     j->iteration = take_int(r);
     j->source = take_text(r);
@@ -186,6 +201,8 @@ static void take_judgement(row *r, store_judgement *j) {
     j->high = take_double(r);
     j->calibration_error = take_double(r);
     j->bins = take_text(r);
+    take_comparison(r, &j->within);
+    take_comparison(r, &j->siblings);
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {

@@ -38,6 +38,25 @@
     "CREATE VIEW choice_evals AS SELECT iteration, method, problem_set, problems, accuracy,"                 \
     " maj_at_k AS accuracy_normalized FROM evals WHERE method = 'choices';"
 
+/* Version 7: one budget, and the judge within problems. tokens_judged of a tree is all that the judge read;
+ * NULL in tokens_judged_steps: of steps alone, as versions before had it. Of a judgement, within_ and
+ * sibling_ compare nodes of one problem. */
+#define SPENT " ADD COLUMN tokens_spent INTEGER GENERATED ALWAYS AS (tokens_sampled + tokens_judged) VIRTUAL;"
+#define WITHIN                                                                                               \
+    "ALTER TABLE judgements ADD COLUMN within_comparisons INTEGER NOT NULL DEFAULT 0;"                       \
+    "ALTER TABLE judgements ADD COLUMN within_problems INTEGER NOT NULL DEFAULT 0;"                          \
+    "ALTER TABLE judgements ADD COLUMN within_share REAL;"                                                   \
+    "ALTER TABLE judgements ADD COLUMN within_low REAL;"                                                     \
+    "ALTER TABLE judgements ADD COLUMN within_high REAL;"                                                    \
+    "ALTER TABLE judgements ADD COLUMN sibling_comparisons INTEGER NOT NULL DEFAULT 0;"                      \
+    "ALTER TABLE judgements ADD COLUMN sibling_problems INTEGER NOT NULL DEFAULT 0;"                         \
+    "ALTER TABLE judgements ADD COLUMN sibling_share REAL;"                                                  \
+    "ALTER TABLE judgements ADD COLUMN sibling_low REAL;"                                                    \
+    "ALTER TABLE judgements ADD COLUMN sibling_high REAL;"
+#define VERSION_7                                                                                            \
+    "ALTER TABLE trees ADD COLUMN tokens_judged_steps INTEGER;"                                              \
+    "ALTER TABLE trees" SPENT "ALTER TABLE evals" SPENT WITHIN
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
@@ -45,8 +64,10 @@ const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [4] = "ALTER TABLE trees ADD COLUMN" UNKNOWN_5 "; ALTER TABLE evals ADD COLUMN" UNKNOWN_5
           "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
     [5] = CHOICE_EVALS,
+    [6] = VERSION_7,
 };
 
+/* A new run has the tables of version 6, and then what was added since. */
 const char store_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     /* One row: what comes next. */
@@ -95,4 +116,4 @@ const char store_schema[] =
     " time REAL NOT NULL);"
     "CREATE INDEX metrics_by_key ON metrics (key, iteration, id);"
     "CREATE TABLE events (id INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT,"
-    " time REAL NOT NULL);";
+    " time REAL NOT NULL);" VERSION_7;

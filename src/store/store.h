@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 7
 
 typedef struct store store;
 
@@ -90,12 +90,22 @@ typedef struct {
     int64_t prompt_count;
     int64_t final_node; /* last committed node */
     double outcome;     /* O of that node */
-    int64_t simulations, tokens_sampled, tokens_judged;
-    int64_t tokens_computed; /* where waves overlapped (run.window), without those computed again */
-    int64_t finished, right; /* finished chains in the tree, and how many of them are correct */
-    int64_t unknown;         /* how many could not be judged; 0 in runs before schema version 5 */
+    int64_t simulations, tokens_sampled;
+    int64_t tokens_judged; /* what the judge read: its prefix, steps, suffixes; steps alone in runs before
+                              schema version 7 */
+    int64_t tokens_judged_steps; /* of those, steps */
+    int64_t tokens_computed;     /* where waves overlapped (run.window), without those computed again */
+    int64_t finished, right;     /* finished chains in the tree, and how many of them are correct */
+    int64_t unknown;             /* how many could not be judged; 0 in runs before schema version 5 */
 } store_tree;
 esp_status store_add_tree(store *s, store_tree *tree, esp_error *error);
+
+/* The budget by which ways to learn and to answer are compared (docs/method.md 1.3), of a tree, of an
+ * evaluation, of any number of them: tokens sampled and tokens that the judge read. In run.db the column
+ * tokens_spent of `trees` and `evals`; in JSON and the report `tokens_spent`. */
+static inline int64_t store_tokens_spent(int64_t sampled, int64_t judged) {
+    return sampled + judged;
+}
 
 enum {
     STORE_NODE_FINISHED = 1,
@@ -175,7 +185,8 @@ typedef struct {
     int64_t k, problems, right;
     double accuracy, low, high, pass_at_k, maj_at_k;
     int64_t tokens_sampled, tokens_computed;
-    int64_t tokens_judged; /* steps and suffixes fed to the judge; 0 in runs of schema version 1 */
+    int64_t tokens_judged; /* what the judge read, as store_tree has it; without prefixes before schema
+                              version 7, 0 in runs of version 1 */
     int64_t unknown;       /* results that could not be graded; 0 in runs before schema version 5 */
 } store_eval;
 typedef struct {
@@ -189,6 +200,12 @@ typedef struct {
 esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result *results, int64_t n,
                           esp_error *error);
 
+/* The share of comparisons that came out as they should, over problems. */
+typedef struct {
+    int64_t comparisons, problems; /* problems: those with comparisons; both 0 before schema version 7 */
+    double share, low, high;       /* NAN without comparisons */
+} store_comparison;
+
 /* How well self-evaluation judged in one iteration (eval/calibration.h has what the figures are). */
 typedef struct {
     int64_t iteration;
@@ -196,9 +213,10 @@ typedef struct {
                            "eval": search at inference, nothing gold shown */
     const char *kind;   /* nodes: "finished", "unfinished" */
     int64_t positives, negatives;
-    double area, low, high;   /* AUC and its 95% interval; NAN where a class is empty */
-    double calibration_error; /* ECE over ten bins; NAN without nodes */
-    const char *bins;         /* JSON: ten of [nodes, positives, mean C or null] */
+    double area, low, high;            /* AUC and its 95% interval; NAN where a class is empty */
+    double calibration_error;          /* ECE over ten bins; NAN without nodes */
+    const char *bins;                  /* JSON: ten of [nodes, positives, mean C or null] */
+    store_comparison within, siblings; /* of nodes of one problem; of steps after the same state */
 } store_judgement;
 esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error); /* again: replaces */
 

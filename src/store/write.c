@@ -56,11 +56,12 @@ esp_status store_wave_commit(store *s, const store_position *next, esp_error *er
 }
 
 esp_status store_add_tree(store *s, store_tree *t, esp_error *error) {
-    ESP_TRY(store_run(
-        s, "add a tree", error, "INSERT INTO trees VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "iiiibidiiiiiii", t->iteration, t->wave, t->ordinal, t->problem, IDS(t->prompt_ids, t->prompt_count),
-        t->final_node, t->outcome, t->simulations, t->tokens_sampled, t->tokens_judged, t->tokens_computed,
-        t->finished, t->right, t->unknown));
+    ESP_TRY(store_run(s, "add a tree", error,
+                      "INSERT INTO trees VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      "iiiibidiiiiiiii", t->iteration, t->wave, t->ordinal, t->problem,
+                      IDS(t->prompt_ids, t->prompt_count), t->final_node, t->outcome, t->simulations,
+                      t->tokens_sampled, t->tokens_judged, t->tokens_computed, t->finished, t->right,
+                      t->unknown, t->tokens_judged_steps));
     t->tree = sqlite3_last_insert_rowid(s->db);
     s->wave_trees++;
     return ESP_OK;
@@ -175,11 +176,14 @@ esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result
     return store_leave(s, own, write_eval(s, e, results, n, error), error);
 }
 
+#define COMPARISON(c) (c)->comparisons, (c)->problems, (c)->share, (c)->low, (c)->high
 esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error) {
     return store_run(s, "add a judgement", error,
-                     "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "ittiiddddt",
-                     j->iteration, j->source, j->kind, j->positives, j->negatives, j->area, j->low, j->high,
-                     j->calibration_error, j->bins);
+                     "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                     "?, ?, ?, ?, ?)",
+                     "ittiiddddtiidddiiddd", j->iteration, j->source, j->kind, j->positives, j->negatives,
+                     j->area, j->low, j->high, j->calibration_error, j->bins, COMPARISON(&j->within),
+                     COMPARISON(&j->siblings));
 }
 
 /* ---- verdicts ---- */

@@ -81,6 +81,8 @@ static void put_search(const evaluation *e, document *d) {
     document_put_number(d, "any", e->search.any);
     document_put_number(d, "tokens", a_problem(e->tokens_sampled, e->problems));
     document_put_number(d, "judged", a_problem(e->tokens_judged, e->problems));
+    document_put_number(d, "spent",
+                        a_problem(store_tokens_spent(e->tokens_sampled, e->tokens_judged), e->problems));
     document_put_number(d, "computed", a_problem(e->tokens_computed, e->problems));
     document_put_integer(d, "problems", e->problems);
     document_end(d, '}');

@@ -25,7 +25,7 @@ static void put_main(const report_iteration *it, document *d) {
     document_end(d, '}');
 }
 
-static void put_area(document *d, const char *key, const metrics_auc *a) {
+static void put_area(document *d, const char *key, const area_pool *a) {
     document_key(d, key);
     if (!isfinite(a->area)) {
         document_null(d);
@@ -38,6 +38,29 @@ static void put_area(document *d, const char *key, const metrics_auc *a) {
     document_put_integer(d, "positives", a->positives);
     document_put_integer(d, "negatives", a->negatives);
     document_end(d, '}');
+}
+
+static void put_share(document *d, const char *key, const area_share *a) {
+    document_key(d, key);
+    if (a->comparisons == 0) {
+        document_null(d);
+        return;
+    }
+    document_begin(d, '{');
+    document_put_number(d, "share", a->share);
+    document_put_number(d, "low", a->interval.low);
+    document_put_number(d, "high", a->interval.high);
+    document_put_integer(d, "comparisons", a->comparisons);
+    document_put_integer(d, "problems", a->clusters);
+    document_end(d, '}');
+}
+
+/* Areas and shares of the judge. */
+static void put_judged(const judge_quality judged[JUDGE_KINDS], document *d) {
+    put_share(d, "auc_within", &judged[JUDGE_ALL].within);
+    put_share(d, "sibling_accuracy", &judged[JUDGE_ALL].siblings);
+    put_area(d, "auc_finished", &judged[JUDGE_FINISHED].auc);
+    put_area(d, "auc_unfinished", &judged[JUDGE_UNFINISHED].auc);
 }
 
 static double share(int64_t part, int64_t whole) {
@@ -56,10 +79,12 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     put_main(it, d);
     document_put_integer(d, "tokens_sampled", it->sampled);
     document_put_integer(d, "tokens_judged", it->judged);
+    document_put_integer(d, "tokens_spent", store_tokens_spent(it->sampled, it->judged));
     document_put_integer(d, "tokens_computed", it->computed);
     document_put_integer(d, "tokens_learned", it->learned);
     document_put_integer(d, "cumulative_tokens_sampled", it->all_sampled);
     document_put_integer(d, "cumulative_tokens_judged", it->all_judged);
+    document_put_integer(d, "cumulative_tokens_spent", store_tokens_spent(it->all_sampled, it->all_judged));
     document_put_integer(d, "cumulative_tokens_computed", it->all_computed);
     document_put_integer(d, "trees", it->trees);
     document_put_integer(d, "trees_right", it->trees_right);
@@ -77,8 +102,7 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     document_put_number(d, "step_tokens", share(it->step_tokens, it->nodes));
     document_put_number(d, "chain_tokens", share(it->chain_tokens, it->ended));
     document_put_number(d, "finished_share", share(it->finished, it->ended));
-    put_area(d, "auc_finished", &it->auc.finished);
-    put_area(d, "auc_unfinished", &it->auc.unfinished);
+    put_judged(it->judge, d);
     document_put_number(d, "seconds_search", it->seconds_search);
     document_put_number(d, "seconds_learn", it->seconds_learn);
     document_put_number(d, "seconds_evaluate", it->seconds_evaluate);
@@ -124,8 +148,9 @@ void report_updates(const report_run *r, document *d) {
 
 /* ---- self-evaluation ---- */
 
-/* C against the share of correct chains, and the AUC of both kinds of node. */
-static void put_judgement(const judge_quality *finished, const judge_quality *unfinished, document *d) {
+/* C of finished chains and the share of correct ones among them, and how well C orders nodes. */
+static void put_judgement(const judge_quality judged[JUDGE_KINDS], document *d) {
+    const judge_quality *finished = &judged[JUDGE_FINISHED];
     document_key(d, "bins");
     document_begin(d, '[');
     for (int i = 0; i < JUDGE_BINS; i++) {
@@ -140,8 +165,7 @@ static void put_judgement(const judge_quality *finished, const judge_quality *un
     }
     document_end(d, ']');
     document_put_number(d, "calibration_error", finished->calibration.error);
-    put_area(d, "auc_finished", &finished->auc);
-    put_area(d, "auc_unfinished", &unfinished->auc);
+    put_judged(judged, d);
 }
 
 /* The judge in evaluations by search, where no gold answer is shown to it. */
@@ -152,10 +176,10 @@ static void put_evaluated_judges(const report_run *r, document *d) {
         evaluation e;
         int64_t iteration = r->iterations[i].iteration;
         if (!report_read_evaluation(r, iteration, "search", &e)) continue;
-        if (e.search.finished_judged.calibration.nodes > 0) {
+        if (e.search.judged[JUDGE_ALL].calibration.nodes > 0) {
             document_begin(d, '{');
             document_put_integer(d, "iteration", iteration);
-            put_judgement(&e.search.finished_judged, &e.search.unfinished_judged, d);
+            put_judgement(e.search.judged, d);
             document_end(d, '}');
         }
         evaluation_free(&e);
@@ -165,12 +189,12 @@ static void put_evaluated_judges(const report_run *r, document *d) {
 
 void report_judge(const report_run *r, document *d) {
     document_key(d, "judge");
-    if (r->finished.calibration.nodes == 0) {
+    if (r->judge[JUDGE_ALL].calibration.nodes == 0) {
         document_null(d);
         return;
     }
     document_begin(d, '{');
-    put_judgement(&r->finished, &r->unfinished, d);
+    put_judgement(r->judge, d);
     put_evaluated_judges(r, d);
     document_end(d, '}');
 }
@@ -194,6 +218,8 @@ static void put_baseline(const report_run *b, const char *label, document *d) {
         document_put_integer(d, "problems", it->main.problems);
         document_put_integer(d, "cumulative_tokens_sampled", it->all_sampled);
         document_put_integer(d, "cumulative_tokens_judged", it->all_judged);
+        document_put_integer(d, "cumulative_tokens_spent",
+                             store_tokens_spent(it->all_sampled, it->all_judged));
         document_put_integer(d, "cumulative_tokens_computed", it->all_computed);
         document_end(d, '}');
     }

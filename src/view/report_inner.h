@@ -27,7 +27,7 @@ typedef struct {
     int64_t pairs, updates, learned;   /* learned: tokens computed by updates, SFT's at iteration 0 */
     double loss, grad_norm;
     report_metrics metrics; /* of the updates' losses */
-    judge_auc auc;
+    judge_quality judge[JUDGE_KINDS];
     double seconds_search, seconds_learn, seconds_evaluate; /* NAN: not known */
     bool evaluated;                                         /* by report_run.method: `main` */
     store_eval main;
@@ -53,7 +53,7 @@ typedef struct {
     MEM_LIST(report_pair) pairs; /* ordered by tree, then as added */
     store_evals evals;
     store_updates updates;
-    judge_quality finished, unfinished; /* self-evaluation over all trees */
+    judge_quality judge[JUDGE_KINDS]; /* self-evaluation over all trees */
 } report_run;
 
 /* Reads everything except the trees' texts. On failure there is nothing to free. */

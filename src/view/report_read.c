@@ -16,7 +16,6 @@ static int by_number(const void *a, const void *b) {
 
 static void list_iterations(report_run *r) {
     MEM_LIST(int64_t) all = {0};
-    const judge_auc no_auc = judge_scores_auc(&(judge_scores){0});
     for (int64_t i = 0; i < r->trees.count; i++) MEM_LIST_PUSH(&all, r->trees.at[i].iteration);
     for (int64_t i = 0; i < r->updates.count; i++) MEM_LIST_PUSH(&all, r->updates.at[i].iteration);
     for (int64_t i = 0; i < r->evals.count; i++) MEM_LIST_PUSH(&all, r->evals.at[i].iteration);
@@ -24,12 +23,9 @@ static void list_iterations(report_run *r) {
     r->iterations = MEM_ARRAY(report_iteration, all.count + 1);
     for (int64_t i = 0; i < all.count; i++) {
         if (i > 0 && all.at[i] == all.at[i - 1]) continue;
-        r->iterations[r->iteration_count++] = (report_iteration){
-            .iteration = all.at[i],
-            .auc = no_auc,
-            .mean_tokens = NAN,
-            .finished_share = NAN,
-        };
+        report_iteration *it = &r->iterations[r->iteration_count++];
+        *it = (report_iteration){.iteration = all.at[i], .mean_tokens = NAN, .finished_share = NAN};
+        judge_scores_quality(&(judge_scores){0}, it->judge);
     }
     MEM_LIST_FREE(&all);
 }
@@ -97,8 +93,8 @@ static esp_status add_tree(report_run *r, report_iteration *it, const store_tree
     it->computed += t->tokens_computed;
     add_nodes(it, nodes.at, nodes.count);
     if (parents_in_order(nodes.at, nodes.count)) {
-        judge_scores_add_stored(&s->own, nodes.at, nodes.count);
-        judge_scores_add_stored(&s->all, nodes.at, nodes.count);
+        judge_scores_add_stored(&s->own, t->problem, nodes.at, nodes.count);
+        judge_scores_add_stored(&s->all, t->problem, nodes.at, nodes.count);
     }
     STORE_LIST_FREE(&nodes);
     return ESP_OK;
@@ -114,12 +110,11 @@ static esp_status add_trees(report_run *r, esp_error *error) {
         status = add_tree(r, it, t, &s, error);
         bool last = i + 1 == r->trees.count || r->trees.at[i + 1].iteration != t->iteration;
         if (!last) continue;
-        it->auc = judge_scores_auc(&s.own);
+        judge_scores_quality(&s.own, it->judge);
         judge_scores_free(&s.own);
         memset(&s.own, 0, sizeof s.own);
     }
-    r->finished = judge_class_quality(&s.all.finished);
-    r->unfinished = judge_class_quality(&s.all.unfinished);
+    judge_scores_quality(&s.all, r->judge);
     judge_scores_free(&s.own);
     judge_scores_free(&s.all);
     return status;

@@ -109,21 +109,23 @@ static void put_work(const report_run *r, document *d) {
     if (sampled)
         put_sentence(
             d,
-            mem_printf("This took %s tokens sampled, %s judged, and %s computed in all, including training.",
+            mem_printf("This took %s tokens sampled, %s read by the judge, and %s computed in all, including "
+                       "training.",
                        about(sampled).text, about(judged).text, about(computed).text));
     else if (computed)
         put_sentence(d, mem_printf("This took %s tokens computed.", about(computed).text));
 }
 
 static void put_judge(const report_run *r, document *d) {
-    const metrics_auc *a = &r->finished.auc;
-    if (isfinite(a->area))
+    const area_share *a = &r->judge[JUDGE_ALL].within;
+    if (a->comparisons > 0)
         put_sentence(
             d,
-            mem_printf(
-                "Self-evaluation separated correct from incorrect chains with an AUC of %.2f (%.2f to %.2f; "
-                "chance level is 0.5).",
-                a->area, a->interval.low, a->interval.high));
+            mem_printf("Of two steps of one problem, one that leads to correct solutions and one that does "
+                       "not, self-evaluation rated the better one higher in %.0f%% of %s comparisons (AUC "
+                       "within problems %.2f, %.2f to %.2f; chance level is 0.5).",
+                       100 * a->share, count_of(a->comparisons).text, a->share, a->interval.low,
+                       a->interval.high));
 }
 
 static void put_position(const report_run *r, document *d) {
@@ -293,20 +295,34 @@ static void watch_best(const report_run *r, document *d) {
     evaluation_free(&a);
 }
 
+/* "AUC within problems 0.62 (0.55 to 0.70), among siblings 0.60 (0.50 to 0.69)" */
+static char *judge_words(const judge_quality judged[JUDGE_KINDS]) {
+    const area_share *w = &judged[JUDGE_ALL].within, *s = &judged[JUDGE_ALL].siblings;
+    char *within =
+        mem_printf("AUC within problems %.2f (%.2f to %.2f)", w->share, w->interval.low, w->interval.high);
+    if (s->comparisons == 0) return within;
+    char *both = mem_printf("%s, accuracy among siblings %.2f (%.2f to %.2f)", within, s->share,
+                            s->interval.low, s->interval.high);
+    mem_free(within);
+    return both;
+}
+
 static void watch_judge(const report_run *r, document *d) {
     const report_iteration *last = NULL;
     for (int64_t i = 0; i < r->iteration_count; i++)
-        if (isfinite(r->iterations[i].auc.finished.area)) last = &r->iterations[i];
+        if (r->iterations[i].judge[JUDGE_ALL].within.comparisons > 0) last = &r->iterations[i];
     if (!last) return;
-    const metrics_auc *a = &last->auc.finished;
-    bool at_chance = a->interval.low <= 0.5;
-    const char *what = a->interval.high < 0.5 ? "Self-evaluation rates incorrect chains higher"
-                       : at_chance            ? "Self-evaluation is near chance level"
-                                              : "Self-evaluation separates correct from incorrect chains";
+    metrics_interval i = last->judge[JUDGE_ALL].within.interval;
+    bool at_chance = i.low <= 0.5;
+    const char *what = i.high < 0.5 ? "Self-evaluation rates steps that lead to incorrect solutions higher"
+                       : at_chance
+                           ? "Self-evaluation is not known to be better than chance"
+                           : "Self-evaluation tells which steps of a problem lead to correct solutions";
+    char *figures = judge_words(last->judge);
     watch(d, at_chance,
-          mem_printf("%s: AUC %.2f (%.2f to %.2f) on the finished chains of iteration %lld.%s", what, a->area,
-                     a->interval.low, a->interval.high, (long long)last->iteration,
+          mem_printf("%s: %s, on the trees of iteration %lld.%s", what, figures, (long long)last->iteration,
                      at_chance ? " Train it (sft.judge_examples), or turn it off (self_eval.enabled)." : ""));
+    mem_free(figures);
 }
 
 /* The judge in the last evaluation by search, where no gold answer was shown. */
@@ -314,15 +330,17 @@ static void watch_judge_at_inference(const report_run *r, document *d) {
     for (int64_t i = r->iteration_count - 1; i >= 0; i--) {
         evaluation e;
         if (!report_read_evaluation(r, r->iterations[i].iteration, "search", &e)) continue;
-        metrics_auc a = e.search.finished_judged.auc;
+        const area_share *a = &e.search.judged[JUDGE_ALL].within;
+        char *figures = judge_words(e.search.judged);
+        if (a->comparisons > 0)
+            watch(d, a->interval.low <= 0.5,
+                  mem_printf("%s: %s, in search at inference after iteration %lld, without gold answers.",
+                             a->interval.low <= 0.5
+                                 ? "On new problems, self-evaluation is not known to be better than chance"
+                                 : "Self-evaluation works on new problems",
+                             figures, (long long)r->iterations[i].iteration));
+        mem_free(figures);
         evaluation_free(&e);
-        if (isfinite(a.area))
-            watch(d, a.interval.low <= 0.5,
-                  mem_printf("%s: AUC %.2f (%.2f to %.2f) in search at inference after iteration %lld, "
-                             "without gold answers.",
-                             a.interval.low <= 0.5 ? "On new problems, self-evaluation is near chance level"
-                                                   : "Self-evaluation works on new problems",
-                             a.area, a.interval.low, a.interval.high, (long long)r->iterations[i].iteration));
         return;
     }
 }

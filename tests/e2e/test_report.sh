@@ -49,6 +49,8 @@ for it in document['iterations']:
     sampled, judged, computed = sampled + s, judged + j, computed + c + learned
     same(it['cumulative_tokens_sampled'], sampled, 'sampled')
     same(it['cumulative_tokens_judged'], judged, 'judged')
+    same(it['tokens_spent'], s + j, 'spent')
+    same(it['cumulative_tokens_spent'], sampled + judged, 'all spent')
     same(it['cumulative_tokens_computed'], computed, 'computed')
     for key in 'loss', 'grad_norm', 'margin', 'accuracy', 'logp_chosen', 'logp_rejected', 'kl':
         value = one(f"SELECT sum({key} * rows) / sum(rows) FROM updates WHERE phase = 'learn' AND iteration = ? AND {key} IS NOT NULL", i)[0]

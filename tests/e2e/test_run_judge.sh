@@ -28,6 +28,8 @@ print(*sqlite3.connect("whole/run.db").execute("SELECT iteration, method, k, pro
 [ "$rows" = "(0, 'greedy', 1, 16) (0, 'sample', 4, 6) (0, 'search', 1, 6) (0, 'search-unjudged', 1, 6) (1, 'greedy', 1, 16)\
  (2, 'greedy', 1, 16) (2, 'sample', 4, 6) (2, 'search', 1, 6) (2, 'search-unjudged', 1, 6)" ] || fail "evaluations: $rows"
 [ "$(count whole "SELECT count(*) FROM evals WHERE (tokens_judged > 0) <> (method = 'search')")" = 0 ] || fail "tokens judged"
+[ "$(count whole "SELECT count(*) FROM trees WHERE tokens_spent <> tokens_sampled + tokens_judged OR tokens_judged <= tokens_judged_steps")" = 0 ] ||
+    fail "tokens spent"
 [ "$(count whole "SELECT count(DISTINCT iteration) FROM judgements WHERE source = 'train'")" = 2 ] || fail "training's judge"
 [ "$(count whole "SELECT group_concat(iteration) FROM judgements WHERE source = 'eval' AND kind = 'finished'")" = 0,2 ] ||
     fail "evaluation's judge"
@@ -50,6 +52,30 @@ for iteration in 1, 2:
     area = sum((r > w) + (r == w) / 2 for r in right for w in wrong) / (len(right) * len(wrong)) if right and wrong else None
     kept = [j['auc']['area'] for j in summary['judgements'] if (j['iteration'], j['source'], j['kind']) == (iteration, 'train', 'finished')]
     assert kept and (kept[0] == area or abs(kept[0] - area) < 1e-9), (kept, area)
+
+# Within problems and among siblings, of all nodes whose sign is known, by comparing two at a time.
+for iteration in 1, 2:
+    rows, sign = [], {}
+    for tree, node, parent, problem, c, o, flags in db.execute(
+            'SELECT tree, node, parent, problem, confidence, nodes.outcome, flags FROM nodes JOIN trees USING (tree) WHERE iteration = ? '
+            'ORDER BY tree, node DESC', (iteration,)).fetchall():
+        own = (o > 0) - (o < 0) if flags & 3 else 0
+        total = sign[tree, node] = sign.get((tree, node), 0) + own
+        if parent >= 0:
+            sign[tree, parent] = sign.get((tree, parent), 0) + total
+            if total and flags & 16: rows.append((problem, (tree, parent), total > 0, c))
+    def share(group):
+        won = [(a[3] > b[3]) + (a[3] == b[3]) / 2 for a in rows for b in rows if a[2] and not b[2] and a[group] == b[group]]
+        return (len(won), sum(won) / len(won)) if won else (0, None)
+    j = next(j for j in summary['judgements'] if (j['iteration'], j['source'], j['kind']) == (iteration, 'train', 'all'))
+    for key, group in ('auc_within', 0), ('sibling_accuracy', 1):
+        count, value = share(group)
+        assert j[key]['comparisons'] == count, (key, j[key], count)
+        assert (value is None) == (j[key]['share'] is None) and (value is None or abs(value - j[key]['share']) < 1e-9), (key, j[key], value)
+e = next(e for e in summary['evaluations'] if e['method'] == 'search')
+assert e['tokens_spent'] == e['tokens_sampled'] + e['tokens_judged'] > e['tokens_sampled'], e
+t = summary['totals']
+assert t['tokens_spent'] == t['tokens_sampled'] + t['tokens_judged'] == db.execute('SELECT sum(tokens_spent) FROM trees').fetchone()[0], t
 PYTHON
 
 # A policy that is never right cannot be taught so, and the run says what to do.

@@ -98,7 +98,7 @@ function methodsTable(rows) {
     const asked = new Set(ways.map((w) => w.at.problems).filter((n) => n > 0));
     return [asked.size === 1 ? el("p", {class: "muted of-ways"}, `All on the same ${plural([...asked][0], "problem")}, the first of the evaluation.`) : null,
         el("div", {class: "scroll ways", tabindex: "0", role: "region", "aria-label": "Table: ways to answer"}, el("table", null,
-        el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled per problem", "Tokens judged per problem"].map((name) => el("th", {scope: "col"}, name)))),
+        el("thead", null, el("tr", null, ["Way to answer", "Training", "Problems solved", "95% interval", "Tokens sampled per problem", "Tokens read by the judge per problem"].map((name) => el("th", {scope: "col"}, name)))),
         el("tbody", null, ways.map((w) => el("tr", null, el("th", {scope: "row"}, w.name + (w.at.k ? ", k = " + w.at.k : "")), el("td", null, w.when), el("td", null, percent(w.at.y)),
             el("td", null, interval(w.at.low, w.at.high, percent)), el("td", null, short(w.at.tokens)), el("td", null, finite(w.at.judged) === null || !w.at.judged ? "\u2013" : short(w.at.judged)))))))];
 }
@@ -167,10 +167,14 @@ function watchSection(data) {
     ];
 }
 
+/* Of an AUC, or of a share of comparisons. */
+function areaOf(auc) {
+    return auc ? finite(auc.area === undefined ? auc.share : auc.area) : null;
+}
+
 function areaWords(auc) {
-    if (!auc) return null;
-    const value = typeof auc === "number" ? {area: auc} : auc;
-    return finite(value.area) === null ? null : [el("strong", null, fixed(value.area, 3)), " ", el("span", {class: "muted"}, interval(value.low, value.high, (v) => fixed(v, 3)))];
+    const value = areaOf(auc);
+    return value === null ? null : [el("strong", null, fixed(value, 3)), " ", el("span", {class: "muted"}, interval(auc.low, auc.high, (v) => fixed(v, 3)))];
 }
 
 function judgeSection(data) {
@@ -185,12 +189,12 @@ function judgeSection(data) {
         series: [{name: "Finished chains", slot: 0, pointsOnly: true, points: bins.map((b) => ({x: (b.low + b.high) / 2, y: b.right / b.count, ...wilson(b.right, b.count), weight: b.count,
             name: `C from ${fixed(b.low, 1)} to ${fixed(b.high, 1)}`, note: plural(b.count, "chain")}))}], diagonal: true,
         x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is correct", format: percent, tick: tickPercent, domain: [0, 1]}}));
-    const rounds = roundsOf(data), area = (auc) => (auc && typeof auc === "object" ? auc : {area: auc});
-    const series = [["auc_finished", "Finished chains"], ["auc_unfinished", "Unfinished steps"]].map(([key, name], slot) => ({name, slot,
-        points: rounds.map((r) => ({x: r.iteration, y: finite(area(r[key]).area), low: area(r[key]).low, high: area(r[key]).high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
-    const facts = [["Finished chains", areaWords(judge && judge.auc_finished)], ["Unfinished steps", areaWords(judge && judge.auc_unfinished)]].filter(([, words]) => words);
+    const rounds = roundsOf(data), kinds = [["auc_within", "Within problems"], ["sibling_accuracy", "Among siblings"], ["auc_finished", "All finished chains"], ["auc_unfinished", "All unfinished steps"]];
+    const series = kinds.map(([key, name], slot) => ({name, slot,
+        points: rounds.map((r) => ({x: r.iteration, y: areaOf(r[key]), low: r[key] && r[key].low, high: r[key] && r[key].high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
+    const facts = kinds.map(([key, name]) => [name, areaWords(judge && judge[key])]).filter(([, words]) => words);
     const right = [];
-    if (facts.length) right.push(el("p", null, "AUC: how often a correct chain has a larger C than an incorrect one. Chance level is 0.5."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
+    if (facts.length) right.push(el("p", null, "AUC: how often a node that leads to correct solutions has a larger C than one that does not. Within problems: both of one problem. Among siblings: both after the same steps. The other two compare nodes of all problems, so they also rise if C only knows which problems are hard. Chance level is 0.5."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
     if (series.some((s) => s.points.length > 1)) right.push(chart({title: "AUC over iterations", series, height: 230, lines: [{y: 0.5, text: "chance level"}],
         x: {label: "Iteration", format: count, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: {label: "AUC", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0.45, 0.55]}}));
     if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) is unknown: that needs correct and incorrect chains."));
@@ -281,7 +285,7 @@ function recipeSection(data) {
     const total = roundsOf(data).reduce((sum, i) => ({sampled: sum.sampled + (i.tokens_sampled || 0), judged: sum.judged + (i.tokens_judged || 0), computed: sum.computed + (i.tokens_computed || 0), trees: sum.trees + (i.trees || 0), pairs: sum.pairs + (i.pairs || 0), updates: sum.updates + (i.updates || 0)}),
         {sampled: 0, judged: 0, computed: 0, trees: 0, pairs: 0, updates: 0});
     const facts = [["Trees searched", count(total.trees)], ["Preference pairs", count(total.pairs)], ["Updates", count(total.updates)],
-        ["Tokens sampled in search", short(total.sampled)], ["Tokens judged", short(total.judged)], ["Tokens computed in search", short(total.computed)],
+        ["Tokens sampled in search", short(total.sampled)], ["Tokens read by the judge", short(total.judged)], ["Tokens spent (sampled and read by the judge)", short(total.sampled + total.judged)], ["Tokens computed in search", short(total.computed)],
         ["Tokens computed in all", short((roundsOf(data).slice(-1)[0] || {}).cumulative_tokens_computed)]];
     return [el("dl", {class: "provenance"}, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, named(String(value), 120)))),
             facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value)))),

@@ -62,6 +62,28 @@ static void expect(const char *line) {
     mem_free(text);
 }
 
+/* The judge of every iteration in a line; without comparisons there is none. */
+static void the_judge_is_shown_per_iteration(void **state) {
+    (void)state;
+    run_result_judge judged[] = {{1, {0.853, {0.8, 0.9}, 300, 40}, {0.8, {0.7, 0.9}, 50, 30}},
+                                 {2, {0.612, {0.51, 0.7}, 200, 35}, {0.55, {0.4, 0.7}, 40, 20}}};
+    char *text = text_of((display){.unicode = true, .width = 300});
+    assert_null(strstr(text, "Self-evaluation"));
+    mem_free(text);
+    result.judged = judged, result.judged_count = 1;
+    text = text_of((display){.unicode = true, .width = 300});
+    assert_non_null(strstr(text, "Self-evaluation, AUC within problems (0.5 is chance) in iteration 1: 0.85 "
+                                 "[0.80, 0.90]; accuracy among siblings 0.80 [0.70, 0.90].\n"));
+    mem_free(text);
+    judged[1].siblings = (area_share){NAN, {0, 1}, 0, 0};
+    result.judged_count = 2;
+    text = text_of((display){.unicode = true, .width = 300});
+    assert_non_null(strstr(text,
+                           "Self-evaluation, AUC within problems (0.5 is chance) in iterations 1 to 2: 0.85, "
+                           "0.61 [0.51, 0.70].\n"));
+    mem_free(text);
+}
+
 /* Both accuracies of the most probable options. */
 static void choices_have_two(void **state) {
     (void)state;
@@ -149,6 +171,7 @@ static void foreign_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_judge_is_shown_per_iteration, prepare),
         cmocka_unit_test_setup(choices_have_two, prepare),
         cmocka_unit_test_setup(a_gain, prepare),
         cmocka_unit_test_setup(other_ends, prepare),

@@ -39,7 +39,7 @@ static evaluation made(recipe_method method, int64_t problems, int64_t per_probl
                                            .answer = finished ? mem_strdup(chains[i]) : NULL,
                                            .text = mem_printf("text \"%lld\"\xff", (long long)i)};
     }
-    e.search.finished_judged = e.search.unfinished_judged = judge_class_quality(&(judge_class){0});
+    judge_scores_quality(&(judge_scores){0}, e.search.judged);
     evaluation_summarize(&e);
     return e;
 }
@@ -205,17 +205,36 @@ static void test_judge_scores(void **state) {
         {9, true, false, 0, 0.3},
     };
     judge_scores s = {0};
-    judge_scores_add(&s, nodes, 13);
-    judge_auc a = judge_scores_auc(&s);
-    assert_int_equal(a.finished.positives, 3); /* 3, 4, 10 */
-    assert_int_equal(a.finished.negatives, 2); /* 5, 7; 11 was not judged */
-    near(a.finished.area, (2 + 1 + 2) / 6.0);
-    assert_int_equal(a.unfinished.positives, 1); /* 1 */
-    assert_int_equal(a.unfinished.negatives, 3); /* 2, 6, 8 */
-    near(a.unfinished.area, 1 / 3.0);
-    /* A second tree adds to the first. */
-    judge_scores_add(&s, nodes, 13);
-    assert_int_equal(judge_scores_auc(&s).finished.positives, 6);
+    judge_quality a[JUDGE_KINDS], b[JUDGE_KINDS];
+    judge_scores_add(&s, 7, nodes, 13);
+    judge_scores_quality(&s, a);
+    assert_int_equal(a[JUDGE_FINISHED].auc.positives, 3); /* 3, 4, 10 */
+    assert_int_equal(a[JUDGE_FINISHED].auc.negatives, 2); /* 5, 7; 11 was not judged */
+    near(a[JUDGE_FINISHED].auc.area, (2 + 1 + 2) / 6.0);
+    assert_int_equal(a[JUDGE_UNFINISHED].auc.positives, 1); /* 1 */
+    assert_int_equal(a[JUDGE_UNFINISHED].auc.negatives, 3); /* 2, 6, 8 */
+    near(a[JUDGE_UNFINISHED].auc.area, 1 / 3.0);
+    /* 1, 3, 4, 10 at .6 .9 .4 .8 above 2, 5, 6, 7, 8 at .7 .5 .2 .1 .99; one problem: all of them */
+    near(a[JUDGE_ALL].within.share, (3 + 4 + 2 + 4) / 20.0);
+    assert_int_equal(a[JUDGE_ALL].within.comparisons, 20);
+    assert_int_equal(a[JUDGE_ALL].calibration.nodes, 9);
+    /* Siblings of different sign: 1 and 2 (wrong order), 3 and 5 (right), 4 and 5 (wrong). */
+    assert_int_equal(a[JUDGE_ALL].siblings.comparisons, 3);
+    assert_int_equal(a[JUDGE_ALL].siblings.clusters, 1);
+    near(a[JUDGE_ALL].siblings.share, 1 / 3.0);
+    /* A second tree adds to the first; its nodes are siblings of none of the first's, and of another problem
+     * they are compared with none of the first's. */
+    judge_scores_add(&s, 8, nodes, 13);
+    judge_scores_quality(&s, b);
+    assert_int_equal(b[JUDGE_FINISHED].auc.positives, 6);
+    assert_int_equal(b[JUDGE_ALL].within.comparisons, 40);
+    assert_int_equal(b[JUDGE_ALL].siblings.comparisons, 6);
+    assert_true(b[JUDGE_ALL].within.clusters == 2 && b[JUDGE_ALL].siblings.clusters == 2);
+    /* A second tree of the same problem is compared with the first. */
+    judge_scores_add(&s, 7, nodes, 13);
+    judge_scores_quality(&s, b);
+    assert_int_equal(b[JUDGE_ALL].within.comparisons, 4 * 20 + 20);
+    assert_int_equal(b[JUDGE_ALL].siblings.comparisons, 9);
     judge_scores_free(&s);
     /* The same from stored rows; a cut node with an O of 0 says nothing. */
     store_node rows[13];
@@ -227,18 +246,33 @@ static void test_judge_scores(void **state) {
                                .flags = (nodes[i].judged && i > 0 ? STORE_NODE_JUDGED : 0u) |
                                         (nodes[i].finished ? STORE_NODE_FINISHED : 0u) |
                                         (i == 8 ? STORE_NODE_CUT : 0u)};
-    judge_scores_add_stored(&s, rows, 13);
-    judge_auc b = judge_scores_auc(&s);
-    near(b.finished.area, a.finished.area);
-    near(b.unfinished.area, a.unfinished.area);
+    judge_scores_add_stored(&s, 7, rows, 13);
+    judge_scores_quality(&s, b);
+    for (int k = 0; k < JUDGE_KINDS; k++) {
+        json_t *one = judge_quality_json(&a[k]), *other = judge_quality_json(&b[k]);
+        assert_true(json_equal(one, other));
+        json_decref(one);
+        json_decref(other);
+    }
     judge_scores_free(&s);
     rows[8].outcome = 0;
-    judge_scores_add_stored(&s, rows, 13);
-    assert_int_equal(judge_scores_auc(&s).unfinished.negatives, 2); /* 2, 6 */
+    judge_scores_add_stored(&s, 7, rows, 13);
+    judge_scores_quality(&s, b);
+    assert_int_equal(b[JUDGE_UNFINISHED].auc.negatives, 2); /* 2, 6 */
     judge_scores_free(&s);
-    json_t *json = judge_auc_json(judge_scores_auc(&s).finished);
-    assert_true(json_is_null(json_object_get(json, "area")));
+    judge_scores_quality(&s, b);
+    json_t *json = judge_quality_json(&b[JUDGE_ALL]);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "auc"), "area")));
+    assert_true(json_is_null(json_object_get(json_object_get(json, "auc_within"), "share")));
     json_decref(json);
+    text_buffer none = {0};
+    judge_quality_words(b, &none);
+    assert_int_equal(none.length, 0);
+    judge_quality_words(a, &none);
+    assert_non_null(strstr(none.at,
+                           "AUC within problems 0.650 [0.000, 1.000] (20 comparisons in 1 problem), "
+                           "accuracy among siblings 0.333 [0.000, 1.000] (3 comparisons in 1 problem)"));
+    text_free(&none);
 }
 
 /* Confidences in made-up bins: means, shares and their distance by hand; into the store and back to the bit.
@@ -247,12 +281,14 @@ static void test_calibration(void **state) {
     (void)state;
     static const double c[] = {0.0, 0.05, 0.09, 0.35, 0.1, 1.0, 0.95, 0.999, 2.5, -1};
     static const bool right[] = {false, true, false, true, false, true, true, false, true, false};
-    judge_class class = {0};
-    for (int i = 0; i < 10; i++) {
-        MEM_LIST_PUSH(&class.confidence, c[i]);
-        MEM_LIST_PUSH(&class.positive, right[i]);
-    }
-    judge_quality f = judge_class_quality(&class);
+    judge_scores scores = {0};
+    for (int i = 0; i < 10; i++)
+        MEM_LIST_PUSH(&scores.rows,
+                      ((judge_row){c[i], right[i], .finished = true, .problem = i / 4, .family = i / 2}));
+    judge_quality figures[JUDGE_KINDS], f, none, back;
+    judge_scores_quality(&scores, figures);
+    f = figures[JUDGE_FINISHED], none = figures[JUDGE_UNFINISHED];
+    judge_scores_free(&scores);
     const judge_bin *b = f.calibration.bins;
     assert_int_equal(f.calibration.nodes, 10);
     assert_int_equal(b[0].nodes, 4); /* 0, 0.05, 0.09, and what is below 0 */
@@ -270,14 +306,15 @@ static void test_calibration(void **state) {
     const char *base = getenv("TMPDIR");
     char *folder = mem_printf("%s/espalier-judgement-%d", base ? base : "/tmp", (int)getpid());
     OK(store_open(&s, folder, STORE_CREATE, &error));
-    judge_quality none = judge_class_quality(&(judge_class){0}), back;
     assert_true(isnan(none.calibration.error) && none.calibration.nodes == 0);
-    OK(judge_record(&f, &none, 4, JUDGE_TRAIN, s, &error));
+    assert_true(f.within.comparisons == 4 + 4 + 1 && f.siblings.comparisons == 5);
+    OK(judge_record(figures, 4, JUDGE_TRAIN, s, &error));
     store_judgements rows;
     OK(store_read_judgements(s, &rows, &error));
-    assert_int_equal(rows.count, 1); /* a class without nodes leaves none */
-    assert_string_equal(rows.at[0].kind, "finished");
-    OK(judge_quality_read(&rows.at[0], &back, &error));
+    assert_int_equal(rows.count, 2); /* a kind without nodes leaves none */
+    assert_string_equal(rows.at[0].kind, "all");
+    assert_string_equal(rows.at[1].kind, "finished");
+    OK(judge_quality_read(&rows.at[1], &back, &error));
     json_t *one = judge_quality_json(&f), *other = judge_quality_json(&back);
     assert_non_null(one);
     assert_true(json_equal(one, other));
@@ -293,16 +330,14 @@ static void test_calibration(void **state) {
         "[[2,1,null],[0,0,null],[0,0,null],[0,0,null],[0,0,null],[0,0,null],"
         "[0,0,null],[0,0,null],[0,0,null],[0,0,null]]"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
-        rows.at[0].bins = damaged[i];
-        assert_int_equal(judge_quality_read(&rows.at[0], &back, &error), ESP_FAILED);
+        rows.at[1].bins = damaged[i];
+        assert_int_equal(judge_quality_read(&rows.at[1], &back, &error), ESP_FAILED);
         assert_non_null(strstr(error.message, "judgement of iteration 4 (train, finished)"));
     }
     STORE_LIST_FREE(&rows);
     store_close(s);
     folder_remove(folder, NULL);
     mem_free(folder);
-    MEM_LIST_FREE(&class.confidence);
-    MEM_LIST_FREE(&class.positive);
 }
 
 /* ---- a policy ---- */
@@ -538,10 +573,10 @@ static void test_besides(void **state) {
     OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &e, &error));
     assert_string_equal(evaluation_name(e.method, e.unjudged), "search-unjudged");
     assert_int_equal(e.tokens_judged, 0);
-    assert_true(e.search.finished_judged.calibration.nodes == 0 && e.search.finished_chains > 0);
+    assert_true(e.search.judged[JUDGE_ALL].calibration.nodes == 0 && e.search.finished_chains > 0);
     o.unjudged = false;
     OK(evaluate_policy(&f.s, f.m, &f.problems, &o, &judged, &error));
-    assert_true(judged.search.finished_judged.calibration.nodes > 0);
+    assert_true(judged.search.judged[JUDGE_ALL].calibration.nodes > 0);
 
     store *s;
     const char *base = getenv("TMPDIR");
@@ -552,13 +587,13 @@ static void test_besides(void **state) {
     OK(evaluation_read(&back, s, NULL, 1, "search-unjudged", "test", &error));
     assert_true(back.unjudged && back.method == RECIPE_SEARCH &&
                 back.search.vote_right == e.search.vote_right);
-    assert_int_equal(back.search.finished_judged.calibration.nodes, 0);
+    assert_int_equal(back.search.judged[JUDGE_ALL].calibration.nodes, 0);
     evaluation_free(&back);
     OK(evaluation_read(&back, s, NULL, 1, "search", "test", &error));
     assert_false(back.unjudged);
     assert_int_equal(back.tokens_judged, judged.tokens_judged);
-    json_t *one = judge_quality_json(&judged.search.finished_judged),
-           *other = judge_quality_json(&back.search.finished_judged);
+    json_t *one = judge_quality_json(&judged.search.judged[JUDGE_ALL]),
+           *other = judge_quality_json(&back.search.judged[JUDGE_ALL]);
     assert_true(json_equal(one, other));
     json_decref(one);
     json_decref(other);

@@ -82,36 +82,6 @@ static void test_mcnemar(void **state) {
     assert_true(isnan(metrics_mcnemar(-1, 2)));
 }
 
-static void test_area(void **state) {
-    (void)state;
-    const double scores[] = {0.1, 0.4, 0.35, 0.8, 0.8, 0.5, 0.5, 0.2, 0.9, 0.5};
-    const bool right[] = {0, 0, 1, 1, 0, 1, 0, 0, 1, 0};
-    metrics_auc a = metrics_area(scores, right, 10); /* (scipy) */
-    near(a.area, 0.7291666666666666, 1e-15);
-    near(a.interval.low, 0.3849801447294923, 1e-14);
-    near(a.interval.high, 1, 0); /* 1.073 before the cut */
-    assert_int_equal(a.positives, 4);
-    assert_int_equal(a.negatives, 6);
-
-    double many[60];
-    bool third[60];
-    for (int i = 0; i < 60; i++) {
-        third[i] = i % 3 == 0;
-        many[i] = (i * 37 % 101) / 100.0 + (third[i] ? 0.3 : 0);
-    }
-    a = metrics_area(many, third, 60); /* (scipy) */
-    near(a.area, 0.755, 1e-15);
-    near(a.interval.low, 0.6167555239148123, 1e-14);
-    near(a.interval.high, 0.8932444760851878, 1e-14);
-
-    const double same[] = {0.5, 0.5, 0.5, 0.5};
-    const bool half[] = {1, 0, 1, 0};
-    near(metrics_area(same, half, 4).area, 0.5, 0);
-    assert_true(isnan(metrics_area(same, (const bool[]){1, 1, 1, 1}, 4).area));
-    assert_true(isnan(metrics_area((const double[]){0.1, NAN}, half, 2).area));
-    assert_true(isnan(metrics_area(NULL, NULL, 0).area));
-}
-
 static void test_bootstrap(void **state) {
     (void)state;
     enum { N = 1000 };
@@ -166,13 +136,9 @@ static void test_summaries(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pass_at_k),
-        cmocka_unit_test(test_majority),
-        cmocka_unit_test(test_wilson),
-        cmocka_unit_test(test_mcnemar),
-        cmocka_unit_test(test_area),
-        cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_bootstrap_coverage),
+        cmocka_unit_test(test_pass_at_k), cmocka_unit_test(test_majority),
+        cmocka_unit_test(test_wilson),    cmocka_unit_test(test_mcnemar),
+        cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_coverage),
         cmocka_unit_test(test_summaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

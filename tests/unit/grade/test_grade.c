@@ -105,6 +105,33 @@ static void test_symbols(void **state) {
     CHECK(rows);
 }
 
+/* A negative number has a real root where the exponent is rational with an odd denominator, in whatever way
+ * it is written; else the principal root is meant. */
+static void test_powers_of_negative_numbers(void **state) {
+    (void)state;
+    static const row rows[] = {
+        {"(1-\\pi)^{1/3}", "-\\sqrt[3]{\\pi-1}", EQ},
+        {"(1-\\pi)^{\\sqrt2\\cdot\\sqrt2/6}", "\\sqrt[3]{1-\\pi}", EQ},
+        {"(1-\\pi)^{(1+\\sqrt2)(\\sqrt2-1)/5}", "-(\\pi-1)^{1/5}", EQ},
+        {"(1-\\pi)^{\\pi/(3\\pi)}", "\\sqrt[3]{1-\\pi}", EQ},
+        {"(1-\\pi)^{\\sqrt2\\cdot\\sqrt8}", "(\\pi-1)^4", EQ},
+        {"(1-\\pi)^{\\sqrt2\\cdot\\sqrt2/4}", "i\\sqrt{\\pi-1}", EQ},
+        {"(1-\\pi)^{\\sqrt2}", "(1-\\pi)^{2/\\sqrt2}", EQ},
+        {"(1-\\pi)^{\\sqrt2}", "-(\\pi-1)^{\\sqrt2}", DIF},
+        {"(1-\\pi)^{2\\sin(\\pi/6)/3}", "\\sqrt[3]{1-\\pi}", UNK},
+        {"\\sqrt[3]{e^{i\\pi}}", "-1", UNK}, /* -1, but only in balls */
+        {"\\sqrt[6]{-8}^2", "\\sqrt[6]{-8}\\cdot\\sqrt[6]{-8}", EQ},
+        {"\\sqrt[6]{1-\\pi}^2", "\\sqrt[6]{1-\\pi}\\cdot\\sqrt[6]{1-\\pi}", EQ},
+        {"\\sqrt[6]{-8}^2", "-2", DIF},
+        {"\\sqrt[6]{-8}^6", "-8", EQ},
+        {"\\sqrt[3]{1-\\pi}^2", "\\sqrt[3]{(\\pi-1)^2}", EQ},
+        {"\\sqrt[6]{x}^2", "\\sqrt[3]{x}", EQ}, /* where both have a value */
+        {"(x^a)^2", "x^{2a}", EQ},
+        {"1+\\sqrt[4]{1-\\pi}+x", "x+\\sqrt[4]{1-\\pi}+1", EQ},
+    };
+    CHECK(rows);
+}
+
 static void test_collections(void **state) {
     (void)state;
     static const row rows[] = {
@@ -244,9 +271,12 @@ static void test_limits_together(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_symbols),
-        cmocka_unit_test(test_collections), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_limits_together)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_numbers),
+                                       cmocka_unit_test(test_symbols),
+                                       cmocka_unit_test(test_powers_of_negative_numbers),
+                                       cmocka_unit_test(test_collections),
+                                       cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_limits),
+                                       cmocka_unit_test(test_limits_together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@ static esp_error error;
 
 static const plan_data data = {.train_problems = 1000,
                                .test_problems = 100,
+                               .sft_problems = 1000,
                                .prompt_tokens = 100,
                                .judge_tokens = 200,
                                .suffix_tokens = 15,

@@ -138,6 +138,36 @@ static void nothing_twice(void **state) {
     bench_close(&b);
 }
 
+/* 1.3: what the judge read, whatever trees share: its prefix once per tree, a suffix per node, the steps. */
+static void the_budget_counts_what_the_judge_read(void **state) {
+    (void)state;
+    bench b = bench_open();
+    lm_settings set = usual;
+    search_config config = small_search();
+    int64_t suffix = prompt_judge_suffix(b.words)->count;
+    for (int unshared = 0; unshared < 2; unshared++) {
+        set.unshared = unshared;
+        searched o = search_list(&b, &set, &config, problems, PROBLEMS, true);
+        for (int32_t i = 0; i < o.n; i++) {
+            const token_counts *c = &o.jobs[i].counts;
+            token_list prefix = {0};
+            OK(prompt_judge_prefix(b.words, &problems[i], set.example, &prefix, &error));
+            int64_t nodes = search_node_count(o.jobs[i].search) - 1;
+            assert_int_equal(c->judge_prefixes, prefix.count);
+            assert_int_equal(c->suffixes, nodes * suffix);
+            assert_true(c->judged > 0);
+            assert_int_equal(token_counts_judged(c), prefix.count + c->judged + nodes * suffix);
+            MEM_LIST_FREE(&prefix);
+        }
+        searched_free(&o);
+    }
+    config.rewards.judge = false;
+    searched o = search_list(&b, &set, &config, problems, PROBLEMS, true);
+    assert_int_equal(token_counts_judged(&o.sum), 0);
+    searched_free(&o);
+    bench_close(&b);
+}
+
 static void any_cache_ends(void **state) {
     (void)state;
     bench b = bench_open_on("ref");
@@ -328,13 +358,10 @@ static void runs_to_the_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steps_as_the_model_says),
-        cmocka_unit_test(company_does_not_matter),
-        cmocka_unit_test(nothing_twice),
-        cmocka_unit_test(any_cache_ends),
-        cmocka_unit_test(gold_stays_out),
-        cmocka_unit_test(stops_on_request),
-        cmocka_unit_test(chains),
+        cmocka_unit_test(steps_as_the_model_says), cmocka_unit_test(company_does_not_matter),
+        cmocka_unit_test(nothing_twice),           cmocka_unit_test(the_budget_counts_what_the_judge_read),
+        cmocka_unit_test(any_cache_ends),          cmocka_unit_test(gold_stays_out),
+        cmocka_unit_test(stops_on_request),        cmocka_unit_test(chains),
         cmocka_unit_test(runs_to_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,10 @@ static esp_status write_tree(store *s, int64_t wave, int64_t t, esp_error *error
                        .ordinal = problem,
                        .problem = problem,
                        .prompt_ids = ids,
-                       .prompt_count = 11};
+                       .prompt_count = 11,
+                       .tokens_sampled = 500,
+                       .tokens_judged = 90,
+                       .tokens_judged_steps = 60};
     store_problem p = {problem, NULL, "How many?", "4"};
     store_commitment c = {0, 0, 1, 1, 2};
     ESP_TRY(store_add_problem(s, &p, error));
@@ -220,6 +223,8 @@ static void what_goes_in_comes_out(void **state) {
     store_nodes nodes;
     OK(store_read_trees(reader, STORE_ALL, &trees, &error));
     assert_int_equal(trees.count, 2 * TREES);
+    assert_true(trees.at[5].tokens_judged == 90 && trees.at[5].tokens_judged_steps == 60);
+    assert_int_equal(number(folder, "SELECT sum(tokens_spent) FROM trees"), 2 * TREES * 590);
     OK(store_read_nodes(reader, trees.at[5].tree, &nodes, &error));
     assert_int_equal(nodes.count, NODES);
     assert_null(nodes.at[0].ids);
@@ -306,7 +311,7 @@ static void foreign_and_second_are_refused(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error)); /* and the lock went with its holder */
     store_close(s);
     change(folder, "PRAGMA user_version = 99");
-    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 6");
+    refused(folder, STORE_RESUME, "written with schema version 99; this program reads versions 1 to 7");
     refused(folder, STORE_READ, "schema version 99");
     change(folder, "PRAGMA user_version = 1; PRAGMA application_id = 5");
     refused(folder, STORE_RESUME, "not a run of Espalier");
@@ -347,7 +352,11 @@ static void older_runs_are_read_and_go_on(void **state) {
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
-    change(folder, "DROP TABLE update_metrics; DROP VIEW search_evals; DROP VIEW choice_evals; ALTER TABLE "
+    /* Version 6 and before had a tree's steps alone in tokens_judged. */
+    change(folder, "ALTER TABLE trees DROP COLUMN tokens_spent; ALTER TABLE evals DROP COLUMN tokens_spent;"
+                   "UPDATE trees SET tokens_judged = tokens_judged_steps;"
+                   "ALTER TABLE trees DROP COLUMN tokens_judged_steps;"
+                   "DROP TABLE update_metrics; DROP VIEW search_evals; DROP VIEW choice_evals; ALTER TABLE "
                    "pairs DROP COLUMN joined;"
                    "ALTER TABLE evals DROP COLUMN tokens_judged; DROP TABLE judgements; DROP TABLE verdicts;"
                    "ALTER TABLE evals DROP COLUMN unknown; ALTER TABLE trees DROP COLUMN unknown;"
@@ -356,9 +365,13 @@ static void older_runs_are_read_and_go_on(void **state) {
     store_evals evals;
     store_judgements judgements;
     store_totals totals;
+    store_trees trees;
     OK(store_open(&s, folder, STORE_READ, &error));
     OK(store_read_totals(s, &totals, &error));
     assert_int_equal(totals.unknown, 0);
+    OK(store_read_trees(s, 1, &trees, &error));
+    assert_true(trees.at[0].tokens_judged == 60 && trees.at[0].tokens_judged_steps == 60);
+    STORE_LIST_FREE(&trees);
     OK(store_read_evals(s, &evals, &error));
     assert_true(evals.count == 1 && evals.at[0].right == 2 && evals.at[0].tokens_judged == 0);
     STORE_LIST_FREE(&evals);
@@ -377,11 +390,14 @@ static void older_runs_are_read_and_go_on(void **state) {
     OK(store_open(&s, folder, STORE_RESUME, &error));
     OK(store_digest(s, &now, &error));
     assert_true(now == made);
+    assert_int_equal(number(folder, "SELECT sum(tokens_spent) FROM trees"), TREES * 560);
     e.iteration = 2, e.tokens_judged = 77;
     OK(store_add_eval(s, &e, NULL, 0, &error));
     store_judgement j = {
         .iteration = 2, .source = "eval", .kind = "finished", .positives = 3, .negatives = 4};
     j.area = NAN, j.high = 0.75, j.calibration_error = 0.125, j.bins = "[]";
+    j.within = (store_comparison){12, 3, 0.625, 0.5, 0.75};
+    j.siblings = (store_comparison){0, 0, NAN, NAN, NAN};
     OK(store_add_judgement(s, &j, &error));
     OK(store_add_judgement(s, &j, &error));
     const store_value other = {"odds", -3};
@@ -402,6 +418,10 @@ static void older_runs_are_read_and_go_on(void **state) {
     assert_true(judgements.at[0].negatives == 4 && isnan(judgements.at[0].area));
     assert_true(judgements.at[0].high == 0.75 && judgements.at[0].calibration_error == 0.125);
     assert_string_equal(judgements.at[0].bins, "[]");
+    const store_comparison *within = &judgements.at[0].within;
+    assert_true(within->comparisons == 12 && within->problems == 3 && within->share == 0.625);
+    assert_true(within->low == 0.5 && within->high == 0.75);
+    assert_true(judgements.at[0].siblings.comparisons == 0 && isnan(judgements.at[0].siblings.share));
     STORE_LIST_FREE(&judgements);
     store_close(s);
     assert_int_equal(number(folder, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
