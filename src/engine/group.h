@@ -43,7 +43,8 @@ struct sequence_group {
     id_list prompt[ENGINE_PREFIXES]; /* after what the lot shares */
     cache_places places;
     engine_request request;
-    bool open; /* its feeds are at work */
+    bool open;       /* its feeds are at work */
+    int open_prefix; /* the prompt it is below; `request` may be the next one already when it is closed */
     bool over;
     int64_t paused;          /* until that model call; 0: it is not */
     int32_t begun;           /* sequences of the request that have begun */

@@ -224,6 +224,7 @@ void request_open(engine *e, sequence_group *g, int64_t pages) {
         kv_run_retain(e->kv[f->prefix], f->run);
     }
     g->open = true;
+    g->open_prefix = g->request.prefix;
     g->promised = pages;
     g->taken = 0;
     e->of[g->request.prefix]->promised += pages;
@@ -234,7 +235,7 @@ void request_open(engine *e, sequence_group *g, int64_t pages) {
 void request_close(engine *e, sequence_group *g) {
     group_close_feeds(e->kv, g);
     cache_places_unpin(&g->places);
-    cached_model *in = e->of[g->request.prefix];
+    cached_model *in = e->of[g->open_prefix];
     assert(in->promised >= g->promised - g->taken && e->in_flight >= g->width);
     in->promised -= g->promised - g->taken;
     e->in_flight -= g->width;

@@ -92,10 +92,14 @@ static char *new_run(const char *const *names, size_t n) {
     assert_non_null(mkdtemp(run));
     for (size_t i = 0; i < n; i++) {
         char *path = checkpoint_path(run, names[i]), *weights = path_join(path, "model.safetensors"),
-             *state = path_join(path, "optimizer.safetensors");
-        OK(folder_make(path, &error));
+             *state = path_join(path, "optimizer.safetensors"), *judge = path_join(path, JUDGE_FOLDER),
+             *judge_state = path_join(judge, "optimizer.safetensors");
+        OK(folder_make(judge, &error));
         OK(file_write_all(weights, "w", 1, &error));
         OK(file_write_all(state, "s", 1, &error));
+        OK(file_write_all(judge_state, "s", 1, &error));
+        mem_free(judge_state);
+        mem_free(judge);
         mem_free(path);
         mem_free(weights);
         mem_free(state);
@@ -133,10 +137,15 @@ static void test_tidy(void **state) {
     for (size_t i = 0; i < COUNT(without_state); i++) {
         assert_true(has(run, without_state[i], "model.safetensors"));
         assert_false(has(run, without_state[i], "optimizer.safetensors"));
+        assert_true(has(run, without_state[i], JUDGE_FOLDER));
+        assert_false(has(run, without_state[i], JUDGE_FOLDER "/optimizer.safetensors"));
     }
     static const char *const whole[] = {"learn-3-at-2", "best-at-home", "my.old", "iteration-1.old",
                                         "draft.aside",  "sft-at-work",  ".hidden"};
-    for (size_t i = 0; i < COUNT(whole); i++) assert_true(has(run, whole[i], "optimizer.safetensors"));
+    for (size_t i = 0; i < COUNT(whole); i++) {
+        assert_true(has(run, whole[i], "optimizer.safetensors"));
+        assert_true(has(run, whole[i], JUDGE_FOLDER "/optimizer.safetensors"));
+    }
     drop_run(run);
 }
 
