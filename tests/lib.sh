@@ -91,3 +91,15 @@ expect_absent() {
         if [ -e "$path" ]; then LIB_FRAME=1 fail "$path was left behind"; fi
     done
 }
+
+# forget_sums RUN: after a test has changed rows of run.db: from here on it is one of a version that kept no sums of them.
+forget_sums() {
+    python3 - "$1" << 'PYTHON'
+import sqlite3, sys
+db = sqlite3.connect(f'{sys.argv[1]}/run.db')
+for sql in ('DROP TABLE sums', 'DROP TABLE files', 'ALTER TABLE position DROP COLUMN moves', 'PRAGMA user_version = 7'):
+    db.execute(sql)
+db.commit()
+PYTHON
+    rm -f "$1/lock"
+}

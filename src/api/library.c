@@ -5,6 +5,7 @@
 #include "learn/objective.h"
 #include "model/model.h"
 #include "prompt/prompt.h"
+#include "store/store.h"
 #include "task/task.h"
 
 #include <string.h>
@@ -39,7 +40,9 @@ esp_status esp_model_open(esp_model **out, const char *path, const esp_model_opt
     *out = NULL;
     if (!path) return usage(error, "esp_model_open", "path is NULL");
     esp_model_options o = options ? *options : (esp_model_options){0};
+    bool known;
     ESP_TRY(check_options(&o, error));
+    ESP_TRY(store_check_model(path, &known, error));
     esp_model *m = MEM_NEW(esp_model);
     m->chat_template = o.chat_template;
     esp_status status = compute_new(&m->compute, compute_kind((int)o.compute),

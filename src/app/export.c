@@ -51,6 +51,8 @@ static esp_status find_checkpoint(const char *run, const char *wanted, char **ou
 
 static esp_status export_into(const char *from, const char *folder, dtype type, esp_error *error) {
     tokenizer *t;
+    bool known;
+    ESP_TRY(store_check_model(from, &known, error));
     ESP_TRY(tokenizer_open(&t, from, error));
     esp_status status = tokenizer_save(t, folder, error);
     tokenizer_close(t);

@@ -5,6 +5,7 @@
 #include "app/verbs.h"
 #include "formats/tensor_file.h"
 #include "model/model.h"
+#include "store/store.h"
 #include "text/tokenizer.h"
 
 #include <string.h>
@@ -64,6 +65,8 @@ static esp_status import_into(const char *source, const char *folder, import_dty
                               esp_error *error) {
     tokenizer *t;
     model_config config;
+    bool known;
+    ESP_TRY(store_check_model(source, &known, error));
     ESP_TRY(model_read_config(&config, source, error));
     ESP_TRY(choose_dtype(source, wanted, type, error));
     ESP_TRY(tokenizer_open(&t, source, error));

@@ -80,6 +80,12 @@ static bool wait_for_end(pid_t program, int signals, int *status) {
     }
 }
 
+void keeper_offer(void) {
+    char own[24];
+    snprintf(own, sizeof own, "%lld", (long long)getpid());
+    setenv(PROCESS_KEEPER_VARIABLE, own, 1);
+}
+
 int keeper_main(int argc, char **argv) {
     if (argc < 2) return 2;
     long memory_mb = strtol(argv[0], NULL, 10);

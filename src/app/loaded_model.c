@@ -1,7 +1,11 @@
 #include "app/loaded_model.h"
 
+#include "store/store.h"
+
 esp_status loaded_model_open(loaded_model *out, const model_flags *flags, bool trainable, esp_error *error) {
     *out = (loaded_model){.path = flags->model};
+    bool known; /* where it is not, there is nothing to compare with */
+    ESP_TRY(store_check_model(flags->model, &known, error));
     ESP_TRY(compute_new(&out->compute, compute_kind(flags->compute), flags->dtype ? DTYPE_F32 : DTYPE_BF16,
                         (int)flags->threads, error));
     model_options options = {.compute = out->compute,

@@ -78,11 +78,10 @@ static esp_status print_summary(const summary_input *input, bool json, esp_error
     return status;
 }
 
-static esp_status run_phases(const recipe *r, const char *path, loop_request options, bool json,
-                             esp_error *error) {
-    char *folder = run_folder(r, path);
-    double began = clock_seconds();
+esp_status loop_carry_out(const recipe *r, const char *folder, loop_request options, char **page,
+                          esp_error *error) {
     observe_context context = {0};
+    *page = NULL;
     stop_install();
     observer shown = observe_run(&context, folder, stop_flag());
     run_options run = {.folder = folder,
@@ -94,7 +93,15 @@ static esp_status run_phases(const recipe *r, const char *path, loop_request opt
                        .stop = stop_flag()};
     esp_status status = run_recipe(r, &run, error);
     observe_end(&context);
-    char *page = status == ESP_OK && options.phases == RUN_ALL ? write_report(folder) : NULL;
+    if (status == ESP_OK && options.phases == RUN_ALL) *page = write_report(folder);
+    return status;
+}
+
+static esp_status run_phases(const recipe *r, const char *path, loop_request options, bool json,
+                             esp_error *error) {
+    char *folder = run_folder(r, path), *page;
+    double began = clock_seconds();
+    esp_status status = loop_carry_out(r, folder, options, &page, error);
     summary_input summary = {.recipe = r,
                              .folder = folder,
                              .page = page,

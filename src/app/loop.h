@@ -1,4 +1,4 @@
-/* Shared by the verbs that work on a run directory: run, sft, search. */
+/* Shared by the verbs that carry out recipes: run, sft, search, sweep. */
 #ifndef ESPALIER_APP_LOOP_H
 #define ESPALIER_APP_LOOP_H
 
@@ -10,7 +10,11 @@ typedef struct {
     bool unshared; /* the search shares nothing between sequences */
 } loop_request;
 
-/* Runs those phases of the recipe and prints a summary. */
+/* Carries out those phases of the recipe in `folder`, shown on standard error while it works, and writes the
+ * report if all phases are among them. *page: the report's path (freed by mem_free), or NULL. */
+esp_status loop_carry_out(const recipe *r, const char *folder, loop_request options, char **page,
+                          esp_error *error);
+/* The same with the recipe that the command line names, and prints a summary. */
 esp_status loop_run(const cli_arguments *arguments, loop_request options, esp_error *error);
 
 #endif

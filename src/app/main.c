@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const app_verb *const verbs[] = {
-    &verb_run,    &verb_sft,      &verb_search, &verb_train,    &verb_eval,  &verb_generate,
-    &verb_score,  &verb_tokenize, &verb_prompt, &verb_grade,    &verb_pairs, &verb_import,
-    &verb_export, &verb_plan,     &verb_bench,  &verb_problems, &verb_show,  &verb_report};
+    &verb_run,      &verb_sft,      &verb_search, &verb_train,  &verb_eval,   &verb_generate, &verb_score,
+    &verb_tokenize, &verb_prompt,   &verb_grade,  &verb_pairs,  &verb_import, &verb_export,   &verb_plan,
+    &verb_bench,    &verb_problems, &verb_show,   &verb_report, &verb_sweep,  &verb_compare,  &verb_theory};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 /* Messages quote text from files and command lines; escape sequences in it must not reach the terminal. */
@@ -97,17 +97,10 @@ static void begin_with_environment(char **argv) {
         execv("/proc/self/exe", argv);
 } /* if execv returns there is no /proc, and the program continues without them */
 
-/* Graders that are programs run below this program as their keeper (grader/process.h). */
-static void offer_keeper(void) {
-    char own[24];
-    snprintf(own, sizeof own, "%lld", (long long)getpid());
-    setenv(PROCESS_KEEPER_VARIABLE, own, 1);
-}
-
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], PROCESS_KEEPER_WORD) == 0) return keeper_main(argc - 2, argv + 2);
     begin_with_environment(argv);
-    offer_keeper();
+    keeper_offer();
     cli_verb table[VERBS];
     const cli_verb *found = NULL;
     esp_error error = {0};

@@ -45,7 +45,7 @@ esp_status output_flush(esp_error *error) {
 
 esp_status input_read(const char *path, char **text, size_t *length, esp_error *error) {
     if (strcmp(path, "-") != 0) return file_read(path, text, length, error);
-    return file_read("/dev/stdin", text, length, error);
+    return file_read_stdin(text, length, error);
 }
 
 esp_status json_need_ids(const json_t *object, const char *key, const char *where, int64_t limit,

@@ -1,4 +1,6 @@
 #include "base/file.h"
+
+#include "base/limits.h"
 #include "base/memory.h"
 
 #include <dirent.h>
@@ -23,17 +25,32 @@ static esp_status fail_with_errno(esp_error *error, const char *what, const char
     return full ? error_because(error, ESP_REASON_DISK_FULL) : status;
 }
 
+static esp_status open_regular(const char *path, int *fd, struct stat *about, esp_error *error) {
+    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO without a writer would not return */
+    if (*fd < 0) return fail_with_errno(error, "open", path);
+    esp_status status = ESP_OK;
+    if (fstat(*fd, about) != 0)
+        status = fail_with_errno(error, "read", path);
+    else if (S_ISDIR(about->st_mode)) {
+        errno = EISDIR;
+        status = fail_with_errno(error, "read", path);
+    } else if (!S_ISREG(about->st_mode))
+        status = error_fail(error, "give a file: pipes and devices are not read here",
+                            "%s: is not a regular file", path);
+    if (status != ESP_OK) close(*fd);
+    return status;
+}
+
+esp_status file_open_regular(const char *path, int *fd, esp_error *error) {
+    struct stat about;
+    return open_regular(path, fd, &about, error);
+}
+
 esp_status file_map_open(file_map *map, const char *path, esp_error *error) {
     *map = (file_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail_with_errno(error, "open", path);
+    int fd;
     struct stat s;
-    if (fstat(fd, &s) != 0 || S_ISDIR(s.st_mode)) {
-        if (S_ISDIR(s.st_mode)) errno = EISDIR;
-        esp_status status = fail_with_errno(error, "read", path);
-        close(fd);
-        return status;
-    }
+    ESP_TRY(open_regular(path, &fd, &s, error));
     if (s.st_size > 0) {
         void *p = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) {
@@ -53,25 +70,51 @@ void file_map_close(file_map *map) {
     *map = (file_map){0};
 }
 
-esp_status file_read(const char *path, char **bytes, size_t *length, esp_error *error) {
-    *bytes = NULL;
-    FILE *f = fopen(path, "rbe");
-    if (!f) return fail_with_errno(error, "open", path);
+/* Reads to the end. expected: bytes, by which room is made. */
+static esp_status read_to_end(int fd, const char *path, size_t expected, text_buffer *out, esp_error *error) {
+    for (;;) {
+        size_t room = out->length == 0 ? expected + 1 : out->length; /* one more, to see the end */
+        if (out->length >= LIMIT_TEXT_FILE || expected > LIMIT_TEXT_FILE)
+            return error_fail(error, "check that it is the file that was meant",
+                              "%s: is longer than %zu MB, more than such a file may have", path,
+                              LIMIT_TEXT_FILE >> 20);
+        ESP_TRY(text_make_room(out, room < 4096 ? 4096 : room, path, error));
+        ssize_t n = read(fd, out->at + out->length, out->capacity - out->length - 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_with_errno(error, "read", path);
+        out->length += (size_t)n;
+        out->at[out->length] = '\0';
+        if (n == 0) return ESP_OK;
+    }
+}
+
+static esp_status read_open(int fd, const char *path, size_t expected, char **bytes, size_t *length,
+                            esp_error *error) {
     text_buffer b = {0};
-    char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) text_append(&b, chunk, n);
-    if (ferror(f)) {
-        esp_status status = fail_with_errno(error, "read", path);
-        fclose(f);
+    esp_status status = read_to_end(fd, path, expected, &b, error);
+    close(fd);
+    if (status != ESP_OK) {
         text_free(&b);
         return status;
     }
-    fclose(f);
-    if (!b.at) text_append(&b, "", 0);
     *bytes = b.at;
     if (length) *length = b.length;
     return ESP_OK;
+}
+
+esp_status file_read(const char *path, char **bytes, size_t *length, esp_error *error) {
+    int fd;
+    struct stat about;
+    *bytes = NULL;
+    ESP_TRY(open_regular(path, &fd, &about, error));
+    return read_open(fd, path, about.st_size > 0 ? (size_t)about.st_size : 0, bytes, length, error);
+}
+
+esp_status file_read_stdin(char **bytes, size_t *length, esp_error *error) {
+    *bytes = NULL;
+    int fd = dup(STDIN_FILENO);
+    if (fd < 0) return fail_with_errno(error, "read", "standard input");
+    return read_open(fd, "standard input", 0, bytes, length, error);
 }
 
 esp_status file_write_begin(file_writer *w, const char *path, esp_error *error) {

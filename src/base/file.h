@@ -10,8 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Reads the whole file and adds a terminating zero; freed by mem_free. */
+/* Reads the whole file, a regular one of at most LIMIT_TEXT_FILE bytes, and adds a terminating zero; freed by
+ * mem_free. */
 esp_status file_read(const char *path, char **bytes, size_t *length, esp_error *error);
+esp_status file_read_stdin(char **bytes, size_t *length, esp_error *error); /* the same, whatever it is */
+
+/* Opens a file to read that must be a regular one, at the end of any symbolic links: a FIFO, a device or a
+ * folder is an error, and never waited for. */
+esp_status file_open_regular(const char *path, int *fd, esp_error *error);
 
 /* A read-only mapping. An empty file has `at` NULL and length 0. */
 typedef struct {

@@ -44,17 +44,19 @@ char *mem_printf(const char *format, ...) {
     return text;
 }
 
+static esp_status out_of_memory(size_t bytes, const char *what, esp_error *error) {
+    error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
+               "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
+    return error_because(error, ESP_REASON_MEMORY);
+}
+
 esp_status mem_big_alloc(void **out, size_t bytes, const char *what, esp_error *error) {
     size_t rounded = (bytes + 63) & ~(size_t)63;
     bool huge = rounded >= 2 * HUGE_PAGE;
     if (rounded == 0) rounded = 64;
     *out = NULL;
     if (bytes > SIZE_MAX - HUGE_PAGE || posix_memalign(out, huge ? HUGE_PAGE : 64, rounded) != 0) *out = NULL;
-    if (!*out) {
-        error_fail(error, "use a smaller model, a smaller batch, or a machine with more memory",
-                   "out of memory: %s needs %.2f GB", what, (double)bytes / 1e9);
-        return error_because(error, ESP_REASON_MEMORY);
-    }
+    if (!*out) return out_of_memory(bytes, what, error);
     /* A KV cache is read at scattered places: with pages of 4 KB most reads would miss the TLB. The kernel
      * may ignore the advice. Only whole huge pages, so that none extends beyond the end. */
     if (huge) madvise(*out, rounded & ~(HUGE_PAGE - 1), MADV_HUGEPAGE);
@@ -130,6 +132,16 @@ static void text_reserve(text_buffer *b, size_t more) {
     if (need <= b->capacity) return;
     b->capacity = need > 2 * b->capacity ? need : 2 * b->capacity;
     b->at = mem_realloc(b->at, b->capacity);
+}
+
+esp_status text_make_room(text_buffer *b, size_t n, const char *what, esp_error *error) {
+    size_t need = b->length + n + 1;
+    if (need <= b->capacity) return ESP_OK;
+    void *at = realloc(b->at, need);
+    if (!at) return out_of_memory(need, what, error);
+    b->at = at;
+    b->capacity = need;
+    return ESP_OK;
 }
 
 void text_append(text_buffer *b, const char *bytes, size_t n) {

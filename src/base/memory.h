@@ -81,6 +81,8 @@ typedef struct {
 void text_append(text_buffer *b, const char *bytes, size_t n);
 void text_puts(text_buffer *b, const char *text);
 void text_printf(text_buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Room for n more bytes, where n may be large: a failure is an error that states `what` and the size. */
+esp_status text_make_room(text_buffer *b, size_t n, const char *what, esp_error *error);
 void text_clear(text_buffer *b);
 void text_free(text_buffer *b);
 

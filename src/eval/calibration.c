@@ -99,7 +99,7 @@ static judge_bin bin_of(int64_t nodes, int64_t positives, double confidence) {
                        .interval = metrics_wilson(positives, nodes)};
 }
 
-static judge_calibration calibration_of(const area_row *rows, int64_t n) {
+judge_calibration judge_calibrate(const area_row *rows, int64_t n) {
     judge_calibration out = {0};
     double sums[JUDGE_BINS] = {0}, error = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -134,7 +134,7 @@ static judge_quality quality_of(const judge_scores *scores, judge_kind kind) {
         rows[n++] = (area_row){r->confidence, r->positive, r->problem, r->problem};
     }
     judge_quality out = {
-        .auc = area_pooled(rows, n), .within = area_within(rows, n), .calibration = calibration_of(rows, n)};
+        .auc = area_pooled(rows, n), .within = area_within(rows, n), .calibration = judge_calibrate(rows, n)};
     for (int64_t i = 0; i < n; i++) rows[i].group = families[i];
     out.siblings = area_within(rows, n);
     mem_free(rows);
@@ -192,38 +192,41 @@ static area_share share_of(const store_comparison *c) {
     return (area_share){c->share, {c->low, c->high}, c->comparisons, c->problems};
 }
 
-static esp_status record_one(const judge_quality *f, int64_t iteration, const char *source, const char *kind,
-                             store *s, esp_error *error) {
-    if (f->calibration.nodes == 0) return ESP_OK;
-    text_buffer bins = {0};
+static void put_bins(const judge_quality *f, text_buffer *bins) {
     for (int i = 0; i < JUDGE_BINS; i++) {
         const judge_bin *b = &f->calibration.bins[i];
-        text_printf(&bins, "%s[%lld,%lld,", i ? "," : "[", (long long)b->nodes, (long long)b->positives);
-        text_printf(&bins, b->nodes ? "%.17g]" : "null]", b->confidence);
+        text_printf(bins, "%s[%lld,%lld,", i ? "," : "[", (long long)b->nodes, (long long)b->positives);
+        text_printf(bins, b->nodes ? "%.17g]" : "null]", b->confidence);
     }
-    text_puts(&bins, "]");
-    store_judgement row = {.iteration = iteration,
-                           .source = source,
-                           .kind = kind,
-                           .positives = f->auc.positives,
-                           .negatives = f->auc.negatives,
-                           .area = f->auc.area,
-                           .low = f->auc.interval.low,
-                           .high = f->auc.interval.high,
-                           .calibration_error = f->calibration.error,
-                           .bins = bins.at,
-                           .within = comparison_of(&f->within),
-                           .siblings = comparison_of(&f->siblings)};
-    esp_status status = store_add_judgement(s, &row, error);
-    text_free(&bins);
-    return status;
+    text_puts(bins, "]");
 }
 
 esp_status judge_record(const judge_quality figures[JUDGE_KINDS], int64_t iteration, const char *source,
                         store *s, esp_error *error) {
-    for (int k = 0; k < JUDGE_KINDS; k++)
-        ESP_TRY(record_one(&figures[k], iteration, source, kind_names[k], s, error));
-    return ESP_OK;
+    text_buffer bins[JUDGE_KINDS] = {0};
+    store_judgement rows[JUDGE_KINDS];
+    int64_t n = 0;
+    for (int i = 0; i < JUDGE_KINDS; i++) {
+        const judge_quality *f = &figures[i];
+        if (f->calibration.nodes == 0) continue;
+        put_bins(f, &bins[i]);
+        rows[n++] = (store_judgement){.iteration = iteration,
+                                      .source = source,
+                                      .kind = kind_names[i],
+                                      .positives = f->auc.positives,
+                                      .negatives = f->auc.negatives,
+                                      .area = f->auc.area,
+                                      .low = f->auc.interval.low,
+                                      .high = f->auc.interval.high,
+                                      .calibration_error = f->calibration.error,
+                                      .bins = bins[i].at,
+                                      .within = comparison_of(&f->within),
+                                      .siblings = comparison_of(&f->siblings)};
+    }
+    /* All or none: a run that finds one takes the others for written too. */
+    esp_status status = store_add_judgements(s, rows, n, error);
+    for (int i = 0; i < JUDGE_KINDS; i++) text_free(&bins[i]);
+    return status;
 }
 
 esp_status judge_quality_read(const store_judgement *row, judge_quality *out, esp_error *error) {

@@ -70,6 +70,8 @@ typedef struct {
     double error; /* NAN without nodes */
     judge_bin bins[JUDGE_BINS];
 } judge_calibration;
+/* Of n rows in any order; their problems do not matter. */
+judge_calibration judge_calibrate(const area_row *rows, int64_t n);
 
 /* All that is said of one kind of nodes. */
 typedef struct {

@@ -513,9 +513,8 @@ static void sample_points(evaluation *e) {
     }
 }
 
-/* The answer that the method gives for a problem. */
-static bool problem_right(const evaluation *e, int64_t problem) {
-    const evaluation_result *r = &e->results[problem * e->per_problem];
+bool evaluation_right(const evaluation *e, int64_t place) {
+    const evaluation_result *r = &e->results[place * e->per_problem];
     return e->method == RECIPE_SAMPLE ? majority_right(r, e->k) : r->right;
 }
 
@@ -545,7 +544,7 @@ void evaluation_summarize(evaluation *e) {
     e->right = e->unknown = e->search.vote_right = e->choices.norm_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {
         const evaluation_result *r = &e->results[i * e->per_problem];
-        e->right += problem_right(e, i);
+        e->right += evaluation_right(e, i);
         int64_t own = has_second_answer(e) ? 1 : e->per_problem;
         for (int64_t j = 0; j < own; j++)
             tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown;
@@ -570,20 +569,24 @@ void evaluation_summarize(evaluation *e) {
 
 /* ---- two policies ---- */
 
-esp_status evaluation_compare(const evaluation *a, const evaluation *b, uint64_t seed,
-                              evaluation_difference *out, esp_error *error) {
-    *out = (evaluation_difference){.problems = a->problems};
+bool evaluation_same_problems(const evaluation *a, const evaluation *b) {
     bool same = a->problems == b->problems;
     for (int64_t i = 0; i < a->problems && same; i++)
         same = a->results[i * a->per_problem].problem == b->results[i * b->per_problem].problem;
-    if (!same)
+    return same;
+}
+
+esp_status evaluation_compare(const evaluation *a, const evaluation *b, uint64_t seed,
+                              evaluation_difference *out, esp_error *error) {
+    *out = (evaluation_difference){.problems = a->problems};
+    if (!evaluation_same_problems(a, b))
         return error_fail(error, "evaluate both policies on the same file with the same limit",
                           "the two evaluations are of different problems (%lld and %lld)",
                           (long long)a->problems, (long long)b->problems);
     int64_t n = a->problems;
     double *values = MEM_ARRAY(double, 4 * n + 1), *pass_a = values + 2 * n, *pass_b = values + 3 * n;
     for (int64_t i = 0; i < n; i++) {
-        bool right_a = problem_right(a, i), right_b = problem_right(b, i);
+        bool right_a = evaluation_right(a, i), right_b = evaluation_right(b, i);
         values[i] = right_a;
         values[n + i] = right_b;
         pass_a[i] = problem_pass(a, i);

@@ -133,6 +133,12 @@ esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, es
 /* One document; with_results adds one row per chain. New reference. */
 json_t *evaluation_json(const evaluation *e, bool with_results);
 
+/* Whether the answer that the method gives for the problem of this place is correct: the greedy chain's, the
+ * majority's, the committed path's, the most probable option's. */
+bool evaluation_right(const evaluation *e, int64_t place);
+/* Whether two evaluations are of the same problems in the same order. */
+bool evaluation_same_problems(const evaluation *a, const evaluation *b);
+
 /* Two policies on the same problems: a less b. */
 typedef struct {
     int64_t problems, only_a, only_b; /* right under one alone */

@@ -123,3 +123,35 @@ double metrics_deviation(const double *values, int64_t n) {
     for (int64_t i = 0; i < n; i++) sum += (values[i] - mean) * (values[i] - mean);
     return sqrt(sum / (double)(n - 1));
 }
+
+/* P(|T| <= t) for n degrees of freedom, a finite sum (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4). */
+static double student_within(double t, int64_t n) {
+    double angle = atan2(t, sqrt((double)n)), c = cos(angle), sum = 0, term = n % 2 ? c : 1;
+    for (int64_t k = n % 2 ? 1 : 0; k <= n - 2; k += 2) {
+        sum += term;
+        term *= c * c * (double)(k + 1) / (double)(k + 2);
+    }
+    sum *= sin(angle);
+    return n % 2 ? 2 / acos(-1.0) * (angle + sum) : sum;
+}
+
+double metrics_student_point(int64_t n) {
+    if (n < 1) return NAN;
+    double low = 0, high = 16;
+    for (int i = 0; i < 100; i++) {
+        double middle = (low + high) / 2;
+        if (student_within(middle, n) < 0.95)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+metrics_estimate metrics_student(const double *values, int64_t n) {
+    metrics_estimate e = {.n = n, .mean = metrics_mean(values, n), .interval = {NAN, NAN}};
+    if (n < 2) return e;
+    double half = metrics_student_point(n - 1) * metrics_deviation(values, n) / sqrt((double)n);
+    e.interval = (metrics_interval){e.mean - half, e.mean + half};
+    return e;
+}

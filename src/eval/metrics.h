@@ -51,4 +51,14 @@ double metrics_mcnemar(int64_t only_a, int64_t only_b);
 double metrics_mean(const double *values, int64_t n);
 double metrics_deviation(const double *values, int64_t n);
 
+/* The mean of a few measurements with its 95% interval by Student's t; of one, the interval is NAN. */
+typedef struct {
+    int64_t n;
+    double mean;
+    metrics_interval interval;
+} metrics_estimate;
+metrics_estimate metrics_student(const double *values, int64_t n);
+/* The 97.5% point of Student's distribution with n degrees of freedom, n > 0. */
+double metrics_student_point(int64_t n);
+
 #endif

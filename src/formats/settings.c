@@ -1,11 +1,11 @@
 #include "formats/settings.h"
+#include "formats/yaml_text.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 void settings_free(settings *s) {
     for (int64_t i = 0; i < s->count; i++) {
@@ -24,8 +24,7 @@ esp_status settings_unknown_key(option_table table, const char *where, const cha
 }
 
 typedef struct {
-    const char *name;
-    yaml_document_t *document;
+    yaml_text *text;
     option_table table;
     const char *group;   /* of the whole text */
     yaml_header *header; /* NULL: there is none */
@@ -33,28 +32,7 @@ typedef struct {
     esp_error *error;
 } yaml_walk;
 
-static char *position_text(const char *name, yaml_mark_t mark) {
-    return mem_printf("%s:%zu:%zu", name, mark.line + 1, mark.column + 1);
-}
-
-static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
-                            ...) __attribute__((format(printf, 4, 5)));
-static esp_status walk_fail(const yaml_walk *w, const yaml_node_t *at, const char *hint, const char *format,
-                            ...) {
-    char message[600];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    char *where = position_text(w->name, at->start_mark);
-    esp_status status = error_fail(w->error, hint, "%s: %s", where, message);
-    mem_free(where);
-    return status;
-}
-
-static const char *scalar_text(const yaml_node_t *node) {
-    return (const char *)node->data.scalar.value;
-}
+#define walk_fail(w, at, hint, ...) yaml_text_fail((w)->text, at, (w)->error, hint, __VA_ARGS__)
 
 static bool is_group(option_table table, const char *key) {
     size_t n = strlen(key);
@@ -73,18 +51,13 @@ static esp_status check_new(const yaml_walk *w, const char *key, const option *o
     return ESP_OK;
 }
 
-static bool is_null(const yaml_node_t *scalar) {
-    const char *text = scalar_text(scalar);
-    return !*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
-}
-
 /* Whether the node is of a kind that the option takes; its value is looked at when it is applied. */
 static esp_status check_kind(const yaml_walk *w, const char *key, const option *o,
                              const yaml_node_t *key_node, const yaml_node_t *node) {
     bool is_scalar = node->type == YAML_SCALAR_NODE,
          is_plain = is_scalar && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE,
          takes_quotes = o->type == OPTION_STRING || o->type == OPTION_PATH || o->type == OPTION_ENUM;
-    if (is_scalar && strlen(scalar_text(node)) != node->data.scalar.length)
+    if (is_scalar && strlen(yaml_scalar(node)) != node->data.scalar.length)
         return walk_fail(w, node, "write the value without zero bytes", "%s holds a zero byte", key);
     text_buffer wanted = {0};
     option_wants(o, &wanted);
@@ -92,7 +65,7 @@ static esp_status check_kind(const yaml_walk *w, const char *key, const option *
     if (!is_scalar)
         status = walk_fail(w, node, o->help, "%s must be %s, not a %s", key, wanted.at,
                            node->type == YAML_SEQUENCE_NODE ? "list" : "map");
-    else if (is_plain && is_null(node))
+    else if (yaml_is_nothing(node))
         status = walk_fail(w, key_node, "give it a value, or leave the key out for its default",
                            "%s has no value; it must be %s", key, wanted.at);
     else if (!is_plain && !takes_quotes)
@@ -109,20 +82,19 @@ static json_t *json_of(const yaml_walk *w, const yaml_node_t *node) {
     if (node->type == YAML_SEQUENCE_NODE) {
         json_t *list = json_array();
         for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
-            json_array_append_new(list, json_of(w, yaml_document_get_node(w->document, *i)));
+            json_array_append_new(list, json_of(w, yaml_text_node(w->text, *i)));
         return list;
     }
     if (node->type == YAML_MAPPING_NODE) {
         json_t *map = json_object();
         for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
-            const yaml_node_t *key = yaml_document_get_node(w->document, p->key);
+            const yaml_node_t *key = yaml_text_node(w->text, p->key);
             if (key->type == YAML_SCALAR_NODE)
-                json_object_set_new(map, scalar_text(key),
-                                    json_of(w, yaml_document_get_node(w->document, p->value)));
+                json_object_set_new(map, yaml_scalar(key), json_of(w, yaml_text_node(w->text, p->value)));
         }
         return map;
     }
-    const char *text = scalar_text(node);
+    const char *text = yaml_scalar(node);
     if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
         char *end;
         long long whole = strtoll(text, &end, 10);
@@ -150,9 +122,9 @@ static esp_status list_entry(const yaml_walk *w, const char *key, const option *
         json_decref(row);
         return ESP_OK;
     }
-    if (node->type != YAML_SCALAR_NODE || strchr(scalar_text(node), '\n'))
+    if (node->type != YAML_SCALAR_NODE || strchr(yaml_scalar(node), '\n'))
         return walk_fail(w, node, o->help, "%s: an entry of the list must be text of one line", key);
-    text_puts(out, scalar_text(node));
+    text_puts(out, yaml_scalar(node));
     return ESP_OK;
 }
 
@@ -164,10 +136,10 @@ static esp_status walk_list(yaml_walk *w, const char *key, const option *o, cons
     text_puts(&lines, "");
     for (const yaml_node_item_t *i = first; i < node->data.sequence.items.top && status == ESP_OK; i++) {
         if (i > first) text_puts(&lines, "\n");
-        status = list_entry(w, key, o, yaml_document_get_node(w->document, *i), &lines);
+        status = list_entry(w, key, o, yaml_text_node(w->text, *i), &lines);
     }
     if (status == ESP_OK) {
-        setting s = {o, mem_strdup(lines.at), position_text(w->name, node->start_mark)};
+        setting s = {o, mem_strdup(lines.at), yaml_text_place(w->text, node)};
         MEM_LIST_PUSH(w->out, s);
     }
     text_free(&lines);
@@ -178,7 +150,7 @@ static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *
                               const yaml_node_t *node) {
     const option *o = option_by_key(w->table, key);
     if (!o) {
-        char *where = position_text(w->name, key_node->start_mark);
+        char *where = yaml_text_place(w->text, key_node);
         esp_status status = settings_unknown_key(w->table, where, key, w->error);
         mem_free(where);
         return status;
@@ -187,7 +159,7 @@ static esp_status walk_scalar(yaml_walk *w, const char *key, const yaml_node_t *
     if (node->type == YAML_SEQUENCE_NODE && (o->marks & (OPTION_LIST | OPTION_ROWS)))
         return walk_list(w, key, o, node);
     ESP_TRY(check_kind(w, key, o, key_node, node));
-    setting s = {o, mem_strdup(scalar_text(node)), position_text(w->name, node->start_mark)};
+    setting s = {o, mem_strdup(yaml_scalar(node)), yaml_text_place(w->text, node)};
     MEM_LIST_PUSH(w->out, s);
     return ESP_OK;
 }
@@ -200,7 +172,7 @@ static bool take_header(yaml_walk *w, const char *key, const yaml_node_t *node) 
                                                  : NULL;
     if (!field) return false;
     mem_free(*field);
-    *field = mem_strdup(scalar_text(node));
+    *field = mem_strdup(yaml_scalar(node));
     return true;
 }
 
@@ -215,30 +187,30 @@ static const option *named_elsewhere(option_table table, const char *group) {
 
 static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *map) {
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key_node = yaml_document_get_node(w->document, p->key);
-        const yaml_node_t *node = yaml_document_get_node(w->document, p->value);
+        const yaml_node_t *key_node = yaml_text_node(w->text, p->key);
+        const yaml_node_t *node = yaml_text_node(w->text, p->value);
         if (key_node->type != YAML_SCALAR_NODE)
             return walk_fail(w, key_node, "write `key: value`", "a key must be a word");
         /* The same group written twice would merge in silence. */
         for (yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++) {
-            const yaml_node_t *other = yaml_document_get_node(w->document, q->key);
-            if (strcmp(scalar_text(other), scalar_text(key_node)) == 0)
+            const yaml_node_t *other = yaml_text_node(w->text, q->key);
+            if (strcmp(yaml_scalar(other), yaml_scalar(key_node)) == 0)
                 return walk_fail(w, key_node, "keep one of the two",
                                  "the key %s%s%.100s is given twice (first on line %zu)", group,
-                                 *group ? "." : "", scalar_text(key_node), other->start_mark.line + 1);
+                                 *group ? "." : "", yaml_scalar(key_node), other->start_mark.line + 1);
         }
-        char *key = mem_printf("%s%s%s", group, *group ? "." : "", scalar_text(key_node));
+        char *key = mem_printf("%s%s%s", group, *group ? "." : "", yaml_scalar(key_node));
         esp_status status;
         bool top = strcmp(group, w->group) == 0;
-        bool extends = *group && !top && strcmp(scalar_text(key_node), "extends") == 0;
+        bool extends = *group && !top && strcmp(yaml_scalar(key_node), "extends") == 0;
         const option *short_form =
             extends || !*group ? named_elsewhere(w->table, extends ? group : key) : NULL;
-        if (top && take_header(w, scalar_text(key_node), node)) {
+        if (top && take_header(w, yaml_scalar(key_node), node)) {
             status = ESP_OK;
         } else if (!*group && is_group(w->table, key)) {
             if (node->type == YAML_MAPPING_NODE)
                 status = walk_map(w, key, node);
-            else if (node->type == YAML_SCALAR_NODE && !*scalar_text(node))
+            else if (node->type == YAML_SCALAR_NODE && !*yaml_scalar(node))
                 status = ESP_OK; /* `search:` and nothing in it */
             else if (short_form && node->type == YAML_SCALAR_NODE)
                 status = walk_scalar(w, short_form->key, key_node, node);
@@ -254,47 +226,17 @@ static esp_status walk_map(yaml_walk *w, const char *group, const yaml_node_t *m
     return ESP_OK;
 }
 
-static esp_status parser_fail(const yaml_parser_t *parser, const char *name, esp_error *error) {
-    const char *problem = parser->problem ? parser->problem : "not YAML";
-    if (parser->error == YAML_READER_ERROR)
-        return error_fail(error, "save the file as UTF-8 text", "%s: byte %zu: %s", name,
-                          parser->problem_offset, problem);
-    return error_fail(error, "check the indentation and the quotes near there", "%s:%zu:%zu: %s%s%s", name,
-                      parser->problem_mark.line + 1, parser->problem_mark.column + 1, problem,
-                      parser->context ? " " : "", parser->context ? parser->context : "");
-}
-
-static esp_status read_document(yaml_parser_t *parser, const settings_source *from, settings *out,
-                                esp_error *error) {
-    const char *name = from->name;
-    yaml_document_t document;
-    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
-    yaml_node_t *root = yaml_document_get_root_node(&document);
-    yaml_walk w = {name, &document, from->table, from->group, from->header, out, error};
-    esp_status status = ESP_OK;
-    bool empty = !root || (root->type == YAML_SCALAR_NODE && !*scalar_text(root));
-    if (!empty && root->type != YAML_MAPPING_NODE)
-        status = walk_fail(&w, root, "write `key: value`", "expected a map of keys");
-    else if (!empty)
-        status = walk_map(&w, w.group, root);
-    yaml_document_delete(&document);
-    ESP_TRY(status);
-    if (empty) return ESP_OK;
-    if (!yaml_parser_load(parser, &document)) return parser_fail(parser, name, error);
-    root = yaml_document_get_root_node(&document);
-    w.document = &document;
-    if (root) status = walk_fail(&w, root, "keep one", "a second YAML document in the file");
-    yaml_document_delete(&document);
-    return status;
-}
-
 esp_status settings_read_yaml(const settings_source *source, settings *out, esp_error *error) {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return error_fail(error, "free some memory", "%s: no memory for YAML", source->name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)source->yaml, source->length);
-    esp_status status = read_document(&parser, source, out, error);
-    yaml_parser_delete(&parser);
+    yaml_text text;
+    ESP_TRY(yaml_text_open(&text, source->name, source->yaml, source->length, error));
+    const yaml_node_t *root = yaml_text_root(&text);
+    yaml_walk w = {&text, source->table, source->group, source->header, out, error};
+    esp_status status = ESP_OK;
+    if (root && root->type != YAML_MAPPING_NODE)
+        status = walk_fail(&w, root, "write `key: value`", "expected a map of keys");
+    else if (root)
+        status = walk_map(&w, w.group, root);
+    yaml_text_close(&text);
     return status;
 }
 
@@ -350,5 +292,14 @@ esp_status settings_apply_choices(option_table table, void *target, const settin
     for (int64_t i = 0; i < from->count; i++)
         if (is_chooser(table, from->at[i].option))
             ESP_TRY(settings_apply(table, target, &from->at[i], error));
+    return ESP_OK;
+}
+
+esp_status settings_apply_chosen(option_table table, void *target, const settings *from, esp_error *error) {
+    for (int64_t i = 0; i < from->count; i++) {
+        const option *o = from->at[i].option;
+        if (!is_chooser(table, o) && option_in_use(table, o->key, target))
+            ESP_TRY(settings_apply(table, target, &from->at[i], error));
+    }
     return ESP_OK;
 }

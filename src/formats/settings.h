@@ -41,5 +41,8 @@ esp_status settings_unknown_key(option_table table, const char *where, const cha
 esp_status settings_apply(option_table table, void *target, const setting *s, esp_error *error);
 /* Applies those settings that choose between alternatives, so that the keys of these are known. */
 esp_status settings_apply_choices(option_table table, void *target, const settings *from, esp_error *error);
+/* Of the others, those whose key is in use where the choices were made (base/options.h); the rest is passed
+ * over. */
+esp_status settings_apply_chosen(option_table table, void *target, const settings *from, esp_error *error);
 
 #endif

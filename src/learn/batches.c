@@ -19,6 +19,7 @@ struct batches {
     int64_t rows, *row;     /* [rows + 1]: row r is examples[row[r]] to examples[row[r + 1] - 1] */
     int64_t groups, *first; /* [groups + 1]: group g is rows first[g] to first[g + 1] - 1 */
     int64_t *order;         /* [rows]: of this epoch */
+    int64_t *begin;         /* [groups + 1]: where in `order` the k-th group of this epoch begins */
     int64_t epoch;          /* that `order` is of; -1: none */
     bool only_tokens;       /* all examples have one term, and it is a mean over tokens */
     example_list taken;
@@ -35,7 +36,7 @@ batches *batches_new(const example *examples, int64_t n, const batches_options *
     b->examples = examples;
     b->options = *options;
     b->epoch = -1;
-    b->only_tokens = only_tokens(examples, n);
+    b->only_tokens = !options->of_groups && only_tokens(examples, n);
     b->row = MEM_ARRAY(int64_t, n + 1);
     b->first = MEM_ARRAY(int64_t, n + 1);
     b->order = MEM_ARRAY(int64_t, n);
@@ -47,6 +48,7 @@ batches *batches_new(const example *examples, int64_t n, const batches_options *
     }
     b->row[b->rows] = n;
     b->first[b->groups] = b->rows;
+    b->begin = MEM_ARRAY(int64_t, b->groups + 1);
     return b;
 }
 
@@ -55,13 +57,15 @@ void batches_free(batches *b) {
     mem_free(b->row);
     mem_free(b->first);
     mem_free(b->order);
+    mem_free(b->begin);
     MEM_LIST_FREE(&b->taken);
     mem_free(b);
 }
 
 int64_t batches_per_epoch(const batches *b) {
     if (b->options.per_epoch > 0) return b->options.per_epoch;
-    return (b->rows + b->options.batch - 1) / b->options.batch;
+    int64_t all = b->options.of_groups ? b->groups : b->rows;
+    return (all + b->options.batch - 1) / b->options.batch;
 }
 
 /* The rows of an epoch: groups in a seeded order, a group's rows in their own. */
@@ -71,13 +75,21 @@ static void order_epoch(batches *b, int64_t epoch) {
     int64_t *groups = MEM_ARRAY(int64_t, b->groups), n = 0;
     for (int64_t g = 0; g < b->groups; g++) groups[g] = g;
     if (b->options.shuffle) rng_shuffle(rng_mix(b->options.key, (uint64_t)epoch), groups, b->groups);
-    for (int64_t g = 0; g < b->groups; g++)
+    for (int64_t g = 0; g < b->groups; g++) {
+        b->begin[g] = n;
         for (int64_t r = b->first[groups[g]]; r < b->first[groups[g] + 1]; r++) b->order[n++] = r;
+    }
+    b->begin[b->groups] = n;
     mem_free(groups);
 }
 
-/* The rows of update k of an epoch: *first and, returned, the one after the last. */
+/* The rows of update k of this epoch: *first and, returned, the one after the last. */
 static int64_t share_of(const batches *b, int64_t k, int64_t *first) {
+    if (b->options.of_groups) {
+        int64_t end = (k + 1) * b->options.batch;
+        *first = b->begin[k * b->options.batch];
+        return b->begin[end < b->groups ? end : b->groups];
+    }
     if (b->options.per_epoch > 0) {
         *first = k * b->rows / b->options.per_epoch;
         return (k + 1) * b->rows / b->options.per_epoch;
@@ -88,13 +100,13 @@ static int64_t share_of(const batches *b, int64_t k, int64_t *first) {
 
 /* ---- means ---- */
 
-/* What the mean of an example's term divides by, in this batch. */
-static double divisor_of(const example_list *batch, const objective_term *term) {
+/* What the mean of a term over some examples divides by; 0: none has it. */
+static double divisor_of(const example *at, int64_t n, const objective_term *term) {
     double examples = 0, tokens = 0;
-    for (int64_t i = 0; i < batch->count; i++) {
-        if (batch->at[i].term != term) continue;
+    for (int64_t i = 0; i < n; i++) {
+        if (at[i].term != term) continue;
         examples++;
-        tokens += (double)batch->at[i].path[0].tail_count;
+        tokens += (double)at[i].path[0].tail_count;
     }
     return term->mean == MEAN_OVER_TOKENS ? tokens : examples;
 }
@@ -102,31 +114,66 @@ static double divisor_of(const example_list *batch, const objective_term *term) 
 enum { MOST_TERMS = 8 };
 typedef struct {
     const objective_term *term[MOST_TERMS];
-    double divisor[MOST_TERMS];
+    double divisor[MOST_TERMS]; /* of one part of the batch */
+    double parts[MOST_TERMS];   /* that have the term */
     int count;
 } batch_terms;
 
-static double divisor_once(batch_terms *t, const example_list *batch, const objective_term *term) {
+static int place_of(batch_terms *t, const objective_term *term) {
     for (int i = 0; i < t->count; i++)
-        if (t->term[i] == term) return t->divisor[i];
+        if (t->term[i] == term) return i;
     assert(t->count < MOST_TERMS);
     t->term[t->count] = term;
-    return t->divisor[t->count++] = divisor_of(batch, term);
+    t->divisor[t->count] = t->parts[t->count] = 0;
+    return t->count++;
+}
+
+/* A part of the batch over which a mean is taken, from example `first`: a group, or all. */
+static int64_t part_end(const batches *b, int64_t first) {
+    int64_t end = b->taken.count;
+    if (!b->options.of_groups) return end;
+    for (int64_t i = first + 1; i < end; i++) {
+        const example *e = &b->taken.at[i];
+        if (!e->same_row && (e->group < 0 || e->group != e[-1].group)) return i;
+    }
+    return end;
+}
+
+/* Scales of one part as if there were no other. */
+static void scale_part(batch_terms *t, example *at, int64_t n) {
+    for (int i = 0; i < t->count; i++) t->divisor[i] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int k = place_of(t, at[i].term);
+        if (t->divisor[k] == 0) {
+            t->divisor[k] = divisor_of(at, n, at[i].term);
+            t->parts[k] += t->divisor[k] > 0;
+        }
+        at[i].scale = t->divisor[k] > 0 ? 1 / t->divisor[k] : 0;
+    }
+}
+
+static void set_scales(batches *b) {
+    batch_terms terms = {.count = 0};
+    for (int64_t first = 0, end; first < b->taken.count; first = end) {
+        end = part_end(b, first);
+        scale_part(&terms, &b->taken.at[first], end - first);
+    }
+    for (int64_t i = 0; i < b->taken.count; i++) {
+        double parts = terms.parts[place_of(&terms, b->taken.at[i].term)];
+        if (parts > 0) b->taken.at[i].scale /= parts;
+    }
 }
 
 const example *batches_take(batches *b, int64_t update, int64_t *n) {
-    int64_t per_epoch = batches_per_epoch(b), first, end = share_of(b, update % per_epoch, &first);
+    int64_t per_epoch = batches_per_epoch(b), first;
     order_epoch(b, update / per_epoch);
+    int64_t end = share_of(b, update % per_epoch, &first);
     b->taken.count = 0;
     for (int64_t i = first; i < end; i++) {
         int64_t row = b->order[i];
         for (int64_t k = b->row[row]; k < b->row[row + 1]; k++) MEM_LIST_PUSH(&b->taken, b->examples[k]);
     }
-    batch_terms terms = {.count = 0};
-    for (int64_t i = 0; i < b->taken.count; i++) {
-        double divisor = divisor_once(&terms, &b->taken, b->taken.at[i].term);
-        b->taken.at[i].scale = divisor > 0 ? 1 / divisor : 0;
-    }
+    set_scales(b);
     *n = b->taken.count;
     return b->taken.at;
 }
@@ -135,7 +182,7 @@ esp_status batches_add(batches *b, trainer *t, int64_t update, learn_report *rep
     int64_t n;
     const example *examples = batches_take(b, update, &n);
     ESP_TRY(trainer_add(t, examples, n, report, error));
-    if (b->only_tokens) report->loss = report->unscaled / divisor_of(&b->taken, examples->term);
+    if (b->only_tokens) report->loss = report->unscaled / divisor_of(examples, n, examples->term);
     return ESP_OK;
 }
 

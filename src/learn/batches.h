@@ -12,7 +12,9 @@ typedef MEM_LIST(example) example_list;
 void example_list_add_pair(example_list *list, const example *pair, const objective_term *likelihood);
 
 typedef struct {
-    int64_t batch;     /* rows per update; the last update of an epoch may have fewer */
+    int64_t batch;  /* rows (groups) per update; the last update of an epoch may have fewer */
+    bool of_groups; /* `batch` counts groups, and a term's mean is over the groups that have it of its means
+                       in each: no group weighs more because it has more rows. per_epoch is 0 then */
     int64_t per_epoch; /* updates per epoch, each with an equal share of the rows; 0: by `batch` */
     bool shuffle;      /* epoch e takes the groups in the order of rng_shuffle(rng_mix(key, e)) */
     rng_key_t key;
@@ -25,8 +27,9 @@ void batches_free(batches *b);
 int64_t batches_per_epoch(const batches *b); /* updates */
 
 /* The examples of an update (from 0; epochs follow each other) with their scales set: 1 over the number of
- * the batch's examples that have the same term, or of their first paths' tokens, as the term's mean says.
- * Valid until the next call. */
+ * the batch's examples that have the same term, or of their first paths' tokens, as the term's mean says;
+ * with of_groups, of its group's examples, times the number of the batch's groups that have the term. Valid
+ * until the next call. */
 const example *batches_take(batches *b, int64_t update, int64_t *n);
 /* Adds the gradient of an update's loss. With one term and a mean over tokens the report's loss is one
  * division of the sum. */

@@ -8,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+char *checkpoint_place(const char *name) {
+    return mem_printf("checkpoints/%s", name);
+}
+
 char *checkpoint_path(const char *run, const char *name) {
     return mem_printf("%s/checkpoints/%s", run, name);
 }
@@ -30,18 +34,29 @@ static esp_status write_judge(const char *checkpoint, const checkpoint_part *jud
     return status;
 }
 
+static esp_status sum_files(const char *folder, const char *name, store_files *files, esp_error *error) {
+    char *place = checkpoint_place(name);
+    esp_status status = store_sum_files(folder, place, files, error);
+    mem_free(place);
+    return status;
+}
+
 esp_status checkpoint_write(const char *run, const char *name, const session *s,
-                            const checkpoint_part *policy, const checkpoint_part *judge, esp_error *error) {
+                            const checkpoint_part *policy, const checkpoint_part *judge, store_files *files,
+                            esp_error *error) {
+    *files = (store_files){0};
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
     if (status == ESP_OK) status = folder_make(aside, error);
     if (status == ESP_OK) status = write_part(aside, policy, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
     if (status == ESP_OK) status = write_judge(aside, judge, error);
+    if (status == ESP_OK) status = sum_files(aside, name, files, error);
     if (status == ESP_OK)
         status = folder_replace(aside, path, error);
     else
         folder_remove(aside, NULL);
+    if (status != ESP_OK) STORE_LIST_FREE(files);
     mem_free(aside);
     mem_free(path);
     return status;
@@ -122,21 +137,30 @@ static esp_status check_later(void *user, const char *folder, const char *name, 
         folder, name, store_phase_name(at->phase), (long long)at->iteration);
 }
 
-esp_status checkpoint_check(const char *run, const store_position *at, bool needs_state, esp_error *error) {
-    store_position copy = *at;
-    ESP_TRY(visit_names(run, check_later, &copy, error));
-    if (!at->checkpoint[0]) return ESP_OK;
-    char *path = checkpoint_path(run, at->checkpoint), *weights = path_join(path, "model.safetensors"),
-         *state = path_join(path, "optimizer.safetensors");
+/* What the position's checkpoint must have, and has. */
+static esp_status check_whole(store *s, const char *name, bool needs_state, bool *known, esp_error *error) {
+    char *path = checkpoint_path(store_folder(s), name), *weights = path_join(path, "model.safetensors"),
+         *state = path_join(path, "optimizer.safetensors"), *place = checkpoint_place(name);
     esp_status status = ESP_OK;
     if (!file_exists(weights))
         status = missing(weights, error);
     else if (needs_state && !file_exists(state))
         status = missing(state, error);
+    else
+        status = store_check_files(s, place, known, error);
     mem_free(path);
     mem_free(weights);
     mem_free(state);
+    mem_free(place);
     return status;
+}
+
+esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
+                            esp_error *error) {
+    store_position copy = *at;
+    *known = true;
+    ESP_TRY(visit_names(store_folder(s), check_later, &copy, error));
+    return at->checkpoint[0] ? check_whole(s, at->checkpoint, needs_state, known, error) : ESP_OK;
 }
 
 static esp_status check_foreign(void *user, const char *folder, const char *name, esp_error *error) {
@@ -151,26 +175,57 @@ esp_status checkpoint_check_none(const char *run, esp_error *error) {
     return visit_names(run, check_foreign, NULL, error);
 }
 
+/* The rows are forgotten first: a kill then leaves a file that is not known, and not one that is missing. */
+static esp_status forget(store *s, const char *name, const char *file, esp_error *error) {
+    char *place = checkpoint_place(name), *inner = path_join(place, file);
+    esp_status status = store_forget_files(s, *file ? inner : place, error);
+    mem_free(place);
+    mem_free(inner);
+    return status;
+}
+
+typedef struct {
+    store *store;
+    const char *keep;
+} tidying;
+
+static esp_status drop_file(store *s, const char *name, const char *path, const char *file,
+                            esp_error *error) {
+    char *state = path_join(path, file);
+    esp_status status = ESP_OK;
+    if (file_exists(state)) {
+        status = forget(s, name, file, error);
+        if (status == ESP_OK) unlink(state);
+    }
+    mem_free(state);
+    return status;
+}
+
+/* Optimizer state serves only to continue. */
+static esp_status drop_states(store *s, const char *name, const char *path, esp_error *error) {
+    ESP_TRY(drop_file(s, name, path, "optimizer.safetensors", error));
+    return drop_file(s, name, path, JUDGE_FOLDER "/optimizer.safetensors", error);
+}
+
 static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
+    const tidying *t = user;
     checkpoint_kind kind = checkpoint_name_read(name).kind;
-    if (kind == CHECKPOINT_FOREIGN || strcmp(name, (const char *)user) == 0) return ESP_OK;
-    char *path = path_join(folder, name), *judge = judge_path(path),
-         *state = path_join(path, "optimizer.safetensors"),
-         *judge_state = path_join(judge, "optimizer.safetensors");
+    if (kind == CHECKPOINT_FOREIGN || strcmp(name, t->keep) == 0) return ESP_OK;
+    char *path = path_join(folder, name);
     esp_status status = ESP_OK;
     if (kind == CHECKPOINT_REMAINS)
         status = folder_remove(path, error);
-    else if (kind == CHECKPOINT_BETWEEN)
-        status = remove_whole(path, error);
-    else
-        unlink(state), unlink(judge_state); /* absent in most: nothing to say */
-    mem_free(judge_state);
-    mem_free(judge);
-    mem_free(state);
+    else if (kind == CHECKPOINT_FINAL)
+        status = drop_states(t->store, name, path, error);
+    else {
+        status = forget(t->store, name, "", error);
+        if (status == ESP_OK) status = remove_whole(path, error);
+    }
     mem_free(path);
     return status;
 }
 
-esp_status checkpoint_tidy(const char *run, const char *keep, esp_error *error) {
-    return visit_names(run, tidy_one, (void *)(uintptr_t)keep, error);
+esp_status checkpoint_tidy(store *s, const char *keep, esp_error *error) {
+    tidying t = {s, keep};
+    return visit_names(store_folder(s), tidy_one, &t, error);
 }

@@ -52,6 +52,17 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
     note_judge(run, at, e);
 }
 
+/* An evaluation, how well it judged and how long it took, in one transaction. */
+static esp_status record(run_state *run, const store_position *at, const evaluation *e, const char *set,
+                         const char *metric, esp_error *error) {
+    ESP_TRY(store_begin(run->store, error));
+    esp_status status = evaluation_store(e, at->iteration, set, run->store, error);
+    if (status == ESP_OK) status = store_metric(run->store, at->iteration, metric, e->seconds, error);
+    if (status == ESP_OK) return store_commit(run->store, error);
+    store_rollback(run->store);
+    return status;
+}
+
 static esp_status evaluate(run_state *run, const store_position *at, const evaluate_options *options,
                            const char *metric, esp_error *error) {
     session *s = &run->session;
@@ -65,8 +76,7 @@ static esp_status evaluate(run_state *run, const store_position *at, const evalu
     }
     ESP_TRY(evaluate_policy(s, run->model, problems, &judged, &e, error));
     note(run, at, &e, set);
-    esp_status status = evaluation_store(&e, at->iteration, set, run->store, error);
-    if (status == ESP_OK) status = store_metric(run->store, at->iteration, metric, e.seconds, error);
+    esp_status status = record(run, at, &e, set, metric, error);
     evaluation_free(&e);
     return status;
 }
@@ -94,5 +104,5 @@ esp_status phase_evaluate(run_state *run, const store_position *position, esp_er
         if (end) ESP_TRY(evaluate_besides(run, position, error));
     }
     store_position next = phase_after(run->session.recipe, run->phases, position, position->checkpoint);
-    return store_position_set(run->store, &next, error);
+    return run_move(run, &next, error);
 }

@@ -41,10 +41,7 @@ static esp_status score_references(learn_work *w, example *examples, esp_error *
     model *reference = NULL;
     if (examples_without_reference(examples, w->pairs.count) == 0) return ESP_OK;
     if (r->learn.reference == RECIPE_SFT) {
-        char *path = run_theta_0(run);
-        esp_status opened = session_open_model(&run->session, path, false, &reference, error);
-        mem_free(path);
-        ESP_TRY(opened);
+        ESP_TRY(run_open_theta_0(run, &reference, error));
     }
     esp_status status = examples_set_references(reference ? reference : run->model, examples, w->pairs.count,
                                                 r->learn.tokens_per_microbatch, NULL, NULL, error);
@@ -112,15 +109,17 @@ static esp_status gather(learn_work *w, esp_error *error) {
 }
 
 /* By learn.batch; of pairs and chains together as many updates as the longer of the two lists fills, with an
- * equal share of both for each. */
+ * equal share of both for each. A problem is its tree. */
 static batches *make_batches(const learn_work *w) {
     const recipe *r = w->run->session.recipe;
     int64_t longer = w->pair_count > w->chains.count ? w->pair_count : w->chains.count;
-    bool both = w->pair_count > 0 && w->chains.count > 0;
+    bool of_problems = r->learn.batch_of == RECIPE_BATCH_PROBLEMS;
+    bool both = !of_problems && w->pair_count > 0 && w->chains.count > 0;
     rng_key_t key = rng_mix(rng_key((uint64_t)r->run.seed), 0x6c6561726e);
     return batches_new(
         w->examples.at, w->examples.count,
         &(batches_options){.batch = r->learn.batch,
+                           .of_groups = of_problems,
                            .per_epoch = both ? (longer + r->learn.batch - 1) / r->learn.batch : 0,
                            .shuffle = true,
                            .key = rng_mix(key, (uint64_t)w->iteration)});
@@ -152,7 +151,7 @@ enum { SCHEDULE_PARTS = 10000 };
 static esp_status keep_policy(run_state *run, const learn_work *w, const char *checkpoint, esp_error *error) {
     observer_note(&run->session.observer, "iteration %lld: nothing to learn from", (long long)w->iteration);
     ESP_TRY(trainer_show_average(run->trainer, error));
-    ESP_TRY(run_save(run, checkpoint, true, error));
+    ESP_TRY(run_write_checkpoint(run, checkpoint, run->trainer, error));
     run_holds(run, checkpoint);
     return ESP_OK;
 }
@@ -198,7 +197,7 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     if (status == ESP_OK) status = watch_iteration(run, w.iteration, &rows, error);
     if (status == ESP_OK) {
         store_position next = phase_after(run->session.recipe, run->phases, position, checkpoint);
-        status = store_position_set(run->store, &next, error);
+        status = run_move(run, &next, error);
     }
     MEM_LIST_FREE(&w.examples);
     right_chains_free(&w.chains);

@@ -243,12 +243,7 @@ static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
 /* The policy that samples: theta_{i-1}, or theta_0 for the offline baseline. */
 static esp_status open_other_model(run_state *run, const store_position *at, model **out, esp_error *error) {
     *out = NULL;
-    if (run->session.recipe->learn.offline && at->iteration > 1) {
-        char *path = run_theta_0(run);
-        esp_status status = session_open_model(&run->session, path, false, out, error);
-        mem_free(path);
-        return status;
-    }
+    if (run->session.recipe->learn.offline && at->iteration > 1) return run_open_theta_0(run, out, error);
     return run_load_policy(run, at->checkpoint, NULL, error);
 }
 

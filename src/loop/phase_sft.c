@@ -197,7 +197,7 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
     const recipe *r = run->session.recipe;
     if (r->sft.epochs == 0 || !(run->phases & RUN_SFT)) {
         store_position next = phase_after(run->session.recipe, run->phases, position, position->checkpoint);
-        return store_position_set(run->store, &next, error);
+        return run_move(run, &next, error);
     }
     sft_rows rows;
     ESP_TRY(build_rows(run, &rows, error));
@@ -210,5 +210,5 @@ esp_status phase_sft(run_state *run, const store_position *position, esp_error *
     rows_free(&rows);
     ESP_TRY(status);
     store_position next = phase_after(run->session.recipe, run->phases, position, "sft");
-    return store_position_set(run->store, &next, error);
+    return run_move(run, &next, error);
 }

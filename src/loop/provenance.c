@@ -77,21 +77,24 @@ static void resolve_from(recipe *r, const char *folder) {
     arena_free(memory);
 }
 
-/* The folder that a run was begun in, where that is another one than this; NULL otherwise. Whatever is wrong
- * with the store is for others to say. */
-static char *begun_in(const char *folder) {
+/* What the store knows of the recipe: *from is the folder that the run was begun in, where that is another
+ * one than this, else NULL. Fails if recipe.yaml is not as it was written. Whatever else is wrong with the
+ * store is for others to say. */
+static esp_status ask_store(const char *folder, char **from, esp_error *error) {
     store *s;
+    bool known;
+    *from = NULL;
+    if (store_open(&s, folder, STORE_READ, NULL) != ESP_OK) return ESP_OK;
     char *there = NULL, *here = getcwd(NULL, 0);
-    if (store_open(&s, folder, STORE_READ, NULL) == ESP_OK) {
-        if (store_meta_get(s, "folder", &there, NULL) != ESP_OK) there = NULL;
-        store_close(s);
-    }
-    if (there && here && strcmp(there, here) == 0) {
+    if (store_meta_get(s, "folder", &there, NULL) != ESP_OK) there = NULL;
+    esp_status status = store_check_files(s, "recipe.yaml", &known, error);
+    store_close(s);
+    if (status == ESP_OK && there && !(here && strcmp(there, here) == 0))
+        *from = there;
+    else
         mem_free(there);
-        there = NULL;
-    }
     free(here);
-    return there;
+    return status;
 }
 
 /* Fails where the recipes differ. from: what the relative paths of `there` are below; NULL: this folder. */
@@ -115,8 +118,8 @@ esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, r
     recipe *there = NULL;
     esp_status status = ESP_OK;
     if (resume && file_exists(path)) {
-        from = begun_in(folder);
-        status = recipe_load(&there, path, NULL, 0, error);
+        status = ask_store(folder, &from, error);
+        if (status == ESP_OK) status = recipe_load(&there, path, NULL, 0, error);
         if (status == ESP_OK) status = compare_recipes(there, *out, folder, from, error);
         if (status == ESP_OK && from) resolve_from(*out, from);
         recipe_free(there);
@@ -130,8 +133,9 @@ esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, r
 }
 
 esp_status provenance_read_recipe(const char *folder, recipe **out, esp_error *error) {
-    char *path = path_join(folder, "recipe.yaml"), *from = begun_in(folder);
-    esp_status status = recipe_load(out, path, NULL, 0, error);
+    char *path = path_join(folder, "recipe.yaml"), *from;
+    esp_status status = ask_store(folder, &from, error);
+    if (status == ESP_OK) status = recipe_load(out, path, NULL, 0, error);
     if (status == ESP_OK && from) resolve_from(*out, from);
     mem_free(from);
     mem_free(path);

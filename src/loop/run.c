@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char RECIPE_FILE[] = "recipe.yaml";
+
 /* What a store keeps of a run's phases and its way to search: "7", "2 unshared". */
 static void phases_text(const run_state *run, const char *unshared, char out[24]) {
     snprintf(out, 24, "%d%s%s", run->phases, run->unshared ? " " : "", run->unshared ? unshared : "");
@@ -72,6 +74,18 @@ static bool holds_run(const char *folder) {
     return true;
 }
 
+/* The files that the run continues from are those that it wrote. */
+static esp_status check_files(run_state *run, const store_position *at, esp_error *error) {
+    bool known;
+    ESP_TRY(checkpoint_check(run->store, at, needs_state(run, at), &known, error));
+    if (!known)
+        observer_note(&run->session.observer,
+                      "checkpoints/%s was written by an earlier version, without sums: whether its files "
+                      "have changed since is not known",
+                      at->checkpoint);
+    return ESP_OK;
+}
+
 /* Opens the store and compares it with what else is in the folder; where they disagree, nothing is changed:
  * a state that is missing is never taken for a beginning. */
 static esp_status open_record(run_state *run, const run_options *options, bool fresh, const char *recipe_path,
@@ -84,13 +98,23 @@ static esp_status open_record(run_state *run, const run_options *options, bool f
     if (fresh && (at.phase != STORE_PHASE_SFT || at.update > 0))
         return error_fail(error, "put the recipe that the run was made with there",
                           "%s: is gone, and work was done by it", recipe_path);
-    return fresh ? checkpoint_check_none(options->folder, error)
-                 : checkpoint_check(options->folder, &at, needs_state(run, &at), error);
+    return fresh ? checkpoint_check_none(options->folder, error) : check_files(run, &at, error);
+}
+
+/* Its sum goes into the store first, the file itself last: it ends the beginning. */
+static esp_status record_recipe(run_state *run, const recipe *r, const char *path, esp_error *error) {
+    store_file file = {.path = RECIPE_FILE};
+    text_buffer text = {0};
+    recipe_text(r, &text);
+    esp_status status = file_sum_of_bytes(text.at, text.length, &file.sum, error);
+    if (status == ESP_OK) status = store_add_file(run->store, &file, error);
+    text_free(&text);
+    return status == ESP_OK ? recipe_write(r, path, error) : status;
 }
 
 /* A kill right after the store was made leaves it without a recipe: such a run starts from the beginning. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
-    char *path = path_join(options->folder, "recipe.yaml"),
+    char *path = path_join(options->folder, RECIPE_FILE),
          *checkpoints = path_join(options->folder, "checkpoints");
     bool fresh = !options->resume || !file_exists(path);
     esp_status status = open_record(run, options, fresh, path, error);
@@ -99,8 +123,7 @@ static esp_status open_run(run_state *run, const recipe *r, const run_options *o
     if (status == ESP_OK && fresh) status = provenance_record_folder(run->store, error);
     if (status == ESP_OK) status = provenance_check_contents(&run->session, run->store, error);
     if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
-    if (status == ESP_OK && fresh)
-        status = recipe_write(r, path, error); /* the last: it ends the beginning */
+    if (status == ESP_OK && fresh) status = record_recipe(run, r, path, error);
     mem_free(path);
     mem_free(checkpoints);
     ESP_TRY(status);
@@ -199,7 +222,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     if (status == ESP_OK) status = run_progress_open(&run, error);
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
-        if (status == ESP_OK) status = checkpoint_tidy(run.folder, at.checkpoint, error);
+        if (status == ESP_OK) status = checkpoint_tidy(run.store, at.checkpoint, error);
         if (status == ESP_OK) status = keep_judgement(&run, &at, error);
         if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
         if (session_stopped(&run.session))
@@ -211,6 +234,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
         if (status == ESP_OK) status = run_progress_end(&run, &at, error);
     }
     run_state_free_models(&run);
+    STORE_LIST_FREE(&run.written);
     run_progress_close(&run.progress);
     store_close(run.store);
     session_close(&run.session);
@@ -303,7 +327,7 @@ esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
     ESP_TRY(store_open(&s, folder, STORE_READ, error));
     json_t *summary = json_pack("{s:s}", "run", folder);
     store_position at;
-    uint64_t digest = 0;
+    uint64_t digest = 0, tables = 0;
     char hex[24];
     esp_status status = store_position_get(s, &at, error);
     if (status == ESP_OK)
@@ -314,8 +338,11 @@ esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
     if (status == ESP_OK) status = add_judgements(s, summary, error);
     if (status == ESP_OK) status = add_updates(s, summary, error);
     if (status == ESP_OK) status = store_digest(s, &digest, error);
+    if (status == ESP_OK) status = store_digest_tables(s, &tables, error);
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)digest);
     json_object_set_new(summary, "digest", json_string(hex));
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)tables);
+    json_object_set_new(summary, "digest_tables", json_string(hex));
     store_close(s);
     if (status != ESP_OK) {
         json_decref(summary);

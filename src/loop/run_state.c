@@ -15,9 +15,50 @@ void run_holds(run_state *run, const char *checkpoint) {
     if (run->judge) put(&run->in_judge, checkpoint);
 }
 
-char *run_theta_0(const run_state *run) {
-    bool trained = run->session.recipe->sft.epochs > 0 && (run->phases & RUN_SFT);
-    return trained ? checkpoint_path(run->folder, "sft") : NULL;
+/* Folder of theta_0, checked; NULL: the model as given. Freed by mem_free. */
+static esp_status theta_0_path(const run_state *run, char **out, esp_error *error) {
+    bool trained = run->session.recipe->sft.epochs > 0 && (run->phases & RUN_SFT), known;
+    *out = NULL;
+    if (!trained) return ESP_OK;
+    char *place = checkpoint_place("sft");
+    esp_status status = store_check_files(run->store, place, &known, error);
+    if (status == ESP_OK) *out = checkpoint_path(run->folder, "sft");
+    mem_free(place);
+    return status;
+}
+
+esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
+    char *path;
+    ESP_TRY(theta_0_path(run, &path, error));
+    esp_status status = session_open_model(&run->session, path, false, out, error);
+    mem_free(path);
+    return status;
+}
+
+esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error) {
+    STORE_LIST_FREE(&run->written);
+    checkpoint_part policy = {run->model, t}, judge = {run->judge, run->judge_trainer};
+    return checkpoint_write(run->folder, checkpoint, &run->session, &policy, &judge, &run->written, error);
+}
+
+static esp_status record_move(run_state *run, const store_position *next, esp_error *error) {
+    char *place = checkpoint_place(next->checkpoint);
+    esp_status status = run->written.count ? store_forget_files(run->store, place, error) : ESP_OK;
+    mem_free(place);
+    for (int64_t i = 0; i < run->written.count && status == ESP_OK; i++)
+        status = store_add_file(run->store, &run->written.at[i], error);
+    return status == ESP_OK ? store_position_set(run->store, next, error) : status;
+}
+
+esp_status run_move(run_state *run, const store_position *next, esp_error *error) {
+    ESP_TRY(store_begin(run->store, error));
+    esp_status status = record_move(run, next, error);
+    if (status == ESP_OK)
+        status = store_commit(run->store, error);
+    else
+        store_rollback(run->store);
+    STORE_LIST_FREE(&run->written);
+    return status;
 }
 
 esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer_settings *settings,
@@ -41,7 +82,8 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
 
 /* A judge is theta_0 until it has been taught: the one beside it, if it came with one. */
 static esp_status read_first_judge(run_state *run, esp_error *error) {
-    char *given = run_theta_0(run);
+    char *given;
+    ESP_TRY(theta_0_path(run, &given, error));
     const char *path = given ? given : run->session.recipe->model.path;
     char *beside = path_join(path, JUDGE_FOLDER);
     esp_status status = model_load_weights(run->judge, file_is_folder(beside) ? beside : path, error);
@@ -65,12 +107,6 @@ esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_
         ESP_TRY(read_first_judge(run, error));
     put(&run->in_judge, checkpoint);
     return ESP_OK;
-}
-
-esp_status run_save(run_state *run, const char *checkpoint, bool optimizer, esp_error *error) {
-    checkpoint_part policy = {run->model, optimizer ? run->trainer : NULL},
-                    judge = {run->judge, run->judge_trainer};
-    return checkpoint_write(run->folder, checkpoint, &run->session, &policy, &judge, error);
 }
 
 void run_state_free_models(run_state *run) {

@@ -19,6 +19,7 @@ typedef struct run_state {
     model *judge;
     trainer *judge_trainer; /* from the first learning phase on */
     char *in_judge;
+    store_files written; /* of the checkpoint that the next position starts from; not in run.db yet */
     run_watcher watcher;
     run_progress_state progress;
 } run_state;
@@ -30,13 +31,15 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
  * phase it is theta_0. */
 esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_settings *settings,
                           esp_error *error);
-/* Writes the policy and such a judge. optimizer: with the policy's optimizer. */
-esp_status run_save(run_state *run, const char *checkpoint, bool optimizer, esp_error *error);
 /* Records that the weights in memory are now those of this checkpoint. */
 void run_holds(run_state *run, const char *checkpoint);
 void run_state_free_models(run_state *run);
-/* Folder of theta_0, the policy that the first iteration starts from; NULL: the model as given. Freed by
- * mem_free. */
-char *run_theta_0(const run_state *run);
+/* Opens theta_0, the policy that the first iteration starts from, beside the run's own model. */
+esp_status run_open_theta_0(run_state *run, model **out, esp_error *error);
+/* Writes the policy as a checkpoint, with the optimizer's state where t is not NULL, and with it a judge that
+ * has weights of its own. run_move has to follow: until then the run continues from the checkpoint before. */
+esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error);
+/* Moves the position, and records the files of the checkpoint that it starts from: in one transaction. */
+esp_status run_move(run_state *run, const store_position *next, esp_error *error);
 
 #endif

@@ -5,10 +5,8 @@
 #include "search/harvest.h"
 #include "store/store.h"
 
-/* A pair of steps. With joined steps the log-prob of the rejected side is not known, since these steps were
- * not sampled there. */
-store_pair tree_pairs_step(const search *s, const harvest_pair *pair);
-/* A pair of whole chains. */
-store_pair tree_pairs_chain(const search *s, const harvest_pair *pair);
+/* A pair of steps, or of whole chains: its nodes are those where the two texts end, its log-probs those of
+ * the policy that sampled the tree. */
+store_pair tree_pairs_row(const search *s, const harvest_pair *pair);
 
 #endif

@@ -48,7 +48,7 @@ static esp_status store_one_pair(run_state *run, const store_tree *tree, store_p
 static esp_status store_step_pairs(run_state *run, const store_tree *tree, const search *s,
                                    const harvest_pairs *pairs, esp_error *error) {
     for (int32_t i = 0; i < pairs->count; i++) {
-        store_pair row = tree_pairs_step(s, &pairs->at[i]);
+        store_pair row = tree_pairs_row(s, &pairs->at[i]);
         ESP_TRY(store_one_pair(run, tree, &row, error));
     }
     return ESP_OK;
@@ -58,7 +58,7 @@ static esp_status store_chain_pair(run_state *run, const store_tree *tree, const
                                    esp_error *error) {
     harvest_pair pair;
     if (!harvest_instance_pair(s, &run->session.recipe->search.harvest, &pair)) return ESP_OK;
-    store_pair row = tree_pairs_chain(s, &pair);
+    store_pair row = tree_pairs_row(s, &pair);
     return store_one_pair(run, tree, &row, error);
 }
 

@@ -45,9 +45,9 @@ static esp_status save_between(const phase_updates *p, int64_t update, esp_error
     at.update = update;
     checkpoint_name_between(at.checkpoint, at.iteration, update);
     ESP_TRY(trainer_show_average(run->trainer, error)); /* the policy, in every checkpoint */
-    ESP_TRY(run_save(run, at.checkpoint, true, error));
-    ESP_TRY(store_position_set(run->store, &at, error));
-    return checkpoint_tidy(run->folder, at.checkpoint, error);
+    ESP_TRY(run_write_checkpoint(run, at.checkpoint, run->trainer, error));
+    ESP_TRY(run_move(run, &at, error));
+    return checkpoint_tidy(run->store, at.checkpoint, error);
 }
 
 /* The rate of update u of this phase, on the schedule of the whole run. */
@@ -101,7 +101,8 @@ esp_status run_updates(run_state *run, const store_position *position, const upd
     phase_updates updates = {.run = run, .position = position, .plan = plan};
     ESP_TRY(make_updates(&updates, error));
     ESP_TRY(trainer_show_average(run->trainer, error));
-    ESP_TRY(run_save(run, checkpoint, !plan->optimizer_ends, error));
+    const trainer *kept = plan->optimizer_ends ? NULL : run->trainer;
+    ESP_TRY(run_write_checkpoint(run, checkpoint, kept, error));
     run_holds(run, checkpoint);
     return ESP_OK;
 }

@@ -253,10 +253,22 @@ static double seconds_of(const plan_phase *p, const plan_rates *rates) {
     return s;
 }
 
+/* Tokens that the judge of a tree reads. */
+static double judge_of(bool judged, const plan_data *d, const tree_cost *cost) {
+    return judged ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
+}
+
+/* Problems that an iteration searches: as many as the recipe wants, or as its tokens last for. */
+static double problems_searched(const recipe *r, const plan_data *d, const tree_cost *cost) {
+    double problems = (double)r->run.problems_per_iteration, tokens = (double)r->run.tokens_per_iteration;
+    double each = cost->sampled + judge_of(r->search.config.rewards.judge, d, cost);
+    return tokens > 0 && each > 0 ? least(problems, ceil(tokens / each)) : problems;
+}
+
 /* Trees of `problems` problems. */
 static plan_phase trees(const char *name, bool judged, const plan_data *d, const tree_cost *cost,
                         double problems) {
-    double judge = judged ? d->judge_tokens + cost->fed + cost->judged_nodes * d->suffix_tokens : 0;
+    double judge = judge_of(judged, d, cost);
     return (plan_phase){.name = name,
                         .sampled = problems * cost->sampled,
                         .prefilled = problems * (d->prompt_tokens + judge)};
@@ -285,12 +297,14 @@ static plan_phase phase_of_sft(const recipe *r, const plan_data *d) {
 /* Pairs and correct chains side by side: the longer list gives the number of updates, the shorter one is
  * spread over them. */
 static plan_phase phase_of_learning(const recipe *r, const plan_data *d, const tree_cost *cost) {
-    double problems = (double)r->run.problems_per_iteration, epochs = (double)r->learn.epochs;
+    double problems = problems_searched(r, d, cost), epochs = (double)r->learn.epochs;
     double pairs = recipe_learns_from_pairs(r) ? problems * cost->pairs : 0;
     double chains = recipe_learns_from_chains(r) ? problems * cost->chains : 0;
     double row = d->prompt_tokens + d->steps * d->step_tokens / 2 +
                  2 * d->step_tokens; /* a state half way, two steps after it */
-    double longer = most(pairs, chains), updates = ceil(longer / (double)r->learn.batch) * epochs;
+    double longer = most(pairs, chains);
+    if (r->learn.batch_of == RECIPE_BATCH_PROBLEMS) longer = least(longer, problems);
+    double updates = ceil(longer / (double)r->learn.batch) * epochs;
     if (r->learn.steps > 0) updates = least(updates, (double)r->learn.steps);
     plan_phase p = {
         .name = "learn", .times = epochs > 0 ? r->run.iterations : 0, .updates = (int64_t)updates};
@@ -358,7 +372,7 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
     p.phases[1] =
-        trees("search", r->search.config.rewards.judge, data, &cost, (double)r->run.problems_per_iteration);
+        trees("search", r->search.config.rewards.judge, data, &cost, problems_searched(r, data, &cost));
     p.phases[1].times = r->run.iterations;
     p.phases[2] = phase_of_learning(r, data, &cost);
     p.phases[3] = phase_of_evaluation(r, data);

@@ -91,9 +91,7 @@ static esp_status apply_all(option_table table, recipe *r, const settings *prese
     ESP_TRY(settings_apply_choices(table, r, presets, error));
     ESP_TRY(settings_apply_choices(table, r, given, error));
     options_defaults_of_choice(table, r);
-    for (int64_t i = 0; i < presets->count; i++)
-        if (option_in_use(table, presets->at[i].option->key, r))
-            ESP_TRY(settings_apply(table, r, &presets->at[i], error));
+    ESP_TRY(settings_apply_chosen(table, r, presets, error));
     for (int64_t i = 0; i < given->count; i++) ESP_TRY(settings_apply(table, r, &given->at[i], error));
     return ESP_OK;
 }
@@ -142,7 +140,33 @@ static esp_status resolve(option_table table, recipe *r, const char *name, const
     return status == ESP_OK ? check_together(r, name, error) : status;
 }
 
-esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
+/* Whether a key is of one of the groups, which are words. */
+static bool in_groups(const char *key, const char *groups) {
+    size_t n = strcspn(key, ".");
+    for (const char *at = groups; *at;) {
+        size_t length = strcspn(at, " ");
+        if (length == n && strncmp(at, key, n) == 0) return true;
+        at += length + strspn(at + length, " ");
+    }
+    return false;
+}
+
+static void leave_out(settings *given, const char *groups) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < given->count; i++) {
+        setting *s = &given->at[i];
+        if (in_groups(s->option->key, groups)) {
+            mem_free(s->value);
+            mem_free(s->where);
+        } else {
+            given->at[kept++] = *s;
+        }
+    }
+    given->count = kept;
+}
+
+/* yaml NULL: there is no file. without: groups of its keys that are left out. */
+static esp_status parse(recipe **out, const char *name, const char *yaml, size_t length, const char *without,
                         const recipe_override *overrides, int n, esp_error *error) {
     *out = NULL;
     arena *memory = arena_new();
@@ -155,6 +179,7 @@ esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t
                        .name = name, .yaml = yaml, .length = length, .table = table, .group = ""},
                    &given, error)
              : ESP_OK;
+    leave_out(&given, without);
     int64_t from_file = given.count;
     if (status == ESP_OK) status = read_overrides(table, overrides, n, &given, error);
     if (status == ESP_OK) status = resolve(table, r, name, &given, from_file, error);
@@ -167,14 +192,24 @@ esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t
     return status;
 }
 
+esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
+                        const recipe_override *overrides, int n, esp_error *error) {
+    return parse(out, name, yaml, length, "", overrides, n, error);
+}
+
 esp_status recipe_load(recipe **out, const char *path, const recipe_override *overrides, int n,
                        esp_error *error) {
+    return recipe_load_without(out, path, "", overrides, n, error);
+}
+
+esp_status recipe_load_without(recipe **out, const char *path, const char *without,
+                               const recipe_override *overrides, int n, esp_error *error) {
     *out = NULL;
-    if (!path) return recipe_parse(out, "the options given", NULL, 0, overrides, n, error);
+    if (!path) return parse(out, "the options given", NULL, 0, "", overrides, n, error);
     char *yaml;
     size_t length;
     ESP_TRY(file_read(path, &yaml, &length, error));
-    esp_status status = recipe_parse(out, path, yaml, length, overrides, n, error);
+    esp_status status = parse(out, path, yaml, length, without, overrides, n, error);
     mem_free(yaml);
     return status;
 }

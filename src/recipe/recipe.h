@@ -22,6 +22,7 @@ typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_WEIGHTS_SHARED, RECIPE_WEIGHTS_OWN } recipe_judge_weights;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
+typedef enum { RECIPE_BATCH_PAIRS, RECIPE_BATCH_PROBLEMS } recipe_batch;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
 typedef enum { RECIPE_NLL_CHOSEN, RECIPE_NLL_RIGHT_CHAINS } recipe_nll;
 typedef enum { RECIPE_OPTION_TEXT, RECIPE_OPTION_LABEL } recipe_option_part;
@@ -97,7 +98,8 @@ typedef struct {
         int loss;                  /* a value of objective_at */
         option_space loss_options; /* of that objective */
         double lr;
-        int64_t batch; /* pairs per update */
+        int64_t batch; /* pairs or correct chains per update, or problems */
+        recipe_batch batch_of;
         int64_t epochs;
         int64_t steps;      /* updates at most; 0: as many as there are batches */
         double weight;      /* of the preference loss */
@@ -144,7 +146,11 @@ typedef struct {
  */
 esp_status recipe_load(recipe **out, const char *path, const recipe_override *overrides, int n,
                        esp_error *error);
-/* The same with the YAML in memory; name stands for the file in errors. */
+/* The same without the file's own keys of some groups ("search learn": words), which then have the values of
+ * presets and defaults. */
+esp_status recipe_load_without(recipe **out, const char *path, const char *without,
+                               const recipe_override *overrides, int n, esp_error *error);
+/* recipe_load with the YAML in memory; name stands for the file in errors. */
 esp_status recipe_parse(recipe **out, const char *name, const char *yaml, size_t length,
                         const recipe_override *overrides, int n, esp_error *error);
 void recipe_free(recipe *r);
@@ -156,8 +162,12 @@ esp_status recipe_split_set(const char *text, char **key, char **value, esp_erro
 void recipe_text(const recipe *r, text_buffer *out);
 esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
 
-/* One line per key that differs ("search.simulations: 5 there, 8 here"), keys marked OPTION_FREE left out.
- * Returns how many differ. */
+/* Tells each key that differs, with both values as they are written ("" where the key does not apply); keys
+ * marked OPTION_FREE are left out. */
+void recipe_differences(const recipe *a, const recipe *b,
+                        void (*tell)(void *user, const char *key, const char *in_a, const char *in_b),
+                        void *user);
+/* One line per key that differs ("search.simulations: 5 there, 8 here"). Returns how many differ. */
 int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
 
 #endif

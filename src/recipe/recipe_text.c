@@ -68,24 +68,38 @@ static void value_in(option_table table, const char *key, const recipe *r, text_
     if (o) write_value(o, r, out);
 }
 
-int recipe_diff(const recipe *there, const recipe *here, text_buffer *out) {
+void recipe_differences(const recipe *a, const recipe *b,
+                        void (*tell)(void *user, const char *key, const char *in_a, const char *in_b),
+                        void *user) {
     arena *memory = arena_new();
     option_table table = recipe_options(memory);
-    int differing = 0;
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
         if ((o->marks & OPTION_FREE) || option_by_key(table, o->key) != o) continue;
-        text_buffer a = {0}, b = {0};
-        value_in(table, o->key, there, &a);
-        value_in(table, o->key, here, &b);
-        if (strcmp(a.at, b.at) != 0) {
-            text_printf(out, "%s: %s there, %s here\n", o->key, *a.at ? a.at : "nothing",
-                        *b.at ? b.at : "nothing");
-            differing++;
-        }
-        text_free(&a);
-        text_free(&b);
+        text_buffer in_a = {0}, in_b = {0};
+        value_in(table, o->key, a, &in_a);
+        value_in(table, o->key, b, &in_b);
+        if (strcmp(in_a.at, in_b.at) != 0) tell(user, o->key, in_a.at, in_b.at);
+        text_free(&in_a);
+        text_free(&in_b);
     }
     arena_free(memory);
-    return differing;
+}
+
+typedef struct {
+    text_buffer *out;
+    int count;
+} diff_lines;
+
+static void add_line(void *user, const char *key, const char *there, const char *here) {
+    diff_lines *lines = user;
+    text_printf(lines->out, "%s: %s there, %s here\n", key, *there ? there : "nothing",
+                *here ? here : "nothing");
+    lines->count++;
+}
+
+int recipe_diff(const recipe *there, const recipe *here, text_buffer *out) {
+    diff_lines lines = {.out = out};
+    recipe_differences(there, here, add_line, &lines);
+    return lines.count;
 }

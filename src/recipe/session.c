@@ -1,6 +1,7 @@
 #include "recipe/session.h"
 
 #include "base/file.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,18 @@ static esp_status choose_chat(session *s, esp_error *error) {
     if (s->recipe->model.chat_template == 0)
         return chat_template_detect(tokenizer_chat_template(s->tokenizer), &s->chat, error);
     s->chat = (chat_kind)(s->recipe->model.chat_template - 1);
+    return ESP_OK;
+}
+
+/* A policy out of a run's checkpoints must be as the run wrote it. */
+static esp_status check_model(const session *s, esp_error *error) {
+    bool known;
+    ESP_TRY(store_check_model(s->recipe->model.path, &known, error));
+    if (!known)
+        observer_note(&s->observer,
+                      "%s: was written without sums by an earlier version: whether it has changed since is "
+                      "not known",
+                      s->recipe->model.path);
     return ESP_OK;
 }
 
@@ -26,6 +39,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
         error_set(error, ESP_USAGE, "set model.path", "no model is named");
         return error_about(error, ESP_REASON_UNSET, "model.path");
     }
+    ESP_TRY(check_model(out, error));
     ESP_TRY(task_new(&out->task, &r->task, error));
     esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = choose_chat(out, error);

@@ -164,20 +164,10 @@ static bool commitment_pair(const search *s, const harvest_options *o, int32_t i
     return found;
 }
 
-/* An only child belongs to both steps of the pair before it, when that pair's chosen step leads here. */
-static void join_only_child(const search *s, int32_t index, pair_list *pairs) {
-    if (search_commitment_at(s, index).child_count != 1 || !pairs->count) return;
-    harvest_pair *pair = &pairs->at[pairs->count - 1];
-    if (pair->commitment + pair->joined + 1 != index) return;
-    search_commitment made = search_commitment_at(s, pair->commitment);
-    if (made.children[made.picked].node == pair->chosen) pair->joined++;
-}
-
 static void read_commitments(const search *s, const harvest_options *o, pair_list *pairs) {
     for (int32_t i = 0; i < search_commitment_count(s); i++) {
         harvest_pair pair;
         if (commitment_pair(s, o, i, &pair)) MEM_LIST_PUSH(pairs, pair);
-        if (o->join_only_child) join_only_child(s, i, pairs);
     }
 }
 
@@ -259,6 +249,17 @@ static void read_tree(const search *s, const harvest_options *o, pair_list *pair
 
 /* ---- all together ---- */
 
+static int32_t last_only_descendant(const search *s, int32_t node) {
+    while (s->nodes.at[node].children == 1) node = s->nodes.at[node].first_child;
+    return node;
+}
+
+static void finish_pair(const search *s, const harvest_options *o, harvest_pair *pair) {
+    if (pair->alpha > o->smoothing_cap) pair->alpha = o->smoothing_cap;
+    pair->chosen_end = o->join_only_child ? last_only_descendant(s, pair->chosen) : pair->chosen;
+    pair->rejected_end = o->join_only_child ? last_only_descendant(s, pair->rejected) : pair->rejected;
+}
+
 /* Whether the best-Q candidate of the last commitment is right. */
 static bool last_best_is_right(const search *s, const harvest_options *o) {
     int32_t n = search_commitment_count(s);
@@ -286,8 +287,7 @@ void harvest_step_pairs(const search *s, const harvest_options *o, harvest_pairs
         else
             read_commitments(s, o, &pairs);
     }
-    for (int64_t i = 0; i < pairs.count; i++)
-        if (pairs.at[i].alpha > o->smoothing_cap) pairs.at[i].alpha = o->smoothing_cap;
+    for (int64_t i = 0; i < pairs.count; i++) finish_pair(s, o, &pairs.at[i]);
     int64_t count = o->max_pairs && pairs.count > o->max_pairs ? o->max_pairs : pairs.count;
     if (o->only_if_right && !last_best_is_right(s, o)) count = 0;
     *out = (harvest_pairs){.at = pairs.at,
@@ -325,6 +325,7 @@ bool harvest_instance_pair(const search *s, const harvest_options *o, harvest_pa
                           .q_rejected = details[worst].R,
                           .n_chosen = N_w,
                           .n_rejected = N_l,
-                          .alpha = fmin(alpha, o->smoothing_cap)};
+                          .alpha = alpha};
+    finish_pair(s, o, out);
     return true;
 }

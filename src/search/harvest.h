@@ -17,7 +17,7 @@ typedef enum { HARVEST_LOSER_SMALLEST_Q, HARVEST_LOSER_RANDOM_SIBLING } harvest_
 
 typedef struct {
     harvest_from pairs_from;
-    harvest_at pairs_at; /* all: goes with neither a random loser nor join_only_child */
+    harvest_at pairs_at; /* all: does not go with a random loser */
     harvest_smoothing smoothing;
     harvest_loser loser;
     double min_q_gap;     /* a pair needs Q_w - Q_l > this */
@@ -26,7 +26,7 @@ typedef struct {
                              least doubt */
     bool only_if_right; /* no pairs unless the last commitment's best-Q candidate is right (the paper's code)
                          */
-    bool join_only_child; /* a committed only child is joined to both steps of the pair before it (code) */
+    bool join_only_child; /* each step of a pair goes on with its own only descendants (code) */
 } harvest_options;
 
 option_table harvest_option_table(void);
@@ -48,8 +48,9 @@ typedef struct {
     double q_chosen, q_rejected;
     int64_t n_chosen, n_rejected;
     double alpha;
-    int32_t joined; /* join_only_child: the picks of this many commitments after `commitment` belong to both
-                       steps */
+    /* Where the two texts end: at chosen and rejected, or with join_only_child, from each of them down, at
+     * the first node that does not have exactly one child in the finished tree. */
+    int32_t chosen_end, rejected_end;
 } harvest_pair;
 
 typedef struct {

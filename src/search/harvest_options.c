@@ -18,7 +18,7 @@ static const option options[] = {
     {.type = OPTION_FLOAT, FIELD(double, min_q_gap), .flag = "--min-q-gap", .initial = "0.3", .low = 0, .high = 100, .help = "a pair is read only where the values of its two steps differ by more than this"},
     {.type = OPTION_INT, FIELD(int64_t, max_pairs), .flag = "--max-pairs", .initial = "0", .low = 0, .high = 1e6, .help = "pairs of one problem: the first ones, or with pairs_at all the ones whose order is surest; 0: all"},
     {.type = OPTION_BOOL, FIELD(bool, only_if_right), .initial = "false", .help = "read pairs only where the best candidate of the last commitment is correct"},
-    {.type = OPTION_BOOL, FIELD(bool, join_only_child), .initial = "false", .help = "where the search committed to an only candidate, append it to both steps of the pair before it"},
+    {.type = OPTION_BOOL, FIELD(bool, join_only_child), .initial = "false", .help = "append to each step of a pair its own next steps, for as long as it has exactly one"},
 };
 /* clang-format on */
 
@@ -28,10 +28,9 @@ option_table harvest_option_table(void) {
 
 esp_status harvest_options_check(const harvest_options *o, esp_error *error) {
     for (int i = 0; i < harvest_option_table().count; i++) ESP_TRY(option_check(&options[i], o, error));
-    if (o->pairs_at == HARVEST_AT_ALL && (o->loser != HARVEST_LOSER_SMALLEST_Q || o->join_only_child))
-        return error_fail(
-            error, "set pairs_at to commitments, or loser and join_only_child to their defaults",
-            "pairs_at is all, which goes with neither loser random_sibling nor join_only_child");
+    if (o->pairs_at == HARVEST_AT_ALL && o->loser != HARVEST_LOSER_SMALLEST_Q)
+        return error_fail(error, "set pairs_at to commitments, or loser to smallest_q",
+                          "pairs_at is all, which does not go with loser random_sibling");
     return ESP_OK;
 }
 

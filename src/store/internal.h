@@ -22,6 +22,9 @@ struct store {
     int lock, log;       /* file descriptors; -1: not open */
     bool open_transaction;
     bool in_wave;
+    int64_t moves; /* how often the open transaction has set the position */
+    int64_t moved; /* how often it was set before, as run.db knows */
+    int64_t noted; /* the same, as the lock's file says */
     int64_t wave_iteration, wave, wave_trees, wave_nodes, wave_pairs;
     MEM_LIST(store_statement) statements;
 };
@@ -40,6 +43,20 @@ esp_status store_run(store *s, const char *doing, esp_error *error, const char *
 esp_status store_query(store *s, const char *doing, sqlite3_stmt **out, esp_error *error, const char *sql,
                        const char *types, ...);
 esp_status store_next(store *s, const char *doing, sqlite3_stmt *statement, bool *more, esp_error *error);
+
+/* Runs of older schema versions lack some tables. */
+esp_status store_has_table(store *s, const char *name, bool *out, esp_error *error);
+
+/* ---- sums of tables (row_sums.c) ---- */
+/* Defines the functions that the others need. */
+esp_status store_sums_define(store *s, esp_error *error);
+/* Takes the rows as they are: for a schema that has just been made or brought up to date. */
+esp_status store_sums_fill(store *s, esp_error *error);
+/* From here on this connection keeps the sums. */
+esp_status store_sums_watch(store *s, esp_error *error);
+
+/* Writes into the lock's file who holds it and how often the position has been set. */
+void store_note_moves(store *s);
 
 /* A transaction around several statements, unless one is open already; store_leave commits its own or rolls
  * it back. */

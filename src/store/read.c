@@ -123,6 +123,14 @@ static void take_size(row *r, store_size *z) {
     z->pairs = take_int(r);
 }
 
+static void take_cost(row *r, store_cost *c) {
+    c->iteration = take_int(r);
+    c->trees = take_int(r);
+    c->tokens_sampled = take_int(r);
+    c->tokens_judged = take_int(r);
+    c->tokens_computed = take_int(r);
+}
+
 /* The metrics are those that have columns, and what the other table has where there is one. */
 static void take_update(row *r, store_update *u) {
     static const char *const names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl"};
@@ -330,6 +338,13 @@ esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_e
               "i", iteration));
 }
 
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error) {
+    READ_ALL(store_cost, take_cost, out,
+             QUERY("SELECT iteration, count(*), total(tokens_sampled), total(tokens_judged),"
+                   " total(tokens_computed) FROM trees GROUP BY iteration ORDER BY iteration",
+                   ""));
+}
+
 /* Runs of older schema versions lack some columns and tables. */
 static esp_status has_unknown(store *s, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
@@ -339,7 +354,7 @@ static esp_status has_unknown(store *s, bool *out, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status has_table(store *s, const char *name, bool *out, esp_error *error) {
+esp_status store_has_table(store *s, const char *name, bool *out, esp_error *error) {
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", "t", name));
     ESP_TRY(store_next(s, "read", statement, out, error));
@@ -357,7 +372,7 @@ static esp_status read_updates(store *s, int64_t iteration, store_updates *out, 
 static esp_status read_update_metrics(store *s, int64_t iteration, update_metrics *out, esp_error *error) {
     bool has;
     *out = (update_metrics){0};
-    ESP_TRY(has_table(s, "update_metrics", &has, error));
+    ESP_TRY(store_has_table(s, "update_metrics", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(update_metric, take_update_metric, out,
              QUERY("SELECT * FROM update_metrics WHERE ?1 < 0 OR iteration = ?1"
@@ -411,7 +426,7 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error) {
     bool has;
     *out = (store_judgements){0};
-    ESP_TRY(has_table(s, "judgements", &has, error));
+    ESP_TRY(store_has_table(s, "judgements", &has, error));
     if (!has) return ESP_OK;
     READ_ALL(store_judgement, take_judgement, out,
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
@@ -430,7 +445,7 @@ static void take_verdict(sqlite3_stmt *statement, store_verdict *v) {
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error) {
     bool more;
-    ESP_TRY(has_table(s, "verdicts", &more, error));
+    ESP_TRY(store_has_table(s, "verdicts", &more, error));
     if (!more) return ESP_OK;
     sqlite3_stmt *statement;
     ESP_TRY(QUERY("SELECT key, problem, correct, reward, reason FROM verdicts", ""));

@@ -57,6 +57,14 @@
     "ALTER TABLE trees ADD COLUMN tokens_judged_steps INTEGER;"                                              \
     "ALTER TABLE trees" SPENT "ALTER TABLE evals" SPENT WITHIN
 
+/* Version 8: the files that the rows rely on, the sum of each table's rows (store/row_sums.c), and how often
+ * the position was set. */
+#define VERSION_8                                                                                            \
+    "ALTER TABLE position ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;"                                      \
+    "CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT "      \
+    "ROWID;"                                                                                                 \
+    "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
@@ -65,6 +73,7 @@ const char *const store_additions[STORE_SCHEMA_VERSION] = {
           "; ALTER TABLE eval_results ADD COLUMN" UNKNOWN_5 ";" VERDICTS,
     [5] = CHOICE_EVALS,
     [6] = VERSION_7,
+    [7] = VERSION_8,
 };
 
 /* A new run has the tables of version 6, and then what was added since. */
@@ -72,7 +81,8 @@ const char store_schema[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     /* One row: what comes next. */
     "CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), phase INTEGER NOT NULL,"
-    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT NULL);"
+    " iteration INTEGER NOT NULL, wave INTEGER NOT NULL, step INTEGER NOT NULL, checkpoint TEXT NOT "
+    "NULL);"
     "CREATE TABLE problems (problem INTEGER PRIMARY KEY, name TEXT, question TEXT NOT NULL, answer TEXT);"
     "CREATE TABLE waves (iteration INTEGER, wave INTEGER, trees INTEGER NOT NULL, nodes INTEGER NOT NULL,"
     " pairs INTEGER NOT NULL, PRIMARY KEY (iteration, wave)) WITHOUT ROWID;"
@@ -116,4 +126,4 @@ const char store_schema[] =
     " time REAL NOT NULL);"
     "CREATE INDEX metrics_by_key ON metrics (key, iteration, id);"
     "CREATE TABLE events (id INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT,"
-    " time REAL NOT NULL);" VERSION_7;
+    " time REAL NOT NULL);" VERSION_7 VERSION_8;

@@ -145,6 +145,7 @@ void store_rollback(store *s) {
     /* SQLite has rolled back by itself after some failures (a full disk) */
     if (!sqlite3_get_autocommit(s->db)) (void)store_run(s, "roll back", NULL, "ROLLBACK", "");
     s->open_transaction = s->in_wave = false;
+    s->moves = 0;
 }
 
 esp_status store_commit(store *s, esp_error *error) {
@@ -156,6 +157,7 @@ esp_status store_commit(store *s, esp_error *error) {
     esp_status status = store_run(s, "commit", error, "COMMIT", "");
     if (status != ESP_OK) store_rollback(s);
     s->open_transaction = s->in_wave = false;
+    if (s->moves > 0) store_note_moves(s);
     return status;
 }
 

@@ -16,40 +16,62 @@ const char *store_folder(const store *s) {
     return s->folder;
 }
 
-/* ---- the lock: a second process is kept out for as long as this one lives ---- */
+/* ---- the lock: a second process is kept out for as long as this one lives ----
+ *
+ * Its file says which process holds it and how often the position had been set: "4711 28". */
+
+static esp_status lock_failed(const char *path, const char *what, const char *hint, esp_error *error) {
+    return error_fail(error, hint, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+static esp_status lock_is_taken(const store *s, const char *holder, esp_error *error) {
+    error_fail(error, "wait for it to end, or stop it", "%s: another process works on this run (process %s)",
+               s->folder, *holder ? holder : "unknown");
+    return error_because(error, ESP_REASON_BUSY);
+}
+
+static esp_status take_lock_at(store *s, const char *path, esp_error *error) {
+    const char *permissions = "choose a folder that you may write to";
+    s->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    struct stat about;
+    if (s->lock < 0 || fstat(s->lock, &about) != 0)
+        return lock_failed(path, "create the lock", permissions, error);
+    if (!S_ISREG(about.st_mode))
+        return error_fail(error, "remove it", "%s: is not a regular file, as a run's lock is", path);
+    int taken = flock(s->lock, LOCK_EX | LOCK_NB), e = errno;
+    char words[64] = "", *rest = NULL;
+    ssize_t n = pread(s->lock, words, sizeof words - 1, 0);
+    words[n > 0 ? n : 0] = '\0';
+    const char *holder = strtok_r(words, " \n", &rest), *moved = strtok_r(NULL, " \n", &rest);
+    if (taken != 0) {
+        errno = e;
+        return e == EWOULDBLOCK ? lock_is_taken(s, holder ? holder : "", error)
+                                : lock_failed(path, "lock", "put the run on a local disk", error);
+    }
+    s->noted = moved ? strtoll(moved, NULL, 10) : 0;
+    return ESP_OK;
+}
 
 static esp_status take_lock(store *s, esp_error *error) {
     char *path = path_join(s->folder, "lock");
-    esp_status status = ESP_OK;
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->lock < 0) {
-        status = error_fail(error, "choose a folder that you may write to", "%s: cannot create the lock: %s",
-                            path, strerror(errno));
-    } else if (flock(s->lock, LOCK_EX | LOCK_NB) != 0) {
-        int e = errno;
-        char holder[32] = "";
-        ssize_t n = pread(s->lock, holder, sizeof holder - 1, 0);
-        holder[n > 0 ? n : 0] = '\0';
-        holder[strcspn(holder, "\n")] = '\0';
-        if (e == EWOULDBLOCK) {
-            error_fail(error, "wait for it to end, or stop it",
-                       "%s: another process works on this run (process %s)", s->folder,
-                       *holder ? holder : "unknown");
-            status = error_because(error, ESP_REASON_BUSY);
-        } else
-            status =
-                error_fail(error, "put the run on a local disk", "%s: cannot lock: %s", path, strerror(e));
+    esp_status status = take_lock_at(s, path, error);
+    if (status != ESP_OK && s->lock >= 0) {
         close(s->lock);
         s->lock = -1;
-    } else {
-        char mine[32];
-        int n = snprintf(mine, sizeof mine, "%ld\n", (long)getpid());
-        /* Only for the message above: a full disk here shows itself at the first commit. */
-        if (ftruncate(s->lock, 0) == 0 && pwrite(s->lock, mine, (size_t)n, 0) != n)
-            (void)!ftruncate(s->lock, 0);
     }
     mem_free(path);
     return status;
+}
+
+void store_note_moves(store *s) {
+    char line[64];
+    s->moved += s->moves;
+    s->moves = 0;
+    int n = snprintf(line, sizeof line, "%ld %lld\n", (long)getpid(), (long long)s->moved);
+    /* A full disk here shows itself at the next commit. Not synced: after a power cut the file may be older
+     * than run.db, never newer. */
+    if (s->lock >= 0 && (ftruncate(s->lock, 0) != 0 || pwrite(s->lock, line, (size_t)n, 0) != n))
+        (void)!ftruncate(s->lock, 0);
 }
 
 /* ---- the database ---- */
@@ -76,6 +98,7 @@ static esp_status make_schema(store *s, esp_error *error) {
     ESP_TRY(store_begin(s, error));
     esp_status status = execute(s, "make the tables", store_schema, error);
     if (status == ESP_OK) status = execute(s, "make the tables", ending, error);
+    if (status == ESP_OK) status = store_sums_fill(s, error);
     if (status == ESP_OK) return store_commit(s, error);
     store_rollback(s);
     return status;
@@ -113,6 +136,7 @@ static esp_status bring_up_to_date(store *s, int64_t version, esp_error *error) 
     for (; version < STORE_SCHEMA_VERSION && status == ESP_OK; version++)
         status = execute(s, "add to the tables", store_additions[version], error);
     if (status == ESP_OK) status = execute(s, "add to the tables", ending, error);
+    if (status == ESP_OK) status = store_sums_fill(s, error);
     if (status == ESP_OK) return store_commit(s, error);
     store_rollback(s);
     return status;
@@ -123,6 +147,26 @@ static esp_status open_database(store *s, const char *name, int flags, esp_error
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(
         s->db, 10000); /* ms; a reader's snapshot may hold up a checkpoint of the WAL for a moment */
+    return store_sums_define(s, error);
+}
+
+/* An older run.db that was put back would be continued from there, and what was found since found again. */
+static esp_status check_moves(store *s, esp_error *error) {
+    ESP_TRY(number_of(s, "SELECT coalesce(max(moves), 0) FROM position", &s->moved, error));
+    if (s->noted <= s->moved) return ESP_OK;
+    return error_fail(error,
+                      "put back run.db and run.db-wal as they were last, both; to continue from this older "
+                      "state on purpose, remove the file named lock",
+                      "%s: is older than the run: its position was set %lld times, and %lld times in all",
+                      s->file, (long long)s->moved, (long long)s->noted);
+}
+
+static esp_status make_or_update(store *s, bool blank, int64_t version, esp_error *error) {
+    ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
+    ESP_TRY(blank ? make_schema(s, error) : bring_up_to_date(s, version, error));
+    ESP_TRY(store_sums_watch(s, error));
+    if (!blank || s->mode == STORE_RESUME) ESP_TRY(check_moves(s, error));
+    store_note_moves(s);
     return ESP_OK;
 }
 
@@ -140,8 +184,8 @@ static esp_status open_to_write(store *s, esp_error *error) {
         return error_fail(
             error, "put back run.db and run.db-wal as they were, both, or start a new run elsewhere",
             "%s: is empty, but the run had begun: what was recorded is missing (its run.db-wal?)", s->file);
-    ESP_TRY(execute(s, "open", "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", error));
-    return blank ? make_schema(s, error) : bring_up_to_date(s, version, error);
+    if (!blank) ESP_TRY(store_check_rows(s, error));
+    return make_or_update(s, blank, version, error);
 }
 
 /* file:...?immutable=1, with what a URI would read otherwise escaped. */
@@ -178,15 +222,18 @@ static esp_status open_to_read(store *s, esp_error *error) {
 
 static esp_status open_beside(store *s, esp_error *error) {
     ESP_TRY(open_database(s, s->file, SQLITE_OPEN_READWRITE, error));
-    return execute(s, "open", "PRAGMA synchronous = NORMAL;", error);
+    ESP_TRY(execute(s, "open", "PRAGMA synchronous = NORMAL;", error));
+    return store_sums_watch(s, error);
 }
 
 static esp_status open_log(store *s, esp_error *error) {
     char *path = path_join(s->folder, "log.jsonl");
     esp_status status = ESP_OK;
-    s->log = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    s->log = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     struct stat about;
-    if (s->log < 0 || fstat(s->log, &about) != 0) {
+    if (s->log >= 0 && fstat(s->log, &about) == 0 && !S_ISREG(about.st_mode)) {
+        status = error_fail(error, "remove it", "%s: is not a regular file, as a run's log is", path);
+    } else if (s->log < 0 || fstat(s->log, &about) != 0) {
         status = error_fail(error, "check the permissions of the run's folder", "%s: cannot open: %s", path,
                             strerror(errno));
     } else if (about.st_size > 0) { /* a kill in the middle of a line: drop the torn end */

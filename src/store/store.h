@@ -10,13 +10,14 @@
 #define ESPALIER_STORE_STORE_H
 
 #include "base/error.h"
+#include "base/file_sum.h"
 #include "base/memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 7
+#define STORE_SCHEMA_VERSION 8
 
 typedef struct store store;
 
@@ -64,7 +65,8 @@ typedef struct {
 const char *store_phase_name(store_phase phase);
 /* A new run is at {STORE_PHASE_SFT, 0, 0, 0, ""}. */
 esp_status store_position_get(store *s, store_position *out, esp_error *error);
-/* Within the transaction of the work that leads there, so that work and position agree at any kill. */
+/* Counted: the lock's file remembers how often, so that an older run.db that was put back is noticed.
+ * Within the transaction of the work that leads there, so that work and position agree at any kill. */
 esp_status store_position_set(store *s, const store_position *p, esp_error *error);
 
 /* ---- problems: once each, by their index in the data set ---- */
@@ -143,11 +145,11 @@ typedef struct {
     int64_t iteration; /* 0 for pairs from elsewhere */
     int64_t tree, problem;
     int64_t state, chosen, rejected; /* nodes of the tree; -1: none */
-    int64_t
-        joined; /* steps committed after the state's that both chains go on with (search.join_only_child) */
+    int64_t joined; /* 0; in runs before schema version 7 with search.join_only_child: steps committed after
+                       the state's that both texts go on with */
     /* A pair of a tree is added without ids: the prefix is the tree's prompt and the steps down to the state,
-     * chosen and rejected are the steps from there to the node and the joined ones. store_read_pairs fills
-     * them in. A pair from elsewhere has its own. */
+     * chosen and rejected are the steps from there to the node. store_read_pairs fills them in. A pair from
+     * elsewhere has its own. */
     const int32_t *prefix_ids, *chosen_ids, *rejected_ids;
     int64_t prefix_count, chosen_count, rejected_count;
     int64_t prompt_count; /* read: how many ids of the prefix are the tree's prompt; 0: not known */
@@ -202,7 +204,7 @@ esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result
 
 /* The share of comparisons that came out as they should, over problems. */
 typedef struct {
-    int64_t comparisons, problems; /* problems: those with comparisons; both 0 before schema version 7 */
+    int64_t comparisons, problems; /* problems: those with comparisons; both 0 before schema version 8 */
     double share, low, high;       /* NAN without comparisons */
 } store_comparison;
 
@@ -218,7 +220,8 @@ typedef struct {
     const char *bins;                  /* JSON: ten of [nodes, positives, mean C or null] */
     store_comparison within, siblings; /* of nodes of one problem; of steps after the same state */
 } store_judgement;
-esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error); /* again: replaces */
+/* In one transaction; again: replaces. */
+esp_status store_add_judgements(store *s, const store_judgement *j, int64_t n, esp_error *error);
 
 /* ---- what an external grader has said: part of no digest, since what follows from it is ---- */
 typedef struct {
@@ -231,6 +234,37 @@ typedef struct {
 /* In one transaction; one that is there already stays. */
 esp_status store_add_verdicts(store *s, const store_verdict *v, int64_t n, esp_error *error);
 
+/* ---- lists of rows: in memory that the list owns ---- */
+#define STORE_LIST(type)                                                                                     \
+    struct {                                                                                                 \
+        type *at;                                                                                            \
+        int64_t count;                                                                                       \
+        arena *memory;                                                                                       \
+    }
+#define STORE_LIST_FREE(list)                                                                                \
+    (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
+
+/* ---- files that the rows rely on, by their path below the run's folder ---- */
+typedef struct {
+    const char *path; /* "checkpoints/sft/model.safetensors" */
+    file_sum sum;
+} store_file;
+typedef STORE_LIST(store_file) store_files;
+esp_status store_add_file(store *s, const store_file *f, esp_error *error); /* again: replaces */
+/* Forgets that file, or all files below that folder. */
+esp_status store_forget_files(store *s, const char *path, esp_error *error);
+
+/* ---- the same files on disk ---- */
+/* Sums of all files of a folder and of the folders in it, whatever they are; their paths begin with `name`. */
+esp_status store_sum_files(const char *folder, const char *name, store_files *out, esp_error *error);
+/* Compares the file with its row: an error where it is missing, cut or changed. */
+esp_status store_check_file(store *s, const store_file *f, esp_error *error);
+/* All rows of that path, as for store_read_files. *known: false where there are none, as in runs before
+ * schema version 8. */
+esp_status store_check_files(store *s, const char *path, bool *known, esp_error *error);
+/* The same for a model that is given by its path, where that is a folder in some run's checkpoints/. */
+esp_status store_check_model(const char *path, bool *known, esp_error *error);
+
 /* ---- times and talk: not compared between runs ---- */
 esp_status store_metric(store *s, int64_t iteration, const char *key, double value, esp_error *error);
 esp_status store_event(store *s, int64_t iteration, const char *kind, const char *text, esp_error *error);
@@ -238,13 +272,7 @@ esp_status store_event(store *s, int64_t iteration, const char *kind, const char
  * NULL. */
 esp_status store_log(store *s, const char *kind, const char *members, esp_error *error);
 
-/* ---- reading: rows in their one order, in memory that the list owns ---- */
-#define STORE_LIST(type)                                                                                     \
-    struct {                                                                                                 \
-        type *at;                                                                                            \
-        int64_t count;                                                                                       \
-        arena *memory;                                                                                       \
-    }
+/* ---- reading: rows in their one order ---- */
 typedef STORE_LIST(store_problem) store_problems;
 typedef STORE_LIST(store_tree) store_trees;
 typedef STORE_LIST(store_node) store_nodes;
@@ -262,9 +290,11 @@ typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
     int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
-#define STORE_LIST_FREE(list)                                                                                \
-    (arena_free((list)->memory), (list)->memory = NULL, (list)->at = NULL, (list)->count = 0)
-
+/* What the trees of one iteration took. */
+typedef struct {
+    int64_t iteration, trees, tokens_sampled, tokens_judged, tokens_computed;
+} store_cost;
+typedef STORE_LIST(store_cost) store_costs;
 #define STORE_ALL (-1)
 /* iteration: one, or STORE_ALL. Pairs come by iteration, then by the order of adding (tree order, then step).
  */
@@ -288,8 +318,11 @@ esp_status store_read_eval_results(store *s, int64_t iteration, const char *meth
  * rows. */
 esp_status store_read_sizes(store *s, int64_t iteration, store_sizes *out, esp_error *error);
 esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
+esp_status store_read_costs(store *s, store_costs *out, esp_error *error); /* by iteration */
 /* By iteration, source, kind; none in runs of schema version 1. */
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
+/* That file, or those below that folder, or with "" all, by path; none in runs before schema version 8. */
+esp_status store_read_files(store *s, const char *path, store_files *out, esp_error *error);
 /* One after the other, in no order; each is valid during its call. */
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error);
@@ -299,5 +332,16 @@ esp_status store_metric_get(store *s, int64_t iteration, const char *key, double
 
 /* One hash over all rows of the compared tables: equal for two runs that found and learned the same. */
 esp_status store_digest(store *s, uint64_t *out, esp_error *error);
+/* The same over every table but those of times and places: also judgements, metrics of updates, and whatever
+ * later versions add. Only runs of the same program can be compared by it. 0 in runs before schema version 8.
+ */
+esp_status store_digest_tables(store *s, uint64_t *out, esp_error *error);
+
+/* ---- whether the rows are those that were written (row_sums.c) ---- */
+/* Appends the names of the tables whose rows are not. *kept: false in runs before schema version 8, of which
+ * nothing is known. */
+esp_status store_sums_differing(store *s, bool *kept, text_buffer *out, esp_error *error);
+/* An error that names those tables. A run that is opened to write on is checked already. */
+esp_status store_check_rows(store *s, esp_error *error);
 
 #endif

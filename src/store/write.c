@@ -18,10 +18,18 @@ const char *store_phase_name(store_phase phase) {
     return names[phase];
 }
 
-esp_status store_position_set(store *s, const store_position *p, esp_error *error) {
+static esp_status write_position(store *s, const store_position *p, esp_error *error) {
+    s->moves++;
     return store_run(s, "write the position", error,
-                     "INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)", "iiiit", (int64_t)p->phase,
-                     p->iteration, p->wave, p->update, p->checkpoint);
+                     "INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?,"
+                     " 1 + coalesce((SELECT moves FROM position), 0))",
+                     "iiiit", (int64_t)p->phase, p->iteration, p->wave, p->update, p->checkpoint);
+}
+
+esp_status store_position_set(store *s, const store_position *p, esp_error *error) {
+    bool own;
+    ESP_TRY(store_enter(s, &own, error));
+    return store_leave(s, own, write_position(s, p, error), error);
 }
 
 esp_status store_add_problem(store *s, const store_problem *p, esp_error *error) {
@@ -177,13 +185,21 @@ esp_status store_add_eval(store *s, const store_eval *e, const store_eval_result
 }
 
 #define COMPARISON(c) (c)->comparisons, (c)->problems, (c)->share, (c)->low, (c)->high
-esp_status store_add_judgement(store *s, const store_judgement *j, esp_error *error) {
+static esp_status add_judgement(store *s, const store_judgement *j, esp_error *error) {
     return store_run(s, "add a judgement", error,
                      "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                      "?, ?, ?, ?, ?)",
                      "ittiiddddtiidddiiddd", j->iteration, j->source, j->kind, j->positives, j->negatives,
                      j->area, j->low, j->high, j->calibration_error, j->bins, COMPARISON(&j->within),
                      COMPARISON(&j->siblings));
+}
+
+esp_status store_add_judgements(store *s, const store_judgement *j, int64_t n, esp_error *error) {
+    bool own;
+    ESP_TRY(store_enter(s, &own, error));
+    esp_status status = ESP_OK;
+    for (int64_t i = 0; i < n && status == ESP_OK; i++) status = add_judgement(s, &j[i], error);
+    return store_leave(s, own, status, error);
 }
 
 /* ---- verdicts ---- */

@@ -1,7 +1,7 @@
 #include "view/report.h"
 
 #include "base/file.h"
-#include "view/page/page.h"
+#include "view/page_file.h"
 #include "view/report_inner.h"
 
 #include <string.h>
@@ -102,12 +102,6 @@ static esp_status make_document(const report_options *o, int64_t page, document 
     return status;
 }
 
-static int64_t page_bytes(void) {
-    int64_t bytes = 0;
-    for (int i = 0; i < PAGE_PIECES; i++) bytes += (int64_t)page_piece_of((page_piece_name)i).size;
-    return bytes;
-}
-
 esp_status report_json(const report_options *options, text_buffer *out, report_result *result,
                        esp_error *error) {
     document d = {0};
@@ -126,31 +120,13 @@ char *report_path(const report_options *options) {
     return options->out ? mem_strdup(options->out) : path_join(options->run, "report.html");
 }
 
-/* file_write_end reports a failed write. */
-static int64_t put_piece(file_writer *w, page_piece_name name) {
-    page_piece p = page_piece_of(name);
-    fwrite(p.bytes, 1, p.size, w->stream);
-    return (int64_t)p.size;
-}
-
-static esp_status write_page(const char *path, const document *d, report_result *result, esp_error *error) {
-    file_writer w;
-    ESP_TRY(file_write_begin(&w, path, error));
-    result->bytes = put_piece(&w, PAGE_HEAD);
-    if (d->mathematics) result->bytes += put_piece(&w, PAGE_KATEX);
-    result->bytes += put_piece(&w, PAGE_BODY) + (int64_t)d->text.length;
-    fwrite(d->text.at, 1, d->text.length, w.stream);
-    result->bytes += put_piece(&w, PAGE_TAIL);
-    return file_write_end(&w, error);
-}
-
 esp_status report_write(const report_options *options, report_result *result, esp_error *error) {
     document d = {0};
     report_result own;
     if (!result) result = &own;
     ESP_TRY(make_document(options, page_bytes(), &d, result, error));
     char *path = report_path(options);
-    esp_status status = write_page(path, &d, result, error);
+    esp_status status = page_write(path, &d, &result->bytes, error);
     mem_free(path);
     document_free(&d);
     return status;

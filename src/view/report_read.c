@@ -285,7 +285,10 @@ static void read_recipe(report_run *r) {
 }
 
 static esp_status read_all(report_run *r, esp_error *error) {
+    bool known;
     ESP_TRY(store_begin_read(r->store, error));
+    ESP_TRY(store_check_rows(r->store, error));
+    ESP_TRY(store_check_files(r->store, "recipe.yaml", &known, error));
     ESP_TRY(store_position_get(r->store, &r->position, error));
     ESP_TRY(store_read_trees(r->store, STORE_ALL, &r->trees, error));
     ESP_TRY(store_read_updates(r->store, STORE_ALL, &r->updates, error));

@@ -355,6 +355,7 @@ static void watch_pairs(const report_run *r, document *d) {
     }
     if (!last || (r->recipe && recipe_objective(r->recipe)->paths < 2)) return;
     int64_t batch = r->recipe ? r->recipe->learn.batch : 8;
+    if (r->recipe && r->recipe->learn.batch_of == RECIPE_BATCH_PROBLEMS) return; /* pairs fill no batch */
     double solved = (double)last->trees_right / (double)last->trees;
     bool few = last->pairs < batch, used_up = few && solved >= 0.9;
     char *why = used_up ? mem_printf(": the committed path is correct in %.1f%%.", 100 * solved)

@@ -125,12 +125,14 @@ count() {
     python3 -c 'import sqlite3, sys; print(sqlite3.connect(f"{sys.argv[1]}/run.db").execute(sys.argv[2]).fetchone()[0])' "$1" "$2"
 }
 
-# dump RUN: every row of every table but those of times, as SQL.
+# dump RUN: every row of every table but those of times, as SQL; without what depends on the folder and on stops: the sum of
+# recipe.yaml, which names the folder, the sums of tables, and how often the position was set.
 dump() {
     python3 - "$1" << 'PYTHON'
-import sqlite3, sys
+import re, sqlite3, sys
 for line in sqlite3.connect(f'{sys.argv[1]}/run.db').iterdump():
-    if not line.startswith(('INSERT INTO "metrics"', 'INSERT INTO "events"')): print(line)
+    if line.startswith('INSERT INTO "position"'): line = re.sub(r',\d+\);$', ');', line)
+    if not re.match(r'INSERT INTO "(metrics|events|sums)"|INSERT INTO "files" VALUES\(.recipe\.yaml', line): print(line)
 PYTHON
 }
 

@@ -67,6 +67,13 @@ none unjudged 'SELECT sum(tokens_judged) FROM trees'
 at_least online 50 'SELECT count(*) FROM nodes WHERE confidence > 0 AND confidence < 1 AND flags & 16'
 at_least unjudged 1 'SELECT count(*) FROM pairs'
 
+# Batches of problems: each update has two trees with all their pairs.
+run_tiny 0 problems --iterations 1 --set self_eval.enabled=false --set sft.judge_examples=0 --set sft.epochs=3 \
+    --set learn.batch=2 --set learn.batch_of=problems
+[ "$(count problems "SELECT count(*) * 2 - (SELECT count(DISTINCT tree) FROM pairs) FROM updates WHERE phase = 'learn'")" -le 1 ] &&
+    [ "$(count problems "SELECT sum(rows) FROM updates WHERE phase = 'learn'")" = "$(count problems 'SELECT count(*) FROM pairs')" ] ||
+    fail "batches of problems"
+
 # An iteration longer than the train set reaches a problem again, and grows another tree.
 run_tiny 0 again --iterations 1 --train-limit 4 --set sft.limit=0 --set sft.epochs=3
 [ "$(count again 'SELECT count(DISTINCT problem) FROM trees')" = 4 ] || fail "again: not 4 problems"

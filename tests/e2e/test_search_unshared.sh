@@ -38,6 +38,7 @@ way_of() {
 db = sqlite3.connect(f"{sys.argv[1]}/run.db")
 with db: db.execute("UPDATE meta SET value = replace(value, ?, ?) WHERE key = ?", (*sys.argv[2:], "parts"))
 print(db.execute("SELECT value FROM meta WHERE key = ?", ("parts",)).fetchone()[0])' "$@"
+    forget_sums "$1"
 }
 for words in unshared plain; do
     [[ $(way_of unshared unshared $words) =~ ^[0-9]+\ $words$ ]] || fail "the store does not say $words"

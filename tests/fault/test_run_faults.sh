@@ -63,6 +63,7 @@ python3 - << 'PYTHON'
 import sqlite3
 with sqlite3.connect('done/run.db') as db: db.execute("UPDATE meta SET value = 'an abacus' WHERE key = 'compute'")
 PYTHON
+forget_sums done
 run_tiny 0 done --iterations 0 --test "" --set sft.limit=8 --resume
 expect_in err 'this run was started on an abacus and continues on cpu'
 
@@ -120,6 +121,8 @@ python3 - << 'PYTHON'
 import sqlite3
 with sqlite3.connect('lost/run.db') as db: db.execute("UPDATE position SET phase = 3, iteration = 0, wave = 0, step = 0, checkpoint = ''")
 PYTHON
+forget_sums lost
+refuses_tiny 'is later than what run\.db knows' lost --resume # which brings the tables up to date, and changes nothing else
 missing 'lost/checkpoints/.* is later than what run\.db knows'
 rm -rf lost
 run_tiny 0 struck --resume

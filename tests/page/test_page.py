@@ -1,5 +1,5 @@
-"""Looks at report pages in headless Chromium: test_page.py FOLDER, with page.html, baseline.html, hostile.html and run/run.db
-in it, made by test_page.sh. Exits 1 at the first thing that does not hold."""
+"""Looks at report pages in headless Chromium: test_page.py FOLDER, with page.html, baseline.html, hostile.html, theory.html and
+run/run.db in it, made by test_page.sh. Exits 1 at the first thing that does not hold."""
 import json
 import os
 import re
@@ -175,7 +175,7 @@ def charts(page, least):
         need(marks >= 1 and ticks >= 3 and rows >= 1 and not broken, f"chart {title!r}: {marks} marks, {ticks} ticks, {rows} rows of numbers, broken: {broken}")
 
 
-def names(page):
+def names(page, needed=("button", "link", "slider", "tree", "treeitem", "listbox", "option")):
     """Accessible names as Chromium computes them, headings in order, ids once."""
     nodes = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     found = {}
@@ -185,7 +185,7 @@ def names(page):
             continue
         found[role] = found.get(role, 0) + 1
         need((node.get("name", {}).get("value") or "").strip(), f"a {role} without a name: {json.dumps(node)[:300]}")
-    for role in ("button", "link", "slider", "tree", "treeitem", "listbox", "option"):
+    for role in needed:
         need(found.get(role) or (role in ("listbox", "option") and page.width < 760), f"nothing has the role {role}: {found}")
     levels = page.js("return Array.from(document.querySelectorAll('h1,h2,h3,h4')).filter((h) => h.checkVisibility()).map((h) => Number(h.tagName[1]))")
     need(levels[0] == 1 and levels.count(1) == 1, f"headings {levels}")
@@ -422,6 +422,22 @@ def quick(page, folder):
     print(f"500 trees of 200 nodes: {size / 1e6:.1f} MB, open in {best:.2f} s of the main thread")
 
 
+def theory(page):
+    """A figure for five of the six tables, and every value of the data in a row of its own."""
+    for width in (1400, 390):
+        for scheme in ("light", "dark"):
+            page.open("theory.html", width, scheme)
+            charts(page, 5), page.fits(), names(page, ("button", "link", "figure", "region")), contrast(page), page.silent()
+    data = page.js("return JSON.parse(document.getElementById('data').textContent)")
+    need([s.get_attribute("id") for s in page.all("main > section")] == ["result"] + [t["name"] for t in data["tables"]], "the sections are not the tables")
+    need(str(data["values"]) in page.one(".lead").text, "the number of values is not said")
+    for table in data["tables"]:
+        shown = [row.text for row in page.all(f"#{table['name']} > .scroll tbody tr, #{table['name']} .pair > div:last-child tbody tr")]
+        for v in table["values"]:
+            words = v["at"] + " "
+            need(any(row.startswith(words) and f"{v['computed']:.6f}".replace("-0.000000", "0.000000") in row for row in shown), f"{table['name']}: {v['quantity']} at {v['at']} is not in the table")
+
+
 def main(folder):
     driver = start()
     page = Page(driver, folder)
@@ -433,6 +449,7 @@ def main(folder):
                 walking(page), contrast(page), page.silent()
             replaying(page), choosing(page), theme(page), page.fits(), page.silent()
         touching(page), page.silent()
+        theory(page)
         page.open("baseline.html", 1400)
         need("The same <b>again</b>" in page.one("#result .legend").text, "the baseline is not in the legend")
         charts(page, 8), page.silent()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The report page in a real headless Chromium: pages that the program made of a small run, of the same run with hostile
-# strings in every column, of hardly any data and of very much. test_page.py looks at them. timeout: 600
+# strings in every column, of hardly any data and of very much; the page of the theory. test_page.py looks at them. timeout: 600
 . "$(dirname "$0")/../lib.sh"
 HERE=$ESPALIER_SOURCE_DIR/tests/page
 PYTHON=
@@ -14,6 +14,8 @@ command -v chromium > /dev/null && command -v chromedriver > /dev/null || skip "
 run_tiny 0 run
 expect_exit 0 "$ESPALIER" report run --out page.html
 expect_exit 0 "$ESPALIER" report run --out baseline.html --baseline 'The same <b>again</b>'=run
+
+expect_exit 0 "$ESPALIER" theory --html theory.html
 
 # Whatever a model may have said, a data set held, or a person named.
 cp -r run hostile
@@ -33,6 +35,7 @@ for table, column, key in ('nodes', 'text', 'tree * 31 + node'), ('problems', 'q
 db.execute("UPDATE nodes SET text = CAST(x'6261642080ff20c3' AS TEXT) WHERE node = 1 AND tree % 3 = 0")
 db.commit()
 PYTHON
+forget_sums hostile
 expect_exit 0 "$ESPALIER" report hostile --out hostile.html --baseline '</script><script>window.x()</script>=run'
 size=$(stat -c %s hostile.html)
 [ "$size" -lt 15000000 ] || fail "a page of $size bytes"

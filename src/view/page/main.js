@@ -1,6 +1,6 @@
 /* Builds the page. A section that fails shows its error; the others are not affected. */
 
-const SECTIONS = [
+const RUN_SECTIONS = [
     ["result", "Result", headline, null],
     ["tree", "The tree", treeSection, "For each problem, the search grows a tree of reasoning steps: it visits promising steps more often, and the model learns from the differences between them. Explore a tree:"],
     ["compute", "Compute", computeSection, null],
@@ -20,10 +20,11 @@ function start() {
         page.append(el("p", {class: "empty", role: "alert"}, "The data of this page is damaged (" + error.message + "). To write it again: espalier report RUN"));
         return;
     }
-    const name = excerpt((data.run && data.run.name) || "a run", 80);
+    const sections = data.page === "theory" ? theorySections(data) : RUN_SECTIONS;
+    const name = excerpt(data.name || (data.run && data.run.name) || "a run", 80);
     document.title = name + " \u2013 Espalier";
     clear(document.getElementById("name"), el("bdi", null, name));
-    for (const [id, title, build, intro] of SECTIONS) {
+    for (const [id, title, build, intro, label] of sections) {
         const section = el("section", {id, "aria-labelledby": id + "-title"}, el("h2", {id: id + "-title"}, title), intro ? el("p", {class: "intro"}, intro) : null);
         try {
             section.append(...[build(data)].flat(Infinity).filter(Boolean));
@@ -32,7 +33,7 @@ function start() {
             console.error(id, error);
         }
         page.append(section);
-        bar.append(el("li", null, el("a", {href: "#" + id}, title)));
+        bar.append(el("li", null, el("a", {href: "#" + id}, label || title)));
     }
 }
 

@@ -1,6 +1,6 @@
-/* The report page, embedded in the program: the HTML, CSS and JavaScript of src/view/page with d3, and KaTeX
- * with its fonts for pages that contain mathematics. tools/embed-page makes the bytes when the program is
- * built, so a page needs neither a network nor other files.
+/* The page of a report or of the theory, embedded in the program: the HTML, CSS and JavaScript of
+ * src/view/page with d3, and KaTeX with its fonts for pages that contain mathematics. tools/embed-page makes
+ * the bytes when the program is built, so a page needs neither a network nor other files.
  *
  * A page is written as its pieces in order, with the data in its place:
  *     PAGE_HEAD, PAGE_KATEX (only if the data contains mathematics), PAGE_BODY, the data as one JSON object,

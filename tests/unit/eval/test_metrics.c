@@ -134,12 +134,36 @@ static void test_summaries(void **state) {
     assert_true(isnan(metrics_mean(v, 0)) && isnan(metrics_deviation(v, 0)));
 }
 
+/* The points are those of printed tables; the interval was computed by hand. */
+static void test_student(void **state) {
+    (void)state;
+    static const struct {
+        int64_t n;
+        double point;
+    } table[] = {{1, 12.706}, {2, 4.303}, {3, 3.182}, {4, 2.776}, {7, 2.365}, {30, 2.042}, {120, 1.980}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        near(metrics_student_point(table[i].n), table[i].point, 5e-4);
+    near(metrics_student_point(1000000), 1.959966, 1e-5);
+    assert_true(isnan(metrics_student_point(0)));
+
+    const double values[] = {65.9, 58.8, 66.5};
+    metrics_estimate e = metrics_student(values, 3);
+    assert_int_equal(e.n, 3);
+    near(e.mean, 63.7333, 1e-4);
+    near(e.interval.low, 53.09399, 1e-4);
+    near(e.interval.high, 74.37268, 1e-4);
+    e = metrics_student(values, 1);
+    near(e.mean, 65.9, 0);
+    assert_true(isnan(e.interval.low) && isnan(e.interval.high));
+    assert_true(isnan(metrics_student(values, 0).mean));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pass_at_k), cmocka_unit_test(test_majority),
         cmocka_unit_test(test_wilson),    cmocka_unit_test(test_mcnemar),
         cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_coverage),
-        cmocka_unit_test(test_summaries),
+        cmocka_unit_test(test_summaries), cmocka_unit_test(test_student),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

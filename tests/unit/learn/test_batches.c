@@ -117,6 +117,58 @@ static void scales(void **state) {
     batches_free(b);
 }
 
+/* Batches of problems: as many groups as were asked for, whole, and each term's mean over groups of its means
+ * within each, whatever their sizes. */
+static void batches_of_groups(void **state) {
+    (void)state;
+    fixture f;
+    fill(&f);
+    f.chosen.options = &f.nll;
+    example all[EXAMPLES];
+    int64_t least, most, groups = f.at[f.count - 1].group + 1;
+    batches *b = batches_new(
+        f.at, f.count, &(batches_options){.batch = 4, .of_groups = true, .shuffle = true, .key = rng_key(3)});
+    assert_int_equal(batches_per_epoch(b), (groups + 3) / 4);
+    check_epoch(&f, all, take_epoch(b, 0, all, &least, &most));
+    assert_true(most > least); /* rows; groups are counted below */
+    for (int64_t u = 0; u < 2 * batches_per_epoch(b); u++) {
+        int64_t n, seen = 0, with_chosen = 0;
+        const example *at = batches_take(b, u, &n);
+        double pairs[EXAMPLES] = {0}, tokens[EXAMPLES] = {0}, sum = 0, chosen = 0;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t g = at[i].group;
+            seen += i == 0 || g != at[i - 1].group;
+            if (at[i].term == &f.pair) pairs[g]++;
+            if (at[i].term != &f.chosen) continue;
+            with_chosen += tokens[g] == 0;
+            tokens[g] += (double)at[i].path[0].tail_count;
+        }
+        bool last = (u + 1) % batches_per_epoch(b) == 0;
+        assert_int_equal(seen, last && groups % 4 ? groups % 4 : 4);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t g = at[i].group;
+            bool pair = at[i].term == &f.pair;
+            double want = pair ? 1 / pairs[g] / (double)seen : 1 / tokens[g] / (double)with_chosen;
+            assert_true(fabs(at[i].scale - want) < 1e-15);
+            if (pair)
+                sum += at[i].scale;
+            else
+                chosen += at[i].scale * (double)at[i].path[0].tail_count;
+        }
+        assert_true(fabs(sum - 1) < 1e-12 && (with_chosen == 0 || fabs(chosen - 1) < 1e-12));
+    }
+    batches_free(b);
+    /* Rows that belong to no group are one each. */
+    for (int64_t i = 0; i < f.count; i++) f.at[i].group = -1;
+    b = batches_new(f.at, f.count, &(batches_options){.batch = 4, .of_groups = true});
+    assert_int_equal(batches_per_epoch(b), (f.rows + 3) / 4);
+    int64_t n;
+    const example *at = batches_take(b, 0, &n);
+    for (int64_t i = 0; i < n; i++)
+        if (!at[i].same_row) assert_true(at[i].scale == 0.25);
+    batches_free(b);
+}
+
 static void rows_of_pairs(void **state) {
     (void)state;
     fixture f;
@@ -136,6 +188,6 @@ static void rows_of_pairs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(order), cmocka_unit_test(scales),
-                                       cmocka_unit_test(rows_of_pairs)};
+                                       cmocka_unit_test(batches_of_groups), cmocka_unit_test(rows_of_pairs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,7 +130,19 @@ static void test_tidy(void **state) {
         "my.old",       "iteration-1.old",    "draft.aside",        "sft-at-work",
         ".hidden"};
     char *run = new_run(names, COUNT(names));
-    OK(checkpoint_tidy(run, "learn-3-at-2", &error));
+    store *s;
+    store_files files;
+    OK(store_open(&s, run, STORE_CREATE, &error));
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char *path = checkpoint_path(run, names[i]), *place = checkpoint_place(names[i]);
+        OK(store_sum_files(path, place, &files, &error));
+        assert_int_equal(files.count, 2);
+        for (int64_t k = 0; k < files.count; k++) OK(store_add_file(s, &files.at[k], &error));
+        STORE_LIST_FREE(&files);
+        mem_free(path);
+        mem_free(place);
+    }
+    OK(checkpoint_tidy(s, "learn-3-at-2", &error));
     static const char *const gone[] = {"learn-2-at-5", "iteration-2.17.old", "learn-3-at-2.aside"};
     for (size_t i = 0; i < COUNT(gone); i++) assert_false(has(run, gone[i], "."));
     static const char *const without_state[] = {"sft", "iteration-1", "iteration-2"};
@@ -146,12 +158,22 @@ static void test_tidy(void **state) {
         assert_true(has(run, whole[i], "optimizer.safetensors"));
         assert_true(has(run, whole[i], JUDGE_FOLDER "/optimizer.safetensors"));
     }
+    /* What was removed is known no longer; what is known is there. */
+    bool known;
+    OK(store_check_files(s, "checkpoints/learn-2-at-5", &known, &error));
+    assert_false(known);
+    OK(store_check_files(s, "checkpoints/iteration-1", &known, &error));
+    assert_true(known);
+    OK(store_check_files(s, "checkpoints/learn-3-at-2", &known, &error));
+    assert_true(known);
+    store_close(s);
     drop_run(run);
 }
 
-static void refused(const char *run, store_position at, bool needs_state, const char *part) {
+static void refused(store *s, store_position at, bool needs_state, const char *part) {
+    bool known;
     error = (esp_error){0};
-    assert_int_equal(checkpoint_check(run, &at, needs_state, &error), ESP_FAILED);
+    assert_int_equal(checkpoint_check(s, &at, needs_state, &known, &error), ESP_FAILED);
     if (!strstr(error.message, part)) fail_msg("wanted \"%s\" in: %s", part, error.message);
     assert_true(error.hint[0]);
 }
@@ -160,32 +182,36 @@ static void test_check(void **state) {
     (void)state;
     static const char *const names[] = {"sft", "iteration-1", "iteration-2", "learn-3-at-4", "best-at-home"};
     char *run = new_run(names, COUNT(names));
+    store *s;
+    bool known;
+    OK(store_open(&s, run, STORE_CREATE, &error));
     /* At learn-3-at-4 all is explained; the same at the checkpoint before, which a kill leaves. */
     store_position at = {STORE_PHASE_LEARN, 3, 0, 4, "learn-3-at-4"};
-    OK(checkpoint_check(run, &at, true, &error));
+    OK(checkpoint_check(s, &at, true, &known, &error));
     at = (store_position){STORE_PHASE_LEARN, 3, 0, 0, "iteration-2"};
-    OK(checkpoint_check(run, &at, true, &error));
+    OK(checkpoint_check(s, &at, true, &known, &error));
     /* Earlier positions do not explain what is there. */
-    refused(run, (store_position){STORE_PHASE_SEARCH, 3, 2, 0, "iteration-2"}, true, "learn-3-at-4");
-    refused(run, (store_position){STORE_PHASE_LEARN, 2, 0, 0, "iteration-1"}, true, "learn-3-at-4");
-    refused(run, (store_position){.phase = STORE_PHASE_SFT}, false, "later than what run.db knows");
-    refused(run, (store_position){.phase = STORE_PHASE_EVALUATE}, false, "later than what run.db knows");
-    refused(run, (store_position){STORE_PHASE_SFT, 0, 0, 2, "sft-0-at-2"}, true,
+    refused(s, (store_position){STORE_PHASE_SEARCH, 3, 2, 0, "iteration-2"}, true, "learn-3-at-4");
+    refused(s, (store_position){STORE_PHASE_LEARN, 2, 0, 0, "iteration-1"}, true, "learn-3-at-4");
+    refused(s, (store_position){.phase = STORE_PHASE_SFT}, false, "later than what run.db knows");
+    refused(s, (store_position){.phase = STORE_PHASE_EVALUATE}, false, "later than what run.db knows");
+    refused(s, (store_position){STORE_PHASE_SFT, 0, 0, 2, "sft-0-at-2"}, true,
             "later than what run.db knows");
     /* What the position needs. */
     char *path = checkpoint_path(run, "learn-3-at-4"), *weights = path_join(path, "model.safetensors"),
          *moments = path_join(path, "optimizer.safetensors");
     at = (store_position){STORE_PHASE_LEARN, 3, 0, 4, "learn-3-at-4"};
     assert_int_equal(remove(moments), 0);
-    refused(run, at, true, "learn-3-at-4/optimizer.safetensors: is missing");
-    OK(checkpoint_check(run, &at, false, &error));
+    refused(s, at, true, "learn-3-at-4/optimizer.safetensors: is missing");
+    OK(checkpoint_check(s, &at, false, &known, &error));
     assert_int_equal(remove(weights), 0);
-    refused(run, at, false, "learn-3-at-4/model.safetensors: is missing");
-    refused(run, (store_position){STORE_PHASE_LEARN, 5, 0, 0, "iteration-4"}, true,
+    refused(s, at, false, "learn-3-at-4/model.safetensors: is missing");
+    refused(s, (store_position){STORE_PHASE_LEARN, 5, 0, 0, "iteration-4"}, true,
             "iteration-4/model.safetensors");
     mem_free(path);
     mem_free(weights);
     mem_free(moments);
+    store_close(s);
     /* A run that begins finds no other's. */
     error = (esp_error){0};
     assert_int_equal(checkpoint_check_none(run, &error), ESP_FAILED);
@@ -197,8 +223,56 @@ static void test_check(void **state) {
     drop_run(run);
 }
 
+/* Every file of a checkpoint, whatever its name, is compared with what was written. */
+static void test_damage(void **state) {
+    (void)state;
+    static const char *const names[] = {"iteration-1"};
+    char *run = new_run(names, 1), *folder = checkpoint_path(run, "iteration-1"),
+         *other = path_join(folder, "judge-weights.safetensors"), *place = checkpoint_place("iteration-1");
+    OK(file_write_all(other, "0123456789", 10, &error));
+    store *s;
+    store_files files;
+    bool known;
+    store_position at = {STORE_PHASE_SEARCH, 2, 0, 0, "iteration-1"};
+    OK(store_open(&s, run, STORE_CREATE, &error));
+    OK(checkpoint_check(s, &at, true, &known, &error));
+    assert_false(known); /* as an earlier version left it */
+    OK(store_sum_files(folder, place, &files, &error));
+    assert_int_equal(files.count, 3);
+    for (int64_t i = 0; i < files.count; i++) OK(store_add_file(s, &files.at[i], &error));
+    OK(checkpoint_check(s, &at, true, &known, &error));
+    assert_true(known);
+    OK(store_check_model(folder, &known, &error));
+    assert_true(known);
+    for (int64_t i = 0; i < files.count; i++) {
+        char *file = path_join(run, files.at[i].path), *bytes;
+        size_t length;
+        OK(file_read(file, &bytes, &length, &error));
+        bytes[length / 2] ^= 4; /* one bit */
+        OK(file_write_all(file, bytes, length, &error));
+        refused(s, at, true, "is damaged");
+        assert_int_equal(store_check_model(folder, &known, &error), ESP_FAILED);
+        bytes[length / 2] ^= 4;
+        OK(file_write_all(file, bytes, length - 1, &error)); /* cut */
+        refused(s, at, true, "is damaged");
+        OK(file_write_all(file, bytes, length, &error));
+        OK(checkpoint_check(s, &at, true, &known, &error));
+        mem_free(bytes);
+        mem_free(file);
+    }
+    assert_int_equal(remove(other), 0);
+    refused(s, at, true, "judge-weights.safetensors: is missing");
+    STORE_LIST_FREE(&files);
+    store_close(s);
+    mem_free(folder);
+    mem_free(other);
+    mem_free(place);
+    drop_run(run);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_tidy), cmocka_unit_test(test_check)};
+                                       cmocka_unit_test(test_tidy), cmocka_unit_test(test_check),
+                                       cmocka_unit_test(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,44 +143,46 @@ static void rows_that_are_no_tree(void **state) {
     assert_false(store_nodes_are_sound(rows, 3));
 }
 
-/* Pairs as rows: the harvest's numbers, and the log-probs of what was sampled. */
+/* Of the steps below `state` down to `node`. */
+static double sampled_logprob(const search *s, int64_t state, int64_t node) {
+    double sum = 0;
+    for (int32_t a = (int32_t)node; a != state; a = search_node_at(s, a).parent) {
+        assert_true(a > 0);
+        sum += search_node_at(s, a).logprob;
+    }
+    return sum;
+}
+
+/* Pairs as rows: the harvest's numbers, the nodes where the texts end, and the log-probs of what was sampled
+ * down to them on each side. */
 static void pairs_as_rows(void **state) {
     (void)state;
-    int chains = 0, joined = 0, steps = 0;
+    int chains = 0, longer = 0, steps = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         search_config config = synthetic_config(seed);
         harvest_options harvest = plain_harvest();
         harvest.join_only_child = true;
         synthetic *y = synthetic_run(&config, seed);
         harvest_pair pair;
-        if (harvest_instance_pair(y->s, &harvest, &pair)) {
-            store_pair row = tree_pairs_chain(y->s, &pair);
-            assert_true(row.q_chosen == pair.q_chosen && row.q_rejected == pair.q_rejected && row.state == 0);
-            double logprob = 0;
-            for (int32_t a = (int32_t)row.rejected; a > 0; a = search_node_at(y->s, a).parent)
-                logprob += search_node_at(y->s, a).logprob;
-            assert_true(fabs(row.policy_logp_rejected - logprob) < 1e-12);
-            chains++;
-        }
         harvest_pairs pairs;
+        bool has_chains = harvest_instance_pair(y->s, &harvest, &pair);
         harvest_step_pairs(y->s, &harvest, &pairs);
-        for (int32_t i = 0; i < pairs.count; i++) {
-            const harvest_pair *p = &pairs.at[i];
-            store_pair row = tree_pairs_step(y->s, p);
-            double logprob = search_node_at(y->s, p->chosen).logprob;
-            for (int32_t k = 1; k <= p->joined; k++) {
-                search_commitment c = search_commitment_at(y->s, p->commitment + k);
-                logprob += search_node_at(y->s, c.children[c.picked].node).logprob;
-            }
-            assert_true(fabs(row.policy_logp_chosen - logprob) < 1e-12);
-            assert_true(isnan(row.policy_logp_rejected) == (p->joined > 0));
-            assert_true(row.alpha == p->alpha && row.joined == p->joined && row.n_chosen == p->n_chosen);
-            joined += p->joined > 0, steps++;
+        for (int32_t i = has_chains ? -1 : 0; i < pairs.count; i++) {
+            const harvest_pair *p = i < 0 ? &pair : &pairs.at[i];
+            store_pair row = tree_pairs_row(y->s, p);
+            assert_true(row.state == p->state && row.chosen == p->chosen_end &&
+                        row.rejected == p->rejected_end);
+            assert_true(row.q_chosen == p->q_chosen && row.q_rejected == p->q_rejected);
+            assert_true(row.alpha == p->alpha && row.joined == 0 && row.n_chosen == p->n_chosen);
+            assert_true(fabs(row.policy_logp_chosen - sampled_logprob(y->s, row.state, row.chosen)) < 1e-12);
+            assert_true(fabs(row.policy_logp_rejected - sampled_logprob(y->s, row.state, row.rejected)) <
+                        1e-12);
+            chains += i < 0, steps += i >= 0, longer += i >= 0 && p->rejected_end != p->rejected;
         }
         harvest_pairs_free(&pairs);
         synthetic_free(y);
     }
-    assert_true(chains > 5 && steps > 20 && joined > 0);
+    assert_true(chains > 5 && steps > 20 && longer > 0);
 }
 
 int main(void) {

@@ -186,6 +186,21 @@ static void test_like_a_real_search(void **state) {
     recipe_free(r);
 }
 
+/* An iteration's tokens end its search, and what it searched is learned from. */
+static void test_budget(void **state) {
+    (void)state;
+    plan whole = planned("self_eval.enabled", "false", NULL, NULL);
+    double each = whole.phases[1].sampled / 10;
+    char tokens[32];
+    snprintf(tokens, sizeof tokens, "%.0f", floor(3.5 * each));
+    plan cut = planned("self_eval.enabled", "false", "run.tokens_per_iteration", tokens);
+    near(cut.phases[1].sampled, 4 * each);
+    near(cut.phases[1].prefilled, whole.phases[1].prefilled * 0.4);
+    near(cut.phases[2].trained, whole.phases[2].trained * 0.4);
+    cut = planned("self_eval.enabled", "false", "run.tokens_per_iteration", "1000000000");
+    near(cut.phases[1].sampled, whole.phases[1].sampled);
+}
+
 static void test_memory(void **state) {
     (void)state;
     recipe *r = with(NULL, NULL, NULL, NULL);
@@ -302,8 +317,8 @@ int main(void) {
         cmocka_unit_test(test_phases),         cmocka_unit_test(test_recipe_matters),
         cmocka_unit_test(test_default_preset), cmocka_unit_test(test_like_a_real_search),
         cmocka_unit_test(test_right_chains),   cmocka_unit_test(test_like_the_quickstart),
-        cmocka_unit_test(test_memory),         cmocka_unit_test(test_measure),
-        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_budget),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_measure),        cmocka_unit_test(test_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,32 +256,106 @@ static void presets_resolve(void **state) {
     text_free(&difference);
 }
 
-/* What the sources say (docs/method.md 6), in figures that were not copied from the presets. */
+/* What the sources say (docs/method.md 6), in figures that were not copied from the presets: giving a key the
+ * source's value changes nothing. */
 static void presets_are_their_sources(void **state) {
     (void)state;
-    recipe *r = parse("search: {preset: paper}\nlearn: {preset: paper}\n", NULL, 0);
-    const search_limits *limits = &r->search.config.limits;
-    assert_int_equal(limits->simulations * limits->root_multiplier, 20);
-    assert_true(limits->root_probe == 0 && limits->max_steps * r->search.max_step_tokens == 512);
-    assert_true(r->search.config.prior.lambda == 1.25 && r->search.harvest.smoothing_cap == 1);
-    assert_true(r->search.harvest.min_q_gap == 0 && r->search.harvest.pairs_at == HARVEST_AT_COMMITMENTS);
-    assert_true(r->learn.reference == RECIPE_SFT && r->learn.nll == 0 && r->learn.average == 0);
-    assert_true(r->learn.batch == 32 && r->learn.epochs == 1 && r->learn.weight == 1);
-    recipe_free(r);
-    r = parse("search: {preset: official-code}\nlearn: {preset: official-code-commonsense}\n", NULL, 0);
-    limits = &r->search.config.limits;
-    const puct_options *puct = puct_of(r);
-    assert_true(limits->simulations == 64 && limits->root_multiplier == 4 && limits->rest_from_depth == 3);
-    assert_true(puct->unvisited_counts_one && puct->root_counts_twice && limits->gold_injection);
-    assert_true(puct->commit == PUCT_COMMIT_VISITS_TIMES_SPREAD);
-    assert_true(r->search.config.rewards.right_other_reward == 1.25 && r->search.max_chain_tokens == 512);
-    assert_true(r->learn.lr == 2e-6 && r->learn.warmup == 0.2 && r->learn.batch == 64);
-    recipe_free(r);
-    r = parse("search: {preset: official-code-commonsense}\n", NULL, 0);
-    assert_true(r->search.config.rewards.short_bonus_1 == 0 && !r->search.config.limits.gold_injection);
-    assert_true(r->search.max_step_tokens == 32 && r->search.config.limits.max_steps == 16);
+    static const struct {
+        const char *preset, *keys; /* "key value; ..." */
+    } sources[] = {
+        {"paper",
+         "search.simulations 5; search.root_multiplier 4; search.breadth_root 5; search.breadth 3; "
+         "search.horizon "
+         "4; search.step fill; search.max_step_tokens 64; search.max_chain_tokens 512; search.prior "
+         "length_normalised; search.lambda 1.25; search.c_puct 1; search.gamma 1; search.temperature 1; "
+         "search.commit visits_times_spread; search.pairs_from visited; search.loser smallest_q; "
+         "search.cut_reward 0; search.right_other_reward 1; search.short_bonus_1 1; search.short_bonus_2 1; "
+         "search.unvisited_counts_one false; search.root_counts_twice false; "
+         "search.depth_discount_confidence "
+         "false; search.smoothing visits; search.smoothing_cap 1; search.min_q_gap 0; search.pairs_at "
+         "commitments; search.root_probe 0; search.join_only_child false; search.only_if_right false; "
+         "learn.reference sft; learn.loss dpo; learn.beta 0.1; learn.weight 1; learn.nll 0; learn.average 0; "
+         "learn.batch 32; learn.batch_of pairs; learn.epochs 1; learn.lr 1e-6; learn.max_length 512"},
+        {"paper-literal", "search.prior probability_over_length; search.commit visits_times_spread"},
+        {"paper-commonsense", "search.breadth_root 4; search.breadth 2; search.horizon 3; search.simulations "
+                              "5; search.root_multiplier "
+                              "4; search.commit visits_times_spread"},
+        {"official-code",
+         "search.simulations 64; search.root_multiplier 4; search.breadth_root 2; search.breadth 2; "
+         "search.horizon 3; search.rest_from_depth 3; search.step fill; search.max_step_tokens 128; "
+         "search.gold_length_over 2; search.max_chain_tokens 512; search.prior length_normalised; "
+         "search.lambda "
+         "1.25; search.c_puct 1; search.gamma 1; search.temperature 1; search.commit visits_times_spread; "
+         "search.pairs_from all; search.loser random_sibling; search.cut_reward 0; search.right_other_reward "
+         "1.25; search.unvisited_counts_one true; search.root_counts_twice true; "
+         "search.depth_discount_confidence true; search.gold_injection true; search.smoothing_cap 0.5; "
+         "search.max_pairs 8; search.only_if_right true; search.join_only_child true; learn.reference sft; "
+         "learn.beta1 0.9; learn.beta2 0.95; learn.weight_decay 0.05; learn.clip 1; learn.schedule cosine; "
+         "learn.warmup 0.03; learn.lr 1e-6; learn.batch 64; learn.batch_of problems; learn.epochs 1"},
+        {"official-code-commonsense",
+         "search.breadth_root 4; search.breadth 2; search.horizon 4; search.rest_from_depth -1; "
+         "search.max_step_tokens 32; search.gold_length_over 0; search.gold_injection false; "
+         "search.max_steps "
+         "16; search.short_bonus_1 0; search.short_bonus_2 0.5; search.commit visits_times_spread; learn.lr "
+         "2e-6; learn.warmup 0.2; learn.batch 64; learn.batch_of problems"},
+        {"default",
+         "search.cut_reward -1; search.commit visits; search.pairs_from visited; search.smoothing_cap "
+         "0.5; search.step line; learn.reference previous; learn.batch_of pairs"},
+    };
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char *yaml =
+            mem_printf("search: {preset: %s}\nlearn: {preset: %s}\n", sources[i].preset, sources[i].preset);
+        recipe *preset = parse(yaml, NULL, 0);
+        char *keys = mem_strdup(sources[i].keys), *rest = NULL;
+        for (char *one = strtok_r(keys, ";", &rest); one; one = strtok_r(NULL, ";", &rest)) {
+            char key[64], value[64];
+            text_buffer difference = {0};
+            assert_int_equal(sscanf(one, " %63s %63s", key, value), 2);
+            recipe *source = parse(yaml, &(recipe_override){key, value, "test"}, 1);
+            if (recipe_diff(preset, source, &difference) != 0)
+                fail_msg("%s: %s", sources[i].preset, difference.at);
+            text_free(&difference);
+            recipe_free(source);
+        }
+        recipe_free(preset);
+        mem_free(keys);
+        mem_free(yaml);
+    }
+    recipe *r = parse("search: {preset: official-code-commonsense}\n", NULL, 0);
     assert_true(r->learn.nll == 1 && r->learn.batch == 16); /* search.preset leaves learn alone */
     recipe_free(r);
+}
+
+/* A preset chooses a rule and a loss and has values of theirs; where a recipe chooses others, nothing of the
+ * preset's reaches them: every key of the other rule, of the other loss, is at its default. */
+static void presets_leave_other_choices_alone(void **state) {
+    (void)state;
+    for (int i = 0; preset_name(i); i++)
+        for (int rule = 0; search_rule_at(rule); rule++)
+            for (int loss = 0; objective_name(loss); loss++) {
+                recipe_override overrides[] = {{"search.rule", search_rule_at(rule)->name, "test"},
+                                               {"learn.loss", objective_name(loss), "test"},
+                                               {"search.preset", preset_name(i), "test"},
+                                               {"learn.preset", preset_name(i), "test"}};
+                recipe *with = parse("", overrides, 4), *without = parse("", overrides, 2);
+                text_buffer a = {0}, b = {0};
+                option_table of = search_rule_at(rule)->options;
+                bool own = strcmp(search_rule_at(rule)->name, "puct") == 0; /* every preset's */
+                for (int k = 0; !own && k < of.count; k++) {
+                    option_get(&of.at[k], search_rule_options(&with->search.config), &a);
+                    option_get(&of.at[k], search_rule_options(&without->search.config), &b);
+                }
+                of = objective_at(loss)->options;
+                for (int k = 0; strcmp(objective_name(loss), "dpo") != 0 && k < of.count; k++) {
+                    option_get(&of.at[k], &with->learn.loss_options, &a);
+                    option_get(&of.at[k], &without->learn.loss_options, &b);
+                }
+                if (a.length > 0) assert_string_equal(a.at, b.at);
+                text_free(&a);
+                text_free(&b);
+                recipe_free(with);
+                recipe_free(without);
+            }
 }
 
 static void keys_reach_their_parts(void **state) {
@@ -318,7 +392,7 @@ static void keys_reach_their_parts(void **state) {
     refused("search: {max_considered: 2}\n",
             "r.yaml:1:26: there is no search.max_considered where search.rule is");
     refused("search: {rule: best}\n", "r.yaml:1:16: search.rule must be one of puct, gumbel, not \"best\"");
-    refused("search: {loser: random_sibling}\n", "r.yaml: search: pairs_at is all, which goes with neither");
+    refused("search: {loser: random_sibling}\n", "r.yaml: search: pairs_at is all, which does not go");
 }
 
 static void written_recipe_reads_back(void **state) {
@@ -472,6 +546,7 @@ int main(void) {
         cmocka_unit_test(help_prints_what_runs),
         cmocka_unit_test(presets_resolve),
         cmocka_unit_test(presets_are_their_sources),
+        cmocka_unit_test(presets_leave_other_choices_alone),
         cmocka_unit_test(keys_reach_their_parts),
         cmocka_unit_test(worth_of_what_cannot_be_judged),
     };

@@ -329,31 +329,144 @@ static void filters(void **state) {
     assert_true(capped && dropped && kept);
 }
 
-static void joined_only_children(void **state) {
+/* ---- the steps of a pair go on with their own only descendants ---- */
+
+/* A tree that is drawn: the nodes by their paths, a letter per step, each after its parent; an upper-case
+ * letter ends the chain, R right, W wrong. A node has the candidates that are drawn, or one that is wrong. */
+typedef struct {
+    const char *nodes; /* "a aR b bc bcW" */
+    const char *chosen, *chosen_end, *rejected_end;
+} drawn_tree;
+
+static void path_of(const search *s, int32_t node, char out[16]) {
+    int32_t depth = search_node_at(s, node).depth;
+    out[depth] = '\0';
+    for (; node > 0; node = search_node_at(s, node).parent)
+        out[--depth] = (char)search_node_at(s, node).text_key;
+}
+
+/* The drawn candidates below a path, with every second one drawn twice: equal texts are one child. */
+static int32_t draw_candidates(const drawn_tree *d, const char *path, search_candidate *out) {
+    size_t length = strlen(path);
+    int32_t n = 0;
+    for (const char *at = d->nodes; *at; at += strcspn(at, " "), at += *at == ' ') {
+        if (strcspn(at, " ") != length + 1 || strncmp(at, path, length) != 0) continue;
+        char step = at[length];
+        search_candidate c = {.n = 1, .logprob = -1, .text_key = (uint64_t)step};
+        if (step == 'R') c.outcome = SEARCH_RIGHT;
+        if (step == 'W') c.outcome = SEARCH_WRONG;
+        out[n++] = c;
+        if (step % 2) out[n++] = c;
+    }
+    if (n == 0)
+        out[n++] = (search_candidate){.n = 1, .logprob = -1, .text_key = 'W', .outcome = SEARCH_WRONG};
+    return n;
+}
+
+static search *grow(const drawn_tree *d) {
+    search_config config = plain_config();
+    config.rewards.judge = false;
+    config.limits.simulations = 12;
+    config.limits.breadth = 6;
+    config.limits.breadth_root = 6;
+    search *s;
+    esp_error error = {0};
+    if (search_new(&s, &config, rng_key(1), &error)) fail_msg("%s", error.message);
+    for (;;) {
+        search_request q;
+        search_candidate candidates[12];
+        char path[16];
+        search_next(s, &q);
+        if (q.kind == SEARCH_DONE) return s;
+        path_of(s, q.node, path);
+        search_reply reply = {.candidates = candidates};
+        reply.candidate_count = draw_candidates(d, path, candidates);
+        if (search_feed(s, &reply, &error)) fail_msg("%s: %s", d->nodes, error.message);
+    }
+}
+
+static void only_descendants_of_drawn_trees(void **state) {
+    (void)state;
+    static const drawn_tree trees[] = {
+        /* each goes on with its own, of other lengths than the other's */
+        {"a ab abc abcR b bW", "a", "abcR", "bW"},
+        {"a aR b bc bcd bcdW", "a", "aR", "bcdW"},
+        /* no further than the first branch, which may be at once */
+        {"a ab abc abR abcW b bc bcd bce bcdW bceW", "a", "ab", "bc"},
+        {"a ab ac abR acR b bc bd bcW bdW", "a", "a", "b"},
+        {"a ab abR b bW bc bcW", "a", "abR", "b"},
+        /* a step that ends the chain has nothing to go on with */
+        {"R b bc bcW", "R", "R", "bcW"},
+        {"a ab abR W", "a", "abR", "W"},
+        {"R W", "R", "R", "W"},
+        /* three siblings: only the two of the pair matter */
+        {"a ab abR b bc bW bcR W", "a", "abR", "W"},
+    };
+    for (size_t i = 0; i < sizeof trees / sizeof *trees; i++)
+        for (int all = 0; all < 2; all++) {
+            search *s = grow(&trees[i]);
+            harvest_options o = plain_harvest();
+            o.pairs_from = HARVEST_FROM_ALL;
+            o.pairs_at = all ? HARVEST_AT_ALL : HARVEST_AT_COMMITMENTS;
+            harvest_pairs plain, joined;
+            harvest_step_pairs(s, &o, &plain);
+            o.join_only_child = true;
+            harvest_step_pairs(s, &o, &joined);
+            assert_int_equal(plain.count, joined.count);
+            const harvest_pair *worst = NULL; /* of the root: the one with the largest gap */
+            for (int32_t k = 0; k < joined.count; k++) {
+                const harvest_pair *w = &plain.at[k], *j = &joined.at[k];
+                assert_true(w->chosen_end == w->chosen && w->rejected_end == w->rejected);
+                assert_true(w->chosen == j->chosen && w->rejected == j->rejected && w->alpha == j->alpha);
+                if (j->state == 0 && (!worst || j->q_rejected < worst->q_rejected)) worst = j;
+            }
+            if (!worst) fail_msg("%s: no pair at the root", trees[i].nodes);
+            char chosen[16], chosen_end[16], rejected_end[16];
+            path_of(s, worst->chosen, chosen);
+            path_of(s, worst->chosen_end, chosen_end);
+            path_of(s, worst->rejected_end, rejected_end);
+            if (strcmp(chosen, trees[i].chosen) || strcmp(chosen_end, trees[i].chosen_end) ||
+                strcmp(rejected_end, trees[i].rejected_end))
+                fail_msg("%s: %s to %s against %s", trees[i].nodes, chosen, chosen_end, rejected_end);
+            harvest_pairs_free(&plain);
+            harvest_pairs_free(&joined);
+            search_free(s);
+        }
+}
+
+/* Random trees, by counting children from their parents. */
+static void only_descendants_of_random_trees(void **state) {
     (void)state;
     search_config config = plain();
-    config.limits.breadth = 2; /* duplicates leave many only children */
-    harvest_options o = plain_harvest();
-    o.join_only_child = true;
-    int64_t joined = 0;
+    int64_t longer[2] = {0}, both = 0, other_place = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        harvest_options o = plain_harvest();
+        o.join_only_child = true;
+        config.limits.breadth = 1 + (int64_t)(seed % 2); /* of two, duplicates leave some only children */
+        o.pairs_at = seed / 2 % 2 ? HARVEST_AT_ALL : HARVEST_AT_COMMITMENTS;
         synthetic *y = synthetic_run(&config, seed);
         harvest_pairs pairs = read_pairs(y, &o);
         for (int32_t i = 0; i < pairs.count; i++) {
-            harvest_pair pair = pairs.at[i];
-            search_commitment made = search_commitment_at(y->s, pair.commitment);
-            bool on_the_path = made.children[made.picked].node == pair.chosen;
-            int32_t expected = 0;
-            while (on_the_path && pair.commitment + expected + 1 < search_commitment_count(y->s) &&
-                   search_commitment_at(y->s, pair.commitment + expected + 1).child_count == 1)
-                expected++;
-            assert_int_equal(pair.joined, expected);
-            joined += expected;
+            const harvest_pair *pair = &pairs.at[i];
+            int32_t ends[] = {pair->chosen, pair->rejected};
+            for (int k = 0; k < 2; k++)
+                for (;;) {
+                    int32_t children = 0, child = -1;
+                    for (int32_t v = 1; v < search_node_count(y->s); v++)
+                        if (search_node_at(y->s, v).parent == ends[k]) children++, child = v;
+                    if (children != 1) break;
+                    ends[k] = child;
+                }
+            assert_true(pair->chosen_end == ends[0] && pair->rejected_end == ends[1]);
+            bool further[] = {ends[0] != pair->chosen, ends[1] != pair->rejected};
+            longer[0] += further[0], longer[1] += further[1], both += further[0] && further[1];
+            other_place += further[1] && ends[1] != ends[0];
         }
         harvest_pairs_free(&pairs);
         synthetic_free(y);
     }
-    assert_true(joined > 0);
+    if (!(longer[0] > 20 && longer[1] > 20 && both > 5 && other_place == longer[1]))
+        fail_msg("%d chosen and %d rejected went on, %d both", (int)longer[0], (int)longer[1], (int)both);
 }
 
 /* ---- whole chains ---- */
@@ -452,11 +565,10 @@ static void what_does_not_go_together(void **state) {
     o.pairs_at = HARVEST_AT_ALL;
     assert_int_equal(harvest_options_check(&o, &error), ESP_OK);
     o.join_only_child = true;
-    assert_int_not_equal(harvest_options_check(&o, &error), ESP_OK);
-    assert_non_null(strstr(error.message, "pairs_at"));
-    o.join_only_child = false;
+    assert_int_equal(harvest_options_check(&o, &error), ESP_OK);
     o.loser = HARVEST_LOSER_RANDOM_SIBLING;
     assert_int_not_equal(harvest_options_check(&o, &error), ESP_OK);
+    assert_non_null(strstr(error.message, "pairs_at"));
     o.pairs_at = HARVEST_AT_COMMITMENTS;
     assert_int_equal(harvest_options_check(&o, &error), ESP_OK);
     o.smoothing = (harvest_smoothing)2;
@@ -473,7 +585,8 @@ int main(void) {
         cmocka_unit_test(evidence_at_commitments),
         cmocka_unit_test(random_loser),
         cmocka_unit_test(filters),
-        cmocka_unit_test(joined_only_children),
+        cmocka_unit_test(only_descendants_of_drawn_trees),
+        cmocka_unit_test(only_descendants_of_random_trees),
         cmocka_unit_test(chains_of_largest_and_smallest_reward),
         cmocka_unit_test(an_unknown_outcome_makes_no_pair),
         cmocka_unit_test(what_does_not_go_together),
