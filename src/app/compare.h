@@ -4,12 +4,12 @@
 
 #include "sweep/comparison.h"
 
-/* Tables in the form of Markdown, aligned so that they can be read as they are. */
-void compare_text(const comparison *c, text_buffer *out);
+/* Tables in the form of Markdown, aligned so that they can be read as they are. by_iteration: also accuracy
+ * and tokens by iteration. */
+void compare_text(const comparison *c, bool by_iteration, text_buffer *out);
 
-/* Compares the runs of a sweep's folder and prints the tables, or with json the document. baseline NULL: the
- * sweep's own. target: as comparison_make. */
-esp_status compare_sweep(const char *folder, const char *baseline, double target, bool json,
-                         esp_error *error);
+/* Compares the runs of a sweep's folder with its own baseline, and prints the tables, or with json the
+ * document. */
+esp_status compare_sweep(const char *folder, bool json, esp_error *error);
 
 #endif

@@ -8,7 +8,7 @@
 
 /* ---- a table ---- */
 
-enum { MOST_COLUMNS = 8 };
+enum { MOST_COLUMNS = 16 };
 typedef struct {
     int columns;
     MEM_LIST(char *) cells; /* row by row, the heading first */
@@ -125,7 +125,7 @@ static void put_results(const comparison *c, text_buffer *out) {
 static void put_costs(const comparison *c, text_buffer *out) {
     bool target = !isnan(c->target);
     char *to = mem_printf("tokens to %.1f%%", 100 * c->target);
-    const char *const heading[] = {"method", "tokens", "trees", "updates", to};
+    const char *const heading[] = {"method", "tokens spent", "trees", "updates", to};
     table t = table_of(heading, target ? 5 : 4);
     for (int64_t i = 0; i < c->count; i++) {
         const comparison_method *m = &c->methods[i];
@@ -138,6 +138,55 @@ static void put_costs(const comparison *c, text_buffer *out) {
     text_puts(out, "\n");
     put_table(&t, out);
     mem_free(to);
+}
+
+/* The runs' points of one iteration: mean accuracy, and mean tokens until then. Nothing where no run was
+ * evaluated there. */
+static char *point_cell(const comparison_method *m, int64_t iteration) {
+    double accuracy = 0, tokens = 0, n = 0;
+    for (int64_t i = 0; i < m->count; i++)
+        for (int64_t k = 0; k < m->runs[i].points; k++) {
+            const comparison_point *p = &m->runs[i].curve[k];
+            if (p->iteration == iteration) accuracy += p->accuracy, tokens += p->tokens, n++;
+        }
+    if (n == 0) return mem_strdup("");
+    char *count = count_cell(tokens / n), *cell = mem_printf("%.1f (%s)", 100 * accuracy / n, count);
+    mem_free(count);
+    return cell;
+}
+
+static int64_t last_iteration(const comparison *c) {
+    int64_t last = 0;
+    for (int64_t i = 0; i < c->count; i++)
+        for (int64_t k = 0; k < c->methods[i].count; k++) {
+            const comparison_run *r = &c->methods[i].runs[k];
+            if (r->curve[r->points - 1].iteration > last) last = r->curve[r->points - 1].iteration;
+        }
+    return last;
+}
+
+/* A row per iteration that was evaluated, a column per method; as many tables as the columns need. */
+static void put_curves(const comparison *c, text_buffer *out) {
+    enum { METHODS = 5 };
+    for (int64_t first = 0; first < c->count; first += METHODS) {
+        int n = (int)(c->count - first < METHODS ? c->count - first : METHODS);
+        table t = {.columns = n + 1};
+        put_cell(&t, mem_strdup("iteration: % (tokens)"));
+        for (int k = 0; k < n; k++) put_cell(&t, clean(c->methods[first + k].label));
+        for (int64_t i = 0, last = last_iteration(c); i <= last; i++) {
+            bool any = false;
+            char *cells[METHODS];
+            for (int k = 0; k < n; k++) any = *(cells[k] = point_cell(&c->methods[first + k], i)) || any;
+            if (any) put_cell(&t, mem_printf("%lld", (long long)i));
+            for (int k = 0; k < n; k++)
+                if (any)
+                    put_cell(&t, cells[k]);
+                else
+                    mem_free(cells[k]);
+        }
+        text_puts(out, "\n");
+        put_table(&t, out);
+    }
 }
 
 static void put_differences(const comparison *c, text_buffer *out) {
@@ -187,9 +236,10 @@ static void put_changes(const comparison *c, text_buffer *out) {
     mem_free(base);
 }
 
-void compare_text(const comparison *c, text_buffer *out) {
+void compare_text(const comparison *c, bool by_iteration, text_buffer *out) {
     put_results(c, out);
     put_costs(c, out);
+    if (by_iteration) put_curves(c, out);
     if (c->count > 1) {
         put_differences(c, out);
         put_changes(c, out);

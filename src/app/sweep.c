@@ -179,7 +179,7 @@ static esp_status work(sweep *s, const sweep_flags *flags, bool json, esp_error 
     esp_status status = run_all(s, flags, &watch, error);
     child_watch_end(&watch);
     ESP_TRY(status);
-    if (count(s).finished > 0) ESP_TRY(compare_sweep(s->out, NULL, (double)NAN, json, error));
+    if (count(s).finished > 0) ESP_TRY(compare_sweep(s->out, json, error));
     return say_failed(s, error);
 }
 

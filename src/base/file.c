@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static esp_status fail_with_errno(esp_error *error, const char *what, const char *path) {
@@ -25,6 +26,11 @@ static esp_status fail_with_errno(esp_error *error, const char *what, const char
     return full ? error_because(error, ESP_REASON_DISK_FULL) : status;
 }
 
+/* Of the devices, /dev/null: it is how a shell writes an empty file. */
+static bool is_file(const struct stat *about) {
+    return S_ISREG(about->st_mode) || (S_ISCHR(about->st_mode) && about->st_rdev == makedev(1, 3));
+}
+
 static esp_status open_regular(const char *path, int *fd, struct stat *about, esp_error *error) {
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO without a writer would not return */
     if (*fd < 0) return fail_with_errno(error, "open", path);
@@ -34,7 +40,7 @@ static esp_status open_regular(const char *path, int *fd, struct stat *about, es
     else if (S_ISDIR(about->st_mode)) {
         errno = EISDIR;
         status = fail_with_errno(error, "read", path);
-    } else if (!S_ISREG(about->st_mode))
+    } else if (!is_file(about))
         status = error_fail(error, "give a file: pipes and devices are not read here",
                             "%s: is not a regular file", path);
     if (status != ESP_OK) close(*fd);
@@ -119,13 +125,16 @@ esp_status file_read_stdin(char **bytes, size_t *length, esp_error *error) {
 
 esp_status file_write_begin(file_writer *w, const char *path, esp_error *error) {
     *w = (file_writer){.path = mem_strdup(path), .aside = mem_printf("%s.%ld.tmp", path, (long)getpid())};
-    w->stream = fopen(w->aside, "wbe");
-    if (!w->stream) {
-        esp_status status = fail_with_errno(error, "create", path);
-        file_write_abort(w);
-        return status;
-    }
-    return ESP_OK;
+    /* A file of that name is left of a process that was killed, or a link that somebody put there: it goes,
+     * and is never written through. */
+    (void)unlink(w->aside);
+    int fd = open(w->aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (w->stream) return ESP_OK;
+    esp_status status = fail_with_errno(error, "create", path);
+    if (fd >= 0) close(fd);
+    file_write_abort(w);
+    return status;
 }
 
 void file_write_abort(file_writer *w) {
@@ -210,6 +219,10 @@ esp_status folder_make(const char *path, esp_error *error) {
         return fail_with_errno(error, "create the folder", path);
     }
     return ESP_OK;
+}
+
+esp_status folder_make_new(const char *path, esp_error *error) {
+    return mkdir(path, 0777) == 0 ? ESP_OK : fail_with_errno(error, "create the folder", path);
 }
 
 esp_status folder_remove(const char *path, esp_error *error) {

@@ -41,7 +41,9 @@ esp_status file_write_all(const char *path, const void *bytes, size_t length, es
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
-esp_status folder_make(const char *path, esp_error *error);   /* and its parents; may already exist */
+esp_status folder_make(const char *path, esp_error *error); /* and its parents; may already exist */
+/* Only the folder itself: its parent must be there, and it must not. */
+esp_status folder_make_new(const char *path, esp_error *error);
 esp_status folder_remove(const char *path, esp_error *error); /* and its contents; may be absent */
 /* Replaces `path` with the finished folder `aside`: fsync of the contents, then in one call both names are
  * exchanged, and the older folder, now `aside`, is removed. A file system without such a call gets two

@@ -3,12 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+/* Small allocations, without which nothing could be said or undone. What was committed is safe from this as
+ * from any other end. This message is the one that is printed outside of app/: there is nobody left to return
+ * to. */
 static void *checked(void *p, size_t bytes) {
-    if (!p && bytes) abort();
-    return p;
+    if (p || bytes == 0) return p;
+    char line[128];
+    int n = snprintf(line, sizeof line,
+                     "espalier: error: out of memory: %zu bytes more are not there\n"
+                     "  hint: use a smaller model or batch, or a machine with more memory\n",
+                     bytes);
+    if (n > 0) (void)!write(STDERR_FILENO, line, (size_t)n);
+    _exit(1);
 }
 
 void *mem_alloc(size_t bytes) {
@@ -137,10 +147,11 @@ static void text_reserve(text_buffer *b, size_t more) {
 esp_status text_make_room(text_buffer *b, size_t n, const char *what, esp_error *error) {
     size_t need = b->length + n + 1;
     if (need <= b->capacity) return ESP_OK;
-    void *at = realloc(b->at, need);
-    if (!at) return out_of_memory(need, what, error);
+    size_t capacity = need > 2 * b->capacity ? need : 2 * b->capacity;
+    void *at = realloc(b->at, capacity);
+    if (!at) return out_of_memory(capacity, what, error);
     b->at = at;
-    b->capacity = need;
+    b->capacity = capacity;
     return ESP_OK;
 }
 

@@ -1,5 +1,5 @@
-/* Memory: small allocations, which abort if they fail (a bug, or a machine that is out of memory anyway);
- * large allocations, whose failure is an error that states the size; arenas; growing arrays. */
+/* Memory: small allocations, which end the process with a message and status 1 if they fail; large
+ * allocations, whose failure is an error that states the size; arenas; growing arrays. */
 #ifndef ESPALIER_BASE_MEMORY_H
 #define ESPALIER_BASE_MEMORY_H
 
@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-void *mem_alloc(size_t bytes);              /* zeroed; aborts on failure */
-void *mem_realloc(void *old, size_t bytes); /* aborts on failure */
+void *mem_alloc(size_t bytes);              /* zeroed; ends on failure */
+void *mem_realloc(void *old, size_t bytes); /* ends on failure */
 char *mem_strdup(const char *text);         /* NULL returns NULL */
 char *mem_strndup(const char *text, size_t n);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -114,6 +114,10 @@ void evaluation_free(evaluation *e);
  * means.
  */
 void evaluation_summarize(evaluation *e);
+/* Leaves the first problems alone (1 <= problems <= e->problems). What is known of all problems together only
+ * is taken in proportion: tokens computed and judged, and those that a search sampled; whether any chain of a
+ * search's tree is correct becomes unknown (NAN). */
+void evaluation_keep_first(evaluation *e, int64_t problems);
 
 const char *evaluation_method_name(recipe_method method); /* "greedy", "sample", "search", "choices" */
 const char *evaluation_set_name(recipe_set set);          /* "test", "dev" */

@@ -133,6 +133,30 @@ esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t ite
     return status;
 }
 
+static int64_t tokens_of(const evaluation *e) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < e->result_count; i++) sum += e->results[i].tokens;
+    return sum;
+}
+
+void evaluation_keep_first(evaluation *e, int64_t problems) {
+    if (problems == e->problems) return;
+    double part = (double)problems / (double)e->problems;
+    for (int64_t i = problems * e->per_problem; i < e->result_count; i++) {
+        mem_free(e->results[i].answer);
+        mem_free(e->results[i].text);
+        mem_free(e->results[i].logprobs);
+    }
+    e->problems = problems;
+    e->result_count = problems * e->per_problem;
+    e->tokens_computed = llround(part * (double)e->tokens_computed);
+    e->tokens_judged = llround(part * (double)e->tokens_judged);
+    e->tokens_sampled = llround(part * (double)e->tokens_sampled);
+    if (e->method == RECIPE_GREEDY || e->method == RECIPE_SAMPLE) e->tokens_sampled = tokens_of(e);
+    evaluation_summarize(e);
+    e->search.any = NAN;
+}
+
 esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error) {
     const char *method = evaluation_method_name(r->eval.method), *set = evaluation_set_name(r->eval.set);
     ESP_TRY(store_read_evals(s, out, error));

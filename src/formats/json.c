@@ -1,6 +1,7 @@
 #include "formats/json.h"
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 
@@ -271,6 +272,11 @@ static esp_status next_line(jsonl_reader *r, bool *found, esp_error *error) {
         size_t left = r->chunk_length - r->chunk_at;
         const char *end = memchr(from, '\n', left);
         size_t n = end ? (size_t)(end - from) : left;
+        if (r->text.length + n > LIMIT_LINE)
+            return error_fail(error, "check that it is the file that was meant",
+                              "%s:%lld: the line is longer than %zu MB", r->path, (long long)r->line + 1,
+                              LIMIT_LINE >> 20);
+        ESP_TRY(text_make_room(&r->text, n, r->path, error));
         text_append(&r->text, from, n);
         r->chunk_at += end ? n + 1 : n;
         if (end) break;

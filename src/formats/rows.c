@@ -1,5 +1,6 @@
 #include "formats/rows.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "formats/csv.h"
 #include "formats/json.h"
@@ -38,14 +39,20 @@ static esp_status read_all(const char *path, text_buffer *out, esp_error *error)
     if (!file) return error_fail(error, "check the path", "%s: cannot open: %s", shown, strerror(errno));
     char *chunk = mem_alloc(CHUNK);
     text_puts(out, "");
-    while ((n = gzread(file, chunk, CHUNK)) > 0) text_append(out, chunk, (size_t)n);
+    esp_status status = ESP_OK;
+    while (status == ESP_OK && (n = gzread(file, chunk, CHUNK)) > 0) {
+        status = out->length + (size_t)n <= LIMIT_ROWS
+                     ? text_make_room(out, (size_t)n, shown, error)
+                     : error_fail(error, "write the rows as JSON lines, which are read one by one",
+                                  "%s: has more than %zu GB of rows in one text", shown, LIMIT_ROWS >> 30);
+        if (status == ESP_OK) text_append(out, chunk, (size_t)n);
+    }
     const char *what = gzerror(file, &code);
     bool bad = n < 0 || (code != Z_OK && code != Z_STREAM_END);
     char *why = mem_strdup(code == Z_ERRNO ? strerror(errno) : code == Z_BUF_ERROR ? "it ends early" : what);
     gzclose(file);
     mem_free(chunk);
-    esp_status status = ESP_OK;
-    if (bad)
+    if (status == ESP_OK && bad)
         status = error_fail(error,
                             code == Z_ERRNO ? "check the path and the disk"
                                             : "the compressed file is damaged or cut off: download it again",

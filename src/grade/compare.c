@@ -1,6 +1,7 @@
 #include "grade/compare.h"
 
 #include "grade/compare_sets.h"
+#include "grade/formal.h"
 #include "grade/units.h"
 
 #include <string.h>
@@ -25,7 +26,7 @@ static grade_verdict of_bool(bool equal) {
 /* ---- Scalars ---- */
 
 static bool is_scalar(const expr *e) {
-    return e->kind <= EXPR_CALL;
+    return e->kind <= EXPR_FORMAL && !(e->kind == EXPR_FORMAL && e->which == FORMAL_SET);
 }
 
 /* Sums and products of sets and matrices are not worked out. */
@@ -36,8 +37,10 @@ static bool is_mixed(const expr *e) {
     return false;
 }
 
+/* The value is infinite in a part; what a sum goes up to is none. */
 static bool has_infinity(const expr *e) {
     if (e->kind == EXPR_CONSTANT && e->which == CONSTANT_INFINITY) return true;
+    if (e->kind == EXPR_FORMAL) return false;
     for (int32_t i = 0; i < e->count; i++)
         if (has_infinity(e->part[i])) return true;
     return false;
@@ -53,6 +56,7 @@ static int sign_of_infinity(const expr *e) {
 static grade_verdict compare_infinite(comparison *c, const expr *a, const expr *b) {
     int s = sign_of_infinity(a), t = sign_of_infinity(b);
     if (s && t) return of_bool(s == t);
+    if (expr_has(a, EXPR_FORMAL) || expr_has(b, EXPR_FORMAL)) return unknown(c); /* it may diverge */
     bool finite = s ? !has_infinity(b) : t && !has_infinity(a);
     return finite ? GRADE_DIFFERENT : unknown(c);
 }
@@ -242,7 +246,9 @@ static const expr *value_of(const expr *relation) {
 static grade_verdict compare_with_value(comparison *c, const expr *relation, const expr *other) {
     if (relation->text[strlen(relation->text) - 1] == '~') /* 7/2 is about 4: both are given */
         for (int32_t i = 0; i < relation->count; i++)
-            if (compare_answers(c, relation->part[i], other) == GRADE_EQUAL) return GRADE_EQUAL;
+            if (!expr_has(relation->part[i], EXPR_NAME) &&
+                compare_answers(c, relation->part[i], other) == GRADE_EQUAL)
+                return GRADE_EQUAL;
     const expr *value = value_of(relation);
     if (!value && other->kind == EXPR_LIST && has_inequality(other)) return unknown(c);
     if (!value) {
@@ -364,8 +370,32 @@ static grade_verdict compare_text(comparison *c, const expr *a, const expr *b) {
     if (other->kind == EXPR_NAME) return of_bool(strcasecmp(text->text, other->text) == 0);
     if (other->kind == EXPR_CONSTANT && other->which == CONSTANT_INFINITY && strstr(text->text, "infinity"))
         return of_bool(strncmp(text->text, "infinity", 8) == 0);
-    bool set = !is_scalar(other) && other->kind != EXPR_PERCENT;
+    bool set = (!is_scalar(other) && other->kind != EXPR_PERCENT) || other->kind == EXPR_FORMAL;
     return set && describes_set(text->text) ? unknown(c) : GRADE_DIFFERENT;
+}
+
+/* ---- Sums, limits, cases, sets by a rule ---- */
+
+/* Equal where the parts are; nothing follows from other parts. */
+static grade_verdict compare_forms(comparison *c, const expr *a, const expr *b) {
+    if (a->which != b->which || a->count != b->count) return unknown(c);
+    grade_verdict v =
+        a->which == FORMAL_CASES ? compare_any_order(c, a, b, false) : compare_in_order(c, a, b);
+    return v == GRADE_EQUAL ? v : unknown(c);
+}
+
+/* {x | x > sqrt 2} against (sqrt 2, oo). */
+static grade_verdict compare_rule(comparison *c, const expr *set, const expr *other) {
+    const expr *condition = set->part[0];
+    bool interval = set->count == 2 && condition->kind == EXPR_RELATION && other->kind == EXPR_TUPLE;
+    const expr *written = interval ? interval_of(c->pool, condition) : NULL;
+    return written ? compare_answers(c, written, other) : unknown(c);
+}
+
+static grade_verdict compare_formal(comparison *c, const expr *a, const expr *b) {
+    if (a->kind == b->kind) return compare_forms(c, a, b);
+    const expr *form = a->kind == EXPR_FORMAL ? a : b, *other = form == a ? b : a;
+    return form->which == FORMAL_SET ? compare_rule(c, form, other) : unknown(c);
 }
 
 /* ---- All ---- */
@@ -436,6 +466,7 @@ static grade_verdict compare_kinds(comparison *c, const expr *a, const expr *b) 
     if (either(a, b, EXPR_PERCENT)) return compare_percent(c, a, b);
     if (either(a, b, EXPR_RATIO)) return compare_ratios(c, a, b);
     if (either(a, b, EXPR_BASED)) return compare_based(a, b);
+    if (either(a, b, EXPR_FORMAL)) return compare_formal(c, a, b);
     if (is_scalar(a) && is_scalar(b)) return compare_scalars(c, a, b);
     if (has_inequality(a) || has_inequality(b)) return unknown(c);
     if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) {

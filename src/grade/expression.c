@@ -1,5 +1,7 @@
 #include "grade/expression.h"
 
+#include "grade/formal.h"
+
 #include <string.h>
 
 #include <flint/ulong_extras.h>
@@ -431,6 +433,8 @@ static const expr *rebuild(expr_pool *pool, const expr *e, const expr *const *pa
         return expr_power(pool, parts[0], parts[1]);
     case EXPR_CALL:
         return expr_call(pool, (function_id)e->which, parts, e->count);
+    case EXPR_FORMAL:
+        return expr_formal(pool, (formal_kind)e->which, parts, e->count);
     default: {
         expr *copy = (expr *)expr_node(pool, e->kind, e->which, parts, e->count);
         copy->text = e->text;

@@ -27,6 +27,7 @@ typedef enum {
     EXPR_PRODUCT,
     EXPR_POWER,      /* base, exponent */
     EXPR_CALL,       /* which: function_id */
+    EXPR_FORMAL,     /* which: formal_kind of formal.h */
     EXPR_PERCENT,    /* of one part: as written, without the division by 100 */
     EXPR_PLUS_MINUS, /* which: 1 for \pm, -1 for \mp; of one part */
     EXPR_TUPLE,      /* which: its brackets, "(]" as open * 256 + close; also intervals and vectors */

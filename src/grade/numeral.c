@@ -86,7 +86,20 @@ typedef struct {
     size_t repeated, repeat_end; /* in \overline{ } */
 } fraction;
 
-static size_t fraction_end(const scan *s, size_t i, fraction *f) {
+/* The digits of which the ones before `end` are repetitions: 6 of 0.1666, 142857 of 0.142857142857; their
+ * number, or 0. One digit is repeated three times at least. */
+static size_t repeated_digits(const scan *s, size_t start, size_t end) {
+    enum { LONGEST = 12 };
+    for (size_t n = 1; n <= LONGEST; n++) {
+        size_t least = n == 1 ? 3 : 2;
+        if (end - start < n * least) break;
+        const char *last = s->at + end - n;
+        if (memcmp(last, last - n, n) == 0 && (n > 1 || last[-2] == *last)) return n;
+    }
+    return 0;
+}
+
+static size_t fraction_end(const scan *s, size_t i, unsigned how, fraction *f) {
     static const char line[] = "\\overline {";
     size_t n = sizeof line - 1;
     f->start = i;
@@ -99,7 +112,12 @@ static size_t fraction_end(const scan *s, size_t i, fraction *f) {
             return last + 1;
         }
     }
-    return f->end;
+    bool dots = (how & NUMERAL_DOTS) && s->length - f->end >= 3 && memcmp(s->at + f->end, "...", 3) == 0;
+    size_t digits = dots ? repeated_digits(s, f->start, f->end) : 0;
+    if (digits == 0) return f->end;
+    f->repeated = f->end - digits;
+    f->repeat_end = f->end;
+    return f->end + 3;
 }
 
 /* e6, E-3 at i: its end, or i. */
@@ -190,7 +208,7 @@ size_t numeral_read(const char *text, size_t length, unsigned how, fmpq_t value,
     bool dotted = !out->whole && memchr(text, '.', whole),
          point = peek(&s, end) == '.' || (dotted && peek(&s, end) == ',');
     if (point && (is_digit(peek(&s, end + 1)) || (end + 1 < length && text[end + 1] == '\\' && whole > 0))) {
-        size_t after = fraction_end(&s, end + 1, &f);
+        size_t after = fraction_end(&s, end + 1, how, &f);
         if (after > end + 1) {
             end = after;
             out->whole = false;

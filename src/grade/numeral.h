@@ -3,7 +3,7 @@
  *   literal  = whole? ("." digits? repeated?)? exponent?
  *   whole    = digits, perhaps in groups of three: 1,234,567  1 234 567  1'234'567  1_234_567  1.234.567
  *              or in Indian groups: 1,23,45,678
- *   repeated = \overline{digits}: 0.1\overline{6} is 1/6
+ *   repeated = \overline{digits}: 0.1\overline{6} is 1/6; or dots after digits that repeat: 0.1666... is too
  *   exponent = e digits, e-digits
  *
  * "1.234,5" has its point as a comma: 1234.5. "1,5" does not: it is a list of two. */
@@ -26,10 +26,11 @@ typedef struct {
 } numeral;
 
 enum {
-    NUMERAL_SPACES = 1,   /* a plain space separates groups too */
-    NUMERAL_BRACKETS = 2, /* inside brackets a comma separates groups only where a group begins with 0:
-                             (12,102) is a pair and (1,000) a number */
-    NUMERAL_NO_COMMAS = 4 /* a comma never separates groups */
+    NUMERAL_SPACES = 1,    /* a plain space separates groups too */
+    NUMERAL_BRACKETS = 2,  /* inside brackets a comma separates groups only where a group begins with 0:
+                              (12,102) is a pair and (1,000) a number */
+    NUMERAL_NO_COMMAS = 4, /* a comma never separates groups */
+    NUMERAL_DOTS = 8       /* dots after digits that repeat say that they go on, and end no sentence */
 };
 
 /* Reads the literal at text[0, length); the number of bytes it has, 0 where there is none. `value` is

@@ -78,14 +78,14 @@ static bool has_value(const expr *e) {
 }
 
 reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas) {
-    if (length > 3 && memcmp(text + length - 3, "...", 3) == 0)
-        return (reading){.value = NULL}; /* 0.333... */
-    while (length > 0 && (is_space((unsigned char)text[length - 1]) || strchr(".,;:", text[length - 1])))
+    bool dots = length > 3 && memcmp(text + length - 3, "...", 3) == 0;
+    while (!dots && length > 0 &&
+           (is_space((unsigned char)text[length - 1]) || strchr(".,;:", text[length - 1])))
         length--;
     reader r = {.at = text, .length = length, .pool = pool, .no_commas = no_commas};
     accept_relation(&r);
     const expr *e = NULL;
-    if (is_words(&r)) {
+    if (!dots && is_words(&r)) {
         const expr *number = read_list(&r);
         skip_tail(&r);
         e = number && number->kind == EXPR_NUMBER && r.i == length ? number : read_text(&r);
@@ -96,6 +96,7 @@ reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_co
             const expr *bottom = read_sum(&r);
             e = bottom ? expr_quotient(pool, e, bottom) : NULL;
         }
+        if (dots && r.i < length) e = NULL; /* more follows that is not written: 18.38... */
         skip_tail(&r);
         if (r.i < length || (e && !has_value(e))) e = NULL;
     }

@@ -106,8 +106,9 @@ const expr *read_brackets(reader *r) {
         e = read_absolute(r);
     else if (open == CLEAN_WORDS_OPEN)
         e = read_words(r);
-    else
-        e = bracketed(r, open);
+    else if (open == CLEAN_SET_OPEN)
+        e = read_set_by_rule(r);
+    if (!e && open != '|' && open != CLEAN_WORDS_OPEN) e = bracketed(r, open);
     if (!e) r->i = start;
     return e;
 }
@@ -209,6 +210,7 @@ static const expr *read_matrix(reader *r) {
     static const char *const names[] = {"{pmatrix}", "{bmatrix}",     "{Bmatrix}",
                                         "{matrix}",  "{smallmatrix}", "{array}"};
     const char *name = NULL;
+    if (accept(r, "{cases}")) return read_cases(r);
     for (size_t i = 0; !name && i < sizeof names / sizeof *names; i++)
         if (accept(r, names[i])) name = names[i];
     if (!name) return NULL;
@@ -311,15 +313,23 @@ static const expr *read_named_command(reader *r, size_t start, size_t end) {
     return e;
 }
 
+/* \\overline{AB}: the segment is named by its ends. */
+static const expr *read_segment(reader *r) {
+    skip_spaces(r);
+    size_t end = letters_end(r, r->i + 1);
+    bool ends = peek(r) == '{' && peek_at(r, end) == '}' && end > r->i + 2;
+    for (size_t i = r->i + 1; ends && i < end; i++) ends = r->at[i] >= 'A' && r->at[i] <= 'Z';
+    return ends ? read_argument(r) : NULL;
+}
+
 const expr *read_command(reader *r) {
     static const struct {
         const char *name;
         const expr *(*read)(reader *r);
-    } readers[] = {{"frac", read_fraction},
-                   {"sqrt", read_root},
-                   {"binom", read_binomial},
-                   {"begin", read_matrix},
-                   {"langle", read_vector}};
+    } readers[] = {{"frac", read_fraction},  {"sqrt", read_root},           {"binom", read_binomial},
+                   {"begin", read_matrix},   {"langle", read_vector},       {"overline", read_segment},
+                   {"sum", read_series_sum}, {"prod", read_series_product}, {"int", read_integral},
+                   {"lim", read_limit}};
     size_t start = r->i, end = letters_end(r, start + 1);
     const expr *e = NULL;
     bool known = true;

@@ -189,6 +189,7 @@ static const expr *with_base(reader *r, size_t start) {
 const expr *read_numeral(reader *r) {
     unsigned how = r->brackets ? NUMERAL_BRACKETS : NUMERAL_SPACES;
     if (r->no_commas) how |= NUMERAL_NO_COMMAS;
+    if (!r->running) how |= NUMERAL_DOTS;
     numeral found;
     fmpq_t value;
     fmpq_init(value);

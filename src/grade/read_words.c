@@ -63,9 +63,11 @@ static void append_script(reader *r, text_buffer *name) {
         for (size_t i = start + 1; i + 1 < r->i; i++)
             if (!is_space((unsigned char)r->at[i]) && (unsigned char)r->at[i] >= ' ')
                 text_append(name, r->at + i, 1);
-    } else if (is_digit(peek(r)) || is_letter(peek(r))) {
+    } else if (is_digit(peek(r)) || is_letter(peek(r))) { /* a_12 is written for a_{12} */
+        bool digit = is_digit(peek(r));
         text_puts(name, "_");
-        text_append(name, r->at + r->i++, 1);
+        do text_append(name, r->at + r->i++, 1);
+        while (digit && is_digit(peek(r)));
     }
 }
 
@@ -101,6 +103,7 @@ static const struct {
 static const expr *read_constant(reader *r, size_t start, size_t end) {
     for (size_t k = 0; k < sizeof constants / sizeof *constants; k++)
         if (word_is(r, start, end, constants[k].name)) {
+            if (constants[k].value == CONSTANT_I && r->i_is_name) return NULL;
             if (end == start + 1 &&
                 (r->at[start] < 'a' || peek_at(r, end) == '_' || is_digit(peek_at(r, end))))
                 return NULL; /* E, I, e_1 */

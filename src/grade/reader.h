@@ -38,6 +38,7 @@ typedef struct {
     bool no_number_words;
     bool no_commas;  /* commas separate answers, never groups of digits */
     bool had_commas; /* a number was read whose commas could separate answers */
+    bool i_is_name;  /* i counts the terms of a sum here */
     bool failed;     /* too deep, or too many steps: everything ends */
 } reader;
 
@@ -62,6 +63,14 @@ const expr *read_command(reader *r);
 const expr *read_brackets(reader *r);
 /* The argument of \frac and its like: a group, a command, or one character. */
 const expr *read_argument(reader *r);
+/* After the command: \\sum, \\prod, \\int, \\lim, \\begin{cases}. */
+const expr *read_series_sum(reader *r);
+const expr *read_series_product(reader *r);
+const expr *read_integral(reader *r);
+const expr *read_limit(reader *r);
+const expr *read_cases(reader *r);
+/* {x | x > 2} after its bracket. */
+const expr *read_set_by_rule(reader *r);
 /* The argument of the function and its call; the name has been read. */
 const expr *read_call(reader *r, function_id id);
 

@@ -26,7 +26,8 @@ typedef struct {
     double seconds;       /* an answer may take */
     double start_seconds; /* a program's first answer may take longer by this; HTTP: not used */
     int64_t memory_mb;    /* of a program's own data; 0: no limit */
-    int64_t restarts; /* programs lost in a row without an answer between them; HTTP: tries of a request */
+    int64_t restarts;     /* programs lost in a row without an answer between them; HTTP: tries of a
+                             request, and questions in a row that are not answered in time */
     const volatile sig_atomic_t *stop; /* ends grader_take; may be NULL */
 } grader_settings;
 

@@ -26,8 +26,9 @@ typedef struct {
     const grader_settings *set;
     CURLM *multi;
     struct curl_slist *headers;
-    slot *slots;   /* [set->workers] */
-    bool answered; /* some question, ever */
+    slot *slots;    /* [set->workers] */
+    bool answered;  /* some question, ever */
+    int64_t silent; /* questions in a row that were not answered in time */
 } server;
 
 static esp_status check(const grader_settings *set, text_buffer *name, esp_error *error) {
@@ -105,6 +106,7 @@ static esp_status take_answer(server *v, slot *s, esp_error *error) {
         json_decref(answer.from);
         s->busy = false;
         v->answered = true;
+        v->silent = 0;
     } else {
         s->body.length = 0; /* it is in *why already */
         status = refuse(v, s, why.at, error);
@@ -122,6 +124,24 @@ static int64_t most_tries(const server *v, bool late) {
     return !v->answered && most > FIRST ? FIRST : most;
 }
 
+/* A question that was not answered in time cannot be judged; a server that leaves all of them so is not one.
+ */
+static esp_status take_silence(server *v, slot *s, esp_error *error) {
+    enum { FIRST = 3 };
+    char what[96];
+    int64_t most = !v->answered && v->set->restarts > FIRST ? FIRST : v->set->restarts;
+    if (++v->silent >= most) {
+        s->body.length = 0;
+        snprintf(what, sizeof what, "gave no answer within %g s, to %lld questions in a row", v->set->seconds,
+                 (long long)v->silent);
+        return refuse(v, s, what, error);
+    }
+    snprintf(what, sizeof what, "the grader gave no answer within %g s", v->set->seconds);
+    desk_answer(v->desk, s->ticket, &(grader_verdict){.verdict = GRADE_UNKNOWN, .reason = what}, true);
+    s->busy = false;
+    return ESP_OK;
+}
+
 /* A request has ended, well or not. A time limit is the question's affair, all other failures the server's.
  */
 static esp_status take_result(server *v, slot *s, CURLcode code, esp_error *error) {
@@ -135,13 +155,8 @@ static esp_status take_result(server *v, slot *s, CURLcode code, esp_error *erro
         s->again = clock_seconds() + retry_seconds(s->tries);
         return ESP_OK;
     }
+    if (late) return take_silence(v, s, error);
     char what[CURL_ERROR_SIZE + 64];
-    if (late) {
-        snprintf(what, sizeof what, "the grader gave no answer within %g s", v->set->seconds);
-        desk_answer(v->desk, s->ticket, &(grader_verdict){.verdict = GRADE_UNKNOWN, .reason = what}, true);
-        s->busy = false;
-        return ESP_OK;
-    }
     if (reached)
         snprintf(what, sizeof what, "answered with status %ld", http);
     else

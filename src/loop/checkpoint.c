@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 char *checkpoint_place(const char *name) {
@@ -47,7 +48,7 @@ esp_status checkpoint_write(const char *run, const char *name, const session *s,
     *files = (store_files){0};
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
-    if (status == ESP_OK) status = folder_make(aside, error);
+    if (status == ESP_OK) status = folder_make_new(aside, error);
     if (status == ESP_OK) status = write_part(aside, policy, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
     if (status == ESP_OK) status = write_judge(aside, judge, error);
@@ -106,12 +107,21 @@ static esp_status remove_whole(const char *path, esp_error *error) {
     return status;
 }
 
+/* What is written and removed there must be below the run's folder: a link could lead anywhere. */
+static esp_status check_own_folder(const char *path, esp_error *error) {
+    struct stat about;
+    if (lstat(path, &about) != 0 || S_ISDIR(about.st_mode)) return ESP_OK;
+    return error_fail(error,
+                      "move the folder itself there; to keep a run on another disk, put all of it there",
+                      "%s: is not a folder of the run's own", path);
+}
+
 /* Goes through the names in checkpoints/ until `visit` fails. */
 typedef esp_status name_visitor(void *user, const char *folder, const char *name, esp_error *error);
 static esp_status visit_names(const char *run, name_visitor *visit, void *user, esp_error *error) {
     char *folder = path_join(run, "checkpoints");
-    DIR *d = opendir(folder);
-    esp_status status = ESP_OK;
+    esp_status status = check_own_folder(folder, error);
+    DIR *d = status == ESP_OK ? opendir(folder) : NULL;
     struct dirent *entry;
     while (d && status == ESP_OK && (entry = readdir(d)) != NULL)
         status = visit(user, folder, entry->d_name, error);
@@ -137,6 +147,11 @@ static esp_status check_later(void *user, const char *folder, const char *name, 
         folder, name, store_phase_name(at->phase), (long long)at->iteration);
 }
 
+esp_status checkpoint_check_place(const store *s, const store_position *at, esp_error *error) {
+    store_position copy = *at;
+    return visit_names(store_folder(s), check_later, &copy, error);
+}
+
 /* What the position's checkpoint must have, and has. */
 static esp_status check_whole(store *s, const char *name, bool needs_state, bool *known, esp_error *error) {
     char *path = checkpoint_path(store_folder(s), name), *weights = path_join(path, "model.safetensors"),
@@ -157,9 +172,8 @@ static esp_status check_whole(store *s, const char *name, bool needs_state, bool
 
 esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
                             esp_error *error) {
-    store_position copy = *at;
     *known = true;
-    ESP_TRY(visit_names(store_folder(s), check_later, &copy, error));
+    ESP_TRY(checkpoint_check_place(s, at, error));
     return at->checkpoint[0] ? check_whole(s, at->checkpoint, needs_state, known, error) : ESP_OK;
 }
 
@@ -186,7 +200,9 @@ static esp_status forget(store *s, const char *name, const char *file, esp_error
 
 typedef struct {
     store *store;
-    const char *keep;
+    const store_position *at;
+    checkpoint_name keep; /* the position's */
+    recipe_keep policies;
 } tidying;
 
 static esp_status drop_file(store *s, const char *name, const char *path, const char *file,
@@ -207,17 +223,28 @@ static esp_status drop_states(store *s, const char *name, const char *path, esp_
     return drop_file(s, name, path, JUDGE_FOLDER "/optimizer.safetensors", error);
 }
 
+/* Whether the policy is of no more use where only the last one is kept: it is not SFT's, and neither the
+ * position's nor the one that this phase began with. */
+static bool is_outdated(const tidying *t, const checkpoint_name *name) {
+    int64_t oldest = t->keep.iteration - (t->keep.kind == CHECKPOINT_BETWEEN);
+    return t->policies == RECIPE_KEEP_LAST && t->at->checkpoint[0] && name->iteration > 0 &&
+           name->iteration < oldest;
+}
+
 static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
     const tidying *t = user;
-    checkpoint_kind kind = checkpoint_name_read(name).kind;
-    if (kind == CHECKPOINT_FOREIGN || strcmp(name, t->keep) == 0) return ESP_OK;
+    checkpoint_name read = checkpoint_name_read(name);
+    bool own = strcmp(name, t->at->checkpoint) == 0;
+    /* Nothing continues a run that is done. */
+    bool has_ended = t->policies == RECIPE_KEEP_LAST && t->at->phase == STORE_PHASE_DONE;
+    if (read.kind == CHECKPOINT_FOREIGN || (own && !has_ended)) return ESP_OK;
     char *path = path_join(folder, name);
-    esp_status status = ESP_OK;
-    if (kind == CHECKPOINT_REMAINS)
+    esp_status status = check_own_folder(path, error);
+    if (status == ESP_OK && read.kind == CHECKPOINT_REMAINS) {
         status = folder_remove(path, error);
-    else if (kind == CHECKPOINT_FINAL)
+    } else if (status == ESP_OK && read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
         status = drop_states(t->store, name, path, error);
-    else {
+    } else if (status == ESP_OK) {
         status = forget(t->store, name, "", error);
         if (status == ESP_OK) status = remove_whole(path, error);
     }
@@ -225,7 +252,7 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     return status;
 }
 
-esp_status checkpoint_tidy(store *s, const char *keep, esp_error *error) {
-    tidying t = {s, keep};
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error) {
+    tidying t = {s, at, checkpoint_name_read(at->checkpoint), policies};
     return visit_names(store_folder(s), tidy_one, &t, error);
 }

@@ -31,11 +31,15 @@ esp_status checkpoint_read_judge(const char *run, const char *name, model *m, tr
  * without its run.db-wal. *known: whether the checkpoint's sums are known. */
 esp_status checkpoint_check(store *s, const store_position *at, bool needs_state, bool *known,
                             esp_error *error);
+/* Only the last of these: fails if a later checkpoint is there that the position does not explain. */
+esp_status checkpoint_check_place(const store *s, const store_position *at, esp_error *error);
 /* Fails if checkpoints/ holds anything that a run wrote: for one that begins. */
 esp_status checkpoint_check_none(const char *run, esp_error *error);
-/* Removes what a kill may have left, the checkpoints within a phase except `keep`, and the optimizer state of
- * all others but `keep`. What the program has not named stays (loop/checkpoint_name.h). */
-esp_status checkpoint_tidy(store *s, const char *keep, esp_error *error);
+/* Removes what a kill may have left, the checkpoints within a phase except the position's, and the optimizer
+ * state of all others but that. With RECIPE_KEEP_LAST also the policies of earlier iterations, and at the end
+ * of the run the last one's optimizer state. What the program has not named stays (loop/checkpoint_name.h).
+ */
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error);
 /* The checkpoint's path below the run's folder, and with the folder; freed by mem_free. */
 char *checkpoint_place(const char *name);
 char *checkpoint_path(const char *run, const char *name);

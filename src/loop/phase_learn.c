@@ -33,6 +33,27 @@ static example pair_example(const learn_work *w, const store_pair *p) {
         .group = p->tree};
 }
 
+static bool ids_in(const int32_t *ids, int64_t n, int64_t vocabulary) {
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocabulary) return false;
+    return true;
+}
+
+/* The ids come from rows, which somebody may have written: the model would look them up anywhere. */
+static esp_status check_ids(const learn_work *w, const example *examples, int64_t n, esp_error *error) {
+    int64_t vocabulary = model_configuration(w->run->model)->vocab;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < examples[i].term->of->paths; k++) {
+            const learn_path *p = &examples[i].path[k];
+            if (!ids_in(p->prefix, p->prefix_count, vocabulary) ||
+                !ids_in(p->tail, p->tail_count, vocabulary))
+                return error_fail(error, "restore run.db from a copy",
+                                  "%s: trees of iteration %lld have tokens outside the vocabulary of %lld",
+                                  w->run->folder, (long long)w->iteration, (long long)vocabulary);
+        }
+    return ESP_OK;
+}
+
 /* Scores under the reference policy the pairs that have no reference yet, and stores the numbers: one pass
  * over the iteration's trees. `previous` is the policy that is loaded; `sft` is theta_0. */
 static esp_status score_references(learn_work *w, example *examples, esp_error *error) {
@@ -64,7 +85,8 @@ static esp_status read_pairs(learn_work *w, esp_error *error) {
     ESP_TRY(store_read_pairs(w->run->store, w->iteration, &w->pairs, error));
     example *examples = MEM_ARRAY(example, w->pairs.count + 1);
     for (int64_t i = 0; i < w->pairs.count; i++) examples[i] = pair_example(w, &w->pairs.at[i]);
-    esp_status status = score_references(w, examples, error);
+    esp_status status = check_ids(w, examples, w->pairs.count, error);
+    if (status == ESP_OK) status = score_references(w, examples, error);
     mem_free(examples);
     return status;
 }
@@ -105,7 +127,7 @@ static esp_status gather(learn_work *w, esp_error *error) {
         else
             add_chain(w, c++);
     }
-    return ESP_OK;
+    return check_ids(w, w->examples.at, w->examples.count, error);
 }
 
 /* By learn.batch; of pairs and chains together as many updates as the longer of the two lists fills, with an

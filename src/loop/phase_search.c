@@ -1,4 +1,5 @@
 /* Search: an iteration's problems in waves, a window of them in flight, each committed whole and in order. */
+#include "loop/choice.h"
 #include "loop/phases.h"
 #include "loop/tree_rows.h"
 #include "loop/search_window.h"
@@ -11,25 +12,36 @@
 
 /* ---- problems ---- */
 
-/* The train set's problem at place `ordinal` of an iteration: the next B of a seeded shuffle, a new one each
- * epoch. */
-static int64_t problem_at(const session *s, int64_t iteration, int64_t ordinal, int64_t *order,
-                          int64_t *order_epoch) {
-    int64_t n = s->train.count, place = (iteration - 1) * s->recipe->run.problems_per_iteration + ordinal,
-            epoch = place / n;
-    if (*order_epoch != epoch)
-        rng_shuffle(rng_mix(rng_mix(rng_key((uint64_t)s->recipe->run.seed), 0x6f72646572), (uint64_t)epoch),
-                    order, n);
-    *order_epoch = epoch;
-    return order[place % n];
+/* The trees of the iterations before, as evidence of how learnable their problems are. */
+static esp_status read_evidence(run_state *run, int64_t iteration, choice_evidence **out, int64_t *count,
+                                esp_error *error) {
+    int64_t problems = run->session.train.count; /* numbered as their places */
+    store_outcomes trees;
+    ESP_TRY(store_read_outcomes(run->store, 1, iteration - 1, &trees, error));
+    *out = MEM_ARRAY(choice_evidence, trees.count + 1);
+    *count = 0;
+    for (int64_t i = 0; i < trees.count; i++) {
+        const store_outcome *t = &trees.at[i];
+        if (t->problem >= 0 && t->problem < problems)
+            (*out)[(*count)++] = (choice_evidence){t->iteration, t->problem, t->right, t->wrong};
+    }
+    STORE_LIST_FREE(&trees);
+    return ESP_OK;
 }
 
-/* The tree's key: seed, iteration, problem. An iteration that is longer than the train set repeats problems:
- * the number of the repetition is then part of the key, so that the trees differ. */
-static rng_key_t tree_key(const session *s, int64_t iteration, int64_t ordinal, const problem *p) {
-    int64_t n = s->train.count, first = (iteration - 1) * s->recipe->run.problems_per_iteration,
-            turn = (first + ordinal) / n - first / n;
-    return tree_rows_key(s->recipe->run.seed, iteration, p->index, turn);
+static esp_status choose_problems(run_state *run, int64_t iteration, choice *out, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    choice_settings set = {run->session.train.count, r->run.problems_per_iteration, r->run.seed, iteration};
+    if (r->run.choose == RECIPE_CHOOSE_SHUFFLE) {
+        choice_shuffle(out, &set);
+        return ESP_OK;
+    }
+    choice_evidence *evidence;
+    int64_t count;
+    ESP_TRY(read_evidence(run, iteration, &evidence, &count, error));
+    choice_learnable(out, &set, evidence, count);
+    mem_free(evidence);
+    return ESP_OK;
 }
 
 /* search.gold_length_over (code): a step has at most gold length / this tokens. 0: no limit of its own. */
@@ -60,10 +72,10 @@ typedef struct {
     const sampler *policy;
     int64_t window; /* waves in flight */
     const search_config *config;
-    int64_t *order, order_epoch; /* of the train set */
-    store_position at;           /* of the next commit */
-    int64_t spent;               /* store_tokens_spent of the iteration's committed waves */
-    int64_t before, sampled;     /* problems and sampled tokens of the waves before this search */
+    choice problems;         /* of the iteration */
+    store_position at;       /* of the next commit */
+    int64_t spent;           /* store_tokens_spent of the iteration's committed waves */
+    int64_t before, sampled; /* problems and sampled tokens of the waves before this search */
     commit_news news;
 } work;
 
@@ -107,10 +119,11 @@ static esp_status leave_news(work *w, const search_wave *wave, esp_error *error)
 
 /* ---- waves ---- */
 
-static esp_status add_job(work *w, const problem *p, int64_t ordinal, search_wave *out, esp_error *error) {
+static esp_status add_job(work *w, int64_t ordinal, search_wave *out, esp_error *error) {
     const session *s = &w->run->session;
     search_job *job = &out->jobs[out->count];
-    int64_t room;
+    int64_t room, turn;
+    const problem *p = &s->train.at[choice_at(&w->problems, ordinal, &turn)];
     ESP_TRY(sampler_room(w->policy, p, true, w->config->rewards.judge, &room, error));
     if (room < 1) {
         text_printf(&out->left_out, "%s%s", out->left_out_count++ ? " " : "", p->id ? p->id : "?");
@@ -118,7 +131,8 @@ static esp_status add_job(work *w, const problem *p, int64_t ordinal, search_wav
     }
     *job = (search_job){.problem = p, .gold_known = true};
     ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
-    ESP_TRY(search_new(&job->search, w->config, tree_key(s, w->at.iteration, ordinal, p), error));
+    rng_key_t key = tree_rows_key(s->recipe->run.seed, w->at.iteration, p->index, turn);
+    ESP_TRY(search_new(&job->search, w->config, key, error));
     out->ordinals[out->count++] = ordinal;
     return ESP_OK;
 }
@@ -135,10 +149,7 @@ static esp_status make_wave(void *user, search_wave *out, esp_error *error) {
     int64_t first = out->wave * s->recipe->run.wave, n = wave_size(s->recipe, out->wave);
     out->jobs = MEM_ARRAY(search_job, n);
     out->ordinals = MEM_ARRAY(int64_t, n);
-    for (int64_t i = first; i < first + n; i++) {
-        const problem *p = &s->train.at[problem_at(s, w->at.iteration, i, w->order, &w->order_epoch)];
-        ESP_TRY(add_job(w, p, i, out, error));
-    }
+    for (int64_t i = first; i < first + n; i++) ESP_TRY(add_job(w, i, out, error));
     return ESP_OK;
 }
 
@@ -217,8 +228,6 @@ static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
               .policy = policy,
               .window = window,
               .config = &s->recipe->search.config,
-              .order = MEM_ARRAY(int64_t, s->train.count),
-              .order_epoch = -1,
               .at = *position,
               .before = position->wave * s->recipe->run.wave};
     search_window_plan plan = {.first = position->wave,
@@ -230,13 +239,14 @@ static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
                                .commit = commit_wave,
                                .progress = show,
                                .user = &w};
+    ESP_TRY(choose_problems(run, position->iteration, &w.problems, error));
     pthread_mutex_init(&w.news.lock, NULL);
     esp_status status = position->wave > 0 ? tokens_spent(&w, error) : ESP_OK;
     bool last = false;
     if (status == ESP_OK && plan.first < plan.end) status = search_window_run(&plan, policy, &last, error);
     tell(&w);
     pthread_mutex_destroy(&w.news.lock);
-    mem_free(w.order);
+    choice_free(&w.problems);
     return status;
 }
 

@@ -37,6 +37,7 @@ esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
 
 esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error) {
     STORE_LIST_FREE(&run->written);
+    ESP_TRY(store_check_place(run->store, error));
     checkpoint_part policy = {run->model, t}, judge = {run->judge, run->judge_trainer};
     return checkpoint_write(run->folder, checkpoint, &run->session, &policy, &judge, &run->written, error);
 }

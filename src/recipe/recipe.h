@@ -16,11 +16,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+typedef enum { RECIPE_KEEP_ALL, RECIPE_KEEP_LAST } recipe_keep;
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
 typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
 typedef enum { RECIPE_WEIGHTS_SHARED, RECIPE_WEIGHTS_OWN } recipe_judge_weights;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
+typedef enum { RECIPE_CHOOSE_SHUFFLE, RECIPE_CHOOSE_LEARNABLE } recipe_choose;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
 typedef enum { RECIPE_BATCH_PAIRS, RECIPE_BATCH_PROBLEMS } recipe_batch;
 typedef enum { RECIPE_PAIRS_STEP, RECIPE_PAIRS_INSTANCE } recipe_pairs;
@@ -37,10 +39,12 @@ typedef struct {
         int64_t iterations;
         int64_t problems_per_iteration;
         int64_t tokens_per_iteration; /* sampled and judged; 0: no limit */
+        recipe_choose choose;         /* how an iteration takes its problems */
         int64_t wave;                 /* problems searched side by side and committed together */
         int64_t window;               /* waves in flight; 0: session_window decides */
         int64_t eval_every;           /* iterations; 0: only before the first and after the last */
         int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
+        recipe_keep keep;             /* policies that stay in checkpoints/ */
         int64_t threads;              /* 0: one per core */
     } run;
     struct {

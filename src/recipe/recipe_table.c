@@ -32,10 +32,12 @@ static const option run_options[] = {
     {INT(run, iterations), .flag = "--iterations", .initial = "1", .low = 0, .high = 1e6, .help = "rounds of search and learning"},
     {INT(run, problems_per_iteration), .flag = "--problems", .initial = "256", .low = 1, .high = 1e9, .help = "problems searched in each iteration"},
     {INT(run, tokens_per_iteration), .initial = "0", .low = 0, .high = 1e15, .help = "end the search of an iteration after the wave in which this many tokens were sampled and judged; 0: no limit"},
+    {ENUM(run, choose, recipe_choose, "shuffle|learnable"), .flag = "--choose", .initial = "shuffle", .help = "problems of an iteration: the next ones of a shuffle, or mostly those that the model solves now and then, as the trees of earlier iterations tell (docs/method.md 1.4)"},
     {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems that are searched together and saved together; an interruption loses at most the waves in flight"},
     {INT(run, window), .flag = "--window", .initial = "0", .low = 0, .high = 1024, .help = "waves searched at the same time, so that the cores stay busy while one ends and is saved; 0: two for a model in bf16 on AVX-512 that is too large for a replica per thread, else one, because an interrupted run could then differ in the last bits"},
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .help = "iterations between evaluations; 0: only before the first and after the last iteration"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
+    {ENUM(run, keep, recipe_keep, "all|last"), .initial = "all", .marks = OPTION_FREE, .help = "policies that stay in checkpoints/: that of every iteration, or, to save room on the disk, that after supervised fine-tuning and the last one"},
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "computing threads; 0: one per core"},
 };
 

@@ -1,3 +1,4 @@
+#include "search/evidence.h"
 #include "search/harvest.h"
 #include "search/tree.h"
 
@@ -13,19 +14,13 @@ double harvest_doubt_by_visits(double visits_chosen, double visits_rejected) {
     return visits_rejected / ((visits_chosen > 1 ? visits_chosen : 1) + visits_rejected);
 }
 
-/* Finished chains that end at a node or below it. */
-typedef struct {
-    int32_t right, wrong;
-} evidence;
-
 static int sign_of(const search *s, int32_t node) {
     return search_outcome_sign((search_outcome)s->nodes.at[node].outcome, s->details.at[node].O);
 }
 
 /* What the node itself says, as the end of a chain. */
 static evidence evidence_at(const search *s, int32_t node) {
-    int sign = sign_of(s, node);
-    return (evidence){.right = sign > 0, .wrong = sign < 0};
+    return evidence_of_sign(sign_of(s, node));
 }
 
 static double order_doubt(evidence w, evidence l) {
@@ -35,15 +30,13 @@ static double order_doubt(evidence w, evidence l) {
 /* Of the first `count` nodes, which were a tree once; freed by the caller with mem_free. */
 static evidence *gather(const search *s, int32_t count) {
     evidence *all = MEM_ARRAY(evidence, count);
-    for (int32_t i = count - 1; i >= 0; i--) { /* parents come before their children */
-        int32_t parent = s->nodes.at[i].parent;
-        evidence own = evidence_at(s, i);
-        all[i].right += own.right;
-        all[i].wrong += own.wrong;
-        if (parent < 0) continue;
-        all[parent].right += all[i].right;
-        all[parent].wrong += all[i].wrong;
+    int32_t *parents = MEM_ARRAY(int32_t, count);
+    for (int32_t i = 0; i < count; i++) {
+        parents[i] = s->nodes.at[i].parent;
+        all[i] = evidence_at(s, i);
     }
+    evidence_gather(parents, count, all);
+    mem_free(parents);
     return all;
 }
 

@@ -20,6 +20,7 @@ struct store {
     store_mode mode;
     char *folder, *file; /* the run's folder; its run.db */
     int lock, log;       /* file descriptors; -1: not open */
+    int place;           /* the folder itself, held while it is written to; -1: not open */
     bool open_transaction;
     bool in_wave;
     int64_t moves; /* how often the open transaction has set the position */

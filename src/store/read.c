@@ -1,16 +1,45 @@
 /* Reading rows, each kind in its one order, into memory that the list owns. */
 #include "store/internal.h"
+
+#include "base/limits.h"
 #include "store/pair_ids.h"
 
 #include <math.h>
 #include <string.h>
 
+/* A row that is being read. A run may come from a stranger: what no run writes (text that is missing, a
+ * number out of its range) makes the row a damaged one, and no caller sees it. */
 typedef struct {
     sqlite3_stmt *statement;
     arena *memory;
     int column; /* the next one */
+    bool damaged;
 } row;
 
+static int64_t take_in(row *r, int64_t low, int64_t high) {
+    int at = r->column++;
+    int64_t value = sqlite3_column_int64(r->statement, at);
+    if (sqlite3_column_type(r->statement, at) == SQLITE_INTEGER && value >= low && value <= high)
+        return value;
+    r->damaged = true;
+    return low;
+}
+
+/* A number that counts or numbers something: from 0. */
+static int64_t take_count(row *r) {
+    return take_in(r, 0, LIMIT_ROW_NUMBER);
+}
+
+static int64_t take_iteration(row *r) {
+    return take_in(r, 0, LIMIT_ITERATIONS);
+}
+
+/* A node; -1: none. */
+static int64_t take_node_number(row *r) {
+    return take_in(r, -1, INT32_MAX);
+}
+
+/* Any whole number; a sum of SQL is a real one. */
 static int64_t take_int(row *r) {
     return sqlite3_column_int64(r->statement, r->column++);
 }
@@ -21,9 +50,16 @@ static double take_double(row *r) {
                                                                 : sqlite3_column_double(r->statement, at);
 }
 
+/* NULL where there is none. */
 static const char *take_text(row *r) {
     const char *text = (const char *)sqlite3_column_text(r->statement, r->column++);
     return text ? arena_strdup(r->memory, text) : NULL;
+}
+
+static const char *take_words(row *r) {
+    const char *text = take_text(r);
+    r->damaged = r->damaged || !text;
+    return text ? text : "";
 }
 
 /* A blob of 4-byte numbers; NULL where it is empty. */
@@ -40,40 +76,42 @@ static bool has_more(const row *r) {
 }
 
 static void take_problem(row *r, store_problem *p) {
-    p->problem = take_int(r);
+    p->problem = take_count(r);
     p->name = take_text(r);
-    p->question = take_text(r);
+    p->question = take_words(r);
     p->answer = take_text(r);
 }
 
 static void take_tree(row *r, store_tree *t) {
-    t->tree = take_int(r);
-    t->iteration = take_int(r);
-    t->wave = take_int(r);
-    t->ordinal = take_int(r);
-    t->problem = take_int(r);
+    t->tree = take_count(r);
+    t->iteration = take_iteration(r);
+    t->wave = take_count(r);
+    t->ordinal = take_count(r);
+    t->problem = take_count(r);
     t->prompt_ids = take_numbers(r, &t->prompt_count);
-    t->final_node = take_int(r);
+    t->final_node = take_node_number(r);
     t->outcome = take_double(r);
-    t->simulations = take_int(r);
-    t->tokens_sampled = take_int(r);
-    t->tokens_judged = take_int(r);
-    t->tokens_computed = take_int(r);
-    t->finished = take_int(r);
-    t->right = take_int(r);
-    if (has_more(r)) t->unknown = take_int(r);
+    t->simulations = take_count(r);
+    t->tokens_sampled = take_count(r);
+    t->tokens_judged = take_count(r);
+    t->tokens_computed = take_count(r);
+    t->finished = take_count(r);
+    t->right = take_count(r);
+    if (has_more(r)) t->unknown = take_count(r);
     t->tokens_judged_steps = t->tokens_judged;
     if (has_more(r) && sqlite3_column_type(r->statement, r->column) != SQLITE_NULL)
-        t->tokens_judged_steps = take_int(r);
+        t->tokens_judged_steps = take_count(r);
 }
 
 static void take_node(row *r, store_node *n) {
-    n->index = take_int(r);
-    n->parent = take_int(r);
-    n->depth = take_int(r);
+    int64_t logprobs;
+    n->index = take_node_number(r);
+    n->parent = take_node_number(r);
+    n->depth = take_in(r, 0, INT32_MAX);
     n->ids = take_numbers(r, &n->count);
-    n->logprobs = take_numbers(r, NULL);
-    n->visits = take_int(r);
+    n->logprobs = take_numbers(r, &logprobs);
+    if (n->logprobs && logprobs != n->count) r->damaged = true;
+    n->visits = take_count(r);
     n->logprob = take_double(r);
     n->q = take_double(r);
     n->v = take_double(r);
@@ -81,46 +119,54 @@ static void take_node(row *r, store_node *n) {
     n->prior = take_double(r);
     n->confidence = take_double(r);
     n->outcome = take_double(r);
-    n->flags = (uint32_t)take_int(r);
+    n->flags = (uint32_t)take_in(r, 0, UINT32_MAX);
     n->text = take_text(r);
 }
 
 static void take_commitment(row *r, store_commitment *c) {
-    c->step = take_int(r);
-    c->state = take_int(r);
-    c->picked = take_int(r);
-    c->chosen = take_int(r);
-    c->rejected = take_int(r);
+    c->step = take_count(r);
+    c->state = take_node_number(r);
+    c->picked = take_node_number(r);
+    c->chosen = take_node_number(r);
+    c->rejected = take_node_number(r);
 }
 
 static void take_pair(row *r, store_pair *p) {
-    p->pair = take_int(r);
-    p->iteration = take_int(r);
-    p->tree = take_int(r);
-    p->problem = take_int(r);
-    p->state = take_int(r);
-    p->chosen = take_int(r);
-    p->rejected = take_int(r);
+    p->pair = take_count(r);
+    p->iteration = take_iteration(r);
+    p->tree = take_in(r, -1, LIMIT_ROW_NUMBER);
+    p->problem = take_in(r, -1, LIMIT_ROW_NUMBER);
+    p->state = take_node_number(r);
+    p->chosen = take_node_number(r);
+    p->rejected = take_node_number(r);
     p->prefix_ids = take_numbers(r, &p->prefix_count);
     p->chosen_ids = take_numbers(r, &p->chosen_count);
     p->rejected_ids = take_numbers(r, &p->rejected_count);
     p->q_chosen = take_double(r);
     p->q_rejected = take_double(r);
-    p->n_chosen = take_int(r);
-    p->n_rejected = take_int(r);
+    p->n_chosen = take_count(r);
+    p->n_rejected = take_count(r);
     p->alpha = take_double(r);
     p->policy_logp_chosen = take_double(r);
     p->policy_logp_rejected = take_double(r);
     p->ref_logp_chosen = take_double(r);
     p->ref_logp_rejected = take_double(r);
     p->policy = take_text(r);
-    if (has_more(r)) p->joined = take_int(r);
+    if (has_more(r)) p->joined = take_in(r, INT32_MIN, INT32_MAX);
 }
 
 static void take_size(row *r, store_size *z) {
     z->tree = take_int(r);
     z->nodes = take_int(r);
     z->pairs = take_int(r);
+}
+
+static void take_outcome(row *r, store_outcome *o) {
+    o->tree = take_int(r);
+    o->iteration = take_int(r);
+    o->problem = take_int(r);
+    o->right = take_int(r);
+    o->wrong = take_int(r);
 }
 
 static void take_cost(row *r, store_cost *c) {
@@ -135,10 +181,10 @@ static void take_cost(row *r, store_cost *c) {
 static void take_update(row *r, store_update *u) {
     static const char *const names[] = {"margin", "accuracy", "logp_chosen", "logp_rejected", "kl"};
     enum { COLUMNS = sizeof names / sizeof *names };
-    u->phase = take_text(r);
-    u->iteration = take_int(r);
-    u->update = take_int(r);
-    u->rows = take_int(r);
+    u->phase = take_words(r);
+    u->iteration = take_iteration(r);
+    u->update = take_count(r);
+    u->rows = take_count(r);
     u->loss = take_double(r);
     u->lr = take_double(r);
     u->grad_norm = take_double(r);
@@ -148,8 +194,8 @@ static void take_update(row *r, store_update *u) {
         if (!isnan(value)) metrics[u->metric_count++] = (store_value){names[i], value};
     }
     u->metrics = metrics;
-    u->tokens = take_int(r);
-    u->tokens_computed = take_int(r);
+    u->tokens = take_count(r);
+    u->tokens_computed = take_count(r);
 }
 
 /* One metric of an update. */
@@ -161,29 +207,29 @@ typedef struct {
 typedef STORE_LIST(update_metric) update_metrics;
 
 static void take_update_metric(row *r, update_metric *m) {
-    m->iteration = take_int(r);
-    m->phase = take_text(r);
-    m->update = take_int(r);
-    m->value.name = take_text(r);
+    m->iteration = take_iteration(r);
+    m->phase = take_words(r);
+    m->update = take_count(r);
+    m->value.name = take_words(r);
     m->value.value = take_double(r);
 }
 
 static void take_eval(row *r, store_eval *e) {
-    e->iteration = take_int(r);
-    e->method = take_text(r);
-    e->set = take_text(r);
-    e->k = take_int(r);
-    e->problems = take_int(r);
-    e->right = take_int(r);
+    e->iteration = take_iteration(r);
+    e->method = take_words(r);
+    e->set = take_words(r);
+    e->k = take_count(r);
+    e->problems = take_count(r);
+    e->right = take_count(r);
     e->accuracy = take_double(r);
     e->low = take_double(r);
     e->high = take_double(r);
     e->pass_at_k = take_double(r);
     e->maj_at_k = take_double(r);
-    e->tokens_sampled = take_int(r);
-    e->tokens_computed = take_int(r);
-    if (has_more(r)) e->tokens_judged = take_int(r);
-    if (has_more(r)) e->unknown = take_int(r);
+    e->tokens_sampled = take_count(r);
+    e->tokens_computed = take_count(r);
+    if (has_more(r)) e->tokens_judged = take_count(r);
+    if (has_more(r)) e->unknown = take_count(r);
 }
 
 static void take_comparison(row *r, store_comparison *c) {
@@ -191,38 +237,47 @@ static void take_comparison(row *r, store_comparison *c) {
         c->share = c->low = c->high = NAN;
         return;
     }
-    c->comparisons = take_int(r);
-    c->problems = take_int(r);
+    c->comparisons = take_count(r);
+    c->problems = take_count(r);
     c->share = take_double(r);
     c->low = take_double(r);
     c->high = take_double(r);
 }
 
 static void take_judgement(row *r, store_judgement *j) {
-    j->iteration = take_int(r);
-    j->source = take_text(r);
-    j->kind = take_text(r);
-    j->positives = take_int(r);
-    j->negatives = take_int(r);
+    j->iteration = take_iteration(r);
+    j->source = take_words(r);
+    j->kind = take_words(r);
+    j->positives = take_count(r);
+    j->negatives = take_count(r);
     j->area = take_double(r);
     j->low = take_double(r);
     j->high = take_double(r);
     j->calibration_error = take_double(r);
-    j->bins = take_text(r);
+    j->bins = take_words(r);
     take_comparison(r, &j->within);
     take_comparison(r, &j->siblings);
 }
 
 static void take_eval_result(row *r, store_eval_result *e) {
     r->column = 3; /* after those that were asked for */
-    e->problem = take_int(r);
-    e->sample = take_int(r);
-    e->right = take_int(r) != 0;
-    e->finished = take_int(r) != 0;
-    e->tokens = take_int(r);
+    e->problem = take_count(r);
+    e->sample = take_count(r);
+    e->right = take_count(r) != 0;
+    e->finished = take_count(r) != 0;
+    e->tokens = take_count(r);
     e->answer = take_text(r);
     e->text = take_text(r);
-    if (has_more(r)) e->unknown = take_int(r) != 0;
+    if (has_more(r)) e->unknown = take_count(r) != 0;
+}
+
+/* type: "store_node". */
+static esp_status damaged_row(store *s, sqlite3_stmt *statement, const char *type, esp_error *error) {
+    sqlite3_reset(statement);
+    return error_fail(error, "restore run.db from a copy",
+                      "%s: a %s has a value that no run writes: text that is missing, or a number out of its "
+                      "range",
+                      s->file, type + (strncmp(type, "store_", 6) == 0 ? 6 : 0));
 }
 
 /* The rows of `query` (a bound statement) into *out, a STORE_LIST of `type`, by take_TYPE. */
@@ -241,8 +296,10 @@ static void take_eval_result(row *r, store_eval_result *e) {
             type one_ = {0};                                                                                 \
             r_.column = 0;                                                                                   \
             take(&r_, &one_);                                                                                \
+            if (r_.damaged) break;                                                                           \
             MEM_LIST_PUSH(&list_, one_);                                                                     \
         }                                                                                                    \
+        if (r_.damaged) status_ = damaged_row(s, statement, #type, error);                                   \
         if (status_ == ESP_OK) {                                                                             \
             size_t bytes_ = (size_t)list_.count * sizeof(type);                                              \
             out->at = list_.count ? arena_copy(r_.memory, list_.at, bytes_) : NULL;                          \
@@ -276,6 +333,15 @@ esp_status store_read_trees(store *s, int64_t iteration, store_trees *out, esp_e
     READ_ALL(store_tree, take_tree, out,
              QUERY("SELECT * FROM trees WHERE ?1 < 0 OR iteration = ?1 ORDER BY iteration, ordinal", "i",
                    iteration));
+}
+
+esp_status store_read_outcomes(store *s, int64_t first, int64_t last, store_outcomes *out, esp_error *error) {
+    READ_ALL(store_outcome, take_outcome, out,
+             QUERY("SELECT t.tree, t.iteration, t.problem, total(n.outcome > 0 AND n.flags & ?3),"
+                   " total(n.outcome < 0) FROM trees t LEFT JOIN nodes n ON n.tree = t.tree AND n.flags & ?4"
+                   " WHERE t.iteration BETWEEN ?1 AND ?2 GROUP BY t.tree ORDER BY t.iteration, t.ordinal",
+                   "iiii", first, last, (int64_t)STORE_NODE_FINISHED,
+                   (int64_t)(STORE_NODE_FINISHED | STORE_NODE_CUT)));
 }
 
 esp_status store_read_nodes(store *s, int64_t tree, store_nodes *out, esp_error *error) {
@@ -512,21 +578,22 @@ esp_status store_position_get(store *s, store_position *out, esp_error *error) {
     ESP_TRY(QUERY("SELECT phase, iteration, wave, step, checkpoint FROM position", ""));
     ESP_TRY(store_next(s, "read", statement, &more, error));
     if (!more) return ESP_OK;
-    int64_t phase = sqlite3_column_int64(statement, 0);
-    out->iteration = sqlite3_column_int64(statement, 1);
-    out->wave = sqlite3_column_int64(statement, 2);
-    out->update = sqlite3_column_int64(statement, 3);
-    const char *checkpoint = (const char *)sqlite3_column_text(statement, 4);
-    size_t length = strlen(checkpoint);
-    bool sound = phase >= STORE_PHASE_SFT && phase <= STORE_PHASE_DONE && length < sizeof out->checkpoint;
-    if (sound) {
-        out->phase = (store_phase)phase;
-        memcpy(out->checkpoint, checkpoint, length + 1);
-    }
+    row r = {.statement = statement};
+    store_position at = {.phase = (store_phase)take_in(&r, STORE_PHASE_SFT, STORE_PHASE_DONE)};
+    at.iteration = take_iteration(&r);
+    at.wave = take_count(&r);
+    at.update = take_count(&r);
+    /* A name of a folder, below checkpoints/ and nowhere else. */
+    const char *checkpoint = (const char *)sqlite3_column_text(statement, r.column);
+    bool named = checkpoint && strlen(checkpoint) < sizeof at.checkpoint && !strchr(checkpoint, '/') &&
+                 strcmp(checkpoint, "..") != 0;
+    if (named) strcpy(at.checkpoint, checkpoint);
     sqlite3_reset(statement);
-    return sound ? ESP_OK
-                 : error_fail(error, "the file is damaged; restore it from a copy", "%s: no such position",
-                              s->file);
+    if (!named || r.damaged)
+        return error_fail(error, "the file is damaged; restore it from a copy", "%s: no such position",
+                          s->file);
+    *out = at;
+    return ESP_OK;
 }
 
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,

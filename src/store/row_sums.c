@@ -251,10 +251,26 @@ esp_status store_check_rows(store *s, esp_error *error) {
     text_buffer differing = {0};
     esp_status status = store_sums_differing(s, &kept, &differing, error);
     if (status == ESP_OK && differing.length > 0)
-        status = error_fail(error, "restore run.db from a copy (espalier check says more)",
+        status = error_fail(error, "restore run.db from a copy",
                             "%s: rows are not those that were written, in: %.150s", s->file, differing.at);
     text_free(&differing);
     return status;
+}
+
+esp_status store_integrity(store *s, void (*found)(void *context, const char *line), void *context,
+                           esp_error *error) {
+    sqlite3_stmt *statement;
+    bool more;
+    ESP_TRY(store_query(s, "check", &statement, error, "PRAGMA integrity_check(20)", ""));
+    for (;;) {
+        ESP_TRY(store_next(s, "check", statement, &more, error));
+        if (!more) return ESP_OK;
+        const char *says = (const char *)sqlite3_column_text(statement, 0);
+        if (!says || strcmp(says, "ok") == 0) continue;
+        char *line = mem_printf("run.db: %s", says);
+        found(context, line);
+        mem_free(line);
+    }
 }
 
 /* Tables that two runs are not compared by: they hold times, places, and what depends on the way. */

@@ -154,7 +154,8 @@ esp_status store_commit(store *s, esp_error *error) {
         return error_fail(error, "what was committed before is intact",
                           "%s: nothing to commit: the transaction was rolled back", s->file);
     }
-    esp_status status = store_run(s, "commit", error, "COMMIT", "");
+    esp_status status = store_check_place(s, error);
+    if (status == ESP_OK) status = store_run(s, "commit", error, "COMMIT", "");
     if (status != ESP_OK) store_rollback(s);
     s->open_transaction = s->in_wave = false;
     if (s->moves > 0) store_note_moves(s);

@@ -1,6 +1,7 @@
 /* Opening and closing a run's folder: the lock, the schema and its version; the log. */
 #include "store/internal.h"
 #include "base/file.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,11 +143,29 @@ static esp_status bring_up_to_date(store *s, int64_t version, esp_error *error) 
     return status;
 }
 
+/* A run may come from a stranger: what its schema says is not carried out, and no value is larger than a
+ * run's. (SQLite's own advice, "Defense Against The Dark Arts".) The triggers of row_sums.c are temporary
+ * ones, which stay. */
+static esp_status be_wary(store *s, esp_error *error) {
+    static const int settings[][2] = {{SQLITE_DBCONFIG_DEFENSIVE, 1},
+                                      {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                                      {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+                                      {SQLITE_DBCONFIG_ENABLE_VIEW, 0}};
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && code == SQLITE_OK; i++)
+        code = sqlite3_db_config(s->db, settings[i][0], settings[i][1], (int *)NULL);
+    if (code != SQLITE_OK) return store_sql_fail(s, "open", error);
+    sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, LIMIT_ROW_VALUE);
+    sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
+    return execute(s, "open", "PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;", error);
+}
+
 static esp_status open_database(store *s, const char *name, int flags, esp_error *error) {
     if (sqlite3_open_v2(name, &s->db, flags, NULL) != SQLITE_OK) return store_sql_fail(s, "open", error);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(
         s->db, 10000); /* ms; a reader's snapshot may hold up a checkpoint of the WAL for a moment */
+    ESP_TRY(be_wary(s, error));
     return store_sums_define(s, error);
 }
 
@@ -247,8 +266,54 @@ static esp_status open_log(store *s, esp_error *error) {
     return status;
 }
 
+/* ---- the folder: held, so that a change of its path is noticed ---- */
+
+static esp_status hold_folder(store *s, esp_error *error) {
+    s->place = open(s->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s->place >= 0) return ESP_OK;
+    return error_fail(error, "check the permissions of the run's folder", "%s: cannot open: %s", s->folder,
+                      strerror(errno));
+}
+
+static bool same_place(int held, const char *path) {
+    struct stat a, b;
+    return fstat(held, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+esp_status store_check_place(const store *s, esp_error *error) {
+    int moved = 0;
+    if (s->place < 0) return ESP_OK;
+    if (!same_place(s->place, s->folder))
+        return error_fail(error, "put the folder back, then resume the run; what was committed is in it",
+                          "%s: the run's folder was moved, replaced or removed while the run was working",
+                          s->folder);
+    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+        return error_fail(error, "put run.db back as it was, then resume the run",
+                          "%s: was moved, replaced or removed while the run was working", s->file);
+    return ESP_OK;
+}
+
+/* Files of a run's folder are the folder's own: a link could lead anywhere. */
+static esp_status check_own_file(const store *s, const char *name, esp_error *error) {
+    char *path = path_join(s->folder, name);
+    struct stat about;
+    esp_status status = ESP_OK;
+    if (lstat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        status = error_fail(error, "copy the file itself into the run's folder",
+                            "%s: is not a regular file, as a run's are", path);
+    mem_free(path);
+    return status;
+}
+
+static esp_status check_own_files(const store *s, esp_error *error) {
+    static const char *const names[] = {"run.db", "run.db-wal", "run.db-shm", "lock", "log.jsonl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) ESP_TRY(check_own_file(s, names[i], error));
+    return ESP_OK;
+}
+
 static esp_status open_all(store *s, esp_error *error) {
     if (s->mode == STORE_CREATE) ESP_TRY(folder_make(s->folder, error));
+    ESP_TRY(check_own_files(s, error));
     bool resumes = s->mode == STORE_RESUME || s->mode == STORE_RESUME_BEGUN;
     if (s->mode != STORE_CREATE && !file_exists(s->file)) {
         error_fail(error, resumes ? "start a new run, or check the folder's name" : "check the folder's name",
@@ -257,6 +322,7 @@ static esp_status open_all(store *s, esp_error *error) {
     }
     if (s->mode == STORE_READ) return open_to_read(s, error);
     if (s->mode == STORE_BESIDE) return open_beside(s, error);
+    ESP_TRY(hold_folder(s, error));
     ESP_TRY(take_lock(s, error));
     ESP_TRY(open_to_write(s, error));
     return open_log(s, error);
@@ -267,6 +333,7 @@ esp_status store_open(store **out, const char *folder, store_mode mode, esp_erro
     store *s = MEM_NEW(store);
     *s = (store){.mode = mode,
                  .lock = -1,
+                 .place = -1,
                  .log = -1,
                  .folder = mem_strdup(folder),
                  .file = path_join(folder, "run.db")};
@@ -286,6 +353,7 @@ void store_close(store *s) {
     sqlite3_close(s->db);
     if (s->log >= 0) close(s->log);
     if (s->lock >= 0) close(s->lock); /* and with it the lock */
+    if (s->place >= 0) close(s->place);
     mem_free(s->folder);
     mem_free(s->file);
     mem_free(s);

@@ -33,6 +33,9 @@ typedef enum {
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
 void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
 const char *store_folder(const store *s);
+/* Fails if the folder was moved, replaced or removed since it was opened to write: files would go elsewhere
+ * than rows. Every commit checks it too. */
+esp_status store_check_place(const store *s, esp_error *error);
 
 /* ---- transactions ---- */
 esp_status store_begin(store *s, esp_error *error);
@@ -287,6 +290,12 @@ typedef struct {
 } store_size;
 typedef STORE_LIST(store_size) store_sizes;
 typedef struct {
+    int64_t tree, iteration, problem;
+    int64_t right; /* finished chains with a positive O */
+    int64_t wrong; /* finished or cut chains with a negative one */
+} store_outcome;
+typedef STORE_LIST(store_outcome) store_outcomes;
+typedef struct {
     int64_t trees, nodes, pairs, tokens_sampled, tokens_judged, tokens_computed, updates;
     int64_t unknown; /* finished chains in trees that could not be judged */
 } store_totals;
@@ -308,6 +317,8 @@ esp_status store_read_commitments(store *s, int64_t tree, store_commitments *out
 /* One tree's, without those ids. */
 esp_status store_read_tree_pairs(store *s, const store_tree *tree, store_pairs *out, esp_error *error);
 esp_status store_read_problems(store *s, store_problems *out, esp_error *error); /* by problem */
+/* How the chains of each tree ended, of iterations first .. last, by iteration, ordinal. */
+esp_status store_read_outcomes(store *s, int64_t first, int64_t last, store_outcomes *out, esp_error *error);
 /* The problem of that number among those that store_read_problems has read; NULL: it is not there. */
 const store_problem *store_problem_of(const store_problems *problems, int64_t problem);
 esp_status store_read_updates(store *s, int64_t iteration, store_updates *out, esp_error *error);
@@ -341,6 +352,9 @@ esp_status store_digest_tables(store *s, uint64_t *out, esp_error *error);
 /* Appends the names of the tables whose rows are not. *kept: false in runs before schema version 8, of which
  * nothing is known. */
 esp_status store_sums_differing(store *s, bool *kept, text_buffer *out, esp_error *error);
+/* SQLite's own check of the file: `found` is told of each thing that it finds. */
+esp_status store_integrity(store *s, void (*found)(void *context, const char *line), void *context,
+                           esp_error *error);
 /* An error that names those tables. A run that is opened to write on is checked already. */
 esp_status store_check_rows(store *s, esp_error *error);
 

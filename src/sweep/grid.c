@@ -13,6 +13,10 @@ void grid_free(grid *g) {
     *g = (grid){0};
 }
 
+bool grid_sets(const char *key) {
+    return strcmp(key, "run.seed") == 0 || strcmp(key, "run.out") == 0;
+}
+
 grid_cell grid_cell_of(const grid *g, const char *out, int64_t method, int64_t choice, bool chooses,
                        int64_t seed) {
     const char *folder = g->methods.at[method].folder;

@@ -49,6 +49,9 @@ typedef struct {
 esp_status grid_read(grid *out, const char *path, esp_error *error);
 void grid_free(grid *g);
 
+/* Whether the grid itself sets this key for each run: seed and folder. */
+bool grid_sets(const char *key);
+
 /* A run of the grid. */
 typedef struct {
     int64_t method, choice; /* choice: -1: none */

@@ -84,13 +84,8 @@ static esp_status need_map(reader *r, const yaml_node_t *map, const char *what) 
     return ESP_OK;
 }
 
-/* What the grid itself sets for each run. */
-static bool is_of_grid(const char *key) {
-    return strcmp(key, "run.seed") == 0 || strcmp(key, "run.out") == 0;
-}
-
 static esp_status check_key(reader *r, const yaml_node_t *at, const char *key) {
-    if (is_of_grid(key))
+    if (grid_sets(key))
         return reader_fail(r, at, "the grid's own keys are `seeds` and `out`", "%s cannot be set in a grid",
                            key);
     if (option_by_key(r->table, key)) return ESP_OK;

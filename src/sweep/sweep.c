@@ -55,6 +55,14 @@ static esp_status check_only(const grid *g, const char *only, esp_error *error) 
     return ESP_OK;
 }
 
+static esp_status check_extra(const sweep *s, esp_error *error) {
+    for (int i = 0; i < s->extra_count; i++)
+        if (grid_sets(s->extra[i].key))
+            return error_set(error, ESP_USAGE, "the grid's own keys are `seeds` and `out`",
+                             "%s: a grid sets %s for each run", s->extra[i].where, s->extra[i].key);
+    return ESP_OK;
+}
+
 static void push_run(sweep *s, grid_cell cell, const char *only) {
     sweep_run run = {.cell = cell, .first = NAN, .last = NAN};
     run.wanted = is_wanted(s->grid->methods.at[cell.method].label, only);
@@ -73,18 +81,19 @@ static void list_runs(sweep *s, const char *only) {
 
 /* ---- states ---- */
 
-static esp_status read_accuracy(sweep_run *run, store *s, esp_error *error) {
+/* Nothing where the run cannot be read: it is not finished then, and says why when it is resumed. */
+static bool read_accuracy(sweep_run *run, store *s) {
     recipe *r;
     run_result result;
-    ESP_TRY(provenance_read_recipe(run->cell.folder, &r, error));
-    esp_status status = run_result_read(&result, s, r, error);
-    if (status == ESP_OK && result.score_count > 0) {
+    if (provenance_read_recipe(run->cell.folder, &r, NULL) != ESP_OK) return false;
+    bool read = run_result_read(&result, s, r, NULL) == ESP_OK;
+    if (read && result.score_count > 0) {
         run->first = result.scores[0].accuracy;
         run->last = result.scores[result.score_count - 1].accuracy;
     }
-    if (status == ESP_OK) run_result_free(&result);
+    if (read) run_result_free(&result);
     recipe_free(r);
-    return status;
+    return read;
 }
 
 bool sweep_has_run(const sweep_run *run) {
@@ -94,24 +103,19 @@ bool sweep_has_run(const sweep_run *run) {
     return there;
 }
 
-static esp_status read_state(sweep_run *run, esp_error *error) {
+static void read_state(sweep_run *run) {
     bool there = sweep_has_run(run);
-    run->state = run->error ? SWEEP_FAILED : SWEEP_NEW;
-    if (!there) return ESP_OK;
-    if (!run->error) run->state = SWEEP_BEGUN;
     store *s;
     store_position at;
-    if (store_open(&s, run->cell.folder, STORE_READ, NULL) != ESP_OK)
-        return ESP_OK; /* the run will say why */
-    esp_status status = store_position_get(s, &at, error);
-    if (status == ESP_OK && at.phase == STORE_PHASE_DONE) {
+    run->state = run->error ? SWEEP_FAILED : there ? SWEEP_BEGUN : SWEEP_NEW;
+    if (!there || store_open(&s, run->cell.folder, STORE_READ, NULL) != ESP_OK) return;
+    bool done = store_position_get(s, &at, NULL) == ESP_OK && at.phase == STORE_PHASE_DONE;
+    if (done && read_accuracy(run, s)) {
         run->state = SWEEP_FINISHED;
         mem_free(run->error);
         run->error = NULL;
-        status = read_accuracy(run, s, error);
     }
     store_close(s);
-    return status;
 }
 
 /* The best of those that choose: the first of the highest accuracy. */
@@ -199,9 +203,10 @@ esp_status sweep_open(sweep *out, grid *g, const char *folder, const recipe_over
     *out = (sweep){.grid = g, .out = folder, .extra = extra, .extra_count = extra_count, .lock = -1};
     out->choice = MEM_ARRAY(int64_t, g->methods.count);
     ESP_TRY(check_only(g, only, error));
+    ESP_TRY(check_extra(out, error));
     list_runs(out, only);
     take_record(out);
-    for (int64_t i = 0; i < out->runs.count; i++) ESP_TRY(read_state(&out->runs.at[i], error));
+    for (int64_t i = 0; i < out->runs.count; i++) read_state(&out->runs.at[i]);
     for (int64_t m = 0; m < g->methods.count; m++) find_choice(out, m, &out->choice[m], NULL);
     return ESP_OK;
 }
@@ -281,6 +286,6 @@ esp_status sweep_ended(sweep *s, int64_t run, const char *failure, double second
     mem_free(one->error);
     one->error = mem_strdup(failure);
     one->seconds += seconds;
-    ESP_TRY(read_state(one, error));
+    read_state(one);
     return write_record(s, error);
 }

@@ -21,7 +21,7 @@ static const option options[] = {
     {FLOAT(seconds, "grader_seconds"), .initial = "10", .low = 0, .high = 86400, .marks = OPTION_ABOVE_LOW | OPTION_FREE, .help = "time limit of an answer; the program is then ended and the question asked once more"},
     {FLOAT(start_seconds, "grader_start_seconds"), .marks = OPTION_FREE, .initial = "60", .low = 0, .high = 86400, .help = "the first answer of a program may take longer by this"},
     {INT(memory_mb, "grader_memory_mb"), .marks = OPTION_FREE, .initial = "4096", .low = 0, .high = 1e9, .help = "memory that each process of the program may take for its data, in megabytes; 0: no limit"},
-    {INT(restarts, "grader_restarts"), .marks = OPTION_FREE, .initial = "20", .low = 1, .high = 1e6, .help = "programs that may end or hang one after another, without an answer between them, before the run stops; of a server: tries of one request"},
+    {INT(restarts, "grader_restarts"), .marks = OPTION_FREE, .initial = "20", .low = 1, .high = 1e6, .help = "programs that may end or hang one after another, without an answer between them, before the run stops; of a server: tries of one request, and questions in a row without an answer in time"},
 };
 /* clang-format on */
 

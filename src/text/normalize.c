@@ -19,6 +19,17 @@ void normalizer_free(normalizer *n) {
     MEM_LIST_FREE(n);
 }
 
+double normalizer_growth(const normalizer *n) {
+    double growth = 1;
+    for (int64_t i = 0; i < n->count; i++) {
+        const normal_step *step = &n->at[i];
+        if (step->kind != NORMAL_REPLACE || !step->from[0]) continue;
+        double own = (double)strlen(step->to) / (double)strlen(step->from);
+        if (own > 1) growth *= own;
+    }
+    return growth;
+}
+
 static void replace(const normal_step *step, const text_buffer *in, text_buffer *out) {
     size_t from = strlen(step->from), to = strlen(step->to), kept = 0;
     const char *end = in->at + in->length, *hit = in->at;

@@ -18,6 +18,9 @@ typedef MEM_LIST(normal_step) normalizer;
 void normalizer_add(normalizer *n, normal_kind kind, const char *from, const char *to);
 void normalizer_free(normalizer *n);
 
+/* How many times longer a text can become by all replacements in turn. */
+double normalizer_growth(const normalizer *n);
+
 /* Normalizes *text. continues: it follows other text and gets no prefix. The Unicode forms leave bytes that
  * are not UTF-8 unchanged. */
 void normalize(const normalizer *n, text_buffer *text, bool continues);

@@ -1,10 +1,12 @@
 #include "text/tokenizer_inner.h"
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utf8proc.h>
 #include <zlib.h>
 
@@ -22,18 +24,33 @@ void tokenizer_close(tokenizer *t) {
     mem_free(t);
 }
 
+static esp_status unpack(gzFile f, const char *path, text_buffer *out, esp_error *error) {
+    enum { BLOCK = 65536 };
+    for (;;) {
+        if (out->length > LIMIT_TEXT_FILE)
+            return error_fail(error, "check that it is the file that was meant",
+                              "%s: is longer than %zu MB, unpacked", path, LIMIT_TEXT_FILE >> 20);
+        ESP_TRY(text_make_room(out, BLOCK, path, error));
+        int n = gzread(f, out->at + out->length, BLOCK), code = Z_OK;
+        const char *why = gzerror(f, &code);
+        if (n < 0 || code != Z_OK)
+            return error_fail(error, "download the file again", "%s: damaged or cut off (%s)", path, why);
+        out->length += (size_t)n;
+        out->at[out->length] = '\0';
+        if (n == 0) return ESP_OK;
+    }
+}
+
 /* Reads a whole file, decompressed if it is gzipped. */
 static esp_status read_unpacked(const char *path, text_buffer *out, esp_error *error) {
-    gzFile f = gzopen(path, "rb");
-    if (!f) return error_fail(error, "check the path", "%s: cannot be opened", path);
-    char block[65536];
-    int n;
-    while ((n = gzread(f, block, sizeof block)) > 0) text_append(out, block, (size_t)n);
-    int code = Z_OK;
-    const char *why = gzerror(f, &code);
-    esp_status status = ESP_OK;
-    if (n < 0 || code != Z_OK)
-        status = error_fail(error, "download the file again", "%s: damaged or cut off (%s)", path, why);
+    int fd;
+    ESP_TRY(file_open_regular(path, &fd, error));
+    gzFile f = gzdopen(fd, "rb");
+    if (!f) {
+        close(fd);
+        return error_fail(error, "check the path", "%s: cannot be opened", path);
+    }
+    esp_status status = unpack(f, path, out, error);
     gzclose(f);
     return status;
 }

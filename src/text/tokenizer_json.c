@@ -2,6 +2,8 @@
  */
 #include "text/tokenizer_inner.h"
 
+#include "base/limits.h"
+
 #include <string.h>
 
 static const char hint_unsupported[] = "supported: BPE models, byte-level or SentencePiece with byte "
@@ -32,6 +34,17 @@ static esp_status parts_of(const json_t *sequence, const char *key, const char *
     *out = json_object_get(sequence, key);
     if (!json_is_array(*out)) return error_fail(error, hint_damaged, "%s: a Sequence without %s", where, key);
     return ESP_OK;
+}
+
+/* Replacements in a row multiply: thirty that double a text would make a billion bytes of one. */
+static esp_status check_growth(const normalizer *n, const char *what, const char *where, esp_error *error) {
+    if (n->count > LIMIT_NORMALIZER_STEPS)
+        return error_fail(error, hint_damaged, "%s: the %s has %lld steps, more than %d", where, what,
+                          (long long)n->count, LIMIT_NORMALIZER_STEPS);
+    if (normalizer_growth(n) <= LIMIT_NORMALIZER_GROWTH) return ESP_OK;
+    return error_fail(error, hint_damaged,
+                      "%s: the %s can make a text %.3g times as long, more than the %g that are allowed",
+                      where, what, normalizer_growth(n), LIMIT_NORMALIZER_GROWTH);
 }
 
 static esp_status add_normalizer(tokenizer *t, const json_t *n, const char *where, esp_error *error) {
@@ -202,6 +215,7 @@ static esp_status read_decoder(tokenizer *t, const json_t *part, const char *whe
     decoder d = {0};
     esp_status status = ESP_OK;
     if (part && !json_is_null(part)) status = add_decoder(t, &d, part, where, error);
+    if (status == ESP_OK) status = check_growth(&d.replace, "decoder", where, error);
     if (status == ESP_OK) set_outputs(t, &d);
     normalizer_free(&d.replace);
     return status;
@@ -415,6 +429,7 @@ esp_status tokenizer_fill_from_json(tokenizer *t, const json_t *file, const char
     t->cutter = pretokenizer_new();
     ESP_TRY(check_model(json_object_get(file, "model"), where, error));
     if (normal && !json_is_null(normal)) ESP_TRY(add_normalizer(t, normal, where, error));
+    ESP_TRY(check_growth(&t->normal, "normalizer", where, error));
     if (cut && !json_is_null(cut)) ESP_TRY(add_pre_tokenizer(t, cut, where, error));
     ESP_TRY(read_model(t, file, where, error));
     ESP_TRY(read_decoder(t, json_object_get(file, "decoder"), where, error));

@@ -1,5 +1,6 @@
 /* The evaluations: the paired gain, accuracy against inference compute, and answers to the same problems
  * before and after. */
+#include "view/curves_view.h"
 #include "view/report_inner.h"
 
 #include <math.h>
@@ -98,23 +99,8 @@ static void put_choices(const evaluation *e, document *d) {
     document_end(d, '}');
 }
 
-/* Samples and search may have fewer problems than the greedy chain, whose figures are then over the same
- * first problems. */
-static void keep_first(evaluation *e, int64_t problems) {
-    if (problems <= 0 || problems >= e->problems) return;
-    for (int64_t i = problems * e->per_problem; i < e->result_count; i++) {
-        mem_free(e->results[i].answer);
-        mem_free(e->results[i].text);
-    }
-    double part = (double)problems / (double)e->problems;
-    e->problems = problems;
-    e->result_count = problems * e->per_problem;
-    e->tokens_computed =
-        (int64_t)(part * (double)e->tokens_computed); /* only known for all problems together */
-    evaluation_summarize(e);
-    e->tokens_sampled = (int64_t)llround(e->mean_tokens * (double)problems);
-}
-
+/* problems: samples and search may have fewer than the greedy chain, whose figures are then over the same
+ * first ones. */
 static void put_one(const report_run *r, int64_t iteration, const char *method, const char *key,
                     void (*put)(const evaluation *, document *), int64_t problems, document *d) {
     evaluation e;
@@ -123,7 +109,7 @@ static void put_one(const report_run *r, int64_t iteration, const char *method, 
         document_null(d);
         return;
     }
-    keep_first(&e, problems);
+    if (problems > 0 && problems < e.problems) evaluation_keep_first(&e, problems);
     put(&e, d);
     evaluation_free(&e);
 }
@@ -170,6 +156,19 @@ static void inference(const report_run *r, document *d) {
     if (first >= 0 && first < last) put_inference(r, first, "before", d);
     if (last >= 0) put_inference(r, last, first < last || last > 0 ? "after" : "before", d);
     document_end(d, ']');
+}
+
+/* ---- both on one axis ---- */
+
+static void put_curves(const report_run *r, document *d) {
+    curves_of_run run = {.label = r->folder, .runs = 1};
+    document_key(d, "curves");
+    if (!r->recipe || curves_read(&run.set, r->store, r->recipe, r->task, NULL) != ESP_OK) {
+        document_null(d);
+        return;
+    }
+    curves_document(&run, run.set.asked, d);
+    curves_free(&run.set);
 }
 
 /* ---- answers before and after ---- */
@@ -281,6 +280,7 @@ esp_status report_evaluations(report_run *r, document *d, report_gain *gain, esp
     }
     put_gain(gain, d);
     inference(r, d);
+    put_curves(r, d);
     document_key(d, "answers");
     document_begin(d, '[');
     if (gain->known) put_answers(r, &before, &after, d);

@@ -138,14 +138,15 @@ PYTHON
 
 # same_runs RUN RUN: the same bits in all checkpoints, all rows and the pairs.
 same_runs() {
-    local run
+    local run n=0
     diff -r "$1/checkpoints" "$2/checkpoints" || LIB_FRAME=1 fail "the checkpoints of $1 and $2 differ"
     for run in "$1" "$2"; do
-        dump "$run" > "$WORK/dump-$(basename "$run")"
+        n=$((n + 1))
+        dump "$run" > "$WORK/dump-$n"
         expect_exit 0 "$ESPALIER" pairs "$run" --format native
-        mv "$WORK/out" "$WORK/pairs-$(basename "$run")"
-        [ -s "$WORK/pairs-$(basename "$run")" ] || LIB_FRAME=1 fail "$run has no pairs"
+        mv "$WORK/out" "$WORK/pairs-$n"
+        [ -s "$WORK/pairs-$n" ] || LIB_FRAME=1 fail "$run has no pairs"
     done
-    cmp "$WORK/dump-$(basename "$1")" "$WORK/dump-$(basename "$2")" || LIB_FRAME=1 fail "the rows of $1 and $2 differ"
-    cmp "$WORK/pairs-$(basename "$1")" "$WORK/pairs-$(basename "$2")" || LIB_FRAME=1 fail "the pairs of $1 and $2 differ"
+    cmp "$WORK/dump-1" "$WORK/dump-2" || LIB_FRAME=1 fail "the rows of $1 and $2 differ"
+    cmp "$WORK/pairs-1" "$WORK/pairs-2" || LIB_FRAME=1 fail "the pairs of $1 and $2 differ"
 }

@@ -83,10 +83,21 @@ assert len(found['warnings']) == 1 and 'have no run of base-2 with the same seed
 PYTHON
 python3 check.py || fail "a figure is not that of the runs"
 
-expect_exit 0 "$ESPALIER" compare base-1 base-2 other-1 other-2 --target 99
+expect_exit 0 "$ESPALIER" compare base-1 base-2 other-1 other-2 --target 99 --by-iteration
 expect_in out '^\| base-1 +\| 2 +\| [0-9.]+ \[[-0-9.]+, [0-9.]+\] +\| [0-9.]+, [0-9.]+ +\|'
 expect_in out '^\| other-1 .*\| not reached'
 expect_in out '^\| less base-1 '
+expect_in out '^\| iteration: % \(tokens\) \| base-1 +\| other-1 +\|$'
+python3 - << 'PYTHON' || fail "the curve is not that of the runs"
+import sqlite3
+row = next(line for line in open('out') if line.startswith('| 2 ')).split('|')[2:4]
+for cell, runs in zip(row, (('base-1', 'base-2'), ('other-1', 'other-2'))):
+    dbs = [sqlite3.connect(f'{run}/run.db') for run in runs]
+    accuracy = sum(db.execute('select accuracy from evals where iteration = 2').fetchone()[0] for db in dbs) / 2
+    tokens = sum(db.execute('select sum(tokens_sampled) + sum(tokens_judged) from trees').fetchone()[0] for db in dbs) / 2
+    shown, spent = cell.split()
+    assert abs(float(shown) - 100 * accuracy) < 0.051 and abs(int(spent[1:-1].replace(',', '')) - tokens) < 1, cell
+PYTHON
 expect_in out '^    learn\.lr: 0\.0001 -> 0\.001$'
 expect_not_in out '^warning'
 

@@ -35,7 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(200, b" " * (2 << 20))
         elif "BUSY" in text and asked[text] < 3:
             self.reply(503, b"later")
-        elif "SLOW" in text:
+        elif "SLOW" in text or self.path == "/silent":
             time.sleep(5)
             self.reply(200, b"{}")
         elif "count" in text:
@@ -94,6 +94,22 @@ grader "$url/grade" 'grader_seconds: 0.4'
 grade 0
 [ "$(verdicts)" = eue ] || fail "verdicts $(verdicts)"
 expect_in out 'the grader gave no answer within 0.4 s'
+
+# One that takes questions and answers none: an error, after a few of them.
+answers=()
+for i in $(seq 40); do answers+=("$i is 4"); done
+rows "${answers[@]}"
+grader "$url/silent" 'grader_seconds: 0.3' 'grader_workers: 2'
+grade 1
+expect_in err "the grader at $url/silent gave no answer within 0.3 s, to 3 questions in a row"
+# One that did answer is given more time: the others of its questions count.
+rows 'It is 4' 'SLOW 1' 'SLOW 2' 'SLOW 3' 'SLOW 5' 'It is 4'
+grader "$url/grade" 'grader_seconds: 0.3' 'grader_workers: 1'
+grade 0
+[ "$(verdicts)" = euuuue ] || fail "verdicts $(verdicts)"
+grader "$url/grade" 'grader_seconds: 0.3' 'grader_workers: 1' 'grader_restarts: 4'
+grade 1
+expect_in err 'to 4 questions in a row'
 
 # What is no answer: an error with the address and the beginning of what came.
 rows 'It is 4'

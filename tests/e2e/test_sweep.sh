@@ -38,6 +38,8 @@ for cell in $cells; do
     [ -s "whole/$cell/report.html" ] || fail "whole/$cell has no report"
     [ "$(count "whole/$cell" 'SELECT phase FROM position')" = 4 ] || fail "whole/$cell is not finished"
 done
+expect_exit 0 "$ESPALIER" curves whole
+expect_in out '^high \(mean of 2 runs\): accuracy on [0-9]+ problems'
 # The runs are those of `espalier run`, and differ in what the grid says.
 run_tiny 0 alone --set run.seed=4 --set sft.limit=16 --set run.iterations=1 --set learn.lr=1e-3
 same_runs alone whole/high/seed-4
@@ -120,6 +122,8 @@ expect_in out '^\| less high'
 same_runs struck/low/seed-3 whole/low/seed-3
 expect_exit 2 "$ESPALIER" sweep more.yaml --out whole --only lwo
 expect_in err 'has no method "lwo"'
+expect_exit 2 "$ESPALIER" sweep more.yaml --out whole --seed 7
+expect_in err 'a grid sets run\.seed for each run'
 
 # A run that fails is reported, and the others go on; corrected, it is run.
 sed "s/^  high.*/  broken: {model.path: nowhere}/" grid.yaml > broken.yaml

@@ -144,6 +144,22 @@ elif [ -n "${CI:-}" ]; then
     need_smollm2
 fi
 
+# --- what is no file: refused at once, not waited for and not read without an end
+for kind in fifo zero folder; do
+    for name in config.json tokenizer.json model.safetensors; do
+        rm -rf odd
+        cp -r "$TINY" odd
+        chmod -R u+w odd
+        rm odd/$name
+        case $kind in
+        fifo) mkfifo odd/$name ;;
+        zero) ln -s /dev/zero odd/$name ;;
+        folder) mkdir odd/$name ;;
+        esac
+        refuses "odd/$name: .*(regular file|directory)" timeout 20 "$ESPALIER" generate --model odd --prompt a
+    done
+done
+
 # --- memory: two trillion bytes of weights in a file of holes; said before loading, with the figures
 mkdir huge
 cp "$TINY"/tokenizer*.json huge

@@ -52,3 +52,10 @@ bad_line "$problem" '{"question":"1 + 1?"}' 'answer' "${eval[@]}"
 bad_line "$problem" '{"question":"1 + 1?","answer":"none"}' 'answer' "${eval[@]}"
 python3 -c 'import json; print(json.dumps({"question": "word " * 2000, "answer": "#### 2"}))' > rows
 refuses 'context' "${eval[@]}" rows
+
+# A line of 70 MB in a file of some kilobytes.
+head -c 70000000 /dev/zero | tr '\0' a | gzip > bomb.jsonl.gz
+for command in "grade" "score --model $TINY" "eval --model $TINY --data"; do
+    # shellcheck disable=SC2086
+    refuses 'bomb\.jsonl\.gz:1: the line is longer than 64 MB' "$ESPALIER" $command bomb.jsonl.gz
+done

@@ -1,5 +1,5 @@
-"""Looks at report pages in headless Chromium: test_page.py FOLDER, with page.html, baseline.html, hostile.html, theory.html and
-run/run.db in it, made by test_page.sh. Exits 1 at the first thing that does not hold."""
+"""Looks at report pages in headless Chromium: test_page.py FOLDER, with page.html, baseline.html, hostile.html, curves.html,
+theory.html and run/run.db in it, made by test_page.sh. Exits 1 at the first thing that does not hold."""
 import json
 import os
 import re
@@ -438,6 +438,21 @@ def theory(page):
             need(any(row.startswith(words) and f"{v['computed']:.6f}".replace("-0.000000", "0.000000") in row for row in shown), f"{table['name']}: {v['quantity']} at {v['at']} is not in the table")
 
 
+def curves(page):
+    """Both runs' checkpoints together, then two charts per run; the report has the same two."""
+    report = page.js("return JSON.parse(document.getElementById('data').textContent).curves.curves")
+    for width in (1400, 390):
+        for scheme in ("light", "dark"):
+            page.open("curves.html", width, scheme)
+            charts(page, 5), page.fits(), names(page, ("button", "link", "figure")), contrast(page), page.silent()
+    need("<b>again</b>" in page.one("main").text and not page.all("main b"), "a label is markup")
+    data = page.js("return JSON.parse(document.getElementById('data').textContent)")
+    need([run["curves"] for run in data["runs"]] == [report, report], "the report's curves are others")
+    for i, run in enumerate(data["runs"]):
+        rows = len(page.all(f"#run-{i} figure tbody tr"))
+        need(rows == sum(len(c["points"]) for c in run["curves"]), f"run {i}: {rows} rows of numbers")
+
+
 def main(folder):
     driver = start()
     page = Page(driver, folder)
@@ -449,6 +464,7 @@ def main(folder):
                 walking(page), contrast(page), page.silent()
             replaying(page), choosing(page), theme(page), page.fits(), page.silent()
         touching(page), page.silent()
+        curves(page)
         theory(page)
         page.open("baseline.html", 1400)
         need("The same <b>again</b>" in page.one("#result .legend").text, "the baseline is not in the legend")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The report page in a real headless Chromium: pages that the program made of a small run, of the same run with hostile
-# strings in every column, of hardly any data and of very much; the page of the theory. test_page.py looks at them. timeout: 600
+# strings in every column, of hardly any data and of very much; the pages of curves and of the theory. test_page.py looks at them. timeout: 600
 . "$(dirname "$0")/../lib.sh"
 HERE=$ESPALIER_SOURCE_DIR/tests/page
 PYTHON=
@@ -16,6 +16,7 @@ expect_exit 0 "$ESPALIER" report run --out page.html
 expect_exit 0 "$ESPALIER" report run --out baseline.html --baseline 'The same <b>again</b>'=run
 
 expect_exit 0 "$ESPALIER" theory --html theory.html
+expect_exit 0 "$ESPALIER" curves run "<b>again</b>=run" --html curves.html
 
 # Whatever a model may have said, a data set held, or a person named.
 cp -r run hostile

@@ -4,19 +4,23 @@
 const MARKS = [d3.symbolCircle, d3.symbolSquare, d3.symbolTriangle, d3.symbolDiamond, d3.symbolCross, d3.symbolStar];
 const DASHES = [null, "6 3", "2 3", "8 3 2 3", "4 2", "1 3"];
 
+/* Six lines differ in colour, dash and mark. A seventh has the first one's colour, but neither its dash nor its mark. */
+const dashOf = (slot) => DASHES[(slot + Math.floor(slot / 6)) % 6];
+const markOf = (slot) => MARKS[(slot + 2 * Math.floor(slot / 6)) % 6];
+
 const sizeWatch = new ResizeObserver((entries) => {
     for (const entry of entries) if (entry.target.redraw) entry.target.redraw(entry.contentRect.width);
 });
 
 function seriesMark(series, size) {
-    return d3.symbol().type(MARKS[series.slot % MARKS.length]).size(size)();
+    return d3.symbol().type(markOf(series.slot)).size(size)();
 }
 
 function legendOf(all) {
     return el("ul", {class: "legend"}, all.map((series) => {
         const sample = svg("svg", {width: 34, height: 14, "aria-hidden": "true", class: "series-" + series.slot % 6});
         if (!series.pointsOnly)
-            sample.append(svg("line", {x1: 1, x2: 33, y1: 7, y2: 7, class: "line", "stroke-dasharray": DASHES[series.slot % 6]}));
+            sample.append(svg("line", {x1: 1, x2: 33, y1: 7, y2: 7, class: "line", "stroke-dasharray": dashOf(series.slot)}));
         sample.append(svg("path", {d: seriesMark(series, 46), transform: "translate(17,7)", class: "mark"}));
         return el("li", null, sample, named(series.name, 60));
     }));
@@ -68,10 +72,15 @@ function xTicks(o, x, width) {
     return ticks;
 }
 
+/* 1, 2 and 5 times powers of ten, or all that the scale has where these are too few; none on another's label. */
+function logTicks(o, x) {
+    const all = x.ticks(), main = all.filter((v) => /^[125]e/.test(v.toExponential(0)));
+    return xTicks({...o, x: {...o.x, values: main.length > 2 ? main : all}}, x);
+}
+
 function drawAxes(root, o, x, y, width, height, margin) {
     const bottom = d3.axisBottom(x), format = o.x.tick || o.x.format;
-    if (o.x.log) bottom.ticks(Math.floor(width / 70), format); /* the scale leaves out ticks that are too close */
-    else bottom.tickValues(xTicks(o, x, width)).tickFormat(format);
+    bottom.tickValues(o.x.log ? logTicks(o, x) : xTicks(o, x, width)).tickFormat(format);
     root.append("g").attr("class", "grid").attr("transform", `translate(${margin.left},0)`)
         .call(d3.axisLeft(y).ticks(o.small ? 3 : 5).tickSize(-(width - margin.left - margin.right)).tickFormat(o.y.tick || (o.y.format === percent ? tickPercent : (v) => minus(y.tickFormat(5)(v)))))
         .call((g) => g.select(".domain").remove());
@@ -91,7 +100,7 @@ function drawSeries(root, series, o, x, y) {
         g.append("path").datum(ranged).attr("class", "band")
             .attr("d", d3.area().x((p) => x(p.x)).y0((p) => y(p.low)).y1((p) => y(p.high)));
     if (!series.pointsOnly)
-        g.append("path").datum(series.points).attr("class", "line").attr("stroke-dasharray", DASHES[series.slot % 6])
+        g.append("path").datum(series.points).attr("class", "line").attr("stroke-dasharray", dashOf(series.slot))
             .attr("d", d3.line().defined(defined).x((p) => x(p.x)).y((p) => y(p.y)));
     if (series.bare) return;
     if (series.pointsOnly || ranged.length < 2 || series.whiskers)

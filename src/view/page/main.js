@@ -20,7 +20,7 @@ function start() {
         page.append(el("p", {class: "empty", role: "alert"}, "The data of this page is damaged (" + error.message + "). To write it again: espalier report RUN"));
         return;
     }
-    const sections = data.page === "theory" ? theorySections(data) : RUN_SECTIONS;
+    const sections = data.page === "theory" ? theorySections(data) : data.page === "curves" ? curvesSections(data) : RUN_SECTIONS;
     const name = excerpt(data.name || (data.run && data.run.name) || "a run", 80);
     document.title = name + " \u2013 Espalier";
     clear(document.getElementById("name"), el("bdi", null, name));

@@ -1,4 +1,4 @@
-/* The page of a report or of the theory, embedded in the program: the HTML, CSS and JavaScript of
+/* The page of a report, of curves or of the theory, embedded in the program: the HTML, CSS and JavaScript of
  * src/view/page with d3, and KaTeX with its fonts for pages that contain mathematics. tools/embed-page makes
  * the bytes when the program is built, so a page needs neither a network nor other files.
  *

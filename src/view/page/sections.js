@@ -79,7 +79,7 @@ function computeSection(data) {
     parts.push(known.length ? chart({title: "Inference compute: accuracy against tokens per problem", caption: "pass@k: at least one of k samples is correct; maj@k: the most frequent answer is correct; search: a tree without gold answers.",
         series: known, x: {label: "Tokens sampled per problem", format: short, log: true}, y: PERCENT_AXIS})
         : emptyWords("This run did not evaluate k samples or search at inference."));
-    return [el("div", {class: "pair"}, parts), methodsTable(rows)];
+    return [el("div", {class: "pair"}, parts), methodsTable(rows), curvesPair(data.curves)];
 }
 
 /* The ways to answer, from one chain to a tree, with their cost; `rows`: data.inference. */

@@ -142,7 +142,8 @@ static void test_tidy(void **state) {
         mem_free(path);
         mem_free(place);
     }
-    OK(checkpoint_tidy(s, "learn-3-at-2", &error));
+    store_position at = {STORE_PHASE_LEARN, 3, 0, 2, "learn-3-at-2"};
+    OK(checkpoint_tidy(s, &at, RECIPE_KEEP_ALL, &error));
     static const char *const gone[] = {"learn-2-at-5", "iteration-2.17.old", "learn-3-at-2.aside"};
     for (size_t i = 0; i < COUNT(gone); i++) assert_false(has(run, gone[i], "."));
     static const char *const without_state[] = {"sft", "iteration-1", "iteration-2"};
@@ -168,6 +169,42 @@ static void test_tidy(void **state) {
     assert_true(known);
     store_close(s);
     drop_run(run);
+}
+
+/* Where only the last policy is kept: which names are left after a position, and which of them have optimizer
+ * state. */
+static void kept(store_position at, const char *wanted, const char *with_state) {
+    static const char *const names[] = {"sft",         "iteration-1",  "iteration-2", "iteration-3",
+                                        "iteration-4", "learn-4-at-2", "mine"};
+    char *run = new_run(names, COUNT(names));
+    text_buffer found = {0}, state = {0};
+    store *s;
+    OK(store_open(&s, run, STORE_CREATE, &error));
+    OK(checkpoint_tidy(s, &at, RECIPE_KEEP_LAST, &error));
+    text_puts(&state, "");
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (has(run, names[i], ".")) text_printf(&found, "%s ", names[i]);
+        if (has(run, names[i], "optimizer.safetensors")) text_printf(&state, "%s ", names[i]);
+    }
+    assert_string_equal(found.at, wanted);
+    assert_string_equal(state.at, with_state);
+    text_free(&found);
+    text_free(&state);
+    store_close(s);
+    drop_run(run);
+}
+
+static void test_keep_last(void **state) {
+    (void)state;
+    kept((store_position){STORE_PHASE_LEARN, 4, 0, 2, "learn-4-at-2"},
+         "sft iteration-3 iteration-4 learn-4-at-2 mine ", "learn-4-at-2 mine ");
+    kept((store_position){STORE_PHASE_EVALUATE, 4, 0, 0, "iteration-4"}, "sft iteration-4 mine ",
+         "iteration-4 mine ");
+    kept((store_position){STORE_PHASE_DONE, 4, 0, 0, "iteration-4"}, "sft iteration-4 mine ", "mine ");
+    kept((store_position){STORE_PHASE_SEARCH, 1, 0, 0, "sft"},
+         "sft iteration-1 iteration-2 iteration-3 iteration-4 mine ", "sft mine ");
+    kept((store_position){STORE_PHASE_SFT, 0, 0, 0, ""},
+         "sft iteration-1 iteration-2 iteration-3 iteration-4 mine ", "mine ");
 }
 
 static void refused(store *s, store_position at, bool needs_state, const char *part) {
@@ -272,7 +309,7 @@ static void test_damage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_tidy), cmocka_unit_test(test_check),
-                                       cmocka_unit_test(test_damage)};
+                                       cmocka_unit_test(test_tidy),  cmocka_unit_test(test_keep_last),
+                                       cmocka_unit_test(test_check), cmocka_unit_test(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

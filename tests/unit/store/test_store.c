@@ -1,154 +1,15 @@
 /* The run directory: what goes in comes out, only whole waves survive a kill or a full disk, a second process
  * and foreign files are refused. */
-#include "support.h"
-
-#include "base/file.h"
-#include "base/random.h"
-#include "store/store.h"
+#include "store_support.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
-#include <sqlite3.h>
-#include <stdbool.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static esp_error error;
-
-static char *new_folder(void) {
-    const char *base = getenv("TMPDIR");
-    char *folder = path_join(base && *base ? base : P_tmpdir, "espalier-store-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    return folder;
-}
-
-static void drop_folder(char *folder) {
-    esp_error error = {0};
-    assert_int_equal(folder_remove(folder, &error), ESP_OK);
-    mem_free(folder);
-}
-
-static int64_t number(const char *folder, const char *sql) {
-    char *file = path_join(folder, "run.db");
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(statement, 0);
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    if (strstr(sql, "integrity")) value = strcmp(text, "ok") == 0;
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    mem_free(file);
-    return value;
-}
-
-static void change(const char *folder, const char *sql) {
-    char *file = path_join(folder, "run.db");
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    mem_free(file);
-}
-
-/* ---- a made-up run: everything in it follows from the wave's number ---- */
-
-enum { TREES = 4, NODES = 30, STEP_IDS = 20 };
-
-static esp_status write_tree(store *s, int64_t wave, int64_t t, esp_error *error) {
-    rng_key_t key = rng_mix(rng_mix(rng_key(7), (uint64_t)wave), (uint64_t)t);
-    int64_t problem = wave * TREES + t;
-    int32_t ids[NODES * STEP_IDS];
-    float logprobs[NODES * STEP_IDS];
-    store_node nodes[NODES];
-    for (int i = 0; i < NODES * STEP_IDS; i++) {
-        ids[i] = (int32_t)rng_below(key, (uint64_t)i, 49152);
-        logprobs[i] = (float)-rng_uniform(key, (uint64_t)i);
-    }
-    for (int i = 0; i < NODES; i++) {
-        nodes[i] = (store_node){.index = i,
-                                .parent = i - 1,
-                                .depth = i,
-                                .ids = ids + i * STEP_IDS,
-                                .logprobs = logprobs + i * STEP_IDS,
-                                .count = i ? STEP_IDS : 0,
-                                .visits = i,
-                                .logprob = -0.5 * i,
-                                .q = 0.1 * i,
-                                .text = "a step"};
-    }
-    store_tree tree = {.iteration = 1,
-                       .wave = wave,
-                       .ordinal = problem,
-                       .problem = problem,
-                       .prompt_ids = ids,
-                       .prompt_count = 11,
-                       .tokens_sampled = 500,
-                       .tokens_judged = 90,
-                       .tokens_judged_steps = 60};
-    store_problem p = {problem, NULL, "How many?", "4"};
-    store_commitment c = {0, 0, 1, 1, 2};
-    ESP_TRY(store_add_problem(s, &p, error));
-    ESP_TRY(store_add_tree(s, &tree, error));
-    ESP_TRY(store_add_nodes(s, tree.tree, nodes, NODES, error));
-    ESP_TRY(store_add_commitments(s, tree.tree, &c, 1, error));
-    store_pair pair = {.iteration = 1,
-                       .tree = tree.tree,
-                       .problem = problem,
-                       .chosen = 1,
-                       .rejected = 2,
-                       .prefix_ids = ids,
-                       .prefix_count = 11,
-                       .chosen_ids = ids + 20,
-                       .chosen_count = 20,
-                       .rejected_ids = ids + 40,
-                       .rejected_count = 20,
-                       .q_chosen = 1,
-                       .q_rejected = -1,
-                       .n_chosen = 5,
-                       .n_rejected = 2,
-                       .alpha = 2.0 / 7,
-                       .ref_logp_chosen = NAN,
-                       .ref_logp_rejected = NAN,
-                       .policy_logp_chosen = -3,
-                       .policy_logp_rejected = -4,
-                       .policy = "theta_0"};
-    return store_add_pair(s, &pair, error);
-}
-
-static esp_status write_wave(store *s, int64_t wave, esp_error *error) {
-    ESP_TRY(store_wave_begin(s, 1, wave, error));
-    esp_status status = ESP_OK;
-    for (int64_t t = 0; t < TREES && status == ESP_OK; t++) status = write_tree(s, wave, t, error);
-    if (status != ESP_OK) {
-        store_rollback(s);
-        return status;
-    }
-    store_position next = {STORE_PHASE_SEARCH, 1, wave + 1, 0, "theta_0"};
-    return store_wave_commit(s, &next, error);
-}
-
-/* Writes waves from the position of the run up to `waves`. */
-static esp_status go_on(const char *folder, store_mode mode, int64_t waves, esp_error *error) {
-    store *s;
-    store_position at;
-    ESP_TRY(store_open(&s, folder, mode, error));
-    esp_status status = store_position_get(s, &at, error);
-    for (int64_t w = at.wave; status == ESP_OK && w < waves; w++) {
-        status = write_wave(s, w, error);
-        if (status == ESP_OK) status = store_log(s, "wave", "{\"wave\": 1}", error);
-    }
-    store_close(s);
-    return status;
-}
 
 static void only_whole_waves(const char *folder) {
     assert_int_equal(number(folder, "PRAGMA integrity_check"), 1);
@@ -158,15 +19,6 @@ static void only_whole_waves(const char *folder) {
     assert_int_equal(number(folder, "SELECT count(*) FROM pairs"), waves * TREES);
     assert_int_equal(number(folder, "SELECT ifnull(sum(nodes), 0) FROM waves"), waves * TREES * NODES);
     assert_int_equal(number(folder, "SELECT ifnull(sum(wave), 0) FROM position"), waves);
-}
-
-static uint64_t digest(const char *folder) {
-    store *s;
-    uint64_t value = 0;
-    OK(store_open(&s, folder, STORE_READ, &error));
-    OK(store_digest(s, &value, &error));
-    store_close(s);
-    return value;
 }
 
 /* ---- tests ---- */
@@ -287,13 +139,46 @@ static void what_goes_in_comes_out(void **state) {
     drop_folder(folder);
 }
 
-static void refused(const char *folder, store_mode mode, const char *part) {
+/* Of trees in two iterations, one without any end: what ends correct or incorrect is counted, and no state.
+ */
+static void outcomes_of_trees_are_counted(void **state) {
+    (void)state;
+    static const store_node ends[] = {
+        {.parent = -1, .outcome = 0},
+        {.index = 1, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_JUDGED, .outcome = 1},
+        {.index = 2, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_COMMITTED, .outcome = -1},
+        {.index = 3, .depth = 1, .flags = STORE_NODE_CUT, .outcome = -1},
+        {.index = 4, .depth = 1, .flags = STORE_NODE_CUT, .outcome = 0.5},
+        {.index = 5, .depth = 1, .flags = STORE_NODE_FINISHED | STORE_NODE_UNKNOWN, .outcome = 0},
+        {.index = 6, .depth = 1, .flags = STORE_NODE_GOLD, .outcome = 1},
+    };
+    static const int64_t sizes[] = {2, 1, 7}, right[] = {1, 0, 1}, wrong[] = {0, 0, 2};
+    char *folder = new_folder();
     store *s;
-    esp_error error = {0};
-    assert_int_equal(store_open(&s, folder, mode, &error), ESP_FAILED);
-    assert_null(s);
-    if (!strstr(error.message, part)) fail_msg("wanted \"%s\" in: %s", part, error.message);
-    assert_true(error.hint[0]);
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    for (int64_t i = 0; i < 3; i++) {
+        store_tree tree = {.iteration = i + 1, .problem = 40 + i};
+        OK(store_wave_begin(s, i + 1, 0, &error));
+        OK(store_add_tree(s, &tree, &error));
+        OK(store_add_nodes(s, tree.tree, ends, sizes[i], &error));
+        OK(store_wave_commit(s, &(store_position){.phase = STORE_PHASE_SEARCH, .iteration = i + 1}, &error));
+    }
+    store_outcomes all, later;
+    OK(store_read_outcomes(s, 1, 3, &all, &error));
+    OK(store_read_outcomes(s, 2, 2, &later, &error));
+    assert_int_equal(all.count, 3);
+    assert_int_equal(later.count, 1);
+    assert_int_equal(later.at[0].problem, 41);
+    for (int64_t i = 0; i < 3; i++) {
+        assert_int_equal(all.at[i].iteration, i + 1);
+        assert_int_equal(all.at[i].problem, 40 + i);
+        assert_int_equal(all.at[i].right, right[i]);
+        assert_int_equal(all.at[i].wrong, wrong[i]);
+    }
+    STORE_LIST_FREE(&all);
+    STORE_LIST_FREE(&later);
+    store_close(s);
+    drop_folder(folder);
 }
 
 static void foreign_and_second_are_refused(void **state) {
@@ -621,167 +506,6 @@ static void pairs_without_their_tree_are_refused(void **state) {
     }
 }
 
-/* ---- rows that have changed ---- */
-
-static bool rows_are_whole(const char *folder, const char *table) {
-    store *s;
-    bool kept;
-    text_buffer differing = {0};
-    OK(store_open(&s, folder, STORE_READ, &error));
-    OK(store_sums_differing(s, &kept, &differing, &error));
-    assert_true(kept);
-    bool whole = differing.length == 0;
-    if (!whole) assert_string_equal(differing.at, table);
-    assert_int_equal(store_check_rows(s, &error) == ESP_OK, whole);
-    text_free(&differing);
-    store_close(s);
-    return whole;
-}
-
-/* A run with rows in every table, some of them replaced, changed and removed again. */
-static void write_everything(const char *folder) {
-    store *s, *beside;
-    OK(store_open(&s, folder, STORE_CREATE, &error));
-    OK(write_wave(s, 0, &error));
-    OK(store_meta_set(s, "recipe", "abc", &error));
-    OK(store_meta_set(s, "recipe", "def", &error));
-    OK(store_set_reference(s, 3, -1.5, -2.25, &error));
-    OK(store_metric(s, 1, "auc", 3, &error)); /* a whole number in a column of reals */
-    OK(store_event(s, 1, "note", NULL, &error));
-    const store_value metrics[] = {{"margin", 0.25}, {"kl", NAN}};
-    store_update u = {.phase = "learn", .iteration = 1, .metrics = metrics, .metric_count = 2};
-    OK(store_add_update(s, &u, &error));
-    OK(store_add_update(s, &u, &error));
-    store_eval e = {.iteration = 1, .method = "greedy", .set = "test"};
-    const store_eval_result results[2] = {{.problem = 1, .answer = "42"}, {.problem = 0, .text = "x"}};
-    OK(store_add_eval(s, &e, results, 2, &error));
-    OK(store_add_eval(s, &e, results, 1, &error));
-    store_judgement j = {.iteration = 1, .source = "eval", .kind = "finished", .bins = "[]"};
-    OK(store_add_judgements(s, &j, 1, &error));
-    j.positives = 7;
-    OK(store_add_judgements(s, &j, 1, &error));
-    const store_file files[] = {{"recipe.yaml", {3, "00"}}, {"checkpoints/sft/a", {4, "11"}}};
-    for (int i = 0; i < 2; i++) OK(store_add_file(s, &files[i], &error));
-    OK(store_forget_files(s, "checkpoints/sft", &error));
-    OK(store_begin(s, &error));
-    OK(store_meta_set(s, "lost", "with the transaction", &error));
-    store_rollback(s);
-    store_verdict v = {.problem = "p", .correct = -1, .reward = NAN};
-    OK(store_open(&beside, folder, STORE_BESIDE, &error));
-    OK(store_add_verdicts(beside, &v, 1, &error));
-    OK(store_add_verdicts(beside, &v, 1, &error)); /* stays */
-    store_close(beside);
-    OK(write_wave(s, 1, &error));
-    store_close(s);
-}
-
-static void rows_that_have_changed_are_found(void **state) {
-    (void)state;
-    static const char *const changes[][2] = {
-        {"meta", "UPDATE meta SET value = 'abc' WHERE key = 'recipe'"},
-        {"position", "UPDATE position SET wave = 1"},
-        {"problems", "UPDATE problems SET question = 'How much?' WHERE problem = 2"},
-        {"waves", "UPDATE waves SET pairs = 5 WHERE wave = 1"},
-        {"trees", "UPDATE trees SET outcome = -outcome - 1 WHERE tree = 3"},
-        {"nodes", "UPDATE nodes SET q = q + 1e-12 WHERE tree = 5 AND node = 3"},
-        {"nodes", "UPDATE nodes SET logprobs = zeroblob(80) WHERE tree = 5 AND node = 3"},
-        {"nodes", "DELETE FROM nodes WHERE tree = 8 AND node = 29"},
-        {"commitments", "UPDATE commitments SET chosen = 2, rejected = 1 WHERE tree = 1"},
-        {"pairs",
-         "INSERT INTO pairs SELECT 99, iteration, tree, problem, state, chosen, rejected, prefix_ids,"
-         " chosen_ids, rejected_ids, 0, 0, 0, 0, alpha, 0, 0, 0, 0, policy, 0 FROM pairs WHERE pair = 1"},
-        {"updates", "UPDATE updates SET loss = NULL"},
-        {"update_metrics", "UPDATE update_metrics SET value = 0 WHERE name = 'kl'"},
-        {"evals", "UPDATE evals SET right = 1"},
-        {"eval_results", "UPDATE eval_results SET answer = '43'"},
-        {"judgements", "UPDATE judgements SET positives = 0"},
-        {"verdicts", "UPDATE verdicts SET correct = 1"},
-        {"files", "UPDATE files SET bytes = 4"},
-        {"metrics", "UPDATE metrics SET value = 4"},
-        {"events", "DELETE FROM events"},
-        {"nodes", "UPDATE sums SET sum = zeroblob(16) WHERE name = 'nodes'"},
-        {"verdicts", "DELETE FROM sums WHERE name = 'verdicts'"},
-        {"verdicts", "DROP TABLE verdicts"},
-        {"more", "CREATE TABLE more (a)"}};
-    char *folder = new_folder(), *file = path_join(folder, "run.db"), *bytes;
-    size_t length;
-    store *s;
-    write_everything(folder);
-    assert_true(rows_are_whole(folder, NULL));
-    assert_int_equal(number(folder, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
-    OK(file_read(file, &bytes, &length, &error));
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
-        change(folder, changes[i][1]);
-        if (rows_are_whole(folder, changes[i][0])) fail_msg("not found: %s", changes[i][1]);
-        refused(folder, STORE_RESUME, "rows are not those that were written");
-        OK(file_write_all(file, bytes, length, &error));
-        assert_true(rows_are_whole(folder, NULL));
-    }
-    OK(store_open(&s, folder, STORE_RESUME, &error));
-    store_close(s);
-    mem_free(bytes);
-    mem_free(file);
-    drop_folder(folder);
-}
-
-static uint64_t digest_tables(const char *folder) {
-    store *s;
-    uint64_t value = 0;
-    OK(store_open(&s, folder, STORE_READ, &error));
-    OK(store_digest_tables(s, &value, &error));
-    store_close(s);
-    return value;
-}
-
-/* The digest of all tables knows a judgement that is missing, and no times. */
-static void the_digest_of_tables_covers_judgements(void **state) {
-    (void)state;
-    char *a = new_folder(), *b = new_folder();
-    store *s;
-    write_everything(a);
-    write_everything(b);
-    assert_true(digest_tables(a) == digest_tables(b) && digest_tables(a) != 0);
-    OK(store_open(&s, b, STORE_RESUME, &error));
-    OK(store_metric(s, 1, "seconds", 5, &error));
-    assert_true(digest_tables(a) == digest_tables(b));
-    store_judgement j = {.iteration = 1, .source = "eval", .kind = "unfinished", .bins = "[]"};
-    OK(store_add_judgements(s, &j, 1, &error));
-    store_close(s);
-    assert_true(digest_tables(a) != digest_tables(b));
-    assert_true(digest(a) == digest(b)); /* which older runs have too, and which leaves judgements out */
-    drop_folder(a);
-    drop_folder(b);
-}
-
-/* An older run.db in place of the last one. */
-static void an_older_state_is_noticed(void **state) {
-    (void)state;
-    char *folder = new_folder(), *file = path_join(folder, "run.db"), *lock = path_join(folder, "lock");
-    char *bytes;
-    size_t length;
-    store *s;
-    OK(go_on(folder, STORE_CREATE, 2, &error));
-    OK(file_read(file, &bytes, &length, &error));
-    OK(go_on(folder, STORE_RESUME, 3, &error));
-    OK(file_write_all(file, bytes, length, &error));
-    refused(folder, STORE_RESUME, "is older than the run: its position was set 2 times, and 3 times in all");
-    refused(folder, STORE_RESUME, "is older than the run"); /* and is so the next time */
-    assert_int_equal(unlink(lock), 0);                      /* on purpose */
-    OK(go_on(folder, STORE_RESUME, 3, &error));
-    assert_int_equal(unlink(file), 0);
-    OK(file_write_all(file, "", 0, &error));
-    refused(folder, STORE_RESUME, "is older than the run: its position was set 0 times");
-    assert_int_equal(unlink(file), 0);
-    OK(store_open(&s, folder, STORE_CREATE, &error)); /* a new one */
-    store_close(s);
-    OK(store_open(&s, folder, STORE_RESUME, &error));
-    store_close(s);
-    mem_free(bytes);
-    mem_free(lock);
-    mem_free(file);
-    drop_folder(folder);
-}
-
 static void log_has_whole_lines(void **state) {
     (void)state;
     char *folder = new_folder(), *path = path_join(folder, "log.jsonl"), *text;
@@ -913,14 +637,12 @@ static void a_full_disk_leaves_whole_waves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
+        cmocka_unit_test(outcomes_of_trees_are_counted),
         cmocka_unit_test(foreign_and_second_are_refused),
         cmocka_unit_test(older_runs_are_read_and_go_on),
         cmocka_unit_test(unknown_answers_are_kept),
         cmocka_unit_test(a_pairs_ids_follow_from_its_tree),
         cmocka_unit_test(pairs_without_their_tree_are_refused),
-        cmocka_unit_test(rows_that_have_changed_are_found),
-        cmocka_unit_test(the_digest_of_tables_covers_judgements),
-        cmocka_unit_test(an_older_state_is_noticed),
         cmocka_unit_test(log_has_whole_lines),
         cmocka_unit_test(a_kill_leaves_whole_waves),
         cmocka_unit_test(a_refused_write_leaves_whole_waves),

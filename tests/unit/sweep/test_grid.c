@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "sweep/grid.h"
 
+#include <glob.h>
 #include <string.h>
 
 static esp_error error;
@@ -194,12 +195,36 @@ static void mistakes_name_their_place(void **state) {
     grid_free(&g);
 }
 
+/* Every grid that comes with the program: all its recipes can be made, and only its choices look at dev. */
+static void grids_that_come_with_it(void **state) {
+    (void)state;
+    glob_t found;
+    assert_int_equal(glob(ESPALIER_SOURCE_DIR "/recipes/experiments/*.yaml", 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= 4);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        grid g;
+        OK(grid_read(&g, found.gl_pathv[i], &error));
+        assert_true(g.about[0] && g.seeds.count > 1 && g.methods.count > 1);
+        for (int64_t m = 0; m < g.methods.count; m++) {
+            recipe *r = recipe_of(&g, m, -1, false, g.seeds.at[0]);
+            assert_int_equal(r->eval.set, RECIPE_SET_TEST);
+            recipe_free(r);
+            for (int64_t c = 0; c < g.choices.count; c++) {
+                r = recipe_of(&g, m, c, true, g.seeds.at[0]);
+                assert_true(r->data.dev[0] || r->data.dev_from_train > 0);
+                recipe_free(r);
+            }
+        }
+        grid_free(&g);
+    }
+    globfree(&found);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(methods_change_the_recipe),
-        cmocka_unit_test(values_are_multiplied_out),
-        cmocka_unit_test(a_grid_extends_another),
-        cmocka_unit_test(mistakes_name_their_place),
+        cmocka_unit_test(methods_change_the_recipe), cmocka_unit_test(values_are_multiplied_out),
+        cmocka_unit_test(a_grid_extends_another),    cmocka_unit_test(mistakes_name_their_place),
+        cmocka_unit_test(grids_that_come_with_it),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

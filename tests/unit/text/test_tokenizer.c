@@ -138,6 +138,10 @@ static void test_more(void **state) {
     MEM_LIST_FREE(&want);
 }
 
+#define DOUBLE     "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}"
+#define TEN_BS     "bbbbbbbbbb"
+#define HUNDRED_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS TEN_BS
+
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -146,6 +150,15 @@ static void test_refused(void **state) {
         {"type", "\"WordPiece\"", "WordPiece"},
         {"normalizer", "{\"type\":\"BertNormalizer\"}", "BertNormalizer"},
         {"pre_tokenizer", "{\"type\":\"BertPreTokenizer\"}", "BertPreTokenizer"},
+        {"normalizer",
+         "{\"type\":\"Sequence\",\"normalizers\":[" DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE
+         "," DOUBLE "," DOUBLE "]}",
+         "the normalizer can make a text 128 times as long"},
+        {"decoder",
+         "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},"
+         "\"content\":"
+         "\"" HUNDRED_BS "\"}]}",
+         "the decoder can make a text 100 times as long"},
         {"pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}",
          "pattern ("},
         {"pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x*\"},\"behavior\":\"Isolated\"}",
