@@ -14,8 +14,8 @@ typedef struct {
     const trainer *t; /* its optimizer; NULL: is not kept */
 } checkpoint_part;
 
-/* Writes run/checkpoints/name: f32 weights and optimizer state of both, and the tokenizer. *files: the sums of
- * all that was written, for run.db. */
+/* Writes run/checkpoints/name: f32 weights and optimizer state of both, and the tokenizer. *files: the sums
+ * of all that was written, for run.db. */
 esp_status checkpoint_write(const char *run, const char *name, const session *s,
                             const checkpoint_part *policy, const checkpoint_part *judge, store_files *files,
                             esp_error *error);
