@@ -26,9 +26,10 @@ static void line(text_buffer *out, const char *what, double share, metrics_inter
 static void evaluation_text(const evaluation *e, text_buffer *out) {
     text_printf(out, "%s, %lld problems\n", evaluation_method_name(e->method), (long long)e->problems);
     line(out, "accuracy", e->accuracy, e->interval);
-    if (e->unknown > 0)
-        text_printf(out, "%lld answer%s could not be judged and count as not correct\n",
-                    (long long)e->unknown, e->unknown == 1 ? "" : "s");
+    if (e->unknown > 0) {
+        evaluation_unknown_words(e->unknown, e->judged_accuracy, out);
+        text_puts(out, "\n");
+    }
     for (int64_t i = 0; e->method == RECIPE_SAMPLE && i < e->point_count; i++) {
         const evaluation_point *p = &e->points[i];
         char name[32];

@@ -20,6 +20,7 @@ static esp_status problems_run(const cli_arguments *arguments, void *own, esp_er
     ESP_TRY(task_flags_open(own, &t, error));
     problem_set set;
     esp_status status = task_read(t, arguments->positionals[0], &set, error);
+    if (status != ESP_OK) error_prefix(error, "task %s (another: --task)", task_name(t));
     for (int64_t i = 0; i < set.count && status == ESP_OK; i++) {
         const problem *p = &set.at[i];
         json_t *row = json_pack("{s:s, s:s, s:s?, s:s}", "id", p->id, "question", p->question, "answer",
@@ -40,7 +41,8 @@ const app_verb verb_problems = {
             .most = 1,
             .options = {problems_options, sizeof problems_options / sizeof *problems_options},
             .about =
-                "SOURCE is a file in the task's format, or generate:level=easy,split=test,count=10 (task\n"
+                "SOURCE is a file in the format of the task (arith where --task and --recipe name no other), "
+                "or generate:level=easy,split=test,count=10 (task\n"
                 "arith: levels easy, rare, mixed; splits train, dev, test; seed=N; flaws=X). Prints lines\n"
                 "{\"id\", \"question\", \"answer\", \"gold\"}, and \"options\" where there are any."},
     .own_size = sizeof(task_flags),

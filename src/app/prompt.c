@@ -75,6 +75,7 @@ typedef struct {
     const char *set;
     int64_t place;
     prompt_pair ids;
+    bool judges; /* self_eval.enabled: the model is asked the judge's prompt */
     text_buffer policy, judge, suffix;
     task_grade_result grade; /* of the worked solution */
 } shown;
@@ -85,8 +86,11 @@ static esp_status make(shown *o, esp_error *error) {
     bool example = s->recipe->self_eval.example == RECIPE_EXAMPLE_GOLD;
     ESP_TRY(prompt_pair_make(s->words, o->p, true, example, INT32_MAX, &o->ids, error));
     ESP_TRY(marked(t, &o->ids.of[PREFIX_POLICY], &o->policy, error));
-    ESP_TRY(marked(t, &o->ids.of[PREFIX_JUDGE], &o->judge, error));
-    ESP_TRY(marked(t, prompt_judge_suffix(s->words), &o->suffix, error));
+    o->judges = s->recipe->search.config.rewards.judge;
+    if (o->judges) {
+        ESP_TRY(marked(t, &o->ids.of[PREFIX_JUDGE], &o->judge, error));
+        ESP_TRY(marked(t, prompt_judge_suffix(s->words), &o->suffix, error));
+    }
     if (o->p->rationale) o->grade = task_grade(s->task, o->p, o->p->rationale, strlen(o->p->rationale));
     return ESP_OK;
 }
@@ -122,12 +126,15 @@ static esp_status print_json(const shown *o, esp_error *error) {
         json_array_append_new(options,
                               json_pack("{ss ss}", "label", p->options[i].label, "text", p->options[i].text));
     json_t *document =
-        json_pack("{ss sI ss ss ss so ss? so so so so}", "set", o->set, "problem", (json_int_t)o->place, "id",
+        json_pack("{ss sI ss ss ss so ss? so so}", "set", o->set, "problem", (json_int_t)o->place, "id",
                   p->id, "task", task_name(o->s->task), "question", p->question, "options", options,
                   "rationale", p->rationale, "steps", steps_json(o->s->task, p->rationale), "prompt",
-                  prompt_json(&o->ids.of[PREFIX_POLICY], &o->policy), "judge",
-                  prompt_json(&o->ids.of[PREFIX_JUDGE], &o->judge), "judge_suffix",
-                  prompt_json(prompt_judge_suffix(o->s->words), &o->suffix));
+                  prompt_json(&o->ids.of[PREFIX_POLICY], &o->policy));
+    if (o->judges) {
+        json_object_set_new(document, "judge", prompt_json(&o->ids.of[PREFIX_JUDGE], &o->judge));
+        json_object_set_new(document, "judge_suffix",
+                            prompt_json(prompt_judge_suffix(o->s->words), &o->suffix));
+    }
     json_object_set_new(document, "gold", json_string(p->gold));
     if (p->rationale)
         json_object_set_new(document, "solution",
@@ -149,10 +156,12 @@ static esp_status print_text(const shown *o, esp_error *error) {
                 task_name(o->s->task));
     heading(&out, "the prompt", o->ids.of[PREFIX_POLICY].count);
     text_printf(&out, "%s\n", o->policy.at);
-    heading(&out, "the judge's prompt", o->ids.of[PREFIX_JUDGE].count);
-    text_printf(&out, "%s", o->judge.at);
-    heading(&out, "after the steps that are judged", prompt_judge_suffix(o->s->words)->count);
-    text_printf(&out, "%s\n", o->suffix.at);
+    if (o->judges) {
+        heading(&out, "the judge's prompt", o->ids.of[PREFIX_JUDGE].count);
+        text_printf(&out, "%s", o->judge.at);
+        heading(&out, "after the steps that are judged", prompt_judge_suffix(o->s->words)->count);
+        text_printf(&out, "%s\n", o->suffix.at);
+    }
     heading(&out, "gold answer", -1);
     text_printf(&out, "%s\n", p->gold);
     if (p->option_count > 0) text_printf(&out, "(%s)\n", p->options[p->gold_option].text);
@@ -205,10 +214,10 @@ const app_verb verb_prompt = {
             .most = 2,
             .options = {prompt_options, sizeof prompt_options / sizeof *prompt_options},
             .recipe_groups = "data task model self_eval",
-            .about =
-                "Prints the prompt, the judge's prompt, the gold answer and the worked solution of problem N "
-                "(1),\nwith control tokens between double square brackets; with --json also token ids. "
-                "Only the model's\ntokenizer is read."},
+            .about = "Prints the prompt, the judge's prompt (with self_eval.enabled), the gold answer and "
+                     "the worked solution of problem N "
+                     "(1),\nwith control tokens between double square brackets; with --json also token ids. "
+                     "Only the model's\ntokenizer is read."},
     .own_size = sizeof(prompt_flags),
     .run = prompt_run,
 };

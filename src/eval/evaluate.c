@@ -540,20 +540,21 @@ static void group_answers(evaluation *e) {
 
 void evaluation_summarize(evaluation *e) {
     group_answers(e);
-    int64_t chains = 0, tokens = 0, finished = 0;
+    int64_t chains = 0, tokens = 0, finished = 0, right = 0;
     e->right = e->unknown = e->search.vote_right = e->choices.norm_right = 0;
     for (int64_t i = 0; i < e->problems; i++) {
         const evaluation_result *r = &e->results[i * e->per_problem];
         e->right += evaluation_right(e, i);
         int64_t own = has_second_answer(e) ? 1 : e->per_problem;
         for (int64_t j = 0; j < own; j++)
-            tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown;
+            tokens += r[j].tokens, finished += r[j].finished, e->unknown += r[j].unknown, right += r[j].right;
         chains += own;
         if (e->method == RECIPE_SEARCH) e->search.vote_right += r[1].right;
         if (e->method == RECIPE_CHOICES) e->choices.norm_right += r[1].right;
     }
     e->accuracy = share(e->right, e->problems);
     e->interval = metrics_wilson(e->right, e->problems);
+    e->judged_accuracy = metrics_judged_accuracy(right, chains, e->unknown);
     e->mean_tokens = share(tokens, chains);
     e->finished_share = share(finished, chains);
     if (e->method == RECIPE_SAMPLE) sample_points(e);

@@ -79,6 +79,7 @@ typedef struct {
     int64_t right;    /* problems whose answer is right: the greedy chain's, the majority's of k samples, the
                         committed path's, the most probable option's */
     double accuracy;  /* right / problems; for samples that is maj@k */
+    double judged_accuracy; /* share of correct results among those that can be judged; NAN: there are none */
     metrics_interval interval;
     evaluation_point points[EVALUATION_POINTS]; /* sample: k' = 1, 2, 4 ... and k */
     int64_t point_count;
@@ -135,6 +136,9 @@ esp_status evaluation_read(evaluation *out, store *s, const task *t, int64_t ite
 /* The evaluations in the store that the run is judged by: of eval.method on eval.set, by iteration. */
 esp_status evaluations_of_recipe(store *s, const recipe *r, store_evals *out, esp_error *error);
 /* One document; with_results adds one row per chain. New reference. */
+/* Appends "3 answers could not be judged and count as not correct; 40.0% of the others are correct"; the
+ * second part where judged_accuracy is a number. */
+void evaluation_unknown_words(int64_t unknown, double judged_accuracy, text_buffer *out);
 json_t *evaluation_json(const evaluation *e, bool with_results);
 
 /* Whether the answer that the method gives for the problem of this place is correct: the greedy chain's, the

@@ -228,12 +228,21 @@ static json_t *results_json(const evaluation *e) {
     return list;
 }
 
+void evaluation_unknown_words(int64_t unknown, double judged_accuracy, text_buffer *out) {
+    bool one = unknown == 1;
+    text_printf(out, "%lld answer%s could not be judged and count%s as not correct", (long long)unknown,
+                one ? "" : "s", one ? "s" : "");
+    if (!isnan(judged_accuracy))
+        text_printf(out, "; %.1f%% of the others are correct", 100 * judged_accuracy);
+}
+
 json_t *evaluation_json(const evaluation *e, bool with_results) {
     json_t *o =
         json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "method", evaluation_name(e->method, e->unjudged),
                   "k", (json_int_t)e->k, "problems", (json_int_t)e->problems, "right", (json_int_t)e->right,
                   "unknown", (json_int_t)e->unknown, "accuracy", json_real_or_null(e->accuracy), "interval",
                   interval(e->interval));
+    if (e->unknown > 0) json_object_set_new(o, "judged_accuracy", json_real_or_null(e->judged_accuracy));
     if (e->method == RECIPE_SAMPLE && e->point_count > 0) {
         const evaluation_point *last = &e->points[e->point_count - 1];
         json_object_set_new(o, "pass_at_1", json_real_or_null(e->points[0].pass));

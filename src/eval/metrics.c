@@ -44,6 +44,10 @@ int32_t metrics_largest(const double *scores, int32_t n) {
     return best;
 }
 
+double metrics_judged_accuracy(int64_t right, int64_t n, int64_t unknown) {
+    return n > unknown ? (double)right / (double)(n - unknown) : NAN;
+}
+
 metrics_interval metrics_wilson(int64_t successes, int64_t n) {
     if (n <= 0) return (metrics_interval){0, 1};
     double share = (double)successes / (double)n, z2 = Z95 * Z95, size = (double)n;

@@ -25,6 +25,9 @@ double metrics_pass_at_k(int64_t n, int64_t c, int64_t k);
  * is not above 0 does not vote. maj@k is this over the first k samples. */
 int64_t metrics_majority(const int64_t *group, const double *weights, int64_t n);
 
+/* The share of correct answers among those that could be judged: right / (n - unknown). */
+double metrics_judged_accuracy(int64_t right, int64_t n, int64_t unknown);
+
 /* The place of the largest score; ties go to the first. -1: there are none, or one is NAN. */
 int32_t metrics_largest(const double *scores, int32_t n);
 

@@ -303,3 +303,17 @@ esp_status settings_apply_chosen(option_table table, void *target, const setting
     }
     return ESP_OK;
 }
+
+bool settings_place(const settings *from, const char *group, esp_error *error) {
+    size_t n = strlen(group);
+    if (!error || !error->setting[0]) return false;
+    for (int64_t i = from->count; i-- > 0;) {
+        const char *key = from->at[i].option->key;
+        bool inside = n == 0 || (strncmp(key, group, n) == 0 && key[n] == '.');
+        if (!inside || strcmp(key + (n ? n + 1 : 0), error->setting) != 0) continue;
+        error_about(error, error->reason, key);
+        error_prefix(error, "%s", from->at[i].where);
+        return true;
+    }
+    return false;
+}

@@ -39,6 +39,10 @@ esp_status settings_unknown_key(option_table table, const char *where, const cha
 /* Sets the field of `target` that a setting is of. A key of another alternative than the chosen one is an
  * error, unless the value is that one's default. Errors name where the setting was read. */
 esp_status settings_apply(option_table table, void *target, const setting *s, esp_error *error);
+/* Puts the place before the message of an error where its key was read last; false where none of these
+ * settings is of the key that the error is about. group: the keys of the error are of this group of the
+ * table; "": all. */
+bool settings_place(const settings *from, const char *group, esp_error *error);
 /* Applies those settings that choose between alternatives, so that the keys of these are known. */
 esp_status settings_apply_choices(option_table table, void *target, const settings *from, esp_error *error);
 /* Of the others, those whose key is in use where the choices were made (base/options.h); the rest is passed

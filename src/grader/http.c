@@ -1,5 +1,6 @@
 /* Graders that are servers: each question is a POST of its JSON, each answer the body of the response. */
 #include "base/clock.h"
+#include "base/excerpt.h"
 #include "grader/desk.h"
 #include "grader/protocol.h"
 #include "grader/retry.h"
@@ -87,7 +88,7 @@ static esp_status refuse(const server *v, const slot *s, const char *what, esp_e
     text_buffer begin = {0};
     if (s->body.length > 0) {
         text_puts(&begin, ": ");
-        protocol_excerpt(s->body.at, s->body.length, &begin);
+        excerpt(s->body.at, s->body.length, EXCERPT_MOST, &begin);
     }
     esp_status status = error_fail(
         error, "check task.grader_url and the server's log; docs/graders.md has what it must answer",

@@ -1,6 +1,7 @@
 #include "grader/process.h"
 
 #include "base/clock.h"
+#include "base/excerpt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,10 +195,7 @@ static void add_said(const process *p, text_buffer *how) {
     while (begin > 0 && p->said[begin - 1] != '\n') begin--;
     if (end == begin) return;
     text_puts(how, "; it said: ");
-    for (size_t i = begin; i < end; i++) {
-        char c = p->said[i] >= 0x20 && p->said[i] < 0x7f ? p->said[i] : '?';
-        text_append(how, &c, 1);
-    }
+    excerpt(p->said + begin, end - begin, sizeof p->said, how);
 }
 
 void process_hang_up(process *p) {

@@ -1,6 +1,6 @@
 #include "grader/protocol.h"
 
-#include "base/utf8.h"
+#include "base/excerpt.h"
 #include "formats/json.h"
 
 #include <math.h>
@@ -32,27 +32,9 @@ void protocol_line(const char *question, int64_t id, text_buffer *out) {
 
 /* ---- answers ---- */
 
-void protocol_excerpt(const char *bytes, size_t length, text_buffer *out) {
-    size_t begin = out->length;
-    text_puts(out, "");
-    for (size_t i = 0; i < length;) {
-        size_t n = utf8_length(bytes + i, length - i);
-        bool shown = n > 1 || (n == 1 && bytes[i] >= 0x20 && bytes[i] != 0x7f);
-        if (out->length - begin > 110) {
-            text_puts(out, "...");
-            return;
-        }
-        if (shown)
-            text_append(out, bytes + i, n);
-        else
-            text_puts(out, bytes[i] == '\n' || bytes[i] == '\t' ? " " : "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
-}
-
 static bool refuse(protocol_answer *a, const char *what, const char *line, size_t length, text_buffer *why) {
     text_printf(why, "%s: ", what);
-    protocol_excerpt(line, length, why);
+    excerpt(line, length, EXCERPT_MOST, why);
     json_decref(a->from);
     *a = (protocol_answer){0};
     return false;

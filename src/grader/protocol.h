@@ -19,7 +19,5 @@ typedef struct {
 /* Reads an answer. needs_id: without a whole number as "id" it is none. False: *why (appended) says what is
  * wrong with it. */
 bool protocol_read(const char *line, size_t length, bool needs_id, protocol_answer *out, text_buffer *why);
-/* The beginning of something that came, for a message: one line, valid UTF-8, at most 120 bytes. */
-void protocol_excerpt(const char *bytes, size_t length, text_buffer *out);
 
 #endif

@@ -14,6 +14,14 @@ static void note_judge(run_state *run, const store_position *at, const evaluatio
     text_free(&text);
 }
 
+static void note_unknown(const observer *o, const store_position *at, const evaluation *e) {
+    text_buffer text = {0};
+    if (e->unknown == 0) return;
+    evaluation_unknown_words(e->unknown, e->judged_accuracy, &text);
+    observer_note(o, "iteration %lld: %s", (long long)at->iteration, text.at);
+    text_free(&text);
+}
+
 static void note(run_state *run, const store_position *at, const evaluation *e, const char *set) {
     const observer *o = &run->session.observer;
     if (e->method == RECIPE_CHOICES)
@@ -37,9 +45,7 @@ static void note(run_state *run, const store_position *at, const evaluation *e, 
             "iteration %lld: %lld problems count as incorrect: their prompts leave no room for an answer in "
             "the model's context",
             (long long)at->iteration, (long long)e->too_long);
-    if (e->unknown > 0)
-        observer_note(o, "iteration %lld: %lld answers could not be judged and count as not correct",
-                      (long long)at->iteration, (long long)e->unknown);
+    note_unknown(o, at, e);
     if (e->method == RECIPE_SAMPLE && e->point_count > 0)
         observer_note(o, "iteration %lld: pass@%lld %.1f%%, maj@%lld %.1f%%, %.0f tokens per problem",
                       (long long)at->iteration, (long long)e->k, 100 * e->points[e->point_count - 1].pass,

@@ -195,12 +195,13 @@ static void note_grader(const run_state *run, const store_position *at, grader_c
     grader_counts now = grader_counts_of(run->session.grader);
     const observer *o = &run->session.observer;
     if (now.asked + now.remembered > before->asked + before->remembered)
-        observer_note(o, "%s: the grader was asked %lld times; %lld verdicts were known already",
+        observer_note(o, "%s: questions to the grader: %lld; verdicts that were known already: %lld",
                       store_phase_name(at->phase), (long long)(now.asked - before->asked),
                       (long long)(now.remembered - before->remembered));
     if (now.given_up > before->given_up)
-        observer_note(o, "%s: %lld answers were not judged by the grader; the last: %s",
-                      store_phase_name(at->phase), (long long)(now.given_up - before->given_up), now.why);
+        observer_note(o, "%s: %lld answer%s not judged by the grader; the last: %s",
+                      store_phase_name(at->phase), (long long)(now.given_up - before->given_up),
+                      now.given_up - before->given_up == 1 ? " was" : "s were", now.why);
     *before = now;
 }
 

@@ -79,8 +79,8 @@ static bool is_gold(const store_node *n, const search_request *asked) {
  * come in different replies. */
 static int64_t nodes_of_reply(const search_request *asked, const store_node *nodes, int64_t count,
                               int64_t first) {
-    int64_t n = 0;
-    while (first + n < count && nodes[first + n].parent == asked->node &&
+    int64_t n = 0, most = asked->in_turn ? asked->count : count;
+    while (n < most && first + n < count && nodes[first + n].parent == asked->node &&
            (is_gold(&nodes[first + n], asked) || !probed(&nodes[first + n]) == !probed(&nodes[first])))
         n++;
     return n;

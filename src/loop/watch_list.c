@@ -17,8 +17,8 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
     }
     observer_note(
         &run->session.observer,
-        "iteration %lld: %lld trees, committed path correct in %.1f%%, %lld finished chains of which "
-        "%.1f%% correct, %.0f tokens sampled per tree",
+        "iteration %lld: %lld trees, committed path (chosen with outcomes known) correct in %.1f%%, %lld "
+        "finished chains of which %.1f%% correct, %.0f tokens sampled per tree",
         (long long)iteration, (long long)trees->count,
         100.0 * (double)committed_correct / (double)(trees->count ? trees->count : 1), (long long)finished,
         100.0 * (double)correct / (double)(finished ? finished : 1),
@@ -69,7 +69,21 @@ static metric_change change_of(const store_updates *updates, const char *name) {
     return c;
 }
 
-/* ", margin 0.01 to 0.4, ...": every metric that the updates have. */
+/* What metrics are in words: an implicit reward is what an objective pulls apart, log-probs relative to its
+ * reference or its normalization, and says nothing of how often the policy's answers are correct. A metric
+ * without a row here goes by its name. */
+static const char *words_of(const char *metric) {
+    static const char *const words[][2] = {
+        {"margin", "implicit reward margin"},     {"accuracy", "implicit reward accuracy"},
+        {"logp_chosen", "log-prob of chosen"},    {"logp_rejected", "log-prob of rejected"},
+        {"kl", "log-prob lost to the reference"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(metric, words[i][0]) == 0) return words[i][1];
+    return metric;
+}
+
+/* ", implicit reward margin 0.01 to 0.4, ...": every metric that the updates have, first to last quarter. */
 static void put_metrics(const store_updates *updates, text_buffer *out) {
     for (int64_t i = 0; i < updates->count; i++)
         for (int64_t k = 0; k < updates->at[i].metric_count; k++) {
@@ -77,7 +91,7 @@ static void put_metrics(const store_updates *updates, text_buffer *out) {
             bool earlier = false;
             for (int64_t j = 0; j < i && !earlier; j++) earlier = has_metric(&updates->at[j], name);
             metric_change c = earlier ? (metric_change){0} : change_of(updates, name);
-            if (c.count > 0) text_printf(out, ", %s %.4g to %.4g", name, c.first, c.last);
+            if (c.count > 0) text_printf(out, ", %s %.4g to %.4g", words_of(name), c.first, c.last);
         }
 }
 

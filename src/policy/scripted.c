@@ -263,13 +263,24 @@ esp_status scripted_search(const scripted *p, search **out, esp_error *error) {
     return search_new(out, &p->config, rng_key(p->seed), error);
 }
 
-/* The case's node for a search node. A node's script follows from its parent's and its candidate number;
+/* The first step among `children` with this text: that of equal ones is the search's node. */
+static json_t *first_of_text(const json_t *children, uint64_t key) {
+    size_t i;
+    json_t *child;
+    json_array_foreach(children, i, child) {
+        const json_t *step = json_object_get(child, "step");
+        if (step_text_key(json_string_value(step), json_string_length(step)) == key) return child;
+    }
+    return NULL;
+}
+
+/* The case's node for a search node. A node's script follows from its parent's and its text;
  * known ones are kept, parents come before children. */
 static json_t *script_of(scripted *p, const search *s, int32_t node) {
     while (p->script.count <= node) {
         search_node n = search_node_at(s, (int32_t)p->script.count);
         json_t *children = json_object_get(p->script.at[n.parent], "children");
-        MEM_LIST_PUSH(&p->script, json_array_get(children, (size_t)n.candidate));
+        MEM_LIST_PUSH(&p->script, first_of_text(children, n.text_key));
     }
     return p->script.at[node];
 }
@@ -292,7 +303,8 @@ esp_status scripted_answer(scripted *p, search *s, const search_request *request
     if (request->kind == SEARCH_CANDIDATES) {
         const json_t *children = json_object_get(script_of(p, s, request->node), "children");
         p->candidates.count = 0;
-        for (size_t i = 0; i < json_array_size(children) && i < (size_t)request->count; i++)
+        size_t first = (size_t)request->first_candidate, end = first + (size_t)request->count;
+        for (size_t i = first; i < json_array_size(children) && i < end; i++)
             MEM_LIST_PUSH(&p->candidates, candidate_of(json_array_get(children, i)));
         reply.candidates = p->candidates.at;
         reply.candidate_count = (int32_t)p->candidates.count;

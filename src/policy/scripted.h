@@ -29,7 +29,7 @@ esp_status scripted_new(scripted **out, json_t *scenario, const char *where, esp
 void scripted_free(scripted *p);
 /* A fresh search with the case's configuration and seed. */
 esp_status scripted_search(const scripted *p, search **out, esp_error *error);
-/* Answers one request of that search (CANDIDATES: the first `count` children in order; JUDGE: their
+/* Answers one request of that search (CANDIDATES: the next `count` children in order; JUDGE: their
  * confidence). */
 esp_status scripted_answer(scripted *p, search *s, const search_request *request, esp_error *error);
 /* All of it: the result of one case, or the error that stopped it. A result, owned by the caller, is

@@ -117,13 +117,17 @@ static esp_status read_task(option_table table, recipe *r, const settings *given
 }
 
 /* A task that was read from a file is whole in the recipe: nothing refers to the file any more. */
-static esp_status complete_task(recipe *r, const char *name, esp_error *error) {
+static esp_status complete_task(recipe *r, const char *name, const settings *task_file, const settings *given,
+                                esp_error *error) {
     const char *source = r->data.task[0] ? r->data.task : "custom";
     task *t = NULL;
     esp_status status = task_settings_complete(&r->task, source, error);
     if (status == ESP_OK) status = task_new(&t, &r->task, error);
     task_free(t);
-    if (status != ESP_OK) return error_prefix(error, "%s: task", name);
+    if (status != ESP_OK) {
+        bool placed = settings_place(given, "task", error) || settings_place(task_file, "task", error);
+        return placed ? status : error_prefix(error, "%s: task", name);
+    }
     if (task_name_is_file(r->data.task)) r->data.task[0] = 0;
     return ESP_OK;
 }
@@ -135,7 +139,7 @@ static esp_status resolve(option_table table, recipe *r, const char *name, const
     esp_status status = read_presets(table, r, given, &presets, error);
     if (status == ESP_OK) status = read_task(table, r, given, from_file, &presets, error);
     if (status == ESP_OK) status = apply_all(table, r, &presets, given, error);
-    if (status == ESP_OK) status = complete_task(r, name, error);
+    if (status == ESP_OK) status = complete_task(r, name, &presets, given, error);
     settings_free(&presets);
     return status == ESP_OK ? check_together(r, name, error) : status;
 }

@@ -27,6 +27,8 @@ static const option options[] = {
     {BOOL(limits, gold_injection), .flag = "--gold-injection", .initial = "false", .help = "while the steps follow the reference solution, its next step joins the candidates"},
     {.type = OPTION_ENUM, FIELD(search_prior_kind, prior.kind, "prior"), .choices = "length_normalised|probability_over_length", .flag = "--prior", .initial = "length_normalised", .help = "prior of a step of n tokens: its probability to the power 1 / n^lambda, or its probability divided by n^lambda"},
     {FLOAT(prior, lambda), .flag = "--lambda", .initial = "1", .low = 0, .high = 10, .help = "exponent of the step's length in its prior"},
+    {INT(limits, tokens), .flag = "--tree-tokens", .initial = "0", .low = 0, .high = 1e15, .help = "no simulation begins once this many tokens were sampled for a problem, and judged; 0: no limit"},
+    {.type = OPTION_ENUM, FIELD(search_value, rewards.value, "value"), .choices = "sum|outcome", .flag = "--value", .initial = "sum", .help = "value of a state: its outcome plus the judge's confidence, or on one scale from -1 to 1 the outcome where it is known and else the confidence"},
     {FLOAT(rewards, cut_reward), .flag = "--cut-reward", .initial = "-1", .low = -10, .high = 10, .help = "reward of a solution that was cut before it ended; a correct one has 1, an incorrect one -1"},
     {FLOAT(rewards, right_other_reward), .initial = "1", .low = 0, .high = 10, .help = "reward of a correct solution whose text is not the reference solution's"},
     {FLOAT(rewards, short_bonus_1), .initial = "1", .low = 0, .high = 10, .help = "factor on a positive reward of a solution of one step"},

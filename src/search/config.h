@@ -5,6 +5,7 @@
 #define ESPALIER_SEARCH_CONFIG_H
 
 #include "base/options.h"
+#include "search/confidence.h"
 
 /* 2.7, 2.3, 2.6: how large the tree may grow. */
 typedef struct {
@@ -20,7 +21,9 @@ typedef struct {
     int64_t rest_from_depth; /* from this depth one candidate (at depth 0 breadth_root of them) runs to the
                                 chain's end; -1: off */
     int64_t max_nodes;       /* nodes of the tree, the root counted; 0: no limit */
-    bool gold_injection;     /* 2.8: on the gold path the gold rationale's next step joins the candidates */
+    int64_t tokens;      /* no simulation begins once this many tokens of candidates, and of steps that were
+                            judged, are in the tree; 0: no limit */
+    bool gold_injection; /* 2.8: on the gold path the gold rationale's next step joins the candidates */
 } search_limits;
 
 /* 2.2 */
@@ -30,8 +33,13 @@ typedef struct {
     double lambda; /* exponent of the length */
 } search_prior;
 
-/* 2.4, 2.6: R = O + C of a node. O is 1 for a finished chain that is correct and -1 for an incorrect one. */
+/* 2.4, 2.4b */
+typedef enum { SEARCH_VALUE_SUM, SEARCH_VALUE_OUTCOME } search_value;
+
+/* 2.4, 2.6: R = O + C of a node, or on one scale. O is 1 for a finished chain that is correct and -1 for an
+ * incorrect one. */
 typedef struct {
+    search_value value;             /* outcome: R is O where that is known, else 2 C~ - 1 */
     double cut_reward;              /* O of a cut chain */
     double right_other_reward;      /* O of a correct chain whose text is not the gold rationale */
     double short_bonus_1;           /* factor on a positive O at depth 1 */
@@ -47,6 +55,7 @@ typedef struct {
     search_limits limits;
     search_prior prior;
     search_rewards rewards;
+    search_calibration calibration; /* of C; no key of a recipe: it is fitted during a run */
 } search_config;
 
 /* The rows of search_config but for the rule's own. */

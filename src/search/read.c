@@ -66,8 +66,9 @@ search_stats search_stats_of(const search *s) {
     search_stats stats = s->stats;
     stats.bytes =
         sizeof *s + (size_t)s->nodes.capacity * sizeof *s->nodes.at +
-        (size_t)s->details.capacity * sizeof *s->details.at + (size_t)s->ids.capacity * sizeof *s->ids.at +
-        (size_t)s->logprobs.capacity * sizeof *s->logprobs.at +
+        (size_t)s->details.capacity * sizeof *s->details.at +
+        (size_t)s->confidence.capacity * sizeof *s->confidence.at +
+        (size_t)s->ids.capacity * sizeof *s->ids.at + (size_t)s->logprobs.capacity * sizeof *s->logprobs.at +
         (size_t)s->commits.capacity * sizeof *s->commits.at +
         (size_t)s->snapshots.capacity * sizeof *s->snapshots.at +
         (size_t)s->before.capacity * sizeof *s->before.at + (size_t)s->probe.capacity * sizeof *s->probe.at +

@@ -1,7 +1,7 @@
 #include "search/rule.h"
 
 /* The table: rule_NAME, one per file in search/rules/. */
-#define RULE_LIST(row) row(puct) row(gumbel)
+#define RULE_LIST(row) row(puct) row(gumbel) row(widening)
 
 #define DECLARE(name) extern const search_rule rule_##name;
 #define POINT(name)   &rule_##name,
@@ -26,6 +26,16 @@ const char *search_rule_about(int index) {
 int64_t rule_simulations(const tree_view *v, const void *options, const search_limits *limits) {
     (void)options;
     return limits->simulations * (v->nodes[v->root].depth == 0 ? limits->root_multiplier : 1);
+}
+
+void rule_policy_of_visits(const tree_view *v, const void *options, int32_t node, double *out) {
+    (void)options;
+    const tree_node *nodes = v->nodes;
+    double visits = 0, priors = 0;
+    for (int32_t i = nodes[node].first_child; i >= 0; i = nodes[i].next_sibling)
+        visits += nodes[i].N, priors += nodes[i].p;
+    for (int32_t i = nodes[node].first_child; i >= 0; i = nodes[i].next_sibling)
+        *out++ = visits > 0 ? nodes[i].N / visits : nodes[i].p / priors;
 }
 
 /* Q of the children of `node` and then its V, which stays as it is where no child has a weight. */

@@ -21,21 +21,38 @@ typedef struct {
     uint8_t ended;   /* finished or cut */
     uint8_t expanded;
     uint8_t gold;
+    int8_t sign; /* search_outcome_sign of the node's own outcome */
 } tree_node;
 
 typedef struct {
     tree_node *nodes;
-    int32_t root;          /* the current root: the state that is committed from next */
-    int64_t simulations;   /* that start from it in all; 0 while `simulations` is asked */
+    int32_t count;            /* of the nodes */
+    const double *confidence; /* [count] C~ of each (search/confidence.h) */
+    int32_t root;             /* the current root: the state that is committed from next */
+    int64_t simulations;      /* that start from it in all; 0 while `simulations` is asked */
     const int32_t *before; /* [before_count] visits of its first children, in their order, when the first */
     int32_t before_count;  /* of these simulations began; later children had none */
     double gamma;          /* search_rewards.gamma */
     rng_key_t key;         /* for random numbers of the rule's own */
 } tree_view;
 
+/* Of a rule that grows one tree from wherever it promises most, a candidate at a time, and commits when it is
+ * done (docs/method.md 2.9b). A simulation goes on to its chain's end. */
 typedef struct {
-    const char *name, *about; /* as in recipes (`search.rule`); one line for help */
-    option_table options;     /* of its own struct, of at most sizeof(option_space) bytes */
+    /* The state that the next simulation begins at, which is not ended; -1: the tree is done. */
+    int32_t (*start)(const tree_view *v, const void *options);
+    /* Whether a simulation at `state` goes on with this child, its latest candidate. After as many as the
+     * state's breadth it goes on with the one of largest C~. */
+    bool (*accept)(const tree_view *v, const void *options, int32_t state, int32_t child);
+    /* Whether a simulation ends at the child that it went on to. */
+    bool (*stop)(const tree_view *v, const void *options, int32_t child);
+} search_growth;
+
+typedef struct {
+    const char *name, *about;    /* as in recipes (`search.rule`); one line for help */
+    option_table options;        /* of its own struct, of at most sizeof(option_space) bytes */
+    const search_growth *growth; /* NULL: simulations start from the current root; else begin and select are
+                                    not used, and all simulations belong to the first root */
     /* How many simulations start from the current root: the limits' (rule_simulations), or fewer where the
      * rule knows its choice sooner. After 0 the search commits to one of the children that are there, and
      * ends where there are none. Asked once per root, and not where the root probe left nothing to search. */
@@ -65,5 +82,8 @@ int64_t rule_simulations(const tree_view *v, const void *options, const search_l
 /* docs/method.md 2.6, for rules that use it: from `leaf` to the root, Q of a state's children is r + gamma V,
  * its V the mean of Q weighted by visits (an unvisited child counts `least`), and N rises by one. */
 void rule_backup_mean(tree_view *v, int32_t leaf, int32_t least);
+
+/* The share of visits; before the first one, that of the priors. */
+void rule_policy_of_visits(const tree_view *v, const void *options, int32_t node, double *out);
 
 #endif

@@ -9,6 +9,7 @@ enum { REPLY_ROOM = 2048 };
  * probe found nothing to learn. */
 static int64_t count_simulations(search *s) {
     if (search_probe_all_right(s)) return 0;
+    if (s->rule->growth && s->commits.count > 0) return 0;
     s->simulations = 0;
     tree_view v = tree_view_of(s);
     return s->rule->simulations(&v, &s->config.rule_options, &s->config.limits);
@@ -44,6 +45,7 @@ void search_free(search *s) {
     if (!s) return;
     MEM_LIST_FREE(&s->nodes);
     MEM_LIST_FREE(&s->details);
+    MEM_LIST_FREE(&s->confidence);
     MEM_LIST_FREE(&s->ids);
     MEM_LIST_FREE(&s->logprobs);
     MEM_LIST_FREE(&s->commits);
@@ -61,13 +63,16 @@ static bool ask_candidates(search *s, int32_t count) {
     int64_t room = (limits->max_nodes ? limits->max_nodes : INT32_MAX - REPLY_ROOM) - s->nodes.count;
     if (room < 1) return false;
     if (count > room) count = (int32_t)room;
-    s->request = (search_request){.kind = SEARCH_CANDIDATES,
-                                  .node = s->at,
-                                  .count = count,
-                                  .first_candidate = s->details.at[s->at].asked,
-                                  .key = rng_mix(s->key, (uint64_t)s->at),
-                                  .to_end = tree_runs_to_end(s, s->at),
-                                  .wants_gold = limits->gold_injection && node->gold && room > count};
+    bool in_turn = s->rule->growth && s->phase != PHASE_PROBE;
+    s->request =
+        (search_request){.kind = SEARCH_CANDIDATES,
+                         .node = s->at,
+                         .count = count,
+                         .first_candidate = s->details.at[s->at].asked,
+                         .key = rng_mix(s->key, (uint64_t)s->at),
+                         .to_end = tree_runs_to_end(s, s->at),
+                         .in_turn = in_turn,
+                         .wants_gold = limits->gold_injection && node->gold && !in_turn && room > count};
     s->after = s->phase;
     s->phase = PHASE_CANDIDATES;
     s->stats.requests++;
@@ -98,15 +103,32 @@ static bool probe(search *s) {
     return true;
 }
 
-static void begin_simulation(search *s) {
+/* A simulation of a rule with growth until it waits for a candidate (false) or ends. */
+static bool grow(search *s) {
+    return grow_ends(s) || !ask_candidates(s, 1);
+}
+
+static bool has_spent(const search *s) {
+    int64_t most = s->config.limits.tokens;
+    return most > 0 && s->stats.tokens + s->judged >= most;
+}
+
+/* False where there is none to begin. */
+static bool begin_simulation(search *s) {
+    if (s->simulations_left == 0 || has_spent(s) || (s->rule->growth && !grow_begin(s))) return false;
     s->simulations_left--;
     s->stats.simulations++;
+    if (s->rule->growth) {
+        s->phase = PHASE_GROW;
+        return true;
+    }
     if (s->rule->begin) {
         tree_view v = tree_view_of(s);
         s->rule->begin(&v, &s->config.rule_options);
     }
     s->at = s->top;
     s->phase = PHASE_DESCEND;
+    return true;
 }
 
 void search_watch(search *s, void (*seen)(void *user, const search_simulation *simulation), void *user) {
@@ -129,19 +151,19 @@ static void end_simulation(search *s) {
 }
 
 void search_next(search *s, search_request *out) {
-    while (s->phase <= PHASE_DESCEND) {
+    while (s->phase <= PHASE_GROW) {
         if (s->phase == PHASE_PROBE) {
             if (!probe(s)) break;
             start_root(s);
-        } else if (s->phase == PHASE_DESCEND) {
-            if (!descend(s)) break;
-            end_simulation(s);
-        } else if (s->simulations_left > 0) {
-            begin_simulation(s);
-        } else if (commit_child(s)) {
-            start_root(s);
+        } else if (s->phase == PHASE_SIMULATION) {
+            if (begin_simulation(s)) continue;
+            if (commit_child(s))
+                start_root(s);
+            else
+                s->phase = PHASE_DONE;
         } else {
-            s->phase = PHASE_DONE;
+            if (!(s->phase == PHASE_GROW ? grow(s) : descend(s))) break;
+            end_simulation(s);
         }
     }
     *out = s->phase == PHASE_DONE ? (search_request){.kind = SEARCH_DONE, .node = s->top} : s->request;
@@ -156,6 +178,7 @@ static void wait_for_judge(search *s, int32_t first, int32_t count) {
 static void score(search *s, int32_t first, int32_t count, const double *confidences) {
     tree_score(s, first, count, confidences);
     if (s->after == PHASE_PROBE) probe_move(s);
+    if (s->after == PHASE_GROW) grow_offer(s);
     s->phase = s->after;
 }
 
@@ -163,6 +186,7 @@ static esp_status feed_candidates(search *s, const search_reply *reply, esp_erro
     ESP_TRY(tree_check_candidates(s, reply, error));
     int32_t made = tree_expand(s, reply), first = (int32_t)s->nodes.count - made;
     if (made && s->config.rewards.judge) {
+        for (int32_t i = 0; i < made; i++) s->judged += s->details.at[first + i].n;
         wait_for_judge(s, first, made);
     } else {
         score(s, first, made, NULL);

@@ -45,6 +45,7 @@ typedef struct {
     int32_t first_candidate; /* CANDIDATES: number of the first one among all ever sampled below this node */
     rng_key_t key;           /* CANDIDATES: mix the candidate's number into this key for its random numbers */
     bool to_end;             /* CANDIDATES: each runs to the end of the chain (rest_from_depth) */
+    bool in_turn;            /* CANDIDATES: a later request may ask for more below the same node */
     bool wants_gold;         /* CANDIDATES: the reply may hold one more candidate, flagged gold */
 } search_request;
 

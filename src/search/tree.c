@@ -10,8 +10,11 @@ void tree_add_root(search *s) {
                       .next_sibling = -1,
                       .gold = s->config.limits.gold_injection};
     tree_node_detail detail = {.ids_at = -1, .logprobs_at = -1};
+    double start = confidence_at_start(&s->config.calibration);
+    if (s->config.rewards.value == SEARCH_VALUE_OUTCOME) detail.R = 2 * start - 1;
     MEM_LIST_PUSH(&s->nodes, node);
     MEM_LIST_PUSH(&s->details, detail);
+    MEM_LIST_PUSH(&s->confidence, start);
 }
 
 /* (2.2) Prior of a step with a sum of log-probs and |a| tokens. */
@@ -143,9 +146,11 @@ static void add_child(search *s, int32_t parent, const search_candidate *c, int3
         memcpy(s->logprobs.at + s->logprobs.count, c->logprobs, (size_t)c->n * sizeof *c->logprobs);
         s->logprobs.count += c->n;
     }
+    node.sign = (int8_t)search_outcome_sign(outcome, detail.O);
     link_child(s, parent);
     MEM_LIST_PUSH(&s->nodes, node);
     MEM_LIST_PUSH(&s->details, detail);
+    MEM_LIST_PUSH(&s->confidence, confidence_at_start(&s->config.calibration));
 }
 
 int32_t tree_expand(search *s, const search_reply *reply) {
@@ -169,6 +174,15 @@ int32_t tree_expand(search *s, const search_reply *reply) {
     return (int32_t)s->nodes.count - first;
 }
 
+/* (2.4, 2.4b) R of a node with this C and C~. */
+static double state_reward(const search *s, int32_t node, double C, double calibrated) {
+    const tree_node_detail *detail = &s->details.at[node];
+    if (s->config.rewards.value == SEARCH_VALUE_SUM) return detail->O + C;
+    search_outcome outcome = (search_outcome)s->nodes.at[node].outcome;
+    bool known = outcome != SEARCH_OPEN && outcome != SEARCH_FINISHED_UNKNOWN;
+    return known ? detail->O : 2 * calibrated - 1;
+}
+
 void tree_score(search *s, int32_t first, int32_t count, const double *confidences) {
     for (int32_t i = 0; i < count; i++) {
         tree_node *node = &s->nodes.at[first + i];
@@ -176,7 +190,9 @@ void tree_score(search *s, int32_t first, int32_t count, const double *confidenc
         int32_t above = s->nodes.at[node->parent].depth;
         double discount = s->config.rewards.depth_discount_confidence && above > 4 ? above - 3 : 1;
         detail->C = confidences ? confidences[i] / discount : 0;
-        detail->R = detail->O + detail->C;
+        double *calibrated = &s->confidence.at[first + i];
+        if (confidences) *calibrated = confidence_calibrated(&s->config.calibration, detail->C);
+        detail->R = state_reward(s, first + i, detail->C, *calibrated);
         node->r = detail->R - s->details.at[node->parent].R;
         node->Q = node->r;
     }
@@ -184,6 +200,8 @@ void tree_score(search *s, int32_t first, int32_t count, const double *confidenc
 
 tree_view tree_view_of(const search *s) {
     return (tree_view){.nodes = s->nodes.at,
+                       .count = (int32_t)s->nodes.count,
+                       .confidence = s->confidence.at,
                        .root = s->top,
                        .simulations = s->simulations,
                        .before = s->before.at,

@@ -32,6 +32,7 @@ typedef enum {
     PHASE_PROBE,      /* the chains from the root go on from s->probe.at[s->probe_at] */
     PHASE_SIMULATION, /* between two simulations */
     PHASE_DESCEND,    /* inside one, at node `at` */
+    PHASE_GROW,       /* the same, of a rule with growth */
     PHASE_CANDIDATES, /* `at` waits for its candidates */
     PHASE_JUDGE,      /* the children of `at` wait for their confidence */
     PHASE_DONE,
@@ -43,6 +44,7 @@ struct search {
     rng_key_t key;
     MEM_LIST(tree_node) nodes;
     MEM_LIST(tree_node_detail) details; /* parallel to nodes */
+    MEM_LIST(double) confidence;        /* the same: C~ */
     MEM_LIST(int32_t) ids;
     MEM_LIST(float) logprobs;
     MEM_LIST(tree_commit) commits;
@@ -56,6 +58,11 @@ struct search {
     search_request request;    /* the open one, in PHASE_CANDIDATES and PHASE_JUDGE */
     int32_t top, at;
     int64_t simulations, simulations_left; /* from `top` */
+    int64_t judged;                        /* tokens of the nodes that were judged */
+    /* of the simulation of a rule with growth, at `at` */
+    int32_t offered;      /* candidates so far */
+    int32_t best_offer;   /* the child among them of largest C~; -1: none */
+    bool stopped;         /* it ends here */
     int32_t nodes_before; /* nodes when the current simulation began, or the last chain of the probe ended */
     void (*seen)(void *user, const search_simulation *simulation);
     void *seen_user;
@@ -88,6 +95,13 @@ bool probe_next(search *s, int32_t *chains);
 void probe_stay(search *s);
 /* s->at was expanded for them: they go to the children they landed on; those without a candidate end. */
 void probe_move(search *s);
+
+/* grow.c: a simulation of a rule with growth. False where there is none: the tree is done. */
+bool grow_begin(search *s);
+/* Whether it ends at s->at; else that waits for one candidate. */
+bool grow_ends(const search *s);
+/* The candidate has come, and is s->landed, which may be empty. */
+void grow_offer(search *s);
 
 /* search.c: reports to search_watch that a simulation, or a chain of the probe, ended at `leaf`. */
 void tree_tell(search *s, int32_t leaf);

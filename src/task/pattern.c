@@ -22,8 +22,9 @@ esp_status pattern_new(pattern **out, const char *text, const char *key, esp_err
     if (!compiled) {
         char says[160];
         pcre2_get_error_message(code, (PCRE2_UCHAR *)says, sizeof says);
-        return error_fail(error, "patterns have the syntax of Perl (PCRE2)",
-                          "%s: not a pattern: %s, at byte %zu of \"%.100s\"", key, says, at, text);
+        error_fail(error, "patterns have the syntax of Perl (PCRE2)",
+                   "%s: not a pattern: %s, at byte %zu of \"%.100s\"", key, says, at, text);
+        return error_about(error, ESP_REASON_OTHER, key);
     }
     pattern *p = MEM_NEW(pattern);
     p->code = compiled;

@@ -41,6 +41,11 @@ static void split_lines(const char *lines, arena *memory, text_list *out) {
     out->count--;
 }
 
+/* Names the key that a failure is about, so that the place where it was written can be shown. */
+static esp_status about(const char *key, esp_status status, esp_error *error) {
+    return status == ESP_OK ? ESP_OK : error_about(error, ESP_REASON_OTHER, key);
+}
+
 static esp_status find_places(task *t, esp_error *error) {
     int n = 0;
     for (const char *at = t->s.place; *at; at += *at == '\n') {
@@ -73,8 +78,15 @@ static esp_status find_places(task *t, esp_error *error) {
 /* Without the question every problem would have the same prompt. */
 static esp_status check_asks(const char *template, const char *key, esp_error *error) {
     if (template_has_place(template, "question")) return ESP_OK;
-    return error_fail(error, "write {question} where a problem's question goes",
-                      "%s: the place {question} is missing", key);
+    return about(key,
+                 error_fail(error, "write {question} where a problem's question goes",
+                            "%s: the place {question} is missing", key),
+                 error);
+}
+
+static esp_status check_named(const char *fields, const char *key, esp_error *error) {
+    if (*fields) return ESP_OK;
+    return about(key, error_fail(error, "name the field that holds it", "%s: no field is named", key), error);
 }
 
 static esp_status check_options(const task *t, esp_error *error) {
@@ -96,13 +108,14 @@ static esp_status check_texts(const task_settings *s, esp_error *error) {
     ESP_TRY(check_asks(s->plain, "plain", error));
     ESP_TRY(template_check(s->option, "label text", "option", error));
     ESP_TRY(template_check(s->answer_line, answer, "answer_line", error));
-    if (!*s->question)
-        return error_fail(error, "name the field that holds it", "question: no field is named");
-    if (!*s->gold) return error_fail(error, "name the field that holds it", "gold: no field is named");
-    if (!*s->judge_correct || !*s->judge_incorrect || strcmp(s->judge_correct, s->judge_incorrect) == 0)
-        return error_fail(error, "two different letters",
-                          "judge_correct, judge_incorrect: two different verdicts are needed");
-    return ESP_OK;
+    ESP_TRY(check_named(s->question, "question", error));
+    ESP_TRY(check_named(s->gold, "gold", error));
+    if (*s->judge_correct && *s->judge_incorrect && strcmp(s->judge_correct, s->judge_incorrect) != 0)
+        return ESP_OK;
+    return about(*s->judge_correct ? "judge_incorrect" : "judge_correct",
+                 error_fail(error, "two different letters",
+                            "judge_correct, judge_incorrect: two different verdicts are needed"),
+                 error);
 }
 
 static esp_status optional_pattern(pattern **out, const char *text, const char *key, esp_error *error) {
@@ -141,11 +154,11 @@ static esp_status prepare(task *t, esp_error *error) {
     ESP_TRY(optional_pattern(&t->rationale_remove, t->s.rationale_remove, "rationale_remove", error));
     ESP_TRY(optional_pattern(&t->options_pattern, t->s.options_pattern, "options_pattern", error));
     ESP_TRY(optional_pattern(&t->answer_pattern, t->s.pattern, "pattern", error));
-    ESP_TRY(find_places(t, error));
+    ESP_TRY(about("place", find_places(t, error), error));
     split_lines(t->s.ends, t->memory, &t->ends);
     split_lines(t->s.options, t->memory, &t->options);
-    ESP_TRY(check_options(t, error));
-    return read_examples(t, error);
+    ESP_TRY(about("kind", check_options(t, error), error));
+    return about("examples", read_examples(t, error), error);
 }
 
 esp_status task_new(task **out, const task_settings *settings, esp_error *error) {
@@ -160,11 +173,18 @@ esp_status task_new(task **out, const task_settings *settings, esp_error *error)
 
 esp_status task_open(task **out, const char *name, esp_error *error) {
     task_settings s;
+    settings given = {0};
+    arena *memory = arena_new();
     *out = NULL;
-    ESP_TRY(task_settings_load(&s, name, error));
-    esp_status status = task_new(out, &s, error);
-    task_settings_free(&s);
-    return status == ESP_OK ? ESP_OK : error_prefix(error, "task %s", name);
+    esp_status status = task_settings_load(&s, name, task_options(memory), &given, error);
+    if (status == ESP_OK) {
+        status = task_new(out, &s, error);
+        if (status != ESP_OK && !settings_place(&given, "", error)) error_prefix(error, "task %s", name);
+        task_settings_free(&s);
+    }
+    settings_free(&given);
+    arena_free(memory);
+    return status;
 }
 
 void task_free(task *t) {

@@ -1,5 +1,5 @@
 /* Answers and grades of a task (task.h). */
-#include "base/utf8.h"
+#include "base/excerpt.h"
 #include "formats/json.h"
 #include "task/task_ops.h"
 
@@ -144,21 +144,7 @@ esp_status task_row_problem(const task *t, const json_t *row, const char *where,
 }
 
 char *task_excerpt(const char *text, size_t start, size_t length) {
-    const char *s = text + start;
     text_buffer b = {0};
-    text_puts(&b, "");
-    for (size_t i = 0; i < length;) {
-        size_t n = utf8_length(s + i, length - i);
-        bool shown = n > 1 || (n == 1 && s[i] >= 0x20 && s[i] != 0x7f);
-        if (b.length + (shown ? n : 3) > 100) {
-            text_puts(&b, "...");
-            break;
-        }
-        if (shown)
-            text_append(&b, s + i, n);
-        else
-            text_puts(&b, "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
+    excerpt(text + start, length, EXCERPT_MOST, &b);
     return b.at;
 }

@@ -164,20 +164,16 @@ esp_status task_settings_complete(task_settings *s, const char *source, esp_erro
     return ESP_OK;
 }
 
-esp_status task_settings_load(task_settings *out, const char *name, esp_error *error) {
+esp_status task_settings_load(task_settings *out, const char *name, option_table table, settings *given,
+                              esp_error *error) {
     *out = (task_settings){0};
-    arena *memory = arena_new();
-    option_table table = task_options(memory);
-    settings given = {0};
     options_defaults(table, out);
-    esp_status status = task_settings_list(name, table, "", &given, error);
-    if (status == ESP_OK) status = settings_apply_choices(table, out, &given, error);
+    esp_status status = task_settings_list(name, table, "", given, error);
+    if (status == ESP_OK) status = settings_apply_choices(table, out, given, error);
     options_defaults_of_choice(table, out);
-    for (int64_t i = 0; status == ESP_OK && i < given.count; i++)
-        status = settings_apply(table, out, &given.at[i], error);
+    for (int64_t i = 0; status == ESP_OK && i < given->count; i++)
+        status = settings_apply(table, out, &given->at[i], error);
     if (status == ESP_OK) status = task_settings_complete(out, name, error);
-    settings_free(&given);
-    arena_free(memory);
     if (status != ESP_OK) task_settings_free(out);
     return status;
 }

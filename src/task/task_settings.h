@@ -49,8 +49,10 @@ bool task_name_is_file(const char *name);
 /* Reads what the settings name in other files into them (`examples`), and names the task after `source`
  * where it has no name. */
 esp_status task_settings_complete(task_settings *s, const char *source, esp_error *error);
-/* The settings of a built-in task or of a task file; freed by task_settings_free. */
-esp_status task_settings_load(task_settings *out, const char *name, esp_error *error);
+/* The settings of a built-in task or of a task file; freed by task_settings_free. *given, appended: what is
+ * written there, with its places. `table` is that of task_options. */
+esp_status task_settings_load(task_settings *out, const char *name, option_table table, settings *given,
+                              esp_error *error);
 void task_settings_free(task_settings *s);
 
 #endif

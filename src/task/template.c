@@ -66,15 +66,16 @@ esp_status template_check(const char *template, const char *places, const char *
     for (const char *rest = template; *rest;) {
         piece p = next_piece(&rest);
         if (p.bad)
-            return error_fail(error, "close it, or write the brace twice for a brace in the text",
-                              "%s: a brace without its other one: \"%.60s\"", key, p.at - p.place);
+            error_fail(error, "close it, or write the brace twice for a brace in the text",
+                       "%s: a brace without its other one: \"%.60s\"", key, p.at - p.place);
         if (p.place && places && !is_among(places, &p)) {
             char *hint = mem_printf("places here: %s", places);
-            esp_status status =
-                error_fail(error, hint, "%s: there is no place {%.*s}", key, (int)p.length, p.at);
+            error_fail(error, hint, "%s: there is no place {%.*s}", key, (int)p.length, p.at);
             mem_free(hint);
-            return status;
+        } else if (!p.bad) {
+            continue;
         }
+        return error_about(error, ESP_REASON_OTHER, key);
     }
     return ESP_OK;
 }

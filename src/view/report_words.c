@@ -1,5 +1,6 @@
 /* The run in plain sentences: the summary, and the watch list of docs/method.md 5.5. A sentence of the watch
  * list appears only if the run has the numbers for it, and warns only if they call for it. */
+#include "eval/evaluate.h"
 #include "recipe/convert.h"
 #include "view/display.h"
 #include "view/report_inner.h"
@@ -200,13 +201,15 @@ static void watch_kl(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool grows = t.last > t.first + 2 * t.error && t.last > 0.05 && t.last > 2 * t.first;
     watch(d, grows,
-          mem_printf("%s: %.3f to %.3f nats per step (first and last third of %s updates).%s",
-                     grows ? "The KL to the reference grows"
-                     : t.last > t.first + 2 * t.error
-                         ? "The KL to the reference grows by less than a factor of 2"
-                         : "The KL to the reference does not grow",
-                     t.first, t.last, count_of(t.count).text,
-                     grows ? " A larger learn.beta or a smaller learn.lr limits it." : ""));
+          mem_printf(
+              "%s: %.3f to %.3f nats per step (first and last third of %s updates).%s",
+              grows ? "The log-prob that the pairs' steps lose to the reference grows"
+              : t.last > t.first + 2 * t.error
+                  ? "The log-prob that the pairs' steps lose to the reference grows by less than a factor "
+                    "of 2"
+                  : "The log-prob that the pairs' steps lose to the reference does not grow",
+              t.first, t.last, count_of(t.count).text,
+              grows ? " A larger learn.beta or a smaller learn.lr limits it." : ""));
 }
 
 static void watch_margin(const report_run *r, document *d) {
@@ -214,12 +217,11 @@ static void watch_margin(const report_run *r, document *d) {
     if (t.count < LEAST) return;
     bool flat = t.last < 2 * t.error_last;
     watch(d, flat,
-          mem_printf(
-              "%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
-              flat ? "The reward margin does not rise above zero"
-                   : "The reward margin is above zero: chosen steps become more likely than rejected ones",
-              t.first, count_of(t.count).text, t.last, t.error_last,
-              flat ? " There may be too few updates, or learn.lr may be too small." : ""));
+          mem_printf("%s: %+.4f in the first third of %s updates, %+.4f in the last (standard error %.4f).%s",
+                     flat ? "The implicit reward margin does not rise above zero"
+                          : "The implicit reward margin is above zero: chosen steps gain on rejected ones",
+                     t.first, count_of(t.count).text, t.last, t.error_last,
+                     flat ? " There may be too few updates, or learn.lr may be too small." : ""));
 }
 
 static void watch_losses(const report_run *r, document *d) {
@@ -381,10 +383,14 @@ static void watch_unknown(const report_run *r, document *d) {
                          r->recipe ? r->recipe->task.unknown : "unknown"));
     const report_iteration *last = report_last_evaluated(r);
     int64_t answers = last ? last->main.unknown : 0;
-    if (answers > 0)
-        watch(d, true,
-              mem_printf("%s answer%s after iteration %lld could not be judged and count as not correct.",
-                         count_of(answers).text, plural(answers).text, (long long)last->iteration));
+    if (answers == 0) return;
+    text_buffer text = {0};
+    double judged =
+        last->main.k > 1 ? NAN : metrics_judged_accuracy(last->main.right, last->main.problems, answers);
+    text_printf(&text, "After iteration %lld: ", (long long)last->iteration);
+    evaluation_unknown_words(answers, judged, &text);
+    text_puts(&text, ".");
+    watch(d, true, text.at);
 }
 
 static void watch_replays(const report_run *r, document *d) {

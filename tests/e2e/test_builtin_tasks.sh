@@ -92,6 +92,22 @@ cat > svamp.json << 'JSON'
 [{"ID": "chal-1", "Body": "Ann has 8 pens", "Question": "How many are left?", "Equation": "( 8.0 - 2.0 )", "Answer": 6.0, "Type": "Subtraction"}]
 JSON
 reads svamp svamp.json '6'
+# Copies of these sets: other names of the same fields, a fact that is one text, the question in one piece.
+echo '{"ID": "chal-2", "question_concat": "Ann has 8 pens. How many?", "Answer": "8.0", "Type": "Addition"}' > svamp.jsonl
+reads svamp svamp.jsonl '8'
+cat > asdiv.json << 'JSON'
+[{"@ID": "nluds-1", "@Grade": "1", "Body": "Ann has 5 pens. Bob gives her 7 more", "Question": "How many has she?",
+  "Solution-Type": "Addition", "Answer": "12 (pens)", "Formula": "5+7=12"},
+ {"@ID": "nluds-2", "Body": "A cake is cut in 4.", "Question": "What part is a piece?", "Answer": "1/4", "Formula": "1/4"}]
+JSON
+reads asdiv asdiv.json '12 0.25'
+expect_in printed.jsonl '"id":"nluds-1"'
+echo '{"qid": "b1", "term": "x", "question": "Do whales swim?", "answer": true, "facts": "Whales live in water."}' > strategyqa.jsonl
+reads strategyqa strategyqa.jsonl 'yes'
+echo '{"id": "X_3", "question": {"stem": "Which is wet?", "choices": [{"text": "dust", "label": "A"}, {"text": "rain", "label": "B"}]}, "answerKey": "B"}' > ai2.jsonl
+reads ai2-science ai2.jsonl 'B'
+echo '{"iIndex": "2", "sQuestion": "Bob walks 1.5 miles twice. How far?", "lSolutions": ["3.0"], "source": "x"}' > mawps.jsonl
+reads mawps mawps.jsonl '3'
 echo '{"body": "Ann has 8 pens.", "question": "How many?", "answer": "8 (pens)", "formula": "8=8"}' > asdiv.jsonl
 reads asdiv asdiv.jsonl '8'
 echo '[{"iIndex": 1, "sQuestion": "Ann has 0.5 pens. How many?", "lEquations": ["X=0.5"], "lSolutions": [0.5]}]' > mawps.json

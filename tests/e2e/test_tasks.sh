@@ -45,6 +45,13 @@ assert p['gold'] == '4' and p['steps'] == ['Two and two.\n', 'It is 4.\n', 'The 
 assert p['prompt']['text'] == 'Add.\n\nProblem: What is 2+2?\nSolution:\n', p['prompt']['text']
 assert len(p['prompt']['ids']) > 8 and p['judge']['text'].endswith('Solution to check:\n'), p
 PYTHON
+{ cat inline.yaml; echo 'self_eval: {enabled: false}'; } > unjudged.yaml
+expect_exit 0 "$ESPALIER" prompt unjudged.yaml
+expect_not_in out "judge"
+expect_exit 0 "$ESPALIER" prompt unjudged.yaml --json
+expect_not_in out '"judge'
+expect_exit 1 "$ESPALIER" problems mine.jsonl
+expect_in err 'task arith \(another: --task\): mine\.jsonl:1: '
 expect_exit 1 "$ESPALIER" prompt inline.yaml 3
 expect_in err 'there is no problem 3: train has 2'
 expect_exit 2 "$ESPALIER" prompt inline.yaml two
@@ -153,18 +160,27 @@ refused 'task: no/such.yaml' 'no/such\.yaml'
 refused 'task: {extends: gsm8k}\ndata: {task: arith}' 'the key data\.task is given twice'
 refused 'run: {extends: gsm8k}' 'unknown key run\.extends'
 refused 'task: {plase: box}' 'bad\.yaml:1:8: unknown key task.plase \(did you mean task\.place\?\)'
-refused 'task: {place: boxd}' 'place: there is no place "boxd"'
-refused 'task: {place: pattern}' 'place is pattern, and the key pattern is empty'
+refused 'task: {place: boxd}' 'bad\.yaml:1:15: place: there is no place "boxd"'
+refused 'task: {place: pattern}' 'bad\.yaml:1:15: place is pattern, and the key pattern is empty'
 refused 'task: {place: [box, marker], marker: ""}' 'place is marker, and the key marker is empty'
-refused 'task: {turn: "{instruction}"}' 'turn: the place \{question\} is missing'
+refused 'task:\n  kind: number\n  turn: "{instruction}"' 'bad\.yaml:3:9: turn: the place \{question\} is missing'
 refused 'task: {plain: "{{question}}"}' 'plain: the place \{question\} is missing'
-refused 'task: {kind: choice}' 'kind is choice, and the task names no options'
-refused 'task: {pattern: "("}' 'pattern: not a pattern: missing'
-refused 'task: {turn: "{quest}"}' 'turn: there is no place \{quest\}'
+refused 'task: {kind: choice}' 'bad\.yaml:1:14: kind is choice, and the task names no options'
+refused 'task: {pattern: "("}' 'bad\.yaml:1:17: pattern: not a pattern: missing'
+refused 'task: {turn: "{quest}"}' 'bad\.yaml:1:14: turn: there is no place \{quest\}'
 refused 'task: {kind: nombre}' 'task\.kind must be one of number, '
 refused 'task: {kind: number, ignore_case: false}' 'there is no task\.ignore_case where task\.kind is number'
-refused 'task: {examples: [{question: x}]}' 'examples: row 1: there is no field "answer"'
+refused 'task: {examples: [{question: x}]}' 'bad\.yaml:1:18: examples: row 1: there is no field "answer"'
 refused 'task: {question: [[a]]}' 'task\.question: an entry of the list must be text'
+# In a file of its own, which a recipe and a flag name, and from the command line.
+printf 'extends: gsm8k\njudge_correct: A\ngold: ""\n' > other.yaml
+refused 'task: other.yaml' 'other\.yaml:3:7: gold: no field is named'
+expect_exit 1 "$ESPALIER" problems --task other.yaml mine.jsonl
+expect_in err 'other\.yaml:3:7: gold: no field is named'
+printf 'extends: gsm8k\njudge_correct: A\njudge_incorrect: A\n' > other.yaml
+refused 'task: other.yaml' 'other\.yaml:[23]:[0-9]+: judge_correct, judge_incorrect: two different verdicts'
+expect_exit 1 "$ESPALIER" prompt inline.yaml --set task.rationale_remove='['
+expect_in err '--set: rationale_remove: not a pattern'
 printf 'extends: loop.yaml\nabout: x\n' > loop.yaml
 refused 'task: loop.yaml' 'extend each other'
 bad_row() { # bad_row ROW WORDS

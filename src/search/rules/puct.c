@@ -72,17 +72,6 @@ static int32_t commit(const tree_view *v, const void *options) {
     return best;
 }
 
-/* The share of visits; before the first one, the priors. */
-static void policy(const tree_view *v, const void *options, int32_t node, double *out) {
-    (void)options;
-    const tree_node *nodes = v->nodes;
-    double visits = 0, priors = 0;
-    for (int32_t i = nodes[node].first_child; i >= 0; i = nodes[i].next_sibling)
-        visits += nodes[i].N, priors += nodes[i].p;
-    for (int32_t i = nodes[node].first_child; i >= 0; i = nodes[i].next_sibling)
-        *out++ = visits > 0 ? nodes[i].N / visits : nodes[i].p / priors;
-}
-
 /* clang-format off */
 static const option options[] = {
     {.key = "c_puct", .type = OPTION_FLOAT, .offset = offsetof(puct_options, c_puct), .flag = "--c-puct", .initial = "1", .low = 0, .high = 1e6, .help = "weight of exploration: higher tries unlikely and rarely visited steps more"},
@@ -101,6 +90,6 @@ const search_rule rule_puct = {
     .select = select_child,
     .backup = backup,
     .commit = commit,
-    .policy = policy,
+    .policy = rule_policy_of_visits,
 };
 _Static_assert(sizeof(puct_options) <= sizeof(option_space), "the options fit into a recipe");

@@ -105,9 +105,9 @@ function methodsTable(rows) {
 
 const WATCHED = [
     ["Log-prob of steps in pairs", [["logp_chosen", "chosen"], ["logp_rejected", "rejected"]], "sum over a step's tokens, in nats", significant],
-    ["Margin", [["margin", "margin"]], "implicit reward, chosen minus rejected", significant],
-    ["KL to the reference", [["kl", "KL"]], "on sampled steps", significant],
-    ["Accuracy on pairs", [["accuracy", "accuracy"]], "share of pairs with a positive margin", percent],
+    ["Implicit reward margin", [["margin", "margin"]], "chosen minus rejected", significant],
+    ["Log-prob lost to the reference", [["kl", "lost"]], "mean over a pair's two steps, in nats", significant],
+    ["Implicit reward accuracy", [["accuracy", "accuracy"]], "share of pairs with a positive margin; not of correct answers", percent],
     ["Loss", [["loss", "loss"]], "mean over a batch", significant],
     ["Gradient norm", [["grad_norm", "norm"]], "before clipping", significant],
     ["Step length", [["step_tokens", "tokens"]], "tokens, sampled steps", significant],

@@ -158,12 +158,25 @@ static void test_student(void **state) {
     assert_true(isnan(metrics_student(values, 0).mean));
 }
 
+static void test_judged_accuracy(void **state) {
+    (void)state;
+    assert_true(metrics_judged_accuracy(3, 10, 0) == 0.3);
+    assert_true(metrics_judged_accuracy(3, 10, 4) == 0.5);
+    assert_true(metrics_judged_accuracy(0, 10, 9) == 0);
+    assert_true(isnan(metrics_judged_accuracy(0, 10, 10)) && isnan(metrics_judged_accuracy(0, 0, 0)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pass_at_k), cmocka_unit_test(test_majority),
-        cmocka_unit_test(test_wilson),    cmocka_unit_test(test_mcnemar),
-        cmocka_unit_test(test_bootstrap), cmocka_unit_test(test_bootstrap_coverage),
-        cmocka_unit_test(test_summaries), cmocka_unit_test(test_student),
+        cmocka_unit_test(test_judged_accuracy),
+        cmocka_unit_test(test_pass_at_k),
+        cmocka_unit_test(test_majority),
+        cmocka_unit_test(test_wilson),
+        cmocka_unit_test(test_mcnemar),
+        cmocka_unit_test(test_bootstrap),
+        cmocka_unit_test(test_bootstrap_coverage),
+        cmocka_unit_test(test_summaries),
+        cmocka_unit_test(test_student),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

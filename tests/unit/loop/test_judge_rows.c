@@ -332,12 +332,14 @@ static void test_own_rows(void **state) {
         chain_job jobs[EACH];
         token_list prompt = {0};
         sample_chains(&f, p, EACH, jobs, &prompt);
+        token_list prefixes[2] = {{0}, {0}};
+        for (int example = 0; example < 2; example++)
+            OK(prompt_judge_prefix(f.s.words, &f.at[p], example, &prefixes[example], &error));
         for (int64_t j = 0; j < EACH; j++) {
             task_grade_result g = task_grade(f.s.task, &f.at[p], jobs[j].text.at, jobs[j].text.length);
             for (int64_t i = 0; i < rows.count && jobs[j].finished; i++) {
                 const judge_row *row = &rows.at[i];
-                token_list prefix = {0};
-                OK(prompt_judge_prefix(f.s.words, &f.at[p], row->with_example, &prefix, &error));
+                token_list prefix = prefixes[row->with_example];
                 int64_t n = row->prompt.count - prefix.count - suffix.count;
                 token_list steps = {.at = jobs[j].ids.at, .count = n};
                 bool cut = false;
@@ -348,11 +350,11 @@ static void test_own_rows(void **state) {
                     whole += !found[i] && all;
                     found[i] = true;
                 }
-                MEM_LIST_FREE(&prefix);
             }
             task_grade_free(&g);
             chain_job_free(&jobs[j]);
         }
+        for (int example = 0; example < 2; example++) MEM_LIST_FREE(&prefixes[example]);
         MEM_LIST_FREE(&prompt);
     }
     for (int64_t i = 0; i < rows.count; i++)

@@ -391,7 +391,8 @@ static void keys_reach_their_parts(void **state) {
             "r.yaml:1:32: there is no search.c_puct where search.rule is gumbel");
     refused("search: {max_considered: 2}\n",
             "r.yaml:1:26: there is no search.max_considered where search.rule is");
-    refused("search: {rule: best}\n", "r.yaml:1:16: search.rule must be one of puct, gumbel, not \"best\"");
+    refused("search: {rule: best}\n",
+            "r.yaml:1:16: search.rule must be one of puct, gumbel, widening, not \"best\"");
     refused("search: {loser: random_sibling}\n", "r.yaml: search: pairs_at is all, which does not go");
 }
 

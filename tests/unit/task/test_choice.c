@@ -131,7 +131,9 @@ static void test_gold_forms(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         task_settings s;
         task *t;
-        OK(task_settings_load(&s, "arc", &error));
+        settings given = {0};
+        OK(task_settings_load(&s, "arc", table, &given, &error));
+        settings_free(&given);
         OK(option_set(option_by_key(table, "gold_form"), &s, cases[i].form, &error));
         OK(task_new(&t, &s, &error));
         char *text = mem_printf("{\"question\": \"q\", \"choices\": [\"x\", \"y\"], \"answerKey\": %s}",
