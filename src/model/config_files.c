@@ -31,6 +31,11 @@ static bool json_has(const void *from, const char *key) {
     return value && !json_is_null(value);
 }
 
+static bool json_holds(const void *from, const char *key, bool list) {
+    const json_t *value = json_at(from, key);
+    return list ? json_is_array(value) : json_is_object(value);
+}
+
 /* json_need_... on an object that has the value under the whole key, which the errors name. */
 static json_t *alone(const config_source *s, const char *key) {
     json_t *object = json_object(), *value = json_at(s->from, key);
@@ -71,6 +76,7 @@ config_source config_source_json(const json_t *object, const char *where) {
     return (config_source){.from = object,
                            .where = where,
                            .has = json_has,
+                           .holds = json_holds,
                            .integer = json_integer_of,
                            .number = json_number_of,
                            .flag = json_flag_of,

@@ -220,7 +220,22 @@ static esp_status refuse_options(const arch *of, const config_source *s, esp_err
     }
 }
 
+/* Keys below another one would be absent, and their defaults another model, if that one is a plain value. */
+static esp_status check_holders(const config_source *s, esp_error *error) {
+    static const struct {
+        const char *key;
+        bool list;
+    } holders[] = {
+        {"rope_scaling", false}, {"rope_parameters", false}, {"architectures", true}, {"layer_types", true}};
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
+        if (s->has(s->from, holders[i].key) && !s->holds(s->from, holders[i].key, holders[i].list))
+            return error_fail(error, "use the configuration that came with the model", "%s: %s is not %s",
+                              s->where, holders[i].key, holders[i].list ? "a list" : "an object");
+    return ESP_OK;
+}
+
 static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
+    ESP_TRY(check_holders(s, error));
     ESP_TRY(find_json_arch(c, s, error));
     ESP_TRY(refuse_options(c->arch, s, error));
     ESP_TRY(read_fields(c, s, error));

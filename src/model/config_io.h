@@ -21,6 +21,8 @@ typedef struct config_source {
     esp_status (*number)(const struct config_source *s, const char *key, double *out, esp_error *error);
     esp_status (*flag)(const struct config_source *s, const char *key, bool *out, esp_error *error);
     esp_status (*text)(const struct config_source *s, const char *key, const char **out, esp_error *error);
+    /* config.json: whether the key's value is one that others are in, an object or (`list`) a list. */
+    bool (*holds)(const void *from, const char *key, bool list);
     /* GGUF: rows of the stored matrix of that name; 0: there is none. */
     int64_t (*rows)(const void *from, const char *tensor);
 } config_source;

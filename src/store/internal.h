@@ -31,6 +31,8 @@ struct store {
 };
 
 extern const char store_schema[];
+/* Its own statement: a tool that changes rows drops this table, and the next writer makes it again. */
+#define STORE_SUMS "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;"
 /* [v]: what brings tables of version v to version v + 1. */
 extern const char *const store_additions[STORE_SCHEMA_VERSION];
 

@@ -62,8 +62,7 @@
 #define VERSION_8                                                                                            \
     "ALTER TABLE position ADD COLUMN moves INTEGER NOT NULL DEFAULT 0;"                                      \
     "CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT "      \
-    "ROWID;"                                                                                                 \
-    "CREATE TABLE sums (name TEXT PRIMARY KEY, sum BLOB NOT NULL) WITHOUT ROWID;"
+    "ROWID;" STORE_SUMS
 
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,

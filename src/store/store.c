@@ -127,13 +127,16 @@ static esp_status check_version(store *s, int64_t *version, esp_error *error) {
     return ESP_OK;
 }
 
-/* A run of an older version gets what its tables lack, all of it or nothing. */
+/* A run of an older version, or one without sums, gets what its tables lack, all of it or nothing. */
 static esp_status bring_up_to_date(store *s, int64_t version, esp_error *error) {
-    if (version == STORE_SCHEMA_VERSION) return ESP_OK;
+    bool kept;
+    ESP_TRY(store_has_table(s, "sums", &kept, error));
+    if (version == STORE_SCHEMA_VERSION && kept) return ESP_OK;
     char ending[64];
     snprintf(ending, sizeof ending, "PRAGMA user_version = %d;", STORE_SCHEMA_VERSION);
     ESP_TRY(store_begin(s, error));
-    esp_status status = ESP_OK;
+    esp_status status =
+        version == STORE_SCHEMA_VERSION ? execute(s, "add to the tables", STORE_SUMS, error) : ESP_OK;
     for (; version < STORE_SCHEMA_VERSION && status == ESP_OK; version++)
         status = execute(s, "add to the tables", store_additions[version], error);
     if (status == ESP_OK) status = execute(s, "add to the tables", ending, error);
