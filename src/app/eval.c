@@ -77,7 +77,10 @@ static esp_status evaluate_session(session *s, evaluation *out, esp_error *error
     ESP_TRY(session_open_model(s, NULL, false, &m, error));
     evaluate_options options = evaluate_options_of(s->recipe);
     const problem_set *problems = s->recipe->eval.set == RECIPE_SET_DEV ? &s->dev : &s->test;
-    esp_status status = evaluate_policy(s, m, problems, &options, out, error);
+    esp_status status = ESP_OK;
+    if (options.method == RECIPE_SEARCH) status = session_open_judge(s, NULL, &options.judge, error);
+    if (status == ESP_OK) status = evaluate_policy(s, m, problems, &options, out, error);
+    model_free(options.judge);
     model_free(m);
     return status;
 }

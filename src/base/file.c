@@ -257,6 +257,7 @@ static esp_status sync_contents(const char *folder, esp_error *error) {
         char *inner = path_join(folder, entry->d_name);
         int fd = open(inner, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || fsync(fd) != 0) status = fail_with_errno(error, "sync", inner);
+        if (status == ESP_OK && file_is_folder(inner)) status = sync_contents(inner, error);
         if (fd >= 0) close(fd);
         mem_free(inner);
     }

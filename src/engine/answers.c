@@ -4,10 +4,10 @@
 
 /* ---- Asking ---- */
 
-static void ask(engine *e, int32_t number, int64_t at, kv_read read) {
+static void ask(cached_model *in, int32_t number, int64_t at, kv_read read) {
     read.feed = number;
     read.at = at;
-    MEM_LIST_PUSH(&e->reads, read);
+    MEM_LIST_PUSH(&in->reads, read);
 }
 
 static kv_read draw(const engine_sequence *s, int32_t count) {
@@ -34,7 +34,7 @@ static void ask_sequences(engine *e, sequence_group *g, int32_t index, int32_t n
         if (g->sequences.at[i].feed != index) continue;
         kv_read reads[2] = {{.kind = READ_SCORE, .token = s->known ? s->known[0] : 0}};
         int n = s->known ? 1 : sequence_reads(g, i, reads);
-        for (int r = 0; r < n; r++) ask(e, number, at, reads[r]);
+        for (int r = 0; r < n; r++) ask(e->of[g->request.prefix], number, at, reads[r]);
     }
 }
 
@@ -45,14 +45,15 @@ static bool sequences_read(const feed *f) {
 void answers_ask(engine *e, sequence_group *g, int32_t index, int32_t number) {
     const feed *f = &g->feeds.at[index];
     const engine_request *r = &g->request;
+    cached_model *in = e->of[f->prefix];
     bool last = f->done + f->now == f->n;
     if (f->kind == FEED_SCORE) {
         const int32_t *known = r->sequences[f->as.score.sequence].known;
         for (int64_t i = 0; i < f->now; i++)
-            ask(e, number, i, (kv_read){.kind = READ_SCORE, .token = known[f->done + i + 1]});
+            ask(in, number, i, (kv_read){.kind = READ_SCORE, .token = known[f->done + i + 1]});
     } else if (last && f->kind == FEED_SUFFIX) {
         for (int a = 0; a < ENGINE_ANSWERS; a++)
-            ask(e, number, f->now - 1, (kv_read){.kind = READ_SCORE, .token = r->answers[a]});
+            ask(in, number, f->now - 1, (kv_read){.kind = READ_SCORE, .token = r->answers[a]});
     } else if (last && sequences_read(f)) {
         ask_sequences(e, g, index, number, f->now - 1);
     }
@@ -93,7 +94,7 @@ static void keep_sequence(engine *e, sequence_group *g, sequence *s, int32_t ind
         feed *f = &g->feeds.at[index];
         int32_t before = f->as.decode.before;
         if (fed > keep && alone && keep > before) {
-            kv_run_truncate(e->kv, f->run, keep - before);
+            kv_run_truncate(e->kv[f->prefix], f->run, keep - before);
             fed = keep;
         }
         if (fed <= keep) {
@@ -201,9 +202,9 @@ static void deliver_sequences(engine *e, sequence_group *g, int32_t index, const
 static void keep_place(engine *e, sequence_group *g, const feed *f) {
     cache_entry *entry = cache_entry_at(&g->places, f->as.prefill.place, f->prefix);
     if (entry->run != f->run) {
-        cache_entry_drop(e->kv, entry);
+        cache_entry_drop(e->kv[f->prefix], entry);
         entry->run = f->run;
-        kv_run_retain(e->kv, f->run);
+        kv_run_retain(e->kv[f->prefix], f->run);
     }
     entry->cached = f->as.prefill.from + (int32_t)f->n;
     entry->has_children = false;
@@ -212,7 +213,7 @@ static void keep_place(engine *e, sequence_group *g, const feed *f) {
 static void deliver_tail(engine *e, sequence_group *g, feed *f, const kv_read *reads) {
     for (int a = 0; a < ENGINE_ANSWERS; a++)
         g->request.reader->tail(g->request.user, f->as.suffix.tail, a, reads[a].logprob);
-    kv_run_release(e->kv, f->run);
+    kv_run_release(e->kv[f->prefix], f->run);
     f->run = -1;
     free_place(e, g);
 }

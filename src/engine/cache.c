@@ -16,9 +16,9 @@ void cache_entry_drop(kv_cache *kv, cache_entry *entry) {
     entry->has_children = false;
 }
 
-void cache_places_drop(kv_cache *kv, cache_places *places) {
+void cache_places_drop(kv_cache *const kv[ENGINE_PREFIXES], cache_places *places) {
     for (int64_t i = 0; i < places->count; i++)
-        for (int p = 0; p < ENGINE_PREFIXES; p++) cache_entry_drop(kv, &places->at[i].of[p]);
+        for (int p = 0; p < ENGINE_PREFIXES; p++) cache_entry_drop(kv[p], &places->at[i].of[p]);
 }
 
 void cache_places_unpin(cache_places *places) {
@@ -78,17 +78,19 @@ static int compare_victims(const void *a, const void *b) {
     return x->prefix - y->prefix;
 }
 
-void cache_evict(kv_cache *kv, cache_places *const *groups, int64_t count, int64_t pages) {
+void cache_evict(kv_cache *const kv[ENGINE_PREFIXES], kv_cache *from, cache_places *const *groups,
+                 int64_t count, int64_t pages) {
     MEM_LIST(victim) list = {0};
     for (int64_t g = 0; g < count; g++)
         for (int32_t place = 0; place < groups[g]->count; place++)
             for (int p = 0; p < ENGINE_PREFIXES; p++) {
                 cache_entry *entry = &groups[g]->at[place].of[p];
-                if (entry->run >= 0 && !entry->pinned) MEM_LIST_PUSH(&list, ((victim){entry, place, p, g}));
+                bool can_go = kv[p] == from && entry->run >= 0 && !entry->pinned;
+                if (can_go) MEM_LIST_PUSH(&list, ((victim){entry, place, p, g}));
             }
     if (list.count) qsort(list.at, (size_t)list.count, sizeof *list.at, compare_victims);
-    int64_t goal = pages + kv_pages_total(kv) / 32;
-    for (int64_t i = 0; i < list.count && kv_pages_free(kv) < goal; i++)
-        cache_entry_drop(kv, list.at[i].entry);
+    int64_t goal = pages + kv_pages_total(from) / 32;
+    for (int64_t i = 0; i < list.count && kv_pages_free(from) < goal; i++)
+        cache_entry_drop(from, list.at[i].entry);
     MEM_LIST_FREE(&list);
 }

@@ -26,7 +26,8 @@ static inline int64_t pages_of(int64_t n) {
 /* The entry of a place, empty where the place is new. */
 cache_entry *cache_entry_at(cache_places *places, int32_t place, int prefix);
 void cache_entry_drop(kv_cache *kv, cache_entry *entry);
-void cache_places_drop(kv_cache *kv, cache_places *places);
+/* kv: of each prompt */
+void cache_places_drop(kv_cache *const kv[ENGINE_PREFIXES], cache_places *places);
 void cache_places_unpin(cache_places *places);
 
 /* What of a place of n ids a request can build on. read_last: the last id is fed again, because something is
@@ -42,8 +43,9 @@ void cache_prepare(kv_cache *kv, cache_entry *entry, int64_t n, bool read_last);
 /* Pages that n more tokens take in the part's run, after the truncation. */
 int64_t cache_part_pages(const kv_cache *kv, const cache_part *part, int64_t n);
 
-/* Evicts unpinned entries of the groups, least recently used first, until `pages` pages are free, and a few
- * more so that the next request need not sort again. */
-void cache_evict(kv_cache *kv, cache_places *const *groups, int64_t count, int64_t pages);
+/* Evicts unpinned entries of the groups that are in `from`, least recently used first, until `pages` of its
+ * pages are free, and a few more so that the next request need not sort again. kv: of each prompt. */
+void cache_evict(kv_cache *const kv[ENGINE_PREFIXES], kv_cache *from, cache_places *const *groups,
+                 int64_t count, int64_t pages);
 
 #endif

@@ -2,6 +2,24 @@
 #include "engine/engine.h"
 #include "engine/request.h"
 
+static esp_status add_model(engine *e, model *m, int64_t kv_tokens, esp_error *error) {
+    cached_model *added = &e->models[e->model_count++];
+    added->m = m;
+    return kv_new(&added->kv, m, kv_tokens, error);
+}
+
+static esp_status add_models(engine *e, model *m, esp_error *error) {
+    model *second = e->set.second;
+    int64_t tokens = second ? (e->set.kv_tokens + 1) / 2 : e->set.kv_tokens;
+    ESP_TRY(add_model(e, m, tokens, error));
+    if (second) ESP_TRY(add_model(e, second, tokens, error));
+    for (int p = 0; p < ENGINE_PREFIXES; p++) {
+        e->of[p] = &e->models[p < e->model_count ? p : 0];
+        e->kv[p] = e->of[p]->kv;
+    }
+    return ESP_OK;
+}
+
 esp_status engine_new(engine **out, model *m, const engine_settings *settings, esp_error *error) {
     *out = NULL;
     if (settings->kv_tokens < 1 || settings->max_batch_tokens < 0 || settings->max_sequences < 0)
@@ -10,10 +28,10 @@ esp_status engine_new(engine **out, model *m, const engine_settings *settings, e
                           (long long)settings->kv_tokens, settings->max_batch_tokens,
                           settings->max_sequences);
     engine *e = MEM_NEW(engine);
-    *e = (engine){.m = m, .set = *settings};
+    *e = (engine){.set = *settings};
     if (e->set.max_batch_tokens == 0) e->set.max_batch_tokens = ENGINE_USUAL_BATCH_TOKENS;
     if (e->set.max_sequences == 0) e->set.max_sequences = ENGINE_USUAL_SEQUENCES;
-    esp_status status = kv_new(&e->kv, m, settings->kv_tokens, error);
+    esp_status status = add_models(e, m, error);
     if (status != ESP_OK) {
         engine_free(e);
         return status;
@@ -24,13 +42,15 @@ esp_status engine_new(engine **out, model *m, const engine_settings *settings, e
 
 void engine_free(engine *e) {
     if (!e) return;
-    kv_free(e->kv);
     MEM_LIST_FREE(&e->groups);
     MEM_LIST_FREE(&e->lots);
     MEM_LIST_FREE(&e->active);
-    MEM_LIST_FREE(&e->feeds);
-    MEM_LIST_FREE(&e->reads);
-    MEM_LIST_FREE(&e->owners);
+    for (int i = 0; i < e->model_count; i++) {
+        kv_free(e->models[i].kv);
+        MEM_LIST_FREE(&e->models[i].feeds);
+        MEM_LIST_FREE(&e->models[i].reads);
+        MEM_LIST_FREE(&e->models[i].owners);
+    }
     mem_free(e);
 }
 
@@ -52,5 +72,5 @@ esp_status engine_check_stop(const engine *e, esp_error *error) {
 }
 
 model *engine_model(const engine *e) {
-    return e->m;
+    return e->models[0].m;
 }

@@ -1,7 +1,8 @@
-/* Many sequences through one model and one KV cache. The engine knows tokens only: no search, no task, no
- * step. It fills each model call from all requests in flight (continuous batching: the slot of a sequence
- * that has ended is taken by the next request of any group), and computes every token once per prefix:
- * sequences share their path, and each other's tokens for as long as these agree.
+/* Many sequences through one model and one KV cache, or through two models, one for each prompt. The engine
+ * knows tokens only: no search, no task, no step. It fills each model call from all requests in flight
+ * (continuous batching: the slot of a sequence that has ended is taken by the next request of any group), and
+ * computes every token once per prefix: sequences share their path, and each other's tokens for as long as
+ * these agree.
  *
  * Requests of one group follow one another; requests of different groups run side by side. A request starts
  * only when the pages that it may take at worst are free and not promised to another, so what has started
@@ -19,7 +20,8 @@
 
 typedef struct engine engine;
 
-/* A group's ids are computed below one of two prompts (the policy's and the judge's, for whoever uses it). */
+/* A group's ids are computed below one of two prompts (the policy's and the judge's, for whoever uses it),
+ * each by the engine's one model or by a model of its own. */
 enum { ENGINE_PREFIXES = 2, ENGINE_ANSWERS = 2 };
 enum { ENGINE_USUAL_SEQUENCES = 64, ENGINE_USUAL_BATCH_TOKENS = 512 };
 
@@ -27,6 +29,8 @@ typedef struct {
     int64_t kv_tokens;        /* size of the KV cache */
     int32_t max_batch_tokens; /* tokens of one model call; 0: ENGINE_USUAL_BATCH_TOKENS */
     int32_t max_sequences;    /* sequences in flight; 0: ENGINE_USUAL_SEQUENCES */
+    model *second; /* borrowed; computes what is below prompt 1, with a half of the cache, from the same
+                      tokens; NULL: the one model computes both */
     bool unshared; /* to compare with: one sequence at a time, each with its whole prompt computed again */
     const volatile sig_atomic_t *stop; /* looked at between calls; not zero: ESP_INTERRUPTED. May be NULL */
 } engine_settings;
@@ -38,7 +42,7 @@ void engine_free(engine *e);
 int64_t engine_cache_tokens(int64_t prompt, int64_t most, int64_t count);
 void engine_limit_sequences(engine *e, int32_t max_sequences); /* between runs */
 int32_t engine_max_sequences(const engine *e);
-model *engine_model(const engine *e);
+model *engine_model(const engine *e); /* that of prompt 0 */
 
 /* Tokens, as policy/sampler.h's token_counts has them. `distinct` counts each different (prefix, token) once.
  */

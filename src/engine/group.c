@@ -36,9 +36,10 @@ const engine_counts *group_counts(const sequence_group *g) {
     return &g->counts;
 }
 
-int64_t lot_pages(const group_lot *lot) {
+int64_t lot_pages(const group_lot *lot, kv_cache *const kv[ENGINE_PREFIXES], const kv_cache *in) {
     int64_t pages = 0;
-    for (int p = 0; p < ENGINE_PREFIXES; p++) pages += pages_of(lot->shared[p].ids.count);
+    for (int p = 0; p < ENGINE_PREFIXES; p++)
+        if (kv[p] == in) pages += pages_of(lot->shared[p].ids.count);
     return pages;
 }
 
@@ -48,15 +49,15 @@ int32_t group_add_feed(sequence_group *g, feed f) {
     return (int32_t)g->feeds.count - 1;
 }
 
-void group_close_feeds(kv_cache *kv, sequence_group *g) {
+void group_close_feeds(kv_cache *const kv[ENGINE_PREFIXES], sequence_group *g) {
     for (int64_t i = 0; i < g->feeds.count; i++)
-        if (g->feeds.at[i].run >= 0) kv_run_release(kv, g->feeds.at[i].run);
+        if (g->feeds.at[i].run >= 0) kv_run_release(kv[g->feeds.at[i].prefix], g->feeds.at[i].run);
     g->feeds.count = 0;
     g->feeds_left = 0;
     g->sequences.count = g->tail_feeds.count = 0;
 }
 
-void group_clear(kv_cache *kv, sequence_group *g) {
+void group_clear(kv_cache *const kv[ENGINE_PREFIXES], sequence_group *g) {
     group_close_feeds(kv, g);
     cache_places_drop(kv, &g->places);
     MEM_LIST_FREE(&g->feeds);

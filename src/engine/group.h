@@ -43,7 +43,8 @@ struct sequence_group {
     id_list prompt[ENGINE_PREFIXES]; /* after what the lot shares */
     cache_places places;
     engine_request request;
-    bool open; /* its feeds are at work */
+    bool open;       /* its feeds are at work */
+    int open_prefix; /* the prompt it is below; `request` may be the next one already when it is closed */
     bool over;
     int64_t paused;          /* until that model call; 0: it is not */
     int32_t begun;           /* sequences of the request that have begun */
@@ -57,12 +58,12 @@ struct sequence_group {
     engine_counts counts;
 };
 
-/* Pages of all that the lot shares. */
-int64_t lot_pages(const group_lot *lot);
+/* Pages in `in` of what the lot shares. kv: of each prompt. */
+int64_t lot_pages(const group_lot *lot, kv_cache *const kv[ENGINE_PREFIXES], const kv_cache *in);
 
 int32_t group_add_feed(sequence_group *g, feed f);
-void group_close_feeds(kv_cache *kv, sequence_group *g); /* their runs are released */
-void group_clear(kv_cache *kv, sequence_group *g);       /* everything the group holds */
+void group_close_feeds(kv_cache *const kv[ENGINE_PREFIXES], sequence_group *g); /* their runs are released */
+void group_clear(kv_cache *const kv[ENGINE_PREFIXES], sequence_group *g); /* everything the group holds */
 
 /* Piece number i of the request's path, 0 being the prompt. */
 engine_piece group_piece(const sequence_group *g, int32_t i);

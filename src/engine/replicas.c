@@ -16,8 +16,10 @@ struct engine_replicas {
 
 static esp_status add_replica(engine_replicas *r, model *m, const engine_settings *set, esp_error *error) {
     model *own = m;
+    engine_settings own_set = *set;
     if (r->count > 0) ESP_TRY(model_replica(m, r->count, &own, error));
-    ESP_TRY(engine_new(&r->at[r->count], own, set, error));
+    if (r->count > 0 && set->second) ESP_TRY(model_replica(set->second, r->count, &own_set.second, error));
+    ESP_TRY(engine_new(&r->at[r->count], own, &own_set, error));
     r->count++;
     return ESP_OK;
 }
@@ -28,6 +30,8 @@ esp_status engine_replicas_new(engine_replicas **out, model *m, const engine_set
     int64_t most = settings->kv_tokens / LEAST_KV;
     int count = model_replica_limit(m);
     if (count > most) count = (int)most;
+    if (settings->second && count > model_replica_limit(settings->second))
+        count = model_replica_limit(settings->second);
     if (count > MOST_REPLICAS) count = MOST_REPLICAS;
     if (count < 1 || settings->unshared) count = 1;
     engine_settings each = *settings;

@@ -26,7 +26,7 @@ static cache_entry *entry_of(sequence_group *g, const engine_piece *piece) {
 
 static cache_part part_of(const engine *e, sequence_group *g, int32_t i) {
     engine_piece piece = group_piece(g, i);
-    return cache_part_of(e->kv, entry_of(g, &piece), piece.n, reads_last(g, i));
+    return cache_part_of(e->kv[g->request.prefix], entry_of(g, &piece), piece.n, reads_last(g, i));
 }
 
 /* Adds a feed for the ids of a piece that are not cached. Returns the pages it may need. */
@@ -47,7 +47,7 @@ static int64_t add_piece(engine *e, sequence_group *g, int32_t i, attach_point *
                              .extends = extends,
                              .read_last = reads_last(g, i)}};
     *tail = (attach_point){group_add_feed(g, f), -1};
-    return extends ? cache_part_pages(e->kv, &part, f.n) : pages_of(f.n);
+    return extends ? cache_part_pages(e->kv[g->request.prefix], &part, f.n) : pages_of(f.n);
 }
 
 /* Adds the feeds that bring the request's whole path into the cache, from its deepest piece that is there
@@ -167,7 +167,8 @@ static int64_t divide(const engine *e, sequence_group *g) {
     int64_t place = e->set.max_sequences - e->in_flight, sum = 0;
     if (place < LEAST_TOGETHER) place = LEAST_TOGETHER;
     int64_t wanted = smaller(smaller(place, r->sequence_count), e->set.max_sequences);
-    int64_t room = kv_pages_total(e->kv) - lot_pages(g->lot) - pages_of(g->prompt[r->prefix].count);
+    const kv_cache *kv = e->kv[r->prefix];
+    int64_t room = kv_pages_total(kv) - lot_pages(g->lot, e->kv, kv) - pages_of(g->prompt[r->prefix].count);
     for (g->begun = 0; g->begun < wanted; g->begun++) {
         int64_t more = request_sequence_pages(r->sequences[g->begun].most);
         if (g->begun && sum + more > room) break;
@@ -213,19 +214,20 @@ void request_open(engine *e, sequence_group *g, int64_t pages) {
     for (int32_t i = 0; i <= g->request.pieces; i++) {
         engine_piece piece = group_piece(g, i);
         cache_entry *entry = entry_of(g, &piece);
-        cache_prepare(e->kv, entry, piece.n, reads_last(g, i));
+        cache_prepare(e->kv[g->request.prefix], entry, piece.n, reads_last(g, i));
         entry->used = e->tick;
     }
     for (int64_t i = 0; i < g->feeds.count; i++) {
         feed *f = &g->feeds.at[i];
         if (f->kind != FEED_PREFILL || !f->as.prefill.extends) continue;
         f->run = f->after.run;
-        kv_run_retain(e->kv, f->run);
+        kv_run_retain(e->kv[f->prefix], f->run);
     }
     g->open = true;
+    g->open_prefix = g->request.prefix;
     g->promised = pages;
     g->taken = 0;
-    e->promised += pages;
+    e->of[g->request.prefix]->promised += pages;
     e->in_flight += g->width;
     request_begin_sequences(g);
 }
@@ -233,8 +235,9 @@ void request_open(engine *e, sequence_group *g, int64_t pages) {
 void request_close(engine *e, sequence_group *g) {
     group_close_feeds(e->kv, g);
     cache_places_unpin(&g->places);
-    assert(e->promised >= g->promised - g->taken && e->in_flight >= g->width);
-    e->promised -= g->promised - g->taken;
+    cached_model *in = e->of[g->open_prefix];
+    assert(in->promised >= g->promised - g->taken && e->in_flight >= g->width);
+    in->promised -= g->promised - g->taken;
     e->in_flight -= g->width;
     g->open = false;
 }
@@ -246,7 +249,7 @@ static void keep(engine *e, sequence_group *g, int32_t index, int64_t cached, in
     const feed *f = &g->feeds.at[index];
     cache_entry *entry = cache_entry_at(&g->places, place, g->request.prefix);
     assert(entry->run < 0);
-    kv_run_retain(e->kv, f->run);
+    kv_run_retain(e->kv[f->prefix], f->run);
     *entry =
         (cache_entry){.run = f->run, .cached = (int32_t)cached, .has_children = f->diverges, .used = e->tick};
 }
@@ -263,5 +266,5 @@ void group_keep_tail(engine *e, sequence_group *g, int32_t tail, int32_t place) 
 void group_keep_only(engine *e, sequence_group *g, const uint8_t *marked, int32_t n) {
     for (int32_t place = 0; place < n && place < g->places.count; place++)
         for (int p = 0; p < ENGINE_PREFIXES && !marked[place]; p++)
-            cache_entry_drop(e->kv, &g->places.at[place].of[p]);
+            cache_entry_drop(e->kv[p], &g->places.at[place].of[p]);
 }

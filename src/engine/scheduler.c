@@ -77,8 +77,8 @@ static bool lot_is_open(const group_lot *lot) {
 /* The shared ids get their runs, to be fed by the next calls; their pages must be there. */
 static void lot_open(engine *e, group_lot *lot) {
     for (int p = 0; p < ENGINE_PREFIXES; p++)
-        if (lot->shared[p].ids.count) lot->shared[p].run = kv_run_new(e->kv, -1);
-    e->promised += lot_pages(lot);
+        if (lot->shared[p].ids.count) lot->shared[p].run = kv_run_new(e->kv[p], -1);
+    for (int i = 0; i < e->model_count; i++) e->models[i].promised += lot_pages(lot, e->kv, e->models[i].kv);
 }
 
 /* Gives the runs back; where groups continue one, its pages stay until they end. */
@@ -86,8 +86,8 @@ static void lot_close(engine *e, group_lot *lot) {
     for (int p = 0; p < ENGINE_PREFIXES; p++) {
         shared_prefix *s = &lot->shared[p];
         if (s->run < 0) continue;
-        e->promised -= pages_of(s->ids.count) - pages_of(s->done);
-        kv_run_release(e->kv, s->run);
+        e->of[p]->promised -= pages_of(s->ids.count) - pages_of(s->done);
+        kv_run_release(e->kv[p], s->run);
         s->run = -1;
         s->done = 0;
     }
@@ -102,53 +102,71 @@ sequence_group *engine_add_group(engine *e, void *user) {
 
 /* ---- Starting requests ---- */
 
-static bool has_room(const engine *e, int64_t pages) {
-    return pages <= kv_pages_free(e->kv) - e->promised;
-}
+/* Pages of one cache that a request needs. */
+typedef struct {
+    cached_model *in;
+    int64_t pages;
+} page_need;
 
-static void evict(engine *e, int64_t pages) {
+static void evict(engine *e, const page_need *need) {
     MEM_LIST(cache_places *) all = {0};
     for (int64_t i = 0; i < e->active.count; i++) MEM_LIST_PUSH(&all, &e->active.at[i]->places);
-    cache_evict(e->kv, all.at, all.count, pages);
+    cache_evict(e->kv, need->in->kv, all.at, all.count, need->pages + need->in->promised);
     MEM_LIST_FREE(&all);
 }
 
-/* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
- * no request uses may go for it. *pages: what it takes. */
-static bool start_request(engine *e, sequence_group *g, bool may_evict, int64_t *pages) {
-    if (!lot_is_open(g->lot)) {
-        *pages = lot_pages(g->lot);
-        if (may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
-        if (!has_room(e, *pages)) return false;
-        lot_open(e, g->lot);
+static bool has_room(const page_need *need) {
+    return need->pages <= kv_pages_free(need->in->kv) - need->in->promised;
+}
+
+static bool make_room(engine *e, bool may_evict, const page_need *need) {
+    if (may_evict && !has_room(need)) evict(e, need);
+    return has_room(need);
+}
+
+/* Opens the group's lot if the pages of what it shares are there. *need: in the cache that is short. */
+static bool open_lot_of(engine *e, const sequence_group *g, bool may_evict, page_need *need) {
+    if (lot_is_open(g->lot)) return true;
+    for (int i = 0; i < e->model_count; i++) {
+        *need = (page_need){&e->models[i], lot_pages(g->lot, e->kv, e->models[i].kv)};
+        if (!make_room(e, may_evict, need)) return false;
     }
-    *pages = request_reserve(e, g);
+    lot_open(e, g->lot);
+    return true;
+}
+
+/* Starts the group's request if its sequences and, at worst, its pages are there. may_evict: cached ids that
+ * no request uses may go for it. *need: what it takes. */
+static bool start_request(engine *e, sequence_group *g, bool may_evict, page_need *need) {
+    if (!open_lot_of(e, g, may_evict, need)) return false;
+    *need = (page_need){e->of[g->request.prefix], request_reserve(e, g)};
     bool fits = e->in_flight == 0 || e->in_flight + g->width <= e->set.max_sequences;
-    if (fits && may_evict && !has_room(e, *pages)) evict(e, *pages + e->promised);
-    if (fits && has_room(e, *pages)) {
-        request_open(e, g, *pages);
+    if (fits && make_room(e, may_evict, need)) {
+        request_open(e, g, need->pages);
         return true;
     }
     request_cancel(e, g);
     return false;
 }
 
-static esp_status too_small(const engine *e, int64_t pages, esp_error *error) {
+static esp_status too_small(const page_need *need, esp_error *error) {
     error_fail(error, "raise the cache's size, or lower the breadth or the length of steps",
                "the KV cache of %lld tokens is too small: one request takes up to %lld",
-               (long long)(kv_pages_total(e->kv) * KV_PAGE_TOKENS), (long long)(pages * KV_PAGE_TOKENS));
+               (long long)(kv_pages_total(need->in->kv) * KV_PAGE_TOKENS),
+               (long long)(need->pages * KV_PAGE_TOKENS));
     return error_because(error, ESP_REASON_CACHE_FULL);
 }
 
 /* Nothing is in flight, so nothing but what the group's own lot shares needs to stay: the first group must be
  * able to start. */
 static esp_status start_alone(engine *e, sequence_group *g, esp_error *error) {
-    int64_t pages;
+    page_need need;
     for (int64_t i = 0; i < e->active.count; i++) cache_places_drop(e->kv, &e->active.at[i]->places);
     for (int64_t i = 0; i < e->lots.count; i++)
         if (e->lots.at[i] != g->lot) lot_close(e, e->lots.at[i]);
-    if (start_request(e, g, false, &pages)) return ESP_OK;
-    return too_small(e, lot_is_open(g->lot) ? lot_pages(g->lot) + pages : pages, error);
+    if (start_request(e, g, false, &need)) return ESP_OK;
+    if (lot_is_open(g->lot)) need.pages += lot_pages(g->lot, e->kv, need.in->kv);
+    return too_small(&need, error);
 }
 
 static sequence_group *admit(engine *e) {
@@ -170,15 +188,15 @@ static int64_t next_resumed(const engine *e) {
 /* Groups that wait for a request go first, in their order and none overtaking another; then new groups, for
  * which nothing is evicted. */
 static esp_status start_requests(engine *e, esp_error *error) {
-    int64_t pages;
+    page_need need;
     sequence_group *waits = NULL;
     for (int64_t i = 0; i < e->active.count && !waits; i++) {
         sequence_group *g = e->active.at[i];
-        if (!g->open && !start_request(e, g, true, &pages)) waits = g;
+        if (!g->open && !start_request(e, g, true, &need)) waits = g;
     }
     while (!waits && e->started < e->groups.count) {
         sequence_group *g = admit(e);
-        if (!start_request(e, g, false, &pages)) waits = g;
+        if (!start_request(e, g, false, &need)) waits = g;
     }
     bool alone = waits && e->in_flight == 0 && next_resumed(e) == 0;
     return alone ? start_alone(e, waits, error) : ESP_OK;
@@ -197,23 +215,24 @@ static bool is_ready(const sequence_group *g, const feed *f) {
     return above->done == above->n || above->diverges || (above->done == 0 && above->now == above->n);
 }
 
-static void push_feed(engine *e, feed_owner owner, const kv_feed *f) {
-    owner.first_read = e->reads.count;
-    MEM_LIST_PUSH(&e->feeds, *f);
-    MEM_LIST_PUSH(&e->owners, owner);
-    e->promised -= kv_pages_needed(e->kv, f->run, f->n);
-    assert(e->promised >= 0);
+static void push_feed(cached_model *in, feed_owner owner, const kv_feed *f) {
+    owner.first_read = in->reads.count;
+    MEM_LIST_PUSH(&in->feeds, *f);
+    MEM_LIST_PUSH(&in->owners, owner);
+    in->room -= f->n;
+    in->promised -= kv_pages_needed(in->kv, f->run, f->n);
+    assert(in->promised >= 0);
 }
 
 /* What is left of a lot's shared ids, while there is room in the batch. */
-static void gather_lot(engine *e, group_lot *lot, int64_t *room) {
+static void gather_lot(engine *e, group_lot *lot) {
     for (int p = 0; p < ENGINE_PREFIXES; p++) {
         const shared_prefix *s = &lot->shared[p];
-        int64_t left = s->run < 0 ? 0 : s->ids.count - s->done, n = left < *room ? left : *room;
+        cached_model *in = e->of[p];
+        int64_t left = s->run < 0 ? 0 : s->ids.count - s->done, n = left < in->room ? left : in->room;
         if (n == 0) continue;
-        push_feed(e, (feed_owner){.lot = lot, .feed = p},
+        push_feed(in, (feed_owner){.lot = lot, .feed = p},
                   &(kv_feed){.run = s->run, .tokens = s->ids.at + s->done, .n = n});
-        *room -= n;
     }
 }
 
@@ -236,21 +255,23 @@ static bool is_decoded(const sequence_group *g, const feed *f) {
 
 static void push_group_feed(engine *e, sequence_group *g, int32_t index, int64_t n) {
     feed *f = &g->feeds.at[index];
+    cached_model *in = e->of[f->prefix];
     if (f->run < 0) {
         int32_t after = f->after.feed >= 0 ? g->feeds.at[f->after.feed].run : f->after.run;
         assert(f->after.feed < 0 || after >= 0);
-        f->run = kv_run_new(e->kv, after);
+        f->run = kv_run_new(in->kv, after);
     }
     f->now = n;
-    g->taken += kv_pages_needed(e->kv, f->run, n);
+    g->taken += kv_pages_needed(in->kv, f->run, n);
     assert(g->taken <= g->promised);
-    push_feed(e, (feed_owner){.group = g, .feed = index},
+    push_feed(in, (feed_owner){.group = g, .feed = index},
               &(kv_feed){.run = f->run, .tokens = feed_ids(f), .n = n, .decoded = is_decoded(g, f)});
-    answers_ask(e, g, index, (int32_t)e->feeds.count - 1);
+    answers_ask(e, g, index, (int32_t)in->feeds.count - 1);
 }
 
 /* Feeds of a group that are ready, those of one token or those of more, while there is room in the batch. */
-static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *room) {
+static void gather_group(engine *e, sequence_group *g, bool singles) {
+    const int64_t *room = &e->of[g->request.prefix]->room;
     for (int32_t j = 0; g->open && j < g->feeds.count; j++) {
         if (*room == 0) return;
         const feed *f = &g->feeds.at[j];
@@ -258,28 +279,30 @@ static void gather_group(engine *e, sequence_group *g, bool singles, int64_t *ro
         if (left == 0 || f->now || (singles && left > 1) || !is_ready(g, f)) continue;
         int64_t n = left < *room ? left : *room;
         push_group_feed(e, g, j, n);
-        *room -= n;
     }
 }
 
 /* Single tokens first, so that long prompts do not hold up those who are sampling. */
 static void gather(engine *e) {
-    e->feeds.count = e->reads.count = e->owners.count = 0;
-    int64_t room = e->set.max_batch_tokens;
-    for (int64_t i = 0; i < e->lots.count; i++) gather_lot(e, e->lots.at[i], &room);
+    for (int i = 0; i < e->model_count; i++) {
+        cached_model *in = &e->models[i];
+        in->feeds.count = in->reads.count = in->owners.count = 0;
+        in->room = e->set.max_batch_tokens;
+    }
+    for (int64_t i = 0; i < e->lots.count; i++) gather_lot(e, e->lots.at[i]);
     for (int singles = 1; singles >= 0; singles--)
-        for (int64_t i = 0; i < e->active.count; i++) gather_group(e, e->active.at[i], singles, &room);
+        for (int64_t i = 0; i < e->active.count; i++) gather_group(e, e->active.at[i], singles);
 }
 
-static void deliver(engine *e) {
-    for (int64_t f = 0; f < e->owners.count; f++) {
-        feed_owner o = e->owners.at[f];
+static void deliver(engine *e, const cached_model *in) {
+    for (int64_t f = 0; f < in->owners.count; f++) {
+        feed_owner o = in->owners.at[f];
         if (o.group) {
-            answers_take(e, o.group, o.feed, e->reads.at + o.first_read);
+            answers_take(e, o.group, o.feed, in->reads.at + o.first_read);
             continue;
         }
-        o.lot->shared[o.feed].done += e->feeds.at[f].n;
-        o.lot->counts.computed += e->feeds.at[f].n;
+        o.lot->shared[o.feed].done += in->feeds.at[f].n;
+        o.lot->counts.computed += in->feeds.at[f].n;
         count_shared(o.lot, &o.lot->shared[o.feed]);
     }
 }
@@ -320,17 +343,24 @@ static esp_status finish_requests(engine *e, const engine_client *client, esp_er
     return status;
 }
 
-/* One model call; where there is nothing to compute, the calls until a paused group goes on are passed over.
- */
+/* One call of each model; where there is nothing to compute, the calls until a paused group goes on are
+ * passed over. */
 static esp_status compute_gathered(engine *e, esp_error *error) {
-    if (e->feeds.count == 0) {
+    int64_t feeds = 0;
+    for (int i = 0; i < e->model_count; i++) feeds += e->models[i].feeds.count;
+    if (feeds == 0) {
         e->calls = next_resumed(e);
         assert(e->calls > 0);
         return ESP_OK;
     }
     e->calls++;
-    ESP_TRY(model_extend(e->m, e->kv, e->feeds.at, e->feeds.count, e->reads.at, e->reads.count, error));
-    deliver(e);
+    for (int i = 0; i < e->model_count; i++) {
+        cached_model *in = &e->models[i];
+        if (in->feeds.count == 0) continue;
+        ESP_TRY(
+            model_extend(in->m, in->kv, in->feeds.at, in->feeds.count, in->reads.at, in->reads.count, error));
+        deliver(e, in);
+    }
     return ESP_OK;
 }
 
@@ -364,7 +394,8 @@ static esp_status run_unshared(engine *e, const engine_client *client, esp_error
 
 static void begin_run(engine *e) {
     e->started = e->done = 0;
-    e->promised = e->in_flight = 0;
+    e->in_flight = 0;
+    for (int i = 0; i < e->model_count; i++) e->models[i].promised = 0;
     e->tick = e->sampled = e->calls = 0;
 }
 
@@ -379,7 +410,8 @@ static void end_run(engine *e) {
         mem_free(e->lots.at[i]);
     }
     e->groups.count = e->active.count = e->lots.count = 0;
-    assert(kv_pages_free(e->kv) == kv_pages_total(e->kv));
+    for (int i = 0; i < e->model_count; i++)
+        assert(kv_pages_free(e->models[i].kv) == kv_pages_total(e->models[i].kv));
 }
 
 esp_status engine_run(engine *e, const engine_client *client, esp_error *error) {

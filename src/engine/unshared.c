@@ -8,8 +8,7 @@ typedef struct {
     sequence_group *g;
 } unshared;
 
-static esp_status check_room(const engine *e, int32_t run, int64_t n, esp_error *error) {
-    const kv_cache *kv = e->kv;
+static esp_status check_room(const kv_cache *kv, int32_t run, int64_t n, esp_error *error) {
     if (kv_pages_needed(kv, run, n) <= kv_pages_free(kv)) return ESP_OK;
     error_fail(error, "raise the cache's size, or lower the length of steps",
                "the KV cache of %lld tokens is too small: one path takes %lld and more",
@@ -28,8 +27,9 @@ typedef struct {
 static esp_status feed_run(const unshared *u, int32_t run, const whole_path *path, kv_read *reads,
                            int64_t read_count, esp_error *error) {
     engine *e = u->e;
+    const cached_model *in = e->of[u->g->request.prefix];
     int64_t n = path->ids.count;
-    ESP_TRY(check_room(e, run, n, error));
+    ESP_TRY(check_room(in->kv, run, n, error));
     for (int64_t done = 0, answered = 0; done < n;) {
         ESP_TRY(engine_check_stop(e, error));
         kv_feed f = {.run = run, .tokens = path->ids.at + done, .decoded = done >= path->decoded};
@@ -38,7 +38,7 @@ static esp_status feed_run(const unshared *u, int32_t run, const whole_path *pat
         int64_t first = answered;
         for (; answered < read_count && reads[answered].at < done + f.n; answered++)
             reads[answered].at -= done;
-        ESP_TRY(model_extend(e->m, e->kv, &f, 1, reads + first, answered - first, error));
+        ESP_TRY(model_extend(in->m, in->kv, &f, 1, reads + first, answered - first, error));
         u->g->counts.computed += f.n;
         done += f.n;
         if (u->client->progress) u->client->progress(u->client->user, e->done, e->sampled);
@@ -110,11 +110,12 @@ static esp_status score_tail(const unshared *u, int32_t tail, whole_path *path, 
 static esp_status answer_one(const unshared *u, int32_t i, esp_error *error) {
     const engine_request *r = &u->g->request;
     whole_path path = path_of_request(u);
-    int32_t run = kv_run_new(u->e->kv, -1);
+    kv_cache *kv = u->e->kv[r->prefix];
+    int32_t run = kv_run_new(kv, -1);
     esp_status status = i >= r->sequence_count  ? score_tail(u, i - r->sequence_count, &path, run, error)
                         : r->sequences[i].known ? score(u, i, &path, run, error)
                                                 : sample(u, i, &path, run, error);
-    kv_run_release(u->e->kv, run);
+    kv_run_release(kv, run);
     MEM_LIST_FREE(&path.ids);
     return status;
 }

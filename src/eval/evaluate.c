@@ -390,6 +390,7 @@ static esp_status run_options(work *w, esp_error *error) {
 static lm_settings settings_of(const session *s, const evaluate_options *o) {
     lm_settings set = session_lm_settings(s);
     set.example = false; /* (3.2) */
+    set.judge = o->method == RECIPE_SEARCH && !o->unjudged ? o->judge : NULL;
     set.max_sequences = (int32_t)o->batch;
     set.kv_tokens = evaluate_kv_tokens(s->recipe, o);
     return set;

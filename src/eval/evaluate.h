@@ -25,6 +25,7 @@ typedef struct {
     uint64_t seed;
     bool keep_text;            /* the chains' texts stay in the results */
     recipe_option_part option; /* choices: what is scored */
+    model *judge;              /* search: borrowed, who judges; NULL: the policy */
     bool unjudged;             /* search: C = 0 (self_eval off), the vote by numbers alone */
 } evaluate_options;
 /* eval.*, run.seed; texts are kept. */

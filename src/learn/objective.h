@@ -113,6 +113,9 @@ typedef struct {
 } nll_options;
 extern const objective objective_nll;
 
+/* Teaches a judge its verdicts (docs/method.md 3.4); no value of learn.loss. Without options. */
+extern const objective objective_verdict;
+
 /* DPO. */
 typedef struct {
     double beta; /* > 0 */

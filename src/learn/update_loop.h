@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
     batches *batches;
+    batches *beside; /* what every update learns from besides, dealt once over all of them; may be NULL */
     int64_t first, count;                                /* makes updates first + 1 to count */
     double (*rate)(const void *context, int64_t update); /* of the update with this number, from 0 */
     /* Called after each update. Another status than ESP_OK ends the work. */

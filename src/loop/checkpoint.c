@@ -17,6 +17,24 @@ char *checkpoint_path(const char *run, const char *name) {
     return mem_printf("%s/checkpoints/%s", run, name);
 }
 
+static char *judge_path(const char *checkpoint) {
+    return path_join(checkpoint, JUDGE_FOLDER);
+}
+
+static esp_status write_part(const char *folder, const checkpoint_part *part, esp_error *error) {
+    ESP_TRY(model_save(part->m, folder, DTYPE_F32, error));
+    return part->t ? trainer_save(part->t, folder, error) : ESP_OK;
+}
+
+static esp_status write_judge(const char *checkpoint, const checkpoint_part *judge, esp_error *error) {
+    if (!judge->m) return ESP_OK;
+    char *folder = judge_path(checkpoint);
+    esp_status status = folder_make(folder, error);
+    if (status == ESP_OK) status = write_part(folder, judge, error);
+    mem_free(folder);
+    return status;
+}
+
 static esp_status sum_files(const char *folder, const char *name, store_files *files, esp_error *error) {
     char *place = checkpoint_place(name);
     esp_status status = store_sum_files(folder, place, files, error);
@@ -24,15 +42,16 @@ static esp_status sum_files(const char *folder, const char *name, store_files *f
     return status;
 }
 
-esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
-                            const trainer *t, store_files *files, esp_error *error) {
+esp_status checkpoint_write(const char *run, const char *name, const session *s,
+                            const checkpoint_part *policy, const checkpoint_part *judge, store_files *files,
+                            esp_error *error) {
     *files = (store_files){0};
     char *path = checkpoint_path(run, name), *aside = mem_printf("%s.aside", path);
     esp_status status = folder_remove(aside, error);
     if (status == ESP_OK) status = folder_make_new(aside, error);
-    if (status == ESP_OK) status = model_save(m, aside, DTYPE_F32, error);
+    if (status == ESP_OK) status = write_part(aside, policy, error);
     if (status == ESP_OK) status = tokenizer_save(s->tokenizer, aside, error);
-    if (status == ESP_OK && t) status = trainer_save(t, aside, error);
+    if (status == ESP_OK) status = write_judge(aside, judge, error);
     if (status == ESP_OK) status = sum_files(aside, name, files, error);
     if (status == ESP_OK)
         status = folder_replace(aside, path, error);
@@ -59,6 +78,19 @@ esp_status checkpoint_read(const char *run, const char *name, model *m, trainer 
     if (status == ESP_OK && t && !after_sft && !file_exists(state)) status = missing(state, error);
     if (status == ESP_OK && t && !after_sft) status = trainer_load(t, path, error);
     mem_free(state);
+    mem_free(path);
+    return status;
+}
+
+esp_status checkpoint_read_judge(const char *run, const char *name, model *m, trainer *t, esp_error *error) {
+    char *path = checkpoint_path(run, name), *folder = judge_path(path),
+         *state = path_join(folder, "optimizer.safetensors");
+    esp_status status = file_is_folder(folder) ? ESP_OK : missing(folder, error);
+    if (status == ESP_OK) status = model_load_weights(m, folder, error);
+    if (status == ESP_OK && t && !file_exists(state)) status = missing(state, error);
+    if (status == ESP_OK && t) status = trainer_load(t, folder, error);
+    mem_free(state);
+    mem_free(folder);
     mem_free(path);
     return status;
 }
@@ -173,9 +205,8 @@ typedef struct {
     recipe_keep policies;
 } tidying;
 
-/* Optimizer state serves only to continue. */
-static esp_status drop_state(store *s, const char *name, const char *path, esp_error *error) {
-    static const char *const file = "optimizer.safetensors";
+static esp_status drop_file(store *s, const char *name, const char *path, const char *file,
+                            esp_error *error) {
     char *state = path_join(path, file);
     esp_status status = ESP_OK;
     if (file_exists(state)) {
@@ -184,6 +215,12 @@ static esp_status drop_state(store *s, const char *name, const char *path, esp_e
     }
     mem_free(state);
     return status;
+}
+
+/* Optimizer state serves only to continue. */
+static esp_status drop_states(store *s, const char *name, const char *path, esp_error *error) {
+    ESP_TRY(drop_file(s, name, path, "optimizer.safetensors", error));
+    return drop_file(s, name, path, JUDGE_FOLDER "/optimizer.safetensors", error);
 }
 
 /* Whether the policy is of no more use where only the last one is kept: it is not SFT's, and neither the
@@ -206,7 +243,7 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     if (status == ESP_OK && read.kind == CHECKPOINT_REMAINS) {
         status = folder_remove(path, error);
     } else if (status == ESP_OK && read.kind == CHECKPOINT_FINAL && !is_outdated(t, &read)) {
-        status = drop_state(t->store, name, path, error);
+        status = drop_states(t->store, name, path, error);
     } else if (status == ESP_OK) {
         status = forget(t->store, name, "", error);
         if (status == ESP_OK) status = remove_whole(path, error);

@@ -1,5 +1,6 @@
 /* Checkpoints of a run: folders under checkpoints/ in Hugging Face layout with the optimizer's state beside,
- * written aside, synced, and renamed, so that a folder that is there is whole. */
+ * and in a folder `judge` the same of a judge with weights of its own. They are written aside, synced, and
+ * renamed, so that a folder that is there is whole. */
 #ifndef ESPALIER_LOOP_CHECKPOINT_H
 #define ESPALIER_LOOP_CHECKPOINT_H
 
@@ -7,14 +8,23 @@
 #include "recipe/session.h"
 #include "store/store.h"
 
-/* Writes run/checkpoints/name: f32 weights, tokenizer, and, where t is not NULL, optimizer state. *files: the
- * sums of all that was written, for run.db. */
-esp_status checkpoint_write(const char *run, const char *name, const session *s, const model *m,
-                            const trainer *t, store_files *files, esp_error *error);
+/* A model as it is kept. */
+typedef struct {
+    const model *m;   /* NULL: none */
+    const trainer *t; /* its optimizer; NULL: is not kept */
+} checkpoint_part;
+
+/* Writes run/checkpoints/name: f32 weights and optimizer state of both, and the tokenizer. *files: the sums
+ * of all that was written, for run.db. */
+esp_status checkpoint_write(const char *run, const char *name, const session *s,
+                            const checkpoint_part *policy, const checkpoint_part *judge, store_files *files,
+                            esp_error *error);
 /* Fills the model, and, where t is not NULL, the optimizer. A checkpoint that was written with the
  * optimizer's state must have it: an optimizer begins again only after SFT, which writes its last checkpoint
  * without. */
 esp_status checkpoint_read(const char *run, const char *name, model *m, trainer *t, esp_error *error);
+/* The same of the judge that the checkpoint must have. */
+esp_status checkpoint_read_judge(const char *run, const char *name, model *m, trainer *t, esp_error *error);
 /* Compares checkpoints/ with the store's position, before anything is changed: fails if the position's
  * checkpoint is missing, or its optimizer state where `needs_state`, or if a file of it is not as it was
  * written, or if a later checkpoint is there that only a later position explains, as when run.db was put back

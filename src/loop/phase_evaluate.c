@@ -75,7 +75,12 @@ static esp_status evaluate(run_state *run, const store_position *at, const evalu
     const problem_set *problems = s->recipe->eval.set == RECIPE_SET_DEV ? &s->dev : &s->test;
     const char *set = evaluation_set_name(s->recipe->eval.set);
     evaluation e;
-    ESP_TRY(evaluate_policy(s, run->model, problems, options, &e, error));
+    evaluate_options judged = *options;
+    if (options->method == RECIPE_SEARCH && !options->unjudged) {
+        ESP_TRY(run_load_judge(run, at->checkpoint, NULL, error));
+        judged.judge = run->judge;
+    }
+    ESP_TRY(evaluate_policy(s, run->model, problems, &judged, &e, error));
     note(run, at, &e, set);
     esp_status status = record(run, at, &e, set, metric, error);
     evaluation_free(&e);

@@ -1,5 +1,6 @@
 /* Learning: updates of the policy from what the loss takes of one iteration's trees, from the likelihood of
  * their correct chains, or both. */
+#include "loop/judge_learn.h"
 #include "loop/phases.h"
 #include "loop/right_chains.h"
 #include "loop/tree_examples.h"
@@ -237,14 +238,19 @@ static esp_status make_updates(run_state *run, const store_position *position, c
     int64_t updates = w->examples.count > 0 ? batches_per_epoch(b) * r->learn.epochs : 0;
     if (r->learn.steps > 0 && updates > r->learn.steps) updates = r->learn.steps;
     double iterations = (double)r->run.iterations;
+    judge_beside beside;
+    esp_status status = judge_beside_make(run, w->iteration, updates, &beside, error);
     update_plan plan = {.phase = "learn",
                         .batches = b,
+                        .beside = beside.batches,
                         .updates = updates,
                         .schedule = recipe_learn_schedule(r, r->run.iterations * SCHEDULE_PARTS),
                         .progress_first = (double)(w->iteration - 1) / iterations,
                         .progress_last = (double)w->iteration / iterations};
-    esp_status status = updates > 0 ? run_updates(run, position, &plan, checkpoint, error)
-                                    : keep_policy(run, w, checkpoint, error);
+    if (status == ESP_OK)
+        status = updates > 0 ? run_updates(run, position, &plan, checkpoint, error)
+                             : keep_policy(run, w, checkpoint, error);
+    judge_beside_free(&beside);
     batches_free(b);
     return status;
 }
@@ -257,7 +263,8 @@ esp_status phase_learn(run_state *run, const store_position *position, esp_error
     recipe_terms_read(r, r->learn.nll_on == RECIPE_NLL_RIGHT_CHAINS, &w.terms);
     char checkpoint[CHECKPOINT_NAME_MAX];
     checkpoint_name_final(checkpoint, position->iteration);
-    esp_status status = gather(&w, error);
+    esp_status status = judge_learn(run, position, error);
+    if (status == ESP_OK) status = gather(&w, error);
     if (status == ESP_OK) status = make_updates(run, position, &w, checkpoint, error);
     learned_rows rows = {.pairs = w.pair_count,
                          .others = w.others.count,

@@ -262,6 +262,8 @@ esp_status phase_search(run_state *run, const store_position *position, esp_erro
     settings.unshared = run->unshared;
     model *other; /* NULL: the run's own */
     sampler *policy = NULL;
+    ESP_TRY(run_load_judge(run, position->checkpoint, NULL, error));
+    settings.judge = run->judge;
     ESP_TRY(open_other_model(run, position, &other, error));
     model *m = other ? other : run->model;
     esp_status status = lm_new(&policy, m, run->session.words, &settings, error);

@@ -220,8 +220,11 @@ static esp_status hash_folder(XXH3_state_t *state, const char *path, esp_error *
 esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *error) {
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
+    char *judge = path_join(path, JUDGE_FOLDER);
     esp_status status =
         file_is_folder(path) ? hash_folder(state, path, error) : hash_file(state, path, error);
+    if (status == ESP_OK && file_is_folder(judge)) status = hash_folder(state, judge, error);
+    mem_free(judge);
     *out = XXH3_64bits_digest(state);
     XXH3_freeState(state);
     return status;

@@ -234,9 +234,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
         if (status == ESP_OK) note_grader(&run, &at, &graded);
         if (status == ESP_OK) status = run_progress_end(&run, &at, error);
     }
-    trainer_free(run.trainer);
-    model_free(run.model);
-    mem_free(run.in_model);
+    run_state_free_models(&run);
     STORE_LIST_FREE(&run.written);
     run_progress_close(&run.progress);
     store_close(run.store);

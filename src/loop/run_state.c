@@ -1,21 +1,36 @@
 #include "loop/run_state.h"
 
+#include "base/file.h"
 #include "loop/phase_order.h"
 
 #include <string.h>
 
+static void put(char **field, const char *text) {
+    mem_free(*field);
+    *field = mem_strdup(text);
+}
+
 void run_holds(run_state *run, const char *checkpoint) {
-    mem_free(run->in_model);
-    run->in_model = mem_strdup(checkpoint);
+    put(&run->in_model, checkpoint);
+    if (run->judge) put(&run->in_judge, checkpoint);
+}
+
+/* Folder of theta_0, checked; NULL: the model as given. Freed by mem_free. */
+static esp_status theta_0_path(const run_state *run, char **out, esp_error *error) {
+    bool trained = run->session.recipe->sft.epochs > 0 && (run->phases & RUN_SFT), known;
+    *out = NULL;
+    if (!trained) return ESP_OK;
+    char *place = checkpoint_place("sft");
+    esp_status status = store_check_files(run->store, place, &known, error);
+    if (status == ESP_OK) *out = checkpoint_path(run->folder, "sft");
+    mem_free(place);
+    return status;
 }
 
 esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
-    bool trained = run->session.recipe->sft.epochs > 0 && (run->phases & RUN_SFT), known;
-    if (!trained) return session_open_model(&run->session, NULL, false, out, error);
-    char *path = checkpoint_path(run->folder, "sft"), *place = checkpoint_place("sft");
-    esp_status status = store_check_files(run->store, place, &known, error);
-    if (status == ESP_OK) status = session_open_model(&run->session, path, false, out, error);
-    mem_free(place);
+    char *path;
+    ESP_TRY(theta_0_path(run, &path, error));
+    esp_status status = session_open_model(&run->session, path, false, out, error);
     mem_free(path);
     return status;
 }
@@ -23,7 +38,8 @@ esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
 esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error) {
     STORE_LIST_FREE(&run->written);
     ESP_TRY(store_check_place(run->store, error));
-    return checkpoint_write(run->folder, checkpoint, &run->session, run->model, t, &run->written, error);
+    checkpoint_part policy = {run->model, t}, judge = {run->judge, run->judge_trainer};
+    return checkpoint_write(run->folder, checkpoint, &run->session, &policy, &judge, &run->written, error);
 }
 
 static esp_status record_move(run_state *run, const store_position *next, esp_error *error) {
@@ -59,6 +75,46 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
         ESP_TRY(model_load_weights(run->model, run->session.recipe->model.path, error));
     if (!holds && run->trainer) trainer_restart(run->trainer);
     if (checkpoint[0]) ESP_TRY(checkpoint_read(run->folder, checkpoint, run->model, run->trainer, error));
-    run_holds(run, checkpoint);
+    put(&run->in_model, checkpoint);
     return ESP_OK;
+}
+
+/* ---- a judge with weights of its own ---- */
+
+/* A judge is theta_0 until it has been taught: the one beside it, if it came with one. */
+static esp_status read_first_judge(run_state *run, esp_error *error) {
+    char *given;
+    ESP_TRY(theta_0_path(run, &given, error));
+    const char *path = given ? given : run->session.recipe->model.path;
+    char *beside = path_join(path, JUDGE_FOLDER);
+    esp_status status = model_load_weights(run->judge, file_is_folder(beside) ? beside : path, error);
+    mem_free(beside);
+    mem_free(given);
+    return status;
+}
+
+esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_settings *settings,
+                          esp_error *error) {
+    const recipe *r = run->session.recipe;
+    if (r->self_eval.weights != RECIPE_WEIGHTS_OWN || !r->search.config.rewards.judge) return ESP_OK;
+    bool holds = run->judge && run->in_judge && strcmp(run->in_judge, checkpoint) == 0;
+    if (holds && (!settings || run->judge_trainer)) return ESP_OK;
+    if (!run->judge) ESP_TRY(session_open_model(&run->session, NULL, true, &run->judge, error));
+    if (settings && !run->judge_trainer)
+        ESP_TRY(trainer_new(&run->judge_trainer, run->judge, settings, error));
+    if (checkpoint_name_read(checkpoint).iteration > 0)
+        ESP_TRY(checkpoint_read_judge(run->folder, checkpoint, run->judge, run->judge_trainer, error));
+    else
+        ESP_TRY(read_first_judge(run, error));
+    put(&run->in_judge, checkpoint);
+    return ESP_OK;
+}
+
+void run_state_free_models(run_state *run) {
+    trainer_free(run->trainer);
+    trainer_free(run->judge_trainer);
+    model_free(run->model);
+    model_free(run->judge);
+    mem_free(run->in_model);
+    mem_free(run->in_judge);
 }

@@ -1,7 +1,5 @@
 #include "loop/updates.h"
 
-#include "learn/update_loop.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +10,14 @@ typedef struct {
     int64_t tokens; /* learned from so far */
 } phase_updates;
 
-static esp_status record(const phase_updates *p, const update_report *u, esp_error *error) {
+esp_status record_update(run_state *run, const char *phase, int64_t iteration, const update_report *u,
+                         esp_error *error) {
     const learn_report *b = &u->batch;
     store_value metrics[LEARN_METRICS];
     for (int i = 0; i < b->metric_count; i++)
         metrics[i] = (store_value){b->metrics[i].name, b->metrics[i].value};
-    store_update row = {.phase = p->plan->phase,
-                        .iteration = p->position->iteration,
+    store_update row = {.phase = phase,
+                        .iteration = iteration,
                         .update = u->update,
                         .rows = b->rows,
                         .loss = b->loss,
@@ -28,7 +27,7 @@ static esp_status record(const phase_updates *p, const update_report *u, esp_err
                         .tokens_computed = b->tokens_computed,
                         .metrics = metrics,
                         .metric_count = b->metric_count};
-    ESP_TRY(store_add_update(p->run->store, &row, error));
+    ESP_TRY(store_add_update(run->store, &row, error));
     char line[512];
     snprintf(line, sizeof line,
              "{\"phase\":\"%s\",\"iteration\":%lld,\"update\":%lld,\"loss\":%.6g,\"lr\":%.6g,\"grad_norm\":%."
@@ -36,7 +35,7 @@ static esp_status record(const phase_updates *p, const update_report *u, esp_err
              "\"tokens_computed\":%lld,\"seconds\":%.3f}",
              row.phase, (long long)row.iteration, (long long)row.update, row.loss, row.lr, row.grad_norm,
              (long long)row.rows, (long long)row.tokens, (long long)row.tokens_computed, u->seconds);
-    return store_log(p->run->store, "update", line, error);
+    return store_log(run->store, "update", line, error);
 }
 
 /* A checkpoint in the middle of a phase, and the position that points at it. */
@@ -64,7 +63,7 @@ static esp_status finish_update(void *context, const update_report *u, esp_error
     phase_updates *p = context;
     const observer *o = &p->run->session.observer;
     int64_t every = p->run->session.recipe->run.checkpoint_every;
-    ESP_TRY(record(p, u, error));
+    ESP_TRY(record_update(p->run, p->plan->phase, p->position->iteration, u, error));
     p->tokens += u->batch.tokens;
     observer_tokens(o, p->tokens);
     observer_step(o, u->update, "loss %.4f, %.0f tok/s", u->batch.loss, (double)u->batch.tokens / u->seconds);
@@ -86,6 +85,7 @@ static esp_status make_updates(phase_updates *p, esp_error *error) {
         snprintf(title, sizeof title, "%s", p->plan->phase);
     observer_begin(o, title, p->plan->updates, "updates");
     updates_plan plan = {.batches = p->plan->batches,
+                         .beside = p->plan->beside,
                          .first = p->position->update,
                          .count = p->plan->updates,
                          .rate = rate_of,

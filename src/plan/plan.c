@@ -113,6 +113,12 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
                        .available = memory_available()};
     if (learns && r->learn.average > 0) out.optimizer += m.masters; /* raw weights beside the average */
     if (learns && r->learn.reference == RECIPE_SFT) out.reference = sampling.weights;
+    if (r->self_eval.weights == RECIPE_WEIGHTS_OWN && r->search.config.rewards.judge) {
+        out.weights += m.weights; /* a judge of the same size, in memory from the first search on */
+        out.masters += m.masters;
+        out.activations += out.activations; /* a model keeps its workspace */
+        if (learns) out.optimizer += m.optimizer;
+    }
     /* Learning and sampling take turns: the cache is gone while the optimizer is there. */
     out.total = out.weights + out.masters +
                 most(out.kv + sampling.workspace, out.optimizer + out.activations + out.reference);

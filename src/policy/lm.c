@@ -44,6 +44,7 @@ esp_status lm_new(sampler **out, model *m, const prompt_words *words, const lm_s
     engine_settings engines = {.kv_tokens = settings->kv_tokens,
                                .max_batch_tokens = settings->max_batch_tokens,
                                .max_sequences = settings->max_sequences,
+                               .second = settings->judge,
                                .unshared = settings->unshared,
                                .stop = settings->stop};
     step_rules rules = lm_rules(p);

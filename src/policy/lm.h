@@ -22,6 +22,7 @@ typedef struct {
     int32_t max_batch_tokens; /* as engine_settings */
     int32_t max_sequences;    /* as engine_settings */
     bool unshared;            /* as engine_settings: to compare with */
+    model *judge;             /* borrowed: judges steps in the policy's place; NULL: the policy does */
     const volatile sig_atomic_t *stop; /* as engine_settings */
     int64_t *tree_nanoseconds; /* the time in search_next and search_feed is added to it; NULL: no clock */
 } lm_settings;

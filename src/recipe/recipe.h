@@ -20,6 +20,7 @@ typedef enum { RECIPE_KEEP_ALL, RECIPE_KEEP_LAST } recipe_keep;
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
 typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
+typedef enum { RECIPE_WEIGHTS_SHARED, RECIPE_WEIGHTS_OWN } recipe_judge_weights;
 typedef enum { RECIPE_JUDGE_CORRUPTED, RECIPE_JUDGE_OWN } recipe_judge_source;
 typedef enum { RECIPE_CHOOSE_SHUFFLE, RECIPE_CHOOSE_LEARNABLE } recipe_choose;
 typedef enum { RECIPE_PREVIOUS, RECIPE_SFT } recipe_reference;
@@ -89,7 +90,12 @@ typedef struct {
         int64_t gold_length_over; /* a step has at most gold length / this tokens as well; 0: off */
     } search;
     struct {
-        recipe_example example; /* self_eval.enabled is search.config.rewards.judge */
+        recipe_example example;       /* self_eval.enabled is search.config.rewards.judge */
+        recipe_judge_weights weights; /* the judge is the policy, or a model of its own */
+        int64_t rows;   /* of a problem, that an iteration's trees teach the judge; 0: it is not taught */
+        int64_t buffer; /* iterations whose rows are learned from, the present one included */
+        double rate;    /* own: learning rate, as a share of learn.lr */
+        double weight;  /* shared: of the rows in an update's loss */
     } self_eval;
     struct {
         int preset;                /* as search.preset */

@@ -96,6 +96,11 @@ static const option search_options[] = {
 static const option self_eval_options[] = {
     {.type = OPTION_BOOL, .key = "enabled", .offset = offsetof(recipe, search.config.rewards.judge), .flag = "--self-eval", .initial = "true", .help = "the model judges its own steps, and the search uses its confidence"},
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "show the judge the reference solution as an example, or nothing; evaluation never shows it"},
+    {ENUM(self_eval, weights, recipe_judge_weights, "shared|own"), .initial = "shared", .help = "the judge is the model that searches, or a second one that starts as the first and that preferences do not change"},
+    {INT(self_eval, rows), .initial = "0", .low = 0, .high = 1e6, .help = "rows per problem that teach the judge, after each search, what came of the steps that it judged; 0: it is not taught"},
+    {INT(self_eval, buffer), .initial = "5", .low = 1, .high = 1e6, .help = "take such rows from this many iterations: the present one's, and as many again of those before"},
+    {FLOAT(self_eval, rate), .initial = "0.25", .low = 0, .high = 1000, .help = "with own: learning rate of the judge, as a share of learn.lr"},
+    {FLOAT(self_eval, weight), .initial = "0.1", .low = 0, .high = 1000, .help = "with shared: weight of these rows in the loss of an update"},
 };
 
 static const option learn_options[] = {

@@ -1,5 +1,6 @@
 #include "recipe/session.h"
 
+#include "base/file.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -126,6 +127,14 @@ esp_status session_open_model(session *s, const char *path, bool trainable, mode
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
+}
+
+esp_status session_open_judge(session *s, const char *path, model **out, esp_error *error) {
+    char *folder = path_join(path ? path : s->recipe->model.path, JUDGE_FOLDER);
+    *out = NULL;
+    esp_status status = file_is_folder(folder) ? session_open_model(s, folder, false, out, error) : ESP_OK;
+    mem_free(folder);
+    return status;
 }
 
 enum { USUAL_WINDOW = 2 };

@@ -41,6 +41,10 @@ bool session_stopped(const session *s);
 
 /* The policy's weights at path (recipe->model.path where NULL, or new ones where model.init says so). */
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error);
+/* The judge beside the policy at path (as above), where that has one with weights of its own: NULL otherwise,
+ * and the policy judges. Not trainable. */
+#define JUDGE_FOLDER "judge"
+esp_status session_open_judge(session *s, const char *path, model **out, esp_error *error);
 /* Waves of m's trees that are searched at the same time: run.window; where that is 0, two if they leave the
  * bits of a run free of where it was interrupted, and if m has one engine for all threads: the replicas of a
  * small model end a wave each by itself and gain nothing. */

@@ -58,23 +58,35 @@ static int by_path(const void *a, const void *b) {
     return strcmp(((const store_file *)a)->path, ((const store_file *)b)->path);
 }
 
-esp_status store_sum_files(const char *folder, const char *name, store_files *out, esp_error *error) {
-    *out = (store_files){0};
+typedef MEM_LIST(store_file) file_list;
+
+/* Those of the folders in it too. */
+static esp_status sum_folder(const char *folder, const char *name, arena *memory, file_list *list,
+                             esp_error *error) {
     DIR *d = opendir(folder);
     if (!d) return error_fail(error, "check the path", "%s: cannot open: %s", folder, strerror(errno));
-    out->memory = arena_new();
-    MEM_LIST(store_file) list = {0};
     esp_status status = ESP_OK;
     for (struct dirent *entry; status == ESP_OK && (entry = readdir(d)) != NULL;) {
         if (entry->d_name[0] == '.') continue;
         char *file = path_join(folder, entry->d_name), *path = path_join(name, entry->d_name);
-        store_file f = {.path = arena_strdup(out->memory, path)};
-        status = file_sum_of(file, &f.sum, error);
-        MEM_LIST_PUSH(&list, f);
+        if (file_is_folder(file)) {
+            status = sum_folder(file, path, memory, list, error);
+        } else {
+            store_file f = {.path = arena_strdup(memory, path)};
+            status = file_sum_of(file, &f.sum, error);
+            MEM_LIST_PUSH(list, f);
+        }
         mem_free(file);
         mem_free(path);
     }
     closedir(d);
+    return status;
+}
+
+esp_status store_sum_files(const char *folder, const char *name, store_files *out, esp_error *error) {
+    *out = (store_files){.memory = arena_new()};
+    file_list list = {0};
+    esp_status status = sum_folder(folder, name, out->memory, &list, error);
     if (list.count) qsort(list.at, (size_t)list.count, sizeof *list.at, by_path);
     out->at = list.count ? arena_copy(out->memory, list.at, (size_t)list.count * sizeof *list.at) : NULL;
     out->count = list.count;

@@ -258,7 +258,8 @@ esp_status store_add_file(store *s, const store_file *f, esp_error *error); /* a
 esp_status store_forget_files(store *s, const char *path, esp_error *error);
 
 /* ---- the same files on disk ---- */
-/* Sums of all files of a folder, whatever they are; their paths begin with `name`. */
+/* Sums of all files of a folder and of the folders in it, whatever they are; their paths begin with `name`.
+ */
 esp_status store_sum_files(const char *folder, const char *name, store_files *out, esp_error *error);
 /* Compares the file with its row: an error where it is missing, cut or changed. */
 esp_status store_check_file(store *s, const store_file *f, esp_error *error);

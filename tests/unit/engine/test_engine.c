@@ -236,6 +236,54 @@ static void same_members(const client *a, const client *b) {
     }
 }
 
+/* A second model computes what is below prompt 1 and nothing else: sequences are the first model's, answers
+ * after tails are what the second says of the same ids, in any batch and with any cache. */
+static void second_model_answers(void **state) {
+    (void)state;
+    fixture f = open_model("ref"), other = f;
+    OK(model_create(&other.m, model_configuration(f.m), &(model_options){.compute = f.c}, 3, &error));
+    client *alone = run(&f, &usual), *first = NULL;
+    engine_settings sets[] = {usual, usual, usual, usual};
+    sets[1].max_batch_tokens = 7;
+    sets[2].kv_tokens = 960;
+    sets[3].unshared = true;
+    for (int k = 0; k < 4; k++) {
+        sets[k].second = other.m;
+        int64_t before = model_tokens_computed(f.m);
+        client *both = run(&f, &sets[k]);
+        before = model_tokens_computed(f.m) - before;
+        for (int g = 0; g < GROUPS; g++) {
+            const member *m = &both->members[g];
+            if (k < 3) assert_memory_equal(m->first, alone->members[g].first, sizeof m->first);
+            if (k < 3) assert_memory_equal(m->second, alone->members[g].second, sizeof m->second);
+            assert_int_equal(m->counts.distinct, alone->members[g].counts.distinct);
+            for (int i = 0; i < SAMPLES * (k == 0 || k == 3); i++)
+                for (int a = 0; a < ENGINE_ANSWERS; a++) {
+                    float logprob = first ? first->members[g].answers[i][a] : 0;
+                    int32_t whole[PROMPT + 3 * STEP], answer = 11 + a;
+                    int64_t n = join(whole, 0, m->prompt, PROMPT - 1);
+                    n = join(whole, n, m->first[i].ids, STEP - i % 2);
+                    n = join(whole, join(whole, n, suffix, SUFFIX), &answer, 1);
+                    if (!first) forward(&other, whole, n, 1, &logprob);
+                    assert_true(fabs((double)(logprob - m->answers[i][a])) < 1e-4);
+                    assert_true(fabs((double)(m->answers[i][a] - alone->members[g].answers[i][a])) > 1e-3);
+                }
+        }
+        if (first && k < 3) same_members(first, both);
+        int64_t all = both->shared;
+        for (int g = 0; g < GROUPS; g++) all += both->members[g].counts.computed;
+        if (k < 2) assert_true(before > 0 && before < all);
+        if (first)
+            free(both);
+        else
+            first = both;
+    }
+    free(alone);
+    free(first);
+    model_free(other.m);
+    close_model(&f);
+}
+
 /* Whatever the batch, the number of sequences in flight, and the cache: the same bits where a row's bits do
  * not depend on its batch. With room nothing is computed twice; a small cache costs, and no sharing costs
  * more. */
@@ -397,8 +445,11 @@ static void refuses_what_cannot_be_done(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_as_the_model_says),     cmocka_unit_test(company_and_cache_do_not_matter),
-        cmocka_unit_test(lots_share_among_themselves), cmocka_unit_test(paused_groups_go_on),
+        cmocka_unit_test(second_model_answers),
+        cmocka_unit_test(reads_as_the_model_says),
+        cmocka_unit_test(company_and_cache_do_not_matter),
+        cmocka_unit_test(lots_share_among_themselves),
+        cmocka_unit_test(paused_groups_go_on),
         cmocka_unit_test(refuses_what_cannot_be_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -349,13 +349,41 @@ static void test_extremes(void **state) {
     near(r.dlogp[0] / -exp(-50), 1, 1e-12, "slope at 50");
 }
 
+/* The verdict's objective is DPO with beta 1 whose references are 0; what both letters gain together does not
+ * count. */
+static void test_verdict(void **state) {
+    (void)state;
+    const double logps[][3] = {{-0.1, -2.4, 0}, {-7, -0.2, 0.3}, {-300, -1, 0.1}, {-5, -5, 0.5}};
+    for (size_t i = 0; i < sizeof logps / sizeof *logps; i++) {
+        double dlogp[EXAMPLE_PATHS], metrics[OBJECTIVE_METRICS], alpha = logps[i][2];
+        path_score scores[] = {{logps[i][0], 9, 1}, {logps[i][1], 9, 1}},
+                   together[] = {{logps[i][0] - 4, 0, 1}, {logps[i][1] - 4, 0, 1}};
+        example e = {.alpha = alpha};
+        result dpo = evaluate("dpo", "beta=1", PAIR(logps[i][0], logps[i][1], 0, 0), alpha);
+        double value = objective_verdict.value(NULL, &e, scores, dlogp, metrics);
+        near(value, dpo.value, 1e-12, "value");
+        near(dlogp[0], dpo.dlogp[0], 1e-12, "the verdict's slope");
+        near(dlogp[1], dpo.dlogp[1], 1e-12, "the other's slope");
+        near(metrics[0], logps[i][0] - logps[i][1], 1e-12, "margin");
+        near(metrics[1], logps[i][0] > logps[i][1], 0, "accuracy");
+        near(objective_verdict.value(NULL, &e, together, dlogp, metrics), value, 1e-12, "shifted");
+        near(dlogp[0] + dlogp[1], 0, 0, "the sum of the slopes");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),     cmocka_unit_test(test_finite_differences),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_by_hand),    cmocka_unit_test(test_likelihood),
-        cmocka_unit_test(test_simpo),      cmocka_unit_test(test_orpo),
-        cmocka_unit_test(test_smoothing),  cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_likelihood),
+        cmocka_unit_test(test_simpo),
+        cmocka_unit_test(test_orpo),
+        cmocka_unit_test(test_smoothing),
+        cmocka_unit_test(test_extremes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,10 +92,14 @@ static char *new_run(const char *const *names, size_t n) {
     assert_non_null(mkdtemp(run));
     for (size_t i = 0; i < n; i++) {
         char *path = checkpoint_path(run, names[i]), *weights = path_join(path, "model.safetensors"),
-             *state = path_join(path, "optimizer.safetensors");
-        OK(folder_make(path, &error));
+             *state = path_join(path, "optimizer.safetensors"), *judge = path_join(path, JUDGE_FOLDER),
+             *judge_state = path_join(judge, "optimizer.safetensors");
+        OK(folder_make(judge, &error));
         OK(file_write_all(weights, "w", 1, &error));
         OK(file_write_all(state, "s", 1, &error));
+        OK(file_write_all(judge_state, "s", 1, &error));
+        mem_free(judge_state);
+        mem_free(judge);
         mem_free(path);
         mem_free(weights);
         mem_free(state);
@@ -132,7 +136,7 @@ static void test_tidy(void **state) {
     for (size_t i = 0; i < COUNT(names); i++) {
         char *path = checkpoint_path(run, names[i]), *place = checkpoint_place(names[i]);
         OK(store_sum_files(path, place, &files, &error));
-        assert_int_equal(files.count, 2);
+        assert_int_equal(files.count, 3);
         for (int64_t k = 0; k < files.count; k++) OK(store_add_file(s, &files.at[k], &error));
         STORE_LIST_FREE(&files);
         mem_free(path);
@@ -146,10 +150,15 @@ static void test_tidy(void **state) {
     for (size_t i = 0; i < COUNT(without_state); i++) {
         assert_true(has(run, without_state[i], "model.safetensors"));
         assert_false(has(run, without_state[i], "optimizer.safetensors"));
+        assert_true(has(run, without_state[i], JUDGE_FOLDER));
+        assert_false(has(run, without_state[i], JUDGE_FOLDER "/optimizer.safetensors"));
     }
     static const char *const whole[] = {"learn-3-at-2", "best-at-home", "my.old", "iteration-1.old",
                                         "draft.aside",  "sft-at-work",  ".hidden"};
-    for (size_t i = 0; i < COUNT(whole); i++) assert_true(has(run, whole[i], "optimizer.safetensors"));
+    for (size_t i = 0; i < COUNT(whole); i++) {
+        assert_true(has(run, whole[i], "optimizer.safetensors"));
+        assert_true(has(run, whole[i], JUDGE_FOLDER "/optimizer.safetensors"));
+    }
     /* What was removed is known no longer; what is known is there. */
     bool known;
     OK(store_check_files(s, "checkpoints/learn-2-at-5", &known, &error));
@@ -266,7 +275,7 @@ static void test_damage(void **state) {
     OK(checkpoint_check(s, &at, true, &known, &error));
     assert_false(known); /* as an earlier version left it */
     OK(store_sum_files(folder, place, &files, &error));
-    assert_int_equal(files.count, 3);
+    assert_int_equal(files.count, 4);
     for (int64_t i = 0; i < files.count; i++) OK(store_add_file(s, &files.at[i], &error));
     OK(checkpoint_check(s, &at, true, &known, &error));
     assert_true(known);
