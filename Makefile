@@ -49,11 +49,14 @@ check: format layers words rooms lint sanitize
 format:
 	@tools/check-format
 
+# Each checker first shows that its rules can fail.
 layers:
+	@tools/check-layers --self-test
 	@tools/check-layers
 
 # Plain English, folder by folder: make words IN=src/app
 words:
+	@tools/check-words --self-test
 	@tools/check-words $(IN)
 
 rooms:
