@@ -68,7 +68,7 @@ void esp_model_close(esp_model *model) {
 
 esp_model_info esp_model_describe(const esp_model *model) {
     const tokenizer *t = model->tokenizer;
-    return (esp_model_info){.parameters = model_parameter_count(model->model),
+    return (esp_model_info){.parameters = model_weight_count(model->model),
                             .context = model_context(model->model),
                             .vocabulary = (int32_t)model_configuration(model->model)->vocab,
                             .bos = t ? tokenizer_bos(t) : -1,

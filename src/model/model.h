@@ -5,6 +5,7 @@
 #define ESPALIER_MODEL_MODEL_H
 
 #include "compute/compute.h"
+#include "model/adapter.h"
 #include "model/params.h"
 #include "model/token_tree.h"
 
@@ -15,6 +16,8 @@ typedef struct {
     bool trainable;   /* keep f32 masters and the packings that backward needs */
     bool recompute;  /* a pass that keeps, keeps each layer's input alone; backward computes the rest again */
     int64_t context; /* positions to prepare; 0: what the configuration says, at most 8192 */
+    const adapter_config *adapter; /* NULL or rank 0: none. Else a new adapter, which is what is trained */
+    uint64_t adapter_seed;
 } model_options;
 
 /* Opens a Hugging Face folder (config.json and safetensors) or a .gguf file. Tensors stored in fewer than 16
@@ -33,8 +36,10 @@ compute *model_compute(const model *m); /* as given */
 /* The compute layer that works on the model's arrays: for a small model a replica of one thread. */
 compute *model_operations(const model *m);
 int64_t model_context(const model *m);
-int64_t model_parameter_count(const model *m); /* floats in the flat array */
-/* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model. */
+int64_t model_weight_count(const model *m);    /* numbers of the model, without an adapter's */
+int64_t model_parameter_count(const model *m); /* floats in the flat array: those that are trained */
+/* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model, or
+ * those of its adapter. */
 const param_set *model_trainable(const model *m);
 float *model_master(model *m); /* the flat f32 array, a buffer of the compute layer; NULL unless trainable */
 esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */

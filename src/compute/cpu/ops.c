@@ -61,7 +61,7 @@ void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *
         k->rmsnorm_backward(end - begin, width, dy + begin * width, x + begin * width, gain, rstd + begin,
                             dx + begin * width, sums + part * width);
     }
-    for (int part = 0; part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
+    for (int part = 0; dgain && part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
 }
 
 /* Heads wider than any known model's are refused. */
@@ -303,6 +303,8 @@ static const compute_ops cpu_ops = {
     .buffer_free = host_buffer_free,
     .linear_new = cpu_linear_new,
     .linear_free = cpu_linear_free,
+    .adapter_new = cpu_adapter_new,
+    .adapter_free = cpu_adapter_free,
     .pass_new = cpu_pass_new,
     .pass_free = cpu_pass_free,
 #define OPERATION(name, group, list) .name = cpu_##name,

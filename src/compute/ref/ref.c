@@ -146,7 +146,7 @@ void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *
         for (int64_t i = 0; i < width; i++) {
             double from_scale = (double)xr[i] * dot * s * s * s / (double)width;
             dx[r * width + i] += (float)((double)dyr[i] * (double)gain[i] * s - from_scale);
-            dgain[i] += (float)((double)dyr[i] * (double)xr[i] * s);
+            if (dgain) dgain[i] += (float)((double)dyr[i] * (double)xr[i] * s);
         }
     }
 }
@@ -306,6 +306,8 @@ static const compute_ops ref_ops = {
     .buffer_free = host_buffer_free,
     .linear_new = ref_linear_new,
     .linear_free = ref_linear_free,
+    .adapter_new = ref_adapter_new,
+    .adapter_free = ref_adapter_free,
     .pass_new = ref_pass_new,
     .pass_free = ref_pass_free,
 #define OPERATION(name, group, list) .name = ref_##name,
