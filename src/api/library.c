@@ -3,6 +3,7 @@
 #include "api/usage.h"
 #include "engine/samples.h"
 #include "learn/objective.h"
+#include "model/adapter_file.h"
 #include "model/model.h"
 #include "prompt/prompt.h"
 #include "store/store.h"
@@ -53,7 +54,7 @@ esp_status esp_model_open(esp_model **out, const char *path, const esp_model_opt
         esp_model_close(m);
         return status;
     }
-    if (tokenizer_open(&m->tokenizer, path, &m->tokenizer_error) != ESP_OK) m->tokenizer = NULL;
+    if (adapter_tokenizer_open(&m->tokenizer, path, &m->tokenizer_error) != ESP_OK) m->tokenizer = NULL;
     *out = m;
     return ESP_OK;
 }

@@ -6,6 +6,7 @@
 #include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/verbs.h"
+#include "model/adapter_file.h"
 #include "model/arch.h"
 
 #include <errno.h>
@@ -163,7 +164,7 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
     if (part->needs & NEEDS_LIMIT) ESP_TRY(measure_limit(b, &b->limit, error));
     b->clock = compute_clock_new(b->compute);
     bool text = part->needs & NEEDS_TOKENIZER || (part->measure == bench_dpo && b->pairs[0]);
-    if (text && b->model_path[0]) ESP_TRY(tokenizer_open(&b->tokenizer, b->model_path, error));
+    if (text && b->model_path[0]) ESP_TRY(adapter_tokenizer_open(&b->tokenizer, b->model_path, error));
     if (part->needs & NEEDS_MODEL)
         ESP_TRY(bench_open_model(b, part->needs & NEEDS_MASTERS, &b->model, error));
     return ESP_OK;

@@ -49,6 +49,9 @@ struct model {
     adapter_config adapter; /* rank 0: none */
     uint64_t adapter_seed;  /* of its first numbers */
     param_set adapted;      /* the adapter's parameters */
+    char *base_path;        /* where its base came from; NULL: nowhere */
+    uint64_t base_hash;     /* of the base's numbers */
+    model *over;            /* the model whose base this one computes with, with another adapter; or NULL */
     weight *weights;        /* all of them, in the order of their parameters; the next pointers are into it */
     int64_t weight_count;
     const weight *embedding, *norm_out, *head; /* head: the embedding where tied */

@@ -2,6 +2,7 @@
 #include "model/arch.h"
 #include "model/internal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -355,9 +356,66 @@ void model_borrow(model *m, const model *of) {
     m->kept_pass = NULL;
 }
 
-static void free_weights(model *m) {
+/* Points what pointed into `from` into the model's own weights. */
+static void move_pointers(model *m, const weight *from) {
+    const weight **singles[] = {&m->embedding, &m->norm_out, &m->head};
+    for (int i = 0; i < 3; i++) *singles[i] = m->weights + (*singles[i] - from);
+    for (int l = 0; l < m->config.layers; l++) {
+        model_layer *y = &m->layers[l];
+        const weight **all[] = {&y->norm_in, &y->qkv,  &y->out,     &y->norm_post,
+                                &y->gate_up, &y->down, &y->qkv_bias};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            if (*all[i]) *all[i] = m->weights + (*all[i] - from);
+    }
+}
+
+/* Adapters of its own for a model over another's base. */
+static esp_status make_own_adapters(model *m, esp_error *error) {
+    if (m->trainable) {
+        void *numbers;
+        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)m->adapted.floats * 4, "an adapter", error));
+        m->master = numbers;
+    }
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        weight *w = &m->weights[i];
+        if (w->adapter_count == 0) continue;
+        adapter_shape shape = shape_of(m, w);
+        w->adapter = m->compute->ops->adapter_new(m->compute, &shape);
+        w->numbers = m->master ? m->master + w->adapter_offset : NULL;
+    }
+    return compute_check(m->compute, error);
+}
+
+esp_status model_over(model **out, model *of, const char *path, bool trainable, esp_error *error) {
+    assert(model_is_frozen(of) && (of->trainable || !trainable));
+    model *m = *out = MEM_NEW(model);
+    model_borrow(m, of);
+    m->over = of;
+    m->replicas = (model_replicas){.threads = of->replicas.threads};
+    m->trainable = trainable;
+    m->master = NULL;
+    m->layers = MEM_ARRAY(model_layer, m->config.layers);
+    m->weights = MEM_ARRAY(weight, m->weight_count);
+    memcpy(m->layers, of->layers, sizeof *m->layers * (size_t)m->config.layers);
+    memcpy(m->weights, of->weights, sizeof *m->weights * (size_t)m->weight_count);
+    for (int64_t i = 0; i < m->weight_count; i++) m->weights[i].adapter = NULL;
+    move_pointers(m, of->weights);
+    esp_status status = make_own_adapters(m, error);
+    if (status == ESP_OK) status = path ? model_load_weights(m, path, error) : model_reset_adapter(m, error);
+    if (status != ESP_OK) {
+        model_free(m);
+        *out = NULL;
+    }
+    return status;
+}
+
+static void free_adapters(model *m) {
     for (int64_t i = 0; i < m->weight_count; i++)
         m->compute->ops->adapter_free(m->compute, m->weights[i].adapter);
+}
+
+static void free_weights(model *m) {
+    free_adapters(m);
     for (int64_t i = 0; i < m->weight_count; i++)
         if (m->weights[i].matrix) m->compute->ops->linear_free(m->compute, m->weights[i].matrix);
     float *buffers[] = {m->master, m->vectors, m->cosine, m->sine};
@@ -366,6 +424,7 @@ static void free_weights(model *m) {
     mem_free(m->weights);
     params_free(&m->params);
     params_free(&m->adapted);
+    mem_free(m->base_path);
 }
 
 void model_free(model *m) {
@@ -386,7 +445,13 @@ void model_free(model *m) {
     model_forget_kept(m);
     mem_free(m->x_in);
     mem_free(m->tape);
-    if (!m->replicas.is_replica) free_weights(m);
+    if (m->over) {
+        free_adapters(m);
+        m->compute->ops->buffer_free(m->compute, m->master);
+        mem_free(m->weights);
+        mem_free(m->layers);
+    } else if (!m->replicas.is_replica)
+        free_weights(m);
     replicas_free(m);
     mem_free(m);
 }
@@ -395,6 +460,7 @@ const model_config *model_configuration(const model *m) {
     return &m->config;
 }
 compute *model_compute(const model *m) {
+    if (m->over) return model_compute(m->over);
     return m->replicas.one_thread ? m->replicas.one_thread->of : m->compute;
 }
 compute *model_operations(const model *m) {
@@ -402,6 +468,9 @@ compute *model_operations(const model *m) {
 }
 int64_t model_context(const model *m) {
     return m->context;
+}
+bool model_has_adapter(const model *m) {
+    return model_is_frozen(m);
 }
 int64_t model_weight_count(const model *m) {
     return m->params.floats;

@@ -1,6 +1,8 @@
 #include "recipe/session.h"
 
 #include "base/file.h"
+#include "model/adapter_file.h"
+#include "recipe/convert.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -41,7 +43,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     }
     ESP_TRY(check_model(out, error));
     ESP_TRY(task_new(&out->task, &r->task, error));
-    esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
+    esp_status status = adapter_tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = choose_chat(out, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
@@ -118,12 +120,19 @@ bool session_stopped(const session *s) {
 
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error) {
     const recipe *r = s->recipe;
-    model_options options = {.compute = s->compute,
+    adapter_config adapter;
+    ESP_TRY(recipe_adapter(r, &adapter, error));
+    model_options options = {.adapter = &adapter,
+                             .adapter_seed = (uint64_t)r->run.seed,
+                             .compute = s->compute,
                              .trainable = trainable,
                              .recompute = r->model.recompute,
                              .context = r->model.context};
     if (path || r->model.init == RECIPE_INIT_FILE)
         return model_open(out, path ? path : r->model.path, &options, error);
+    if (adapter.rank > 0)
+        return error_fail(error, "train all weights first (adapter.rank 0), then an adapter over the result",
+                          "model.init is random: an adapter is trained over weights that are in a file");
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
