@@ -25,6 +25,9 @@ static const weight **place_of(model *m, const param *p) {
     case ROLE_BIAS_K:
     case ROLE_BIAS_V:
         return &layer->qkv_bias;
+    case ROLE_GAIN_Q:
+    case ROLE_GAIN_K:
+        return &layer->qk_gain;
     case ROLE_O:
         return &layer->out;
     case ROLE_NORM_POST:
@@ -337,8 +340,8 @@ esp_status model_create(model **out, const model_config *config, const model_opt
 }
 
 static void tape_free(model *m, layer_tape *t) {
-    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
-                        &t->rstd1, &t->rstd2, &t->q,     &t->lse,      &t->k,       &t->v};
+    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden, &t->rstd1,
+                        &t->rstd2, &t->q,     &t->lse,   &t->k,        &t->v,       &t->qkv};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(m, all[i]);
 }
 
@@ -360,13 +363,11 @@ void model_borrow(model *m, const model *of) {
 static void move_pointers(model *m, const weight *from) {
     const weight **singles[] = {&m->embedding, &m->norm_out, &m->head};
     for (int i = 0; i < 3; i++) *singles[i] = m->weights + (*singles[i] - from);
-    for (int l = 0; l < m->config.layers; l++) {
-        model_layer *y = &m->layers[l];
-        const weight **all[] = {&y->norm_in, &y->qkv,  &y->out,     &y->norm_post,
-                                &y->gate_up, &y->down, &y->qkv_bias};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-            if (*all[i]) *all[i] = m->weights + (*all[i] - from);
-    }
+    const weight **all = (const weight **)m->layers; /* a layer is pointers to weights and nothing else */
+    int64_t n = m->config.layers * (int64_t)(sizeof *m->layers / sizeof *all);
+    static_assert(sizeof(model_layer) % sizeof(weight *) == 0, "a layer is pointers");
+    for (int64_t i = 0; i < n; i++)
+        if (all[i]) all[i] = m->weights + (all[i] - from);
 }
 
 /* Adapters of its own for a model over another's base. */

@@ -10,8 +10,9 @@ dtype recipe_activations(const recipe *r) {
     return r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
 }
 
-/* The bit of the target whose name is the first n characters; 0: there is none. */
+/* The bits of "all", or the bit of the target whose name is the first n characters; 0: there is none. */
 static unsigned target_bit(const char *name, size_t n) {
+    if (n == 3 && strncmp(name, "all", n) == 0) return ADAPT_ALL;
     for (int i = 0; adapter_target_name(i); i++)
         if (strlen(adapter_target_name(i)) == n && strncmp(adapter_target_name(i), name, n) == 0)
             return 1u << i;
@@ -36,9 +37,9 @@ esp_status recipe_adapter(const recipe *r, adapter_config *out, esp_error *error
         size_t n = strcspn(at, "\n");
         unsigned bit = target_bit(at, n);
         if (n > 0 && !bit)
-            return error_fail(error,
-                              "name some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
-                              "adapter.targets: %.*s is no matrix of a model", (int)(n < 60 ? n : 60), at);
+            return error_fail(
+                error, "name all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
+                "adapter.targets: %.*s is no matrix of a model", (int)(n < 60 ? n : 60), at);
         out->targets |= bit;
         at += n + (at[n] == '\n');
     }

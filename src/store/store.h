@@ -33,6 +33,9 @@ typedef enum {
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
 void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
 const char *store_folder(const store *s);
+/* Whether a process of this machine writes the run now: its number, else 0. A process that has just begun may
+ * be missed. */
+esp_status store_writer(const store *s, int64_t *process, esp_error *error);
 /* Fails if the folder was moved, replaced or removed since it was opened to write: files would go elsewhere
  * than rows. Every commit checks it too. */
 esp_status store_check_place(const store *s, esp_error *error);
@@ -287,6 +290,12 @@ typedef STORE_LIST(store_eval) store_evals;
 typedef STORE_LIST(store_eval_result) store_eval_results;
 typedef STORE_LIST(store_judgement) store_judgements;
 typedef struct {
+    int64_t iteration;
+    const char *text; /* may be NULL */
+    double time;      /* seconds since 1970 */
+} store_event_row;
+typedef STORE_LIST(store_event_row) store_events;
+typedef struct {
     int64_t tree, nodes, pairs;
 } store_size;
 typedef STORE_LIST(store_size) store_sizes;
@@ -338,6 +347,8 @@ esp_status store_read_files(store *s, const char *path, store_files *out, esp_er
 /* One after the other, in no order; each is valid during its call. */
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error);
+/* The events of that kind, as they came. */
+esp_status store_read_events(store *s, const char *kind, store_events *out, esp_error *error);
 /* The last value of a metric; *found says whether there is one. */
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
                             esp_error *error);
