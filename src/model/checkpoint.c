@@ -215,7 +215,7 @@ esp_status model_load_weights(model *m, const char *path, esp_error *error) {
     model_config config;
     if (model_is_frozen(m)) return adapter_load_other(m, path, error);
     if (adapter_is_at(path))
-        return error_fail(error, "merge it first (espalier export --merge)",
+        return error_fail(error, "merge it into its base first",
                           "%s: is an adapter, where whole weights are needed", path);
     ESP_TRY(checkpoint_open(&source, &config, path, error));
     esp_status status = load_weights(m, source, error);

@@ -348,6 +348,7 @@ static void tape_free(model *m, layer_tape *t) {
 void model_borrow(model *m, const model *of) {
     *m = *of;
     m->tokens_computed = 0;
+    m->over = NULL;
     m->x_in = MEM_ARRAY(workspace, of->config.layers);
     m->tape = MEM_ARRAY(layer_tape, of->config.layers);
     m->head_rows = (head_tape){0};

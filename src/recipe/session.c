@@ -33,6 +33,14 @@ static esp_status open_grader(session *s, esp_error *error) {
     return set.kind == GRADER_TASK ? ESP_OK : grader_open(&s->grader, &set, error);
 }
 
+static esp_status check_adapter(const recipe *r, esp_error *error) {
+    adapter_config adapter;
+    ESP_TRY(recipe_adapter(r, &adapter, error));
+    if (adapter.rank == 0 || r->model.init == RECIPE_INIT_FILE) return ESP_OK;
+    return error_fail(error, "train all weights first (adapter.rank 0), then an adapter over the result",
+                      "model.init is random: an adapter is trained over weights that are in a file");
+}
+
 esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error) {
     *out = (session){.recipe = r, .stop = stop};
@@ -41,6 +49,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
         error_set(error, ESP_USAGE, "set model.path", "no model is named");
         return error_about(error, ESP_REASON_UNSET, "model.path");
     }
+    ESP_TRY(check_adapter(r, error));
     ESP_TRY(check_model(out, error));
     ESP_TRY(task_new(&out->task, &r->task, error));
     esp_status status = adapter_tokenizer_open(&out->tokenizer, r->model.path, error);
@@ -130,9 +139,6 @@ esp_status session_open_model(session *s, const char *path, bool trainable, mode
                              .context = r->model.context};
     if (path || r->model.init == RECIPE_INIT_FILE)
         return model_open(out, path ? path : r->model.path, &options, error);
-    if (adapter.rank > 0)
-        return error_fail(error, "train all weights first (adapter.rank 0), then an adapter over the result",
-                          "model.init is random: an adapter is trained over weights that are in a file");
     model_config config;
     ESP_TRY(model_read_config(&config, r->model.path, error));
     return model_create(out, &config, &options, (uint64_t)r->run.seed, error);
