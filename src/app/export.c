@@ -1,10 +1,10 @@
 /* espalier export: a run's policy for other programs. */
 #include "app/out_folder.h"
 #include "app/output.h"
+#include "app/run_policy.h"
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
-#include "loop/checkpoint.h"
 #include "model/model.h"
 #include "store/store.h"
 #include "text/tokenizer.h"
@@ -29,26 +29,6 @@ static const option export_options[] = {
      .help = "number format to write"},
 };
 
-/* Finds the checkpoint's folder; freed by mem_free. */
-static esp_status find_checkpoint(const char *run, const char *wanted, char **out, esp_error *error) {
-    store *s;
-    store_position at = {0};
-    ESP_TRY(store_open(&s, run, STORE_READ, error));
-    esp_status status = store_position_get(s, &at, error);
-    store_close(s);
-    ESP_TRY(status);
-    const char *name = wanted[0] ? wanted : at.checkpoint;
-    if (!name[0])
-        return error_fail(error, "to export the model that the run started from, use espalier import",
-                          "%s: the run has no trained policy yet", run);
-    *out = checkpoint_path(run, name);
-    if (file_is_folder(*out)) return ESP_OK;
-    error_fail(error, "its policies are the folders in checkpoints/", "%s: the run has no policy %s", run,
-               name);
-    mem_free(*out);
-    return ESP_FAILED;
-}
-
 static esp_status export_into(const char *from, const char *folder, dtype type, esp_error *error) {
     tokenizer *t;
     bool known;
@@ -65,7 +45,7 @@ static esp_status export_run(const cli_arguments *arguments, void *own, esp_erro
     const char *run = arguments->positionals[0], *folder = arguments->positionals[1];
     char *from = NULL;
     out_folder out;
-    ESP_TRY(find_checkpoint(run, flags->checkpoint, &from, error));
+    ESP_TRY(run_policy_path(run, flags->checkpoint, &from, error));
     stop_install();
     esp_status status = out_folder_begin(&out, folder, error);
     if (status == ESP_OK) {

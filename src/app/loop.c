@@ -2,12 +2,15 @@
 #include "app/loop.h"
 #include "app/observe.h"
 #include "app/output.h"
+#include "app/run_policy.h"
 #include "formats/json.h"
 #include "app/stop.h"
 #include "app/summary.h"
 #include "app/terminal.h"
 #include "app/verbs.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "loop/checkpoint_name.h"
 #include "loop/run.h"
 #include "view/report.h"
 
@@ -17,12 +20,27 @@ typedef struct {
     bool resume;
 } loop_flags;
 
+typedef struct {
+    bool resume;
+    char *from; /* a run, or a folder of a model */
+} run_flags;
+
 #define LOOP_RESUME(owner, member)                                                                           \
     {                                                                                                        \
         .flag = "--resume", .type = OPTION_BOOL, .offset = offsetof(owner, member),                          \
         .help = "continue a run that was stopped or killed"                                                  \
     }
 static const option loop_options[] = {LOOP_RESUME(loop_flags, resume)};
+static const option run_own_options[] = {
+    {.flag = "--resume",
+     .type = OPTION_BOOL,
+     .offset = offsetof(run_flags, resume),
+     .help = "continue a run that was stopped or killed, or one that is done with more --iterations"},
+    {.flag = "--from",
+     .type = OPTION_STRING,
+     .offset = offsetof(run_flags, from),
+     .help = "start a new run from the last policy of this one (or RUN/checkpoints/NAME), without SFT"},
+};
 
 /* run.out, or runs/ and the recipe's name. Freed by mem_free. */
 static char *run_folder(const recipe *r, const char *path) {
@@ -86,6 +104,7 @@ esp_status loop_carry_out(const recipe *r, const char *folder, loop_request opti
     observer shown = observe_run(&context, folder, stop_flag());
     run_options run = {.folder = folder,
                        .resume = options.resume,
+                       .changes = options.changes,
                        .unshared = options.unshared,
                        .phases = options.phases,
                        .observer = &shown,
@@ -128,9 +147,45 @@ esp_status loop_run(const cli_arguments *arguments, loop_request options, esp_er
     return status;
 }
 
+/* The folder of the policy that --from names. Freed by mem_free. */
+static esp_status policy_from(const char *from, char **out, esp_error *error) {
+    char *store_file = path_join(from, "run.db");
+    bool is_run = file_exists(store_file);
+    mem_free(store_file);
+    if (!is_run) {
+        *out = mem_strdup(from);
+        return ESP_OK;
+    }
+    ESP_TRY(run_policy_path(from, "", out, error));
+    if (checkpoint_name_read(strrchr(*out, '/') + 1).kind == CHECKPOINT_FINAL) return ESP_OK;
+    mem_free(*out);
+    *out = NULL;
+    return error_fail(error, "name a policy that it keeps: --from RUN/checkpoints/NAME",
+                      "%s: is in the middle of learning, and its present policy will not stay", from);
+}
+
+/* --from is the first of the overrides, so that every other one counts more. */
+static esp_status run_from(const cli_arguments *arguments, const char *from, loop_request request,
+                           esp_error *error) {
+    char *policy;
+    ESP_TRY(policy_from(from, &policy, error));
+    cli_arguments more = *arguments;
+    more.overrides = MEM_ARRAY(recipe_override, arguments->override_count + 2);
+    more.override_count += 2;
+    more.overrides[0] = (recipe_override){"model.path", policy, "--from"};
+    more.overrides[1] = (recipe_override){"sft.epochs", "0", "--from"};
+    for (int i = 0; i < arguments->override_count; i++) more.overrides[i + 2] = arguments->overrides[i];
+    esp_status status = loop_run(&more, request, error);
+    mem_free(more.overrides);
+    mem_free(policy);
+    return status;
+}
+
 static esp_status run_run(const cli_arguments *arguments, void *own, esp_error *error) {
-    return loop_run(arguments, (loop_request){.phases = RUN_ALL, .resume = ((loop_flags *)own)->resume},
-                    error);
+    const run_flags *flags = own;
+    loop_request request = {.phases = RUN_ALL, .resume = flags->resume, .changes = true};
+    return flags->from[0] ? run_from(arguments, flags->from, request, error)
+                          : loop_run(arguments, request, error);
 }
 
 static esp_status sft_run(const cli_arguments *arguments, void *own, esp_error *error) {
@@ -145,13 +200,19 @@ const app_verb verb_run = {
          .positionals = "RECIPE.yaml",
          .least = 1,
          .most = 1,
-         .options = {loop_options, 1},
+         .options = {run_own_options, sizeof run_own_options / sizeof *run_own_options},
          .recipe_groups = "run model data task search learn sft self_eval eval",
          .about =
              "Work is stored in the run directory (--out) as it is done. --resume continues a run that was\n"
              "stopped or killed; the result is the same, bit for bit. Ctrl-C finishes the current write; a\n"
-             "second one quits at once."},
-    .own_size = sizeof(loop_flags),
+             "second one quits at once.\n"
+             "\n"
+             "With --resume, run.iterations and some other keys (the learning rate and most of learn, the "
+             "size\n"
+             "of an iteration, run.eval_every) may be others than before: they count from where the run is, "
+             "and\n"
+             "the change is kept and shown in the report."},
+    .own_size = sizeof(run_flags),
     .run = run_run,
 };
 

@@ -7,6 +7,7 @@
 typedef struct {
     int phases; /* the phases to carry out (loop/run.h) */
     bool resume;
+    bool changes;  /* with resume: keys that may change on the way are taken over */
     bool unshared; /* the search shares nothing between sequences */
 } loop_request;
 

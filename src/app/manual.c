@@ -219,7 +219,8 @@ void manual_page(const cli_verb *verbs, int n, const char *version, text_buffer 
     entry(out, "LC_ALL, LC_CTYPE, LANG", "whether the terminal displays UTF-8");
     section(out, "FILES");
     entry(out, "RUN/run.db", "all results of a run: trees, pairs, updates, evaluations (SQLite)");
-    entry(out, "RUN/recipe.yaml", "the resolved recipe");
+    entry(out, "RUN/recipe.yaml",
+          "the resolved recipe; recipe-2.yaml and so on: as it was changed by --resume");
     entry(out, "RUN/checkpoints/", "policies in Hugging Face layout");
     entry(out, "RUN/report.html", "the report page");
     entry(out, "RUN/log.jsonl", "one line per update or event");

@@ -30,6 +30,7 @@ enum {
     OPTION_REPEATED = 8,  /* a verb's own OPTION_STRING that may be given again: one value per line */
     OPTION_LIST = 16,     /* an OPTION_STRING with one value per line; a file may write a list */
     OPTION_ROWS = 32,     /* an OPTION_STRING of JSON rows, one per line; a file may write a list of maps */
+    OPTION_LATER = 64,    /* a recipe key that a run may change on the way (loop/recipe_change.h) */
 };
 
 typedef struct {

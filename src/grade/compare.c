@@ -220,6 +220,13 @@ static grade_verdict compare_collections(comparison *c, const expr *a, const exp
     return GRADE_DIFFERENT;
 }
 
+/* With inequalities inside: equal where the parts are; nothing follows from other parts. */
+static grade_verdict compare_conditions(comparison *c, const expr *a, const expr *b) {
+    bool same_kind = a->kind == b->kind && a->which == b->which;
+    bool parts = same_kind && (is_collection(a) || a->kind == EXPR_TUPLE);
+    return parts && compare_collections(c, a, b) == GRADE_EQUAL ? GRADE_EQUAL : unknown(c);
+}
+
 /* ---- Relations ---- */
 
 /* Letters, and functions of letters: x, f(x), (x, y), P(X = k) without digits. */
@@ -387,7 +394,7 @@ static grade_verdict compare_forms(comparison *c, const expr *a, const expr *b) 
 /* {x | x > sqrt 2} against (sqrt 2, oo). */
 static grade_verdict compare_rule(comparison *c, const expr *set, const expr *other) {
     const expr *condition = set->part[0];
-    bool interval = set->count == 2 && condition->kind == EXPR_RELATION && other->kind == EXPR_TUPLE;
+    bool interval = is_real_rule(set) && condition->kind == EXPR_RELATION && other->kind == EXPR_TUPLE;
     const expr *written = interval ? interval_of(c->pool, condition) : NULL;
     return written ? compare_answers(c, written, other) : unknown(c);
 }
@@ -468,7 +475,7 @@ static grade_verdict compare_kinds(comparison *c, const expr *a, const expr *b) 
     if (either(a, b, EXPR_BASED)) return compare_based(a, b);
     if (either(a, b, EXPR_FORMAL)) return compare_formal(c, a, b);
     if (is_scalar(a) && is_scalar(b)) return compare_scalars(c, a, b);
-    if (has_inequality(a) || has_inequality(b)) return unknown(c);
+    if (has_inequality(a) || has_inequality(b)) return compare_conditions(c, a, b);
     if (either(a, b, EXPR_UNION) && either(a, b, EXPR_LIST)) {
         const expr *list = a->kind == EXPR_LIST ? a : b; /* of intervals, perhaps */
         return expr_has(list, EXPR_TUPLE) ? unknown(c) : GRADE_DIFFERENT;

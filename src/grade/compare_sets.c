@@ -22,8 +22,7 @@ static bool is_line(const expr *e) {
     return e->kind == EXPR_NAME && strncmp(e->text, "\\mathbb", 7) == 0 && strchr(e->text, 'R');
 }
 
-/* {x | ...} of real numbers */
-static bool is_rule(const expr *e) {
+bool is_real_rule(const expr *e) {
     return e->kind == EXPR_FORMAL && e->which == FORMAL_SET && (e->count == 2 || is_line(e->part[2]));
 }
 
@@ -36,7 +35,7 @@ static bool is_compound(const expr *e) {
     if (e->kind == EXPR_LIST && e->which == 1)
         for (int32_t i = 0; i < e->count; i++)
             if (e->part[i]->kind == EXPR_TUPLE || is_compound(e->part[i])) return true;
-    return e->kind == EXPR_UNION || is_line(e) || (is_rule(e) && is_compound(e->part[0]));
+    return e->kind == EXPR_UNION || is_line(e) || (is_real_rule(e) && is_compound(e->part[0]));
 }
 
 /* The end as a number, or NULL for infinity of that sign; false for anything else. */
@@ -114,7 +113,7 @@ static bool add_set(expr_pool *pool, span_set *s, const expr *e) {
     case EXPR_RELATION:
         return add_relation(pool, s, e);
     case EXPR_FORMAL:
-        return is_rule(e) && is_compound(e->part[0]) && add_set(pool, s, e->part[0]);
+        return is_real_rule(e) && is_compound(e->part[0]) && add_set(pool, s, e->part[0]);
     default:
         return is_line(e) && add_span(s, NULL, NULL, false, false);
     }

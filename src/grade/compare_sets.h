@@ -9,6 +9,8 @@
  * together are [0, 2]. GRADE_UNKNOWN where they are something else. */
 grade_verdict compare_sets(comparison *c, const expr *a, const expr *b);
 
+/* {x | ...} of real numbers. */
+bool is_real_rule(const expr *e);
 /* "1 < x <= 6" as (1, 6], whatever its ends are; NULL for what is not such an inequality. */
 const expr *interval_of(expr_pool *pool, const expr *relation);
 

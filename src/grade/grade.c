@@ -74,7 +74,7 @@ static bool letters_alone(const text_buffer *text, text_buffer *out) {
         if (isalpha(c) || c >= 0x80) {
             char lower = (char)(c < 0x80 ? tolower(c) : c);
             text_append(out, &lower, 1);
-        } else if (c > ' ' && !strchr("().,-'\"", c)) {
+        } else if (c > ' ' && !strchr("(){}.,-'\"", c)) {
             return false;
         }
     }

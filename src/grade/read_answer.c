@@ -9,25 +9,35 @@ static bool is_word_byte(unsigned char c) {
            c == CLEAN_WORDS_OPEN || c == CLEAN_WORDS_CLOSE || (c && strchr("(){}", c));
 }
 
+typedef enum { NO_WORDS, PERHAPS_WORDS, WORDS } wording;
+
 /* Whether the text is words: letters alone, of which some are in \text{} or make a word of at least four. A
- * known number word or function is mathematics. */
-static bool is_words(const reader *r) {
-    bool words = false, letters = false;
+ * known number word or function is mathematics. Several single letters, some of them in \mathrm{}, are words
+ * only if they cannot be read as names. */
+static wording find_words(const reader *r) {
+    bool marked = false, word = false;
+    size_t runs = 0, longest = 0;
     for (size_t i = 0; i < r->length;) {
         unsigned char c = peek_at(r, i);
-        if (!is_word_byte(c) || (c == '-' && !letters)) return false;
+        if (!is_word_byte(c) || (c == '-' && runs == 0)) return NO_WORDS;
         size_t end = letters_end(r, i);
         if (end == i) {
-            words |= c == CLEAN_WORDS_OPEN;
+            marked |= c == CLEAN_WORDS_OPEN;
             i++;
             continue;
         }
-        if (end - i > 1 && function_find(r->at + i, end - i) >= 0) return false;
-        letters = true;
-        words |= end - i >= 4;
+        if (is_connective(r, i, end)) {
+            i = end;
+            continue;
+        }
+        if (end - i > 1 && function_find(r->at + i, end - i) >= 0) return NO_WORDS;
+        runs++;
+        if (end - i > longest) longest = end - i;
+        word |= end - i >= 4;
         i = end;
     }
-    return words && letters;
+    if (runs == 0 || !(marked || word)) return NO_WORDS;
+    return longest == 1 && runs > 1 ? PERHAPS_WORDS : WORDS;
 }
 
 static const expr *read_text(reader *r) {
@@ -69,12 +79,13 @@ static void skip_tail(reader *r) {
     } while (r->i > start);
 }
 
-/* A lone unit or currency sign has no value. */
+/* A lone unit or currency sign has no value, nor has what it is one of. */
 static bool has_value(const expr *e) {
     if (e->kind == EXPR_UNIT) return false;
+    bool every = e->kind == EXPR_LIST || e->kind == EXPR_TUPLE || e->kind == EXPR_SET;
     for (int32_t i = 0; i < e->count; i++)
-        if (has_value(e->part[i])) return true;
-    return e->count == 0;
+        if (has_value(e->part[i]) != every) return !every;
+    return every || e->count == 0;
 }
 
 reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_commas) {
@@ -85,7 +96,8 @@ reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_co
     reader r = {.at = text, .length = length, .pool = pool, .no_commas = no_commas};
     accept_relation(&r);
     const expr *e = NULL;
-    if (!dots && is_words(&r)) {
+    wording words = dots ? NO_WORDS : find_words(&r);
+    if (words == WORDS) {
         const expr *number = read_list(&r);
         skip_tail(&r);
         e = number && number->kind == EXPR_NUMBER && r.i == length ? number : read_text(&r);
@@ -99,6 +111,10 @@ reading read_answer(expr_pool *pool, const char *text, size_t length, bool no_co
         if (dots && r.i < length) e = NULL; /* more follows that is not written: 18.38... */
         skip_tail(&r);
         if (r.i < length || (e && !has_value(e))) e = NULL;
+        if (!e && words == PERHAPS_WORDS) {
+            e = read_text(&r);
+            r.i = length;
+        }
     }
     return (reading){.value = e, .had_commas = r.had_commas, .end = r.i};
 }

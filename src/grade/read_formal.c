@@ -60,8 +60,8 @@ const expr *read_series_product(reader *r) {
     return read_series(r, FORMAL_PRODUCT);
 }
 
-/* The "d" of the differential that ends the integral here, outside brackets; those of integrals inside come
- * first. r->length where there is none. */
+/* The "d" of the differential that ends the integral here, outside brackets; those of integrals inside, which
+ * are not in brackets either, come first. r->length where there is none. */
 static size_t find_differential(const reader *r) {
     int open = 0, inner = 0;
     for (size_t i = r->i; i < r->length; i++) {
@@ -71,7 +71,7 @@ static size_t find_differential(const reader *r) {
         if (open < 0) break;
         if (c == '\\') {
             size_t end = letters_end(r, i + 1);
-            inner += end == i + 4 && starts_with(r, i + 1, "int");
+            inner += open == 0 && end == i + 4 && starts_with(r, i + 1, "int");
             i = end > i + 1 ? end - 1 : i + 1;
             continue;
         }

@@ -30,15 +30,19 @@ static bool inside_words(const reader *r) {
 
 /* ---- Connectives ---- */
 
-bool read_connective(reader *r) {
+bool is_connective(const reader *r, size_t start, size_t end) {
     static const char *const connectives[] = {"and", "or"};
+    return word_among(r, start, end, connectives, sizeof connectives / sizeof *connectives);
+}
+
+bool read_connective(reader *r) {
     size_t start = r->i;
     skip_spaces(r);
     bool words = peek(r) == CLEAN_WORDS_OPEN;
     r->i += words;
     while (is_space(peek(r)) || (words && peek(r) == ',')) r->i++;
     size_t end = letters_end(r, r->i);
-    if (word_among(r, r->i, end, connectives, 2)) {
+    if (is_connective(r, r->i, end)) {
         r->i = end;
         skip_spaces(r);
         if (!words || peek(r) == CLEAN_WORDS_CLOSE) {

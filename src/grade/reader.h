@@ -79,7 +79,9 @@ const expr *read_call(reader *r, function_id id);
 const expr *read_units(reader *r, const expr *factor);
 /* amount * unit, which stays a product where the amount is 1. */
 const expr *read_with_unit(reader *r, const expr *amount, const expr *unit);
-/* "and", "or": also as \text{ or }. */
+/* Whether the letters are "and" or "or". */
+bool is_connective(const reader *r, size_t start, size_t end);
+/* Such a word: also as \text{ or }. */
 bool read_connective(reader *r);
 
 /* Whether a factor may follow here, after spaces since `before`, without a sign between. */

@@ -69,11 +69,30 @@ static esp_status record(run_state *run, const store_position *at, const evaluat
     return status;
 }
 
+/* Whether a run that was interrupted has done this evaluation already: the position moves after all of an
+ * iteration's evaluations. */
+static esp_status is_recorded(run_state *run, const store_position *at, const evaluate_options *options,
+                              const char *set, bool *out, esp_error *error) {
+    store_evals evals;
+    const char *name = evaluation_name(options->method, options->unjudged);
+    *out = false;
+    ESP_TRY(store_read_evals(run->store, &evals, error));
+    for (int64_t i = 0; i < evals.count; i++)
+        *out = *out || (evals.at[i].iteration == at->iteration && strcmp(evals.at[i].method, name) == 0 &&
+                        strcmp(evals.at[i].set, set) == 0);
+    STORE_LIST_FREE(&evals);
+    return ESP_OK;
+}
+
 static esp_status evaluate(run_state *run, const store_position *at, const evaluate_options *options,
                            const char *metric, esp_error *error) {
     session *s = &run->session;
     const problem_set *problems = s->recipe->eval.set == RECIPE_SET_DEV ? &s->dev : &s->test;
     const char *set = evaluation_set_name(s->recipe->eval.set);
+    bool recorded;
+    ESP_TRY(is_recorded(run, at, options, set, &recorded, error));
+    if (recorded) return ESP_OK;
+    ESP_TRY(run_load_policy(run, at->checkpoint, NULL, error));
     evaluation e;
     evaluate_options judged = *options;
     if (options->method == RECIPE_SEARCH && !options->unjudged) {
@@ -105,7 +124,6 @@ esp_status phase_evaluate(run_state *run, const store_position *position, esp_er
     bool problems = (r->eval.set == RECIPE_SET_DEV ? run->session.dev : run->session.test).count > 0;
     if (problems) {
         evaluate_options options = evaluate_options_of(r);
-        ESP_TRY(run_load_policy(run, position->checkpoint, NULL, error));
         ESP_TRY(evaluate(run, position, &options, "evaluate_seconds", error));
         if (end) ESP_TRY(evaluate_besides(run, position, error));
     }

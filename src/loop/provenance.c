@@ -1,6 +1,7 @@
 #include "loop/provenance.h"
 
 #include "base/file.h"
+#include "loop/recipe_change.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -77,54 +78,88 @@ static void resolve_from(recipe *r, const char *folder) {
     arena_free(memory);
 }
 
-/* What the store knows of the recipe: *from is the folder that the run was begun in, where that is another
- * one than this, else NULL. Fails if recipe.yaml is not as it was written. Whatever else is wrong with the
- * store is for others to say. */
-static esp_status ask_store(const char *folder, char **from, esp_error *error) {
+/* What the store knows of the recipe. */
+typedef struct {
+    char *from; /* the folder that the run was begun in, where that is another one than this, else NULL */
+    char *file; /* the recipe's, in the run's folder */
+} recipe_record;
+
+static void record_free(recipe_record *r) {
+    mem_free(r->from);
+    mem_free(r->file);
+}
+
+/* Fails if the recipe's file is not as it was written. Whatever else is wrong with the store is for others to
+ * say. */
+static esp_status ask_store(const char *folder, recipe_record *out, esp_error *error) {
     store *s;
     bool known;
-    *from = NULL;
-    if (store_open(&s, folder, STORE_READ, NULL) != ESP_OK) return ESP_OK;
-    char *there = NULL, *here = getcwd(NULL, 0);
-    if (store_meta_get(s, "folder", &there, NULL) != ESP_OK) there = NULL;
-    esp_status status = store_check_files(s, "recipe.yaml", &known, error);
-    store_close(s);
-    if (status == ESP_OK && there && !(here && strcmp(there, here) == 0))
-        *from = there;
+    *out = (recipe_record){0};
+    esp_status status = ESP_OK;
+    char *there = NULL, *here = getcwd(NULL, 0), *name = NULL;
+    if (store_open(&s, folder, STORE_READ, NULL) == ESP_OK) {
+        if (store_meta_get(s, "folder", &there, NULL) != ESP_OK) there = NULL;
+        if (recipe_file_name(s, &name, NULL) != ESP_OK) name = NULL;
+        if (name) status = store_check_files(s, name, &known, error);
+        store_close(s);
+    }
+    out->file = path_join(folder, name ? name : "recipe.yaml");
+    if (there && !(here && strcmp(there, here) == 0))
+        out->from = there;
     else
         mem_free(there);
+    mem_free(name);
     free(here);
     return status;
 }
 
-/* Fails where the recipes differ. from: what the relative paths of `there` are below; NULL: this folder. */
+typedef struct {
+    text_buffer differences;
+    option_table table;
+    bool may_change;
+} comparing;
+
+static void add_difference(void *user, const char *key, const char *there, const char *here) {
+    comparing *c = user;
+    if (c->may_change && (option_by_key(c->table, key)->marks & OPTION_LATER)) return;
+    text_printf(&c->differences, "%s: %s there, %s here\n", key, *there ? there : "nothing",
+                *here ? here : "nothing");
+}
+
+/* Fails where the recipes differ, in keys that may change only unless `may_change`. from: what the relative
+ * paths of `there` are below; NULL: this folder. */
 static esp_status compare_recipes(recipe *there, recipe *here, const char *folder, const char *from,
-                                  esp_error *error) {
+                                  bool may_change, esp_error *error) {
     if (from) take_equal_paths(there, here, from);
-    text_buffer differences = {0};
+    arena *memory = arena_new();
+    comparing c = {.table = recipe_options(memory), .may_change = may_change};
     esp_status status = ESP_OK;
-    if (recipe_diff(there, here, &differences) > 0)
+    recipe_differences(there, here, add_difference, &c);
+    if (c.differences.length > 0)
         error_fail(error, "resume with the recipe that the run was made with, or choose another folder",
-                   "%s: the recipe has changed: %.600s", folder, differences.at),
+                   "%s: the recipe has changed: %.600s", folder, c.differences.at),
             status = error_because(error, ESP_REASON_OTHER_RUN);
-    text_free(&differences);
+    text_free(&c.differences);
+    arena_free(memory);
     return status;
 }
 
-esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, recipe **out,
+esp_status provenance_recipe(const recipe *r, const char *folder, provenance_how how, recipe **out,
                              esp_error *error) {
     ESP_TRY(copy_recipe(r, out, error));
-    char *path = path_join(folder, "recipe.yaml"), *from = NULL;
+    char *path = path_join(folder, "recipe.yaml");
+    recipe_record known = {0};
     recipe *there = NULL;
     esp_status status = ESP_OK;
-    if (resume && file_exists(path)) {
-        status = ask_store(folder, &from, error);
-        if (status == ESP_OK) status = recipe_load(&there, path, NULL, 0, error);
-        if (status == ESP_OK) status = compare_recipes(there, *out, folder, from, error);
-        if (status == ESP_OK && from) resolve_from(*out, from);
+    if (how != PROVENANCE_NEW && file_exists(path)) {
+        status = ask_store(folder, &known, error);
+        if (status == ESP_OK) status = recipe_load(&there, known.file, NULL, 0, error);
+        if (status == ESP_OK)
+            status = compare_recipes(there, *out, folder, known.from, how == PROVENANCE_CHANGED, error);
+        if (status == ESP_OK && known.from) resolve_from(*out, known.from);
         recipe_free(there);
     }
-    mem_free(from);
+    record_free(&known);
     mem_free(path);
     if (status == ESP_OK) return ESP_OK;
     recipe_free(*out);
@@ -133,12 +168,11 @@ esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, r
 }
 
 esp_status provenance_read_recipe(const char *folder, recipe **out, esp_error *error) {
-    char *path = path_join(folder, "recipe.yaml"), *from;
-    esp_status status = ask_store(folder, &from, error);
-    if (status == ESP_OK) status = recipe_load(out, path, NULL, 0, error);
-    if (status == ESP_OK && from) resolve_from(*out, from);
-    mem_free(from);
-    mem_free(path);
+    recipe_record known;
+    esp_status status = ask_store(folder, &known, error);
+    if (status == ESP_OK) status = recipe_load(out, known.file, NULL, 0, error);
+    if (status == ESP_OK && known.from) resolve_from(*out, known.from);
+    record_free(&known);
     return status;
 }
 

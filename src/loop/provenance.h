@@ -7,12 +7,18 @@
 #include "recipe/session.h"
 #include "store/store.h"
 
+typedef enum {
+    PROVENANCE_NEW,     /* a new run */
+    PROVENANCE_SAME,    /* an old one, by the same recipe */
+    PROVENANCE_CHANGED, /* an old one; keys marked OPTION_LATER may differ (loop/recipe_change.h) */
+} provenance_how;
+
 /* The recipe that a call uses. For a new run, and for a folder without recipe.yaml, a copy of r. To resume a
- * run, r is compared with the recipe in `folder`: it is an error if they differ in a key that decides
+ * run, r is compared with the run's present recipe: it is an error if they differ in a key that decides
  * results; a path may be written differently if it is the same file. Relative paths then become paths below
  * the folder where the run was started, unless there is no such file and there is one here (a run that was
  * moved). Freed by recipe_free. */
-esp_status provenance_recipe(const recipe *r, const char *folder, bool resume, recipe **out,
+esp_status provenance_recipe(const recipe *r, const char *folder, provenance_how how, recipe **out,
                              esp_error *error);
 
 /* The recipe of a run that is only read, its paths as above. */

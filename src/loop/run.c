@@ -6,6 +6,7 @@
 #include "loop/checkpoint.h"
 #include "loop/judge_worth.h"
 #include "loop/provenance.h"
+#include "loop/recipe_change.h"
 #include "loop/run.h"
 #include "plan/plan.h"
 
@@ -113,6 +114,16 @@ static esp_status record_recipe(run_state *run, const recipe *r, const char *pat
     return status == ESP_OK ? recipe_write(r, path, error) : status;
 }
 
+/* What the recipe changes of a run that goes on. */
+static esp_status take_changes(run_state *run, const recipe *r, esp_error *error) {
+    text_buffer told = {0};
+    esp_status status = recipe_change(run->store, r, run->phases, &told, error);
+    if (status == ESP_OK && told.length)
+        observer_note(&run->session.observer, "the recipe has changed: %s", told.at);
+    text_free(&told);
+    return status;
+}
+
 /* A kill right after the store was made leaves it without a recipe: such a run starts from the beginning. */
 static esp_status open_run(run_state *run, const recipe *r, const run_options *options, esp_error *error) {
     char *path = path_join(options->folder, RECIPE_FILE),
@@ -125,6 +136,7 @@ static esp_status open_run(run_state *run, const recipe *r, const run_options *o
     if (status == ESP_OK) status = provenance_check_contents(&run->session, run->store, error);
     if (status == ESP_OK && fresh) status = folder_make(checkpoints, error);
     if (status == ESP_OK && fresh) status = record_recipe(run, r, path, error);
+    if (status == ESP_OK && !fresh && options->changes) status = take_changes(run, r, error);
     mem_free(path);
     mem_free(checkpoints);
     ESP_TRY(status);
@@ -225,7 +237,10 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
 
 esp_status run_recipe(const recipe *r, const run_options *options, esp_error *error) {
     recipe *own;
-    ESP_TRY(provenance_recipe(r, options->folder, options->resume, &own, error));
+    provenance_how how = !options->resume   ? PROVENANCE_NEW
+                         : options->changes ? PROVENANCE_CHANGED
+                                            : PROVENANCE_SAME;
+    ESP_TRY(provenance_recipe(r, options->folder, how, &own, error));
     esp_status status = run_by(own, options, error);
     recipe_free(own);
     return status;

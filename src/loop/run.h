@@ -31,7 +31,8 @@ typedef struct {
 typedef struct {
     const char *folder; /* the run directory */
     bool resume; /* continue the run there; refused if the recipe has changed in a key that decides results */
-    int phases;  /* RUN_ALL or some of them */
+    bool changes; /* with resume: but keys that may change on the way are taken over (loop/recipe_change.h) */
+    int phases;   /* RUN_ALL or some of them */
     bool unshared; /* the search shares nothing between sequences (engine/engine.h) */
     const observer *observer;
     run_watcher watcher;

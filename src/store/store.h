@@ -300,6 +300,12 @@ typedef STORE_LIST(store_eval_result) store_eval_results;
 typedef STORE_LIST(store_judgement) store_judgements;
 typedef STORE_LIST(store_calibration) store_calibrations;
 typedef struct {
+    int64_t iteration;
+    const char *text; /* may be NULL */
+    double time;      /* seconds since 1970 */
+} store_event_row;
+typedef STORE_LIST(store_event_row) store_events;
+typedef struct {
     int64_t tree, nodes, pairs;
 } store_size;
 typedef STORE_LIST(store_size) store_sizes;
@@ -353,6 +359,8 @@ esp_status store_read_files(store *s, const char *path, store_files *out, esp_er
 /* One after the other, in no order; each is valid during its call. */
 esp_status store_read_verdicts(store *s, void (*take)(void *user, const store_verdict *v), void *user,
                                esp_error *error);
+/* The events of that kind, as they came. */
+esp_status store_read_events(store *s, const char *kind, store_events *out, esp_error *error);
 /* The last value of a metric; *found says whether there is one. */
 esp_status store_metric_get(store *s, int64_t iteration, const char *key, double *value, bool *found,
                             esp_error *error);

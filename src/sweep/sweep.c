@@ -223,7 +223,7 @@ void sweep_free(sweep *s) {
 static esp_status check_run(const sweep_run *run, const recipe *r, esp_error *error) {
     recipe *same = NULL;
     if (run->state == SWEEP_NEW) return ESP_OK;
-    esp_status status = provenance_recipe(r, run->cell.folder, true, &same, error);
+    esp_status status = provenance_recipe(r, run->cell.folder, PROVENANCE_SAME, &same, error);
     recipe_free(same);
     if (status != ESP_OK && error && error->reason == ESP_REASON_OTHER_RUN) {
         esp_error found = *error;

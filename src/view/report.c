@@ -1,6 +1,7 @@
 #include "view/report.h"
 
 #include "base/file.h"
+#include "loop/recipe_change.h"
 #include "view/page_file.h"
 #include "view/report_inner.h"
 
@@ -37,6 +38,24 @@ static esp_status put_meta(const report_run *r, const char *key, document *d, es
     return ESP_OK;
 }
 
+/* What of the recipe was changed while the run went on. */
+static esp_status put_changes(const report_run *r, document *d, esp_error *error) {
+    store_events changes;
+    ESP_TRY(store_read_events(r->store, RECIPE_CHANGED, &changes, error));
+    document_key(d, "changes");
+    document_begin(d, '[');
+    for (int64_t i = 0; i < changes.count; i++) {
+        document_begin(d, '{');
+        document_put_integer(d, "iteration", changes.at[i].iteration);
+        document_key(d, "text");
+        document_text_cut(d, changes.at[i].text, 2000);
+        document_end(d, '}');
+    }
+    document_end(d, ']');
+    STORE_LIST_FREE(&changes);
+    return ESP_OK;
+}
+
 static esp_status put_run(const report_run *r, document *d, esp_error *error) {
     document_key(d, "run");
     document_begin(d, '{');
@@ -49,6 +68,7 @@ static esp_status put_run(const report_run *r, document *d, esp_error *error) {
     document_put_text(d, "set", r->set);
     ESP_TRY(put_meta(r, "compute", d, error));
     put_recipe(r, d);
+    ESP_TRY(put_changes(r, d, error));
     document_end(d, '}');
     return ESP_OK;
 }

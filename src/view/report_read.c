@@ -2,6 +2,7 @@
 #include "view/report_inner.h"
 
 #include "base/file.h"
+#include "loop/recipe_change.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -284,19 +285,26 @@ static void add_up(report_run *r) {
 
 /* If the recipe is missing, damaged or of another version, the rest is shown without it. */
 static void read_recipe(report_run *r) {
-    char *path = path_join(r->folder, "recipe.yaml");
+    char *name = NULL;
+    if (recipe_file_name(r->store, &name, NULL) != ESP_OK) return;
+    char *path = path_join(r->folder, name);
     size_t length;
     if (!file_exists(path) || file_read(path, &r->recipe_text, &length, NULL) != ESP_OK)
         r->recipe_text = NULL;
     if (r->recipe_text && recipe_load(&r->recipe, path, NULL, 0, NULL) != ESP_OK) r->recipe = NULL;
     mem_free(path);
+    mem_free(name);
 }
 
 static esp_status read_all(report_run *r, esp_error *error) {
     bool known;
     ESP_TRY(store_begin_read(r->store, error));
     ESP_TRY(store_check_rows(r->store, error));
-    ESP_TRY(store_check_files(r->store, "recipe.yaml", &known, error));
+    char *name;
+    ESP_TRY(recipe_file_name(r->store, &name, error));
+    esp_status whole = store_check_files(r->store, name, &known, error);
+    mem_free(name);
+    ESP_TRY(whole);
     ESP_TRY(store_position_get(r->store, &r->position, error));
     ESP_TRY(store_read_trees(r->store, STORE_ALL, &r->trees, error));
     ESP_TRY(store_read_updates(r->store, STORE_ALL, &r->updates, error));

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "eval/confidence_fit.h"
 #include "loop/checkpoint.h"
+#include "loop/recipe_change.h"
 #include "loop/tree_rows.h"
 #include "view/replay.h"
 
@@ -133,9 +134,13 @@ static void check_digests(check *c) {
 
 static void read_recipe(check *c) {
     esp_error error = {0};
-    char *path = path_join(store_folder(c->store), "recipe.yaml");
+    char *name = NULL;
+    take(c, recipe_file_name(c->store, &name, &error), &error);
+    if (!name) return;
+    char *path = path_join(store_folder(c->store), name);
     take(c, recipe_load(&c->recipe, path, NULL, 0, &error), &error);
     mem_free(path);
+    mem_free(name);
 }
 
 esp_status run_check(const char *folder, const run_check_listener *listener, run_check_result *out,

@@ -1,8 +1,8 @@
 /* Pairs of answers made from bytes, and what must hold for each: the verdict is the same from both sides, an
- * answer is equal to itself, an expression is not different from itself written in another way, nor equal to
- * itself plus 1. The bytes are the two answers themselves, or choose fragments that they are joined from, or
- * grow two expressions. For fuzz_grade.c, whose bytes libFuzzer chooses, and for
- * tests/unit/grade/test_pairs_random.c, whose bytes are random. */
+ * answer is equal to itself, an expression or an answer made of two is not different from itself written in
+ * another way, nor equal to itself with 1 added. The bytes are the two answers themselves, or choose
+ * fragments that they are joined from, or grow expressions. For fuzz_grade.c, whose bytes libFuzzer chooses,
+ * and for tests/unit/grade/test_pairs_random.c, whose bytes are random. */
 #ifndef ESPALIER_FUZZ_GRADE_PAIRS_H
 #define ESPALIER_FUZZ_GRADE_PAIRS_H
 
@@ -138,6 +138,34 @@ static const char *const FRAGMENTS[] = {
     "\\emptyset",
     "\\mathbb{R}",
     "\\sum_{k=1}^{9}",
+    "\\sum",
+    "\\sum_{i=1}^{n}",
+    "\\sum\\limits",
+    "\\prod",
+    "\\prod_{k=1}^{4}",
+    "_{k=1}",
+    "^{n}",
+    "^\\infty",
+    "k",
+    "\\int",
+    "\\int_0^1",
+    "\\int_{a}^{x}",
+    "dx",
+    "\\,dt",
+    "d\\theta",
+    "\\lim",
+    "\\lim_{x\\to 0}",
+    "\\lim_{n\\to\\infty}",
+    "\\to 0^+}",
+    "^{-}",
+    "\\begin{cases}",
+    "\\end{cases}",
+    "\\text{if }",
+    "\\text{otherwise}",
+    "\\{x\\mid ",
+    "\\{x\\in\\mathbb{R}:",
+    "\\mid",
+    "\\{n\\in\\mathbb{Z}\\mid",
     "9999999999",
     "10^{10}",
     "e400",
@@ -146,6 +174,8 @@ static const char *const FRAGMENTS[] = {
     "\xc2\xb2",
     "\xef\xbc\x95",
     "\xe2\x88\x9e",
+    "\xe2\x88\xab",
+    "\xe2\x88\x91",
     "\xff",
     "**",
     "...",
@@ -178,13 +208,35 @@ static const char *const LEAVES[][2] = {
     {"e", "e"},
     {"\\alpha", "\\alpha"},
 };
+/* Forms around an expression (@), which none of their bound names occurs in. */
+static const char *const FORMS[][2] = {
+    {"(\\sum_{k=1}^{3}k\\cdot(@))", "(6\\cdot(@))"},
+    {"(\\sum_{k=0}^{p}(k+@))", "(\\sum\\limits^{p}_{i=0}(@+i))"},
+    {"(\\prod_{k=2}^{3}k\\cdot(@))", "(6(@)(@))"},
+    {"(\\prod_{k=1}^{p}(@+k^2))", "(\\prod_{j=1}^{p}(j\\cdot j+(@)))"},
+    {"(\\int_0^p(@)t\\,dt)", "(\\int_{0}^{p}{u\\cdot(@)}du)"},
+    {"(\\int(@+t)dt)", "(\\int(u+(@))\\,du)"},
+    {"(\\lim_{h\\to 0^+}(h+@))", "(\\lim_{v\\rightarrow 0^{+}}(@+v))"},
+    {"(\\lim_{h\\to\\infty}\\frac{@}{h})", "(\\lim_{v\\to\\infty}\\frac{(@)}{{v}})"},
+};
 static const char *const NAMES[] = {"\\sin", "\\cos", "\\tan", "\\ln", "\\arctan", "\\exp"};
+
+/* The pattern with `first` for each @ and `second` for each #. */
+static void fill(text_buffer *out, const char *pattern, const char *first, const char *second) {
+    for (; *pattern; pattern++) {
+        if (*pattern == '@' || *pattern == '#')
+            text_puts(out, *pattern == '@' ? first : second);
+        else
+            text_append(out, pattern, 1);
+    }
+}
 
 /* Grows an expression; `other` writes the same one in another way: operands exchanged, other brackets, other
  * names. */
 static void grow(source *s, int depth, bool other, text_buffer *out) {
-    unsigned kind = depth > 0 ? pick(s, 10) : 9;
-    if (kind == 9) {
+    enum { LEAF = 11 };
+    unsigned kind = depth > 0 ? pick(s, LEAF + 1) : LEAF;
+    if (kind == LEAF) {
         text_puts(out, LEAVES[pick(s, sizeof LEAVES / sizeof *LEAVES)][other]);
         return;
     }
@@ -212,10 +264,41 @@ static void grow(source *s, int depth, bool other, text_buffer *out) {
         text_printf(out, other ? "(%s)\\cdot(%s)" : "(%s)^2", first, first);
     else if (kind == 7)
         text_printf(out, other ? "-(%s)" : "-1*(%s)", first);
+    else if (kind == 8 || kind == 9)
+        fill(out, FORMS[pick(s, sizeof FORMS / sizeof *FORMS)][other], first, "");
     else {
         const char *name = NAMES[pick(s, sizeof NAMES / sizeof *NAMES)];
         text_printf(out, "%s%s%s%s", name, open, first, close);
     }
+    text_free(&a);
+    text_free(&b);
+}
+
+/* Answers around two expressions (@ and #), which z, t and w do not occur in. */
+static const char *const ANSWERS[][2] = {
+    {"@,#", "(#),\\;@"},
+    {"\\{@,#\\}", "\\left\\{{#},(@)\\right\\}"},
+    {"(@,#)", "\\left(@,{#}\\right)"},
+    {"\\begin{cases}z=@\\\\w=#\\end{cases}", "w={#},z=(@)"},
+    {"\\begin{cases}@&z>0\\\\#&z\\le 0\\end{cases}",
+     "\\begin{cases}(#),&0\\geq z\\\\{@},&\\text{if }z>0\\end{cases}"},
+    {"\\begin{cases}@&z=#\\\\0&\\text{otherwise}\\end{cases}",
+     "\\begin{cases}0&\\text{otherwise}\\\\(@)&\\text{for }z=(#)\\end{cases}"},
+    {"\\{z\\mid z>@\\}", "\\{t:t>(@)\\}"},
+    {"\\{z\\in\\mathbb{R}\\mid z\\le @\\}", "(-\\infty,@]"},
+    {"\\{z\\mid z^2+@=#\\}", "\\left\\{t\\mid{@}+t^2=(#)\\right\\}"},
+    {"z\\ge @", "[@,\\infty)"},
+};
+
+/* An answer around two expressions; `other` writes the same one in another way. `changed`: another answer. */
+static void grow_answer(source *s, bool other, bool changed, text_buffer *out) {
+    text_buffer a = {0}, b = {0};
+    unsigned which = pick(s, sizeof ANSWERS / sizeof *ANSWERS);
+    text_puts(&a, changed ? "1+(" : "");
+    grow(s, 3, other, &a);
+    text_puts(&a, changed ? ")" : "");
+    grow(s, 3, other, &b);
+    fill(out, ANSWERS[which][other], a.at, b.at);
     text_free(&a);
     text_free(&b);
 }
@@ -267,15 +350,22 @@ static inline void fuzz_pair(const uint8_t *bytes, size_t n) {
         fragments(&s, &a);
         fragments(&s, &b);
     } else {
-        source same = s;
-        grow(&s, 4, false, &a);
-        grow(&same, 4, true, &b);
+        bool answer = how == 3;
+        source same = s, changed = s;
+        (answer ? grow_answer(&s, false, false, &a) : grow(&s, 4, false, &a));
+        if (answer)
+            grow_answer(&same, true, false, &b);
+        else
+            grow(&same, 4, true, &b);
         bool valued = grade_is_readable(a.at, a.length) && grade_is_readable(b.at, b.length);
         if (both_ways(&a, &b) == GRADE_DIFFERENT && valued) /* what divides by 0 has no value */
-            broken("one expression in two forms is different", &a, &b);
+            broken("one answer in two forms is different", &a, &b);
         text_clear(&b);
-        text_printf(&b, "1+(%s)", a.at);
-        if (both_ways(&a, &b) == GRADE_EQUAL) broken("an expression is equal to itself plus 1", &a, &b);
+        if (answer)
+            grow_answer(&changed, false, true, &b);
+        else
+            text_printf(&b, "1+(%s)", a.at);
+        if (both_ways(&a, &b) == GRADE_EQUAL) broken("an answer is equal to one with 1 added", &a, &b);
     }
     if (how < 2) both_ways(&a, &b);
     numbers(&a);

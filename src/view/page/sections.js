@@ -294,6 +294,8 @@ function recipeSection(data) {
         ["Tokens computed in all", short((roundsOf(data).slice(-1)[0] || {}).cumulative_tokens_computed)]];
     return [el("dl", {class: "provenance"}, rows.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, named(String(value), 120)))),
             facts.map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, value)))),
+        (run.changes || []).length ? el("div", {class: "changes"}, el("p", null, "The recipe was changed while the run went on. What was done before was done by the earlier values."),
+            el("ul", null, run.changes.map(change => el("li", null, "Iteration ", count(change.iteration), ": ", visible(change.text || ""))))) : "",
         run.recipe_yaml ? el("details", null, el("summary", null, "The complete recipe"), el("pre", {class: "recipe", tabindex: "0"}, visible(run.recipe_yaml))) : emptyWords("The run's folder has no recipe.yaml."),
         el("p", {class: "muted"}, "Every number comes from the run's run.db. The same recipe on the same machine gives the same bits. Drawn with d3 (ISC licence)", typeof katex === "undefined" ? "" : ", mathematics set with KaTeX (MIT licence)", ".")];
 }

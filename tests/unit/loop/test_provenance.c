@@ -121,7 +121,7 @@ static void test_paths(void **state) {
     char *yaml = path_join(run, "recipe.yaml");
     OK(recipe_write(r, yaml, &error));
 
-    OK(provenance_recipe(r, run, true, &own, &error));
+    OK(provenance_recipe(r, run, PROVENANCE_SAME, &own, &error));
     assert_string_equal(own->data.train, there);
     assert_string_equal(own->data.dev, "generate:level=1,count=5");
     assert_string_equal(own->data.test, "/absolute/test.jsonl");
@@ -131,7 +131,7 @@ static void test_paths(void **state) {
     OK(provenance_read_recipe(run, &own, &error));
     assert_string_equal(own->data.train, there);
     recipe_free(own);
-    OK(provenance_recipe(r, run, false, &own, &error)); /* a new run */
+    OK(provenance_recipe(r, run, PROVENANCE_NEW, &own, &error)); /* a new run */
     assert_string_equal(own->data.train, "train.jsonl");
     recipe_free(own);
 
@@ -141,7 +141,7 @@ static void test_paths(void **state) {
     memcpy(more, set, sizeof set);
     more[0].value = there;
     OK(recipe_load(&other, NULL, more, 5, &error));
-    OK(provenance_recipe(other, run, true, &own, &error));
+    OK(provenance_recipe(other, run, PROVENANCE_SAME, &own, &error));
     assert_string_equal(own->data.train, there);
     recipe_free(own);
     recipe_free(other);
@@ -149,14 +149,14 @@ static void test_paths(void **state) {
     char *copy = path_join(folder, "copy.jsonl");
     more[0].value = copy;
     OK(recipe_load(&other, NULL, more, 5, &error));
-    assert_int_equal(provenance_recipe(other, run, true, &own, &error), ESP_FAILED);
+    assert_int_equal(provenance_recipe(other, run, PROVENANCE_SAME, &own, &error), ESP_FAILED);
     assert_null(own);
     assert_non_null(strstr(error.message, "the recipe has changed: data.train"));
     recipe_free(other);
     more[0].value = "train.jsonl";
     more[5] = (recipe_override){"run.seed", "9", "test"};
     OK(recipe_load(&other, NULL, more, 6, &error));
-    assert_int_equal(provenance_recipe(other, run, true, &own, &error), ESP_FAILED);
+    assert_int_equal(provenance_recipe(other, run, PROVENANCE_SAME, &own, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "run.seed"));
     recipe_free(other);
     recipe_free(r);
