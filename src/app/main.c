@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 static const app_verb *const verbs[] = {
-    &verb_run,    &verb_sft,      &verb_search,  &verb_train,    &verb_eval,  &verb_generate,
-    &verb_score,  &verb_tokenize, &verb_prompt,  &verb_grade,    &verb_pairs, &verb_import,
-    &verb_export, &verb_plan,     &verb_bench,   &verb_problems, &verb_show,  &verb_check,
-    &verb_report, &verb_sweep,    &verb_compare, &verb_theory,   &verb_curves};
+    &verb_run,    &verb_sft,      &verb_search, &verb_train,    &verb_eval,   &verb_generate,
+    &verb_score,  &verb_tokenize, &verb_prompt, &verb_grade,    &verb_pairs,  &verb_import,
+    &verb_export, &verb_plan,     &verb_bench,  &verb_problems, &verb_show,   &verb_status,
+    &verb_check,  &verb_report,   &verb_sweep,  &verb_compare,  &verb_theory, &verb_curves};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 /* Messages quote text from files and command lines; escape sequences in it must not reach the terminal. */

@@ -33,6 +33,9 @@ typedef enum {
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
 void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
 const char *store_folder(const store *s);
+/* Whether a process of this machine writes the run now: its number, else 0. A process that has just begun may
+ * be missed. */
+esp_status store_writer(const store *s, int64_t *process, esp_error *error);
 /* Fails if the folder was moved, replaced or removed since it was opened to write: files would go elsewhere
  * than rows. Every commit checks it too. */
 esp_status store_check_place(const store *s, esp_error *error);
