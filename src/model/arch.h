@@ -13,6 +13,8 @@ struct arch {
     gate_kind gate;         /* of the feed-forward part */
     const param_spec *params;
     int param_count;
+    int head_width; /* where config.json gives none; 0: hidden_size / num_attention_heads */
+    bool tied;      /* where config.json does not say */
     /* What this architecture has besides config_io.c's common numbers: reads it, refuses what is not
      * computed. */
     esp_status (*read)(model_config *config, const config_source *source, esp_error *error);
@@ -23,11 +25,16 @@ struct arch {
 #define ARCHS(X)                                                                                             \
     X(arch_llama)                                                                                            \
     X(arch_mistral)                                                                                          \
-    X(arch_qwen2)
+    X(arch_qwen2)                                                                                            \
+    X(arch_qwen3)                                                                                            \
+    X(arch_smollm3)
 
 #define DECLARE_ARCH(name) extern const arch name;
 ARCHS(DECLARE_ARCH)
 #undef DECLARE_ARCH
+
+/* Whether its list of parameters has the role. */
+bool arch_has(const arch *of, param_role role);
 
 /* The architectures in the order of the table; NULL after the last. */
 const arch *arch_at(int index);
@@ -37,7 +44,7 @@ const arch *arch_at(int index);
 const arch *arch_by_hf(const char *name);
 const arch *arch_by_model_type(const char *name);
 const arch *arch_by_gguf(const char *name);
-/* The error that names an architecture we do not have, and those we have. */
+/* The error that names an architecture we do not have, why where that is known, and those we have. */
 esp_status arch_unknown(const char *where, const char *name, esp_error *error);
 
 #endif

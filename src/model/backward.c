@@ -89,8 +89,10 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
     ops->attention_backward(be, m->kept_pass, t->q.at, t->k.at, t->v.at, t->attended.at, t->lse.at, datt,
                             m->grad_q.at, m->grad_k.at, m->grad_v.at);
     const qkv_spec spec = model_qkv_spec(m, l);
-    ops->rope_split_backward(be, m->kept_pass, &spec, m->grad_q.at, m->grad_k.at, m->grad_v.at,
-                             m->grad_act.at, spec.bias ? gradient + layer->qkv_bias->offset : NULL);
+    ops->rope_split_backward(be, m->kept_pass, &spec, spec.gain ? t->qkv.at : NULL, m->grad_q.at,
+                             m->grad_k.at, m->grad_v.at, m->grad_act.at,
+                             spec.bias ? gradient + layer->qkv_bias->offset : NULL,
+                             spec.gain ? gradient + layer->qk_gain->offset : NULL);
     weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
                           gradient + layer->norm_in->offset);

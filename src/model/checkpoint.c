@@ -95,10 +95,10 @@ static int by_text(const void *a, const void *b) {
     return strcmp(((const param_name *)a)->text, ((const param_name *)b)->text);
 }
 
-/* Tensors that repeat what is known without them: a tied head under its own name, and the frequencies of the
- * rotation, which old checkpoints store. */
+/* Tensors that repeat what is known without them: a tied head under its own name, the frequencies of the
+ * rotation, which old checkpoints store, and a GGUF file's factors of them, which the configuration read. */
 static bool is_repeated(const checkpoint *c, const char *name) {
-    if (tensor_source_gguf(c->source)) return false;
+    if (tensor_source_gguf(c->source)) return strcmp(name, CONFIG_ROPE_FACTORS) == 0;
     return (c->config->tied && strcmp(name, "lm_head.weight") == 0) ||
            text_ends_with(name, ".self_attn.rotary_emb.inv_freq");
 }

@@ -13,7 +13,7 @@ esp_status config_check(const model_config *c, const char *where, esp_error *err
         {"num_hidden_layers", c->layers, 1, 4096},
         {"num_attention_heads", c->heads, 1, 4096},
         {"num_key_value_heads", c->kv_heads, 1, 4096},
-        {"head_dim", c->head_width, 2, 1024},
+        {"head_dim", c->head_width, 2, CONFIG_WIDEST_HEAD},
         {"max_position_embeddings", c->context, 1, 1 << 26},
     };
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
@@ -45,6 +45,52 @@ static double llama3_frequency(const rope_config *r, double frequency) {
     if (wavelength > low) return frequency / r->factor;
     double smooth = (context / wavelength - r->low_freq_factor) / (r->high_freq_factor - r->low_freq_factor);
     return (1 - smooth) * frequency / r->factor + smooth * frequency;
+}
+
+void config_rope_factors(const rope_config *r, int head_width, float *factors) {
+    for (int i = 0; i < head_width / 2; i++) {
+        double frequency = pow(r->theta, -2.0 * i / head_width);
+        factors[i] = (float)(frequency / llama3_frequency(r, frequency));
+    }
+}
+
+static bool has_factors(const rope_config *r, int head_width, const float *factors) {
+    float own[CONFIG_WIDEST_HEAD / 2];
+    config_rope_factors(r, head_width, own);
+    for (int i = 0; i < head_width / 2; i++)
+        if (!(fabs((double)(own[i] - factors[i])) <= 1e-5 * fabs((double)factors[i]))) return false;
+    return true;
+}
+
+/* Between the bounds, 1 / factor is linear in the frequency: slope and intercept, by least squares, give the
+ * context and the upper bound where the lower one is 1. Fewer than two such frequencies: those of the
+ * release. */
+bool config_rope_from_factors(rope_config *rope, int head_width, const float *factors) {
+    rope_config r = *rope;
+    double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    r.kind = ROPE_LLAMA3;
+    r.factor = (double)factors[head_width / 2 - 1];
+    r.low_freq_factor = 1;
+    r.high_freq_factor = 4;
+    r.original_context = 8192;
+    if (!(r.factor > 1)) return false;
+    for (int i = 0; i < head_width / 2; i++) {
+        double f = (double)factors[i], turns = pow(r.theta, -2.0 * i / head_width) / two_pi;
+        double smooth = (1 / f - 1 / r.factor) / (1 - 1 / r.factor);
+        if (!(smooth > 1e-4 && smooth < 1 - 1e-4)) continue;
+        n++, x += turns, y += smooth, xx += turns * turns, xy += turns * smooth;
+    }
+    bool found = has_factors(&r, head_width, factors);
+    if (!found && n >= 2) {
+        double slope = (n * xy - x * y) / (n * xx - x * x),
+               least = (slope * x - y) / n; /* low / (high - low) */
+        if (!(least > 0)) return false;
+        r.high_freq_factor = round((1 + 1 / least) * 1000) / 1000;
+        r.original_context = llround(slope / least);
+        found = has_factors(&r, head_width, factors);
+    }
+    if (found) *rope = r;
+    return found;
 }
 
 /* YaRN: the dimension whose angle makes `turns` turns over the original context. */

@@ -147,6 +147,19 @@ static int64_t gguf_rows(const void *from, const char *tensor) {
     return 0;
 }
 
+static esp_status gguf_numbers(const config_source *s, const char *tensor, int64_t count, float *out,
+                               esp_error *error) {
+    for (int64_t i = 0; i < gguf_tensor_count(s->from); i++) {
+        const tensor_entry *t = gguf_tensor_at(s->from, i);
+        if (strcmp(t->name, tensor) != 0) continue;
+        if (t->rank == 1 && t->shape[0] == count) return tensor_read_f32(t, 0, count, out, error);
+        return error_fail(error, "use a complete file, as it was published",
+                          "%s: tensor %s does not have %lld numbers", s->where, tensor, (long long)count);
+    }
+    return error_fail(error, "use a complete file, as it was published", "%s: tensor %s is missing", s->where,
+                      tensor);
+}
+
 config_source config_source_gguf(const gguf_file *file) {
     return (config_source){.from = file,
                            .where = gguf_path(file),
@@ -156,5 +169,6 @@ config_source config_source_gguf(const gguf_file *file) {
                            .number = gguf_number_of,
                            .flag = gguf_flag_of,
                            .text = gguf_text_of,
-                           .rows = gguf_rows};
+                           .rows = gguf_rows,
+                           .numbers = gguf_numbers};
 }

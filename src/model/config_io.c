@@ -102,6 +102,7 @@ static esp_status read_fields(model_config *c, const config_source *s, esp_error
     for (int i = 0; i < FIELDS; i++)
         if (!s->gguf || fields[i].gguf) ESP_TRY(read_field(c, s, &fields[i], error));
     if (c->kv_heads == ABSENT) c->kv_heads = c->heads;
+    if (c->head_width == ABSENT && !s->gguf && c->arch->head_width) c->head_width = c->arch->head_width;
     if (c->head_width == ABSENT && c->heads > 0) c->head_width = (int)(c->width / c->heads);
     c->rope.factor = 1;
     c->rope.original_context = c->context;
@@ -127,13 +128,26 @@ static void write_field(const model_config *c, const config_sink *to, const fiel
 
 static const char *const rope_names[] = {"default", "linear", "dynamic", "llama3", "yarn"};
 
-/* A token id that may be absent (-1), a number, or a list, of which the first counts. */
+/* A token id that may be absent (-1), a number, or a list, of which this takes the first. */
 static esp_status read_token(const config_source *s, const char *key, int32_t *out, esp_error *error) {
     char first[64];
     snprintf(first, sizeof first, "%s.0", key);
     *out = -1;
     if (s->has(s->from, first)) return small_integer(s, first, out, error);
     return s->has(s->from, key) ? small_integer(s, key, out, error) : ESP_OK;
+}
+
+/* The ends after the first, where there is a list of them. */
+static esp_status read_more_ends(model_config *c, const config_source *s, esp_error *error) {
+    for (c->more_end_count = 0;; c->more_end_count++) {
+        char key[32];
+        snprintf(key, sizeof key, "eos_token_id.%d", c->more_end_count + 1);
+        if (!s->has(s->from, key)) return ESP_OK;
+        if (c->more_end_count == CONFIG_MORE_ENDS)
+            return error_fail(error, "keep those that the chat template uses",
+                              "%s: eos_token_id has more than %d tokens", s->where, CONFIG_MORE_ENDS + 1);
+        ESP_TRY(small_integer(s, key, &c->more_ends[c->more_end_count], error));
+    }
 }
 
 typedef struct {
@@ -239,9 +253,11 @@ static esp_status read_json(model_config *c, const config_source *s, esp_error *
     ESP_TRY(find_json_arch(c, s, error));
     ESP_TRY(refuse_options(c->arch, s, error));
     ESP_TRY(read_fields(c, s, error));
+    c->tied = c->arch->tied;
     if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
     ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));
     ESP_TRY(read_token(s, "eos_token_id", &c->eos, error));
+    ESP_TRY(read_more_ends(c, s, error));
     return read_rope(&c->rope, s, error);
 }
 
@@ -275,10 +291,29 @@ void config_write(const model_config *c, const config_sink *to) {
     to->flag(to->to, "use_cache", true);
     write_rope(&c->rope, to);
     if (c->bos >= 0) to->integer(to->to, "bos_token_id", c->bos);
-    if (c->eos >= 0) to->integer(to->to, "eos_token_id", c->eos);
+    if (c->eos >= 0) to->integer(to->to, c->more_end_count ? "eos_token_id.0" : "eos_token_id", c->eos);
+    for (int i = 0; i < c->more_end_count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "eos_token_id.%d", i + 1);
+        to->integer(to->to, key, c->more_ends[i]);
+    }
 }
 
 /* ---- GGUF ---- */
+
+/* A GGUF file has llama3's scaling as the factor of each frequency. */
+static esp_status read_rope_factors(model_config *c, const config_source *s, esp_error *error) {
+    float factors[CONFIG_WIDEST_HEAD / 2];
+    int half = c->head_width / 2;
+    if (half < 1 || half > CONFIG_WIDEST_HEAD / 2)
+        return error_fail(error, "use the configuration that came with the model", "%s: heads are %d wide",
+                          s->where, c->head_width);
+    ESP_TRY(s->numbers(s, CONFIG_ROPE_FACTORS, half, factors, error));
+    if (config_rope_from_factors(&c->rope, c->head_width, factors)) return ESP_OK;
+    return error_fail(error, "use the model's Hugging Face folder instead",
+                      "%s: the factors in %s are not those of a llama3 rope scaling", s->where,
+                      CONFIG_ROPE_FACTORS);
+}
 
 static esp_status read_gguf_rope(model_config *c, const config_source *s, esp_error *error) {
     config_key rotated = gguf_key(c, "rope.dimension_count"), type = gguf_key(c, "rope.scaling.type");
@@ -289,9 +324,7 @@ static esp_status read_gguf_rope(model_config *c, const config_source *s, esp_er
                           "%s: %s is %lld, and heads are %d wide", s->where, rotated.text,
                           (long long)dimensions, c->head_width);
     const char *hint = "use the model's Hugging Face folder instead", *scaling = "none";
-    if (s->rows(s->from, "rope_freqs.weight"))
-        return error_fail(error, hint,
-                          "%s: rope_freqs.weight (llama3 rope scaling in a GGUF) is not supported", s->where);
+    if (s->rows(s->from, CONFIG_ROPE_FACTORS)) return read_rope_factors(c, s, error);
     if (s->has(s->from, type.text)) ESP_TRY(s->text(s, type.text, &scaling, error));
     if (strcmp(scaling, "none") == 0) return ESP_OK;
     if (strcmp(scaling, rope_names[ROPE_LINEAR]) != 0)

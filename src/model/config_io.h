@@ -25,7 +25,13 @@ typedef struct config_source {
     bool (*holds)(const void *from, const char *key, bool list);
     /* GGUF: rows of the stored matrix of that name; 0: there is none. */
     int64_t (*rows)(const void *from, const char *tensor);
+    /* GGUF: its first `count` numbers. */
+    esp_status (*numbers)(const struct config_source *s, const char *tensor, int64_t count, float *out,
+                          esp_error *error);
 } config_source;
+
+/* The tensor of a GGUF file that has the factors of the rotation's frequencies. */
+#define CONFIG_ROPE_FACTORS "rope_freqs.weight"
 
 /* Keys as in config.json, each written once. */
 typedef struct {

@@ -33,6 +33,8 @@ static esp_status tape_need(model *m, layer_tape *t, const layer_pass *p, esp_er
     ESP_TRY(workspace_need(m, &t->rstd2, (size_t)T * 4, what, error));
     ESP_TRY(workspace_need(m, &t->q, (size_t)(T * HE) * 4, what, error));
     ESP_TRY(workspace_need(m, &t->lse, (size_t)(T * c->heads) * 4, what, error));
+    if (p->keep && m->layers[0].qk_gain)
+        ESP_TRY(workspace_need(m, &t->qkv, (size_t)(T * (HE + 2 * GE)) * 4, what, error));
     if (!p->plan.k) {
         ESP_TRY(workspace_need(m, &t->k, act_bytes(m, T * GE), what, error));
         ESP_TRY(workspace_need(m, &t->v, act_bytes(m, T * GE), what, error));
@@ -135,8 +137,13 @@ void model_end_pass(model *m, layer_pass *p) {
 }
 
 qkv_spec model_qkv_spec(const model *m, int layer) {
-    const weight *bias = m->layers[layer].qkv_bias;
-    return (qkv_spec){.cosine = m->cosine, .sine = m->sine, .bias = bias ? bias->vector : NULL};
+    const weight *bias = m->layers[layer].qkv_bias, *gain = m->layers[layer].qk_gain;
+    bool rotated = config_rotates(&m->config, layer);
+    return (qkv_spec){.cosine = rotated ? m->cosine : NULL,
+                      .sine = rotated ? m->sine : NULL,
+                      .bias = bias ? bias->vector : NULL,
+                      .gain = gain ? gain->vector : NULL,
+                      .eps = (float)m->config.norm_eps};
 }
 
 /* ---- All layers ---- */
@@ -155,8 +162,9 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     void *k = p->plan.k ? p->plan.k[l] : t->k.at, *v = p->plan.v ? p->plan.v[l] : t->v.at;
     ops->rmsnorm(be, rows, c->width, *x, layer->norm_in->vector, (float)c->norm_eps, t->norm1.at,
                  t->rstd1.at);
-    weight_forward(be, layer->qkv, rows, t->norm1.at, m->qkv.at, false);
-    ops->rope_split(be, pass, &spec, m->qkv.at, q, k, v);
+    float *qkv = p->keep && layer->qk_gain ? t->qkv.at : m->qkv.at;
+    weight_forward(be, layer->qkv, rows, t->norm1.at, qkv, false);
+    ops->rope_split(be, pass, &spec, qkv, q, k, v);
     if (l + 1 == c->layers && drops_tokens(p)) {
         rows = p->read_count;
         if (rows == 0) return 0;

@@ -11,6 +11,7 @@
 typedef struct {
     const weight *norm_in, *qkv, *out, *norm_post, *gate_up, *down;
     const weight *qkv_bias; /* NULL: the architecture has none */
+    const weight *qk_gain;  /* of the norms of each head of queries and keys; NULL: it has none */
 } model_layer;
 
 /* A buffer of the compute layer that only grows, so that the hot path allocates nothing. */
@@ -26,6 +27,7 @@ typedef struct {
     workspace norm1, norm2, attended, gate_up, hidden; /* act */
     workspace rstd1, rstd2, q, lse;                    /* f32 */
     workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
+    workspace qkv;  /* f32 [T, (H + 2G) E]: where a pass keeps, and heads are normalised */
 } layer_tape;
 
 /* Activations after the last layer, of the R residual rows that are read. */

@@ -24,6 +24,9 @@ static const weight **place_of(model *m, const param *p) {
     case ROLE_BIAS_K:
     case ROLE_BIAS_V:
         return &layer->qkv_bias;
+    case ROLE_GAIN_Q:
+    case ROLE_GAIN_K:
+        return &layer->qk_gain;
     case ROLE_O:
         return &layer->out;
     case ROLE_NORM_POST:
@@ -239,8 +242,8 @@ esp_status model_create(model **out, const model_config *config, const model_opt
 }
 
 static void tape_free(model *m, layer_tape *t) {
-    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
-                        &t->rstd1, &t->rstd2, &t->q,     &t->lse,      &t->k,       &t->v};
+    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden, &t->rstd1,
+                        &t->rstd2, &t->q,     &t->lse,   &t->k,        &t->v,       &t->qkv};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(m, all[i]);
 }
 

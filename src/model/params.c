@@ -19,6 +19,8 @@ static int64_t dim_of(const model_config *c, param_dim dim) {
         return (int64_t)c->heads * c->head_width;
     case DIM_KEYS:
         return (int64_t)c->kv_heads * c->head_width;
+    case DIM_HEAD:
+        return c->head_width;
     }
     return 0;
 }

@@ -16,6 +16,8 @@ typedef enum {
     ROLE_BIAS_Q,
     ROLE_BIAS_K,
     ROLE_BIAS_V,
+    ROLE_GAIN_Q, /* of the norm of each head of the queries */
+    ROLE_GAIN_K,
     ROLE_O,
     ROLE_NORM_POST, /* gain between attention and MLP */
     ROLE_GATE,
@@ -32,6 +34,7 @@ typedef enum {
     DIM_FEED_FORWARD,
     DIM_QUERIES, /* heads * head_width */
     DIM_KEYS,    /* kv_heads * head_width */
+    DIM_HEAD,    /* head_width */
 } param_dim;
 
 /* How a new model starts: normal(0, 0.02); the same over sqrt(2 layers), for matrices that add to the

@@ -96,6 +96,25 @@ static void gguf_files(void **state) {
         }
 }
 
+/* Llama 3.1's scaling of the angles is in a GGUF file as a tensor. */
+static void rope_factors(void **state) {
+    (void)state;
+    model_config shape = made_up_shape(61, 2, 4, 2, 64);
+    shape.rope = (rope_config){.kind = ROPE_LLAMA3,
+                               .theta = 5e5,
+                               .factor = 8,
+                               .low_freq_factor = 1,
+                               .high_freq_factor = 4,
+                               .original_context = 64};
+    model *m = made_up_model(&shape, "ref", DTYPE_F32, 1, false);
+    gguf_made g = gguf_make(m);
+    float factors[32];
+    config_rope_factors(&shape.rope, 64, factors);
+    made_tensor(&g, "rope_freqs.weight", 1, 32, 1, factors, 0);
+    assert_same_model(m, gguf_write(&g, "factors.gguf"));
+    close_model(m);
+}
+
 static esp_status open_only(const char *path) {
     model *m;
     compute *c;
@@ -166,7 +185,7 @@ static void unknown_in_a_gguf_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(folders), cmocka_unit_test(gguf_files),
-                                       cmocka_unit_test(unknown_in_a_folder),
+                                       cmocka_unit_test(rope_factors), cmocka_unit_test(unknown_in_a_folder),
                                        cmocka_unit_test(unknown_in_a_gguf_file)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
