@@ -173,6 +173,21 @@ static void put_next(const writer *w, const char *before, const char *path, cons
     text_printf(w->out, "%s   # %s\n", after, why);
 }
 
+/* A run that keeps its optimizer goes on; another one begins again. */
+static void put_longer(const writer *w) {
+    const recipe *r = w->in->recipe;
+    text_buffer more = {0};
+    text_printf(&more, " --iterations %lld --out ", (long long)(2 * r->run.iterations));
+    if (r->run.keep == RECIPE_KEEP_ALL) {
+        display_clean(&more, w->display->unicode, w->in->folder, strlen(w->in->folder));
+        text_puts(&more, " --resume");
+    } else {
+        text_puts(&more, "runs/longer");
+    }
+    put_next(w, "espalier run ", w->in->recipe_path, more.at, "accuracy was still rising: train longer");
+    text_free(&more);
+}
+
 static void put_places(const writer *w) {
     const run_result *o = w->in->result;
     text_puts(w->out, "\n");
@@ -196,12 +211,7 @@ static void put_places(const writer *w) {
         put_next(w, "espalier pairs ", w->in->folder, " --format trl",
                  "the preferences, for another trainer");
     bool rising = o->score_count > 2 && best_of(o) == &o->scores[o->score_count - 1];
-    if (rising && w->in->recipe_path) {
-        char more[64];
-        snprintf(more, sizeof more, " --iterations %lld --out runs/longer",
-                 (long long)(2 * w->in->recipe->run.iterations));
-        put_next(w, "espalier run ", w->in->recipe_path, more, "accuracy was still rising: train longer");
-    }
+    if (rising && w->in->recipe_path) put_longer(w);
 }
 
 /* Wraps lines of prose to the width; commands (indented lines) and coloured lines are not wrapped. */

@@ -216,7 +216,7 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     if (status == ESP_OK) status = run_progress_open(&run, error);
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
-        if (status == ESP_OK) status = checkpoint_tidy(run.store, &at, r->run.keep, error);
+        if (status == ESP_OK) status = run_tidy(&run, &at, error);
         if (status == ESP_OK) status = judge_keep_figures(&run, &at, error);
         if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
         if (session_stopped(&run.session))

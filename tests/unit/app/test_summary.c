@@ -121,7 +121,7 @@ static void a_gain(void **state) {
               "  espalier show runs/quick   # its search trees in the terminal\n"
               "  espalier export runs/quick policy/   # the policy, for transformers\n"
               "  espalier pairs runs/quick --format trl   # the preferences, for another trainer\n"
-              "  espalier run recipes/quick.yaml --iterations 20 --out runs/longer   # accuracy was "
+              "  espalier run recipes/quick.yaml --iterations 20 --out runs/quick --resume   # accuracy was "
               "still rising: train longer\n");
     mem_free(text);
     text = text_of((display){.unicode = true, .width = 50});
