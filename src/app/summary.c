@@ -157,7 +157,8 @@ static void put_judge(const writer *w) {
                 o->judged_count == 1 ? "" : "s", (long long)o->judged[0].iteration);
     if (o->judged_count > 1) text_printf(w->out, " to %lld", (long long)last->iteration);
     for (int64_t i = 0; i < o->judged_count; i++)
-        text_printf(w->out, "%s %.2f", i ? "," : ":", o->judged[i].within.share);
+        text_printf(w->out, "%s %.2f%s", i ? "," : ":", o->judged[i].within.share,
+                    o->judged[i].off ? " (off)" : "");
     text_printf(w->out, " [%.2f, %.2f]", last->within.interval.low, last->within.interval.high);
     if (last->siblings.comparisons > 0)
         text_printf(w->out, "; accuracy among siblings %.2f [%.2f, %.2f]", last->siblings.share,

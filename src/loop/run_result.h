@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     int64_t iteration;
     area_share within, siblings;
+    bool off; /* the search gave it no weight */
 } run_result_judge;
 
 typedef struct {

@@ -65,8 +65,8 @@ static void expect(const char *line) {
 /* The judge of every iteration in a line; without comparisons there is none. */
 static void the_judge_is_shown_per_iteration(void **state) {
     (void)state;
-    run_result_judge judged[] = {{1, {0.853, {0.8, 0.9}, 300, 40}, {0.8, {0.7, 0.9}, 50, 30}},
-                                 {2, {0.612, {0.51, 0.7}, 200, 35}, {0.55, {0.4, 0.7}, 40, 20}}};
+    run_result_judge judged[] = {{1, {0.853, {0.8, 0.9}, 300, 40}, {0.8, {0.7, 0.9}, 50, 30}, false},
+                                 {2, {0.612, {0.51, 0.7}, 200, 35}, {0.55, {0.4, 0.7}, 40, 20}, true}};
     char *text = text_of((display){.unicode = true, .width = 300});
     assert_null(strstr(text, "Self-evaluation"));
     mem_free(text);
@@ -80,7 +80,7 @@ static void the_judge_is_shown_per_iteration(void **state) {
     text = text_of((display){.unicode = true, .width = 300});
     assert_non_null(strstr(text,
                            "Self-evaluation, AUC within problems (0.5 is chance) in iterations 1 to 2: 0.85, "
-                           "0.61 [0.51, 0.70].\n"));
+                           "0.61 (off) [0.51, 0.70].\n"));
     mem_free(text);
 }
 
