@@ -145,8 +145,8 @@ static esp_status read_config(json_t *object, const char *folder, const char *fi
     ESP_TRY(json_need_string(object, "base_model_name_or_path", file, &base, error));
     ESP_TRY(find_base(folder, file, base, &out->base, error));
     if (!adapter_is_at(out->base)) return ESP_OK;
-    return error_fail(error, "merge that one into its base first",
-                      "%s: the base %s is an adapter itself", file, base);
+    return error_fail(error, "merge that one into its base first", "%s: the base %s is an adapter itself",
+                      file, base);
 }
 
 /* The hash is optional: PEFT knows nothing of it. */

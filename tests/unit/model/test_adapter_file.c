@@ -1,5 +1,5 @@
-/* Adapters in PEFT's folders: what is saved is what is opened again; merged weights compute the same; a base that
- * has changed, and whatever an adapter asks for that is not computed, is an error that names it. */
+/* Adapters in PEFT's folders: what is saved is what is opened again; merged weights compute the same; a base
+ * that has changed, and whatever an adapter asks for that is not computed, is an error that names it. */
 #include "base/file.h"
 #include "formats/json.h"
 #include "gguf_made.h"
@@ -137,7 +137,8 @@ static void refused(const char *folder, const adapter_config *a, const char *tex
     compute *c;
     model *m;
     OK(test_compute_new(&c, "ref", DTYPE_F32, 1, &error));
-    assert_int_equal(model_open(&m, folder, &(model_options){.compute = c, .adapter = a}, &error), ESP_FAILED);
+    assert_int_equal(model_open(&m, folder, &(model_options){.compute = c, .adapter = a}, &error),
+                     ESP_FAILED);
     if (!strstr(error.message, text)) fail_msg("\"%s\" does not say \"%s\"", error.message, text);
     assert_null(m);
     compute_free(c);
@@ -193,9 +194,9 @@ static void test_refused(void **state) {
     }
     /* What PEFT writes, and that asks for nothing else. */
     places p = save_both("plain");
-    const char *const nothing[][2] = {{"use_dora", "false"},      {"modules_to_save", "null"},
-                                      {"rank_pattern", "{}"},     {"loftq_config", "{}"},
-                                      {"lora_dropout", "0.1"},    {"init_lora_weights", "true"},
+    const char *const nothing[][2] = {{"use_dora", "false"},       {"modules_to_save", "null"},
+                                      {"rank_pattern", "{}"},      {"loftq_config", "{}"},
+                                      {"lora_dropout", "0.1"},     {"init_lora_weights", "true"},
                                       {"megatron_config", "null"}, {"target_modules", "\"all-linear\""}};
     for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++)
         set_key(p.folder, nothing[i][0], nothing[i][1]);
