@@ -1,4 +1,5 @@
-/* Llama and Mistral: pre-norm, rotary attention with grouped keys, SwiGLU, no biases. */
+/* Llama and Mistral: pre-norm, rotary attention with grouped keys, SwiGLU, no biases; Mistral may have a
+ * window. */
 #include "model/arch_rows.h"
 
 static const param_spec params[] = {ROWS_EMBED ROWS_NORM_IN ROWS_QKV(PARAM_GGUF_PERMUTED)

@@ -15,7 +15,7 @@ static model_config shape_of(const arch *of, bool tied) {
     return c;
 }
 
-/* A model whose vectors are not all the same number. */
+/* A model whose vectors are not all the same number; 1 + w is exact. */
 static model *make_model(const arch *of, bool tied) {
     model_config c = shape_of(of, tied);
     model *m = made_up_model(&c, "ref", DTYPE_F32, 1, false);
@@ -23,7 +23,7 @@ static model *make_model(const arch *of, bool tied) {
     float *w = host_copy(m->compute, m->master, floats);
     for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
         for (int64_t i = 0; param_rank(p) == 1 && i < p->rows; i++)
-            w[p->offset + i] += 0.01f * (float)(i % 11 - 5);
+            w[p->offset + i] += 0x1p-7f * (float)(i % 11 - 5);
     m->compute->ops->put(m->compute, m->master, w, (size_t)floats * sizeof *w);
     mem_free(w);
     OK(model_sync(m, &error));
