@@ -309,31 +309,6 @@ void cpu_swap(compute *c, int64_t n, float *x, float *y) {
     }
 }
 
-void cpu_put(compute *c, void *to, const void *from, size_t bytes) {
-    cpu_copy(c, to, from, bytes);
-}
-
-void cpu_get(compute *c, void *to, const void *from, size_t bytes) {
-    cpu_copy(c, to, from, bytes);
-}
-
-void cpu_copy(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void cpu_zero(compute *c, void *at, size_t bytes) {
-    (void)c;
-    if (bytes) memset(at, 0, bytes);
-}
-
-void cpu_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
-    (void)c;
-    for (int64_t i = 0; i < n; i++)
-        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
-               row_bytes);
-}
-
 void cpu_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
     const cpu_kernels *k = state_of(c)->kernels;
     for (int64_t i = 0; i < n; i++) k->add(width, from + i * width, to + rows[i] * width);
@@ -381,7 +356,8 @@ static const compute_ops cpu_ops = {
     .linear_free = cpu_linear_free,
     .pass_new = cpu_pass_new,
     .pass_free = cpu_pass_free,
-#define OPERATION(name, group, list) .name = cpu_##name,
+#define OPERATION(name, group, list)    .name = cpu_##name,
+#define MEMORY(kind, name, group, list) .name = host_##name,
 #include "compute/operations.inc"
 };
 

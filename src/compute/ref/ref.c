@@ -9,33 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-void ref_put(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_get(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_copy(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_zero(compute *c, void *at, size_t bytes) {
-    (void)c;
-    if (bytes) memset(at, 0, bytes);
-}
-
-void ref_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
-    (void)c;
-    for (int64_t i = 0; i < n; i++)
-        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
-               row_bytes);
-}
-
 void ref_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
     (void)c;
     for (int64_t i = 0; i < n; i++)
@@ -367,8 +340,9 @@ static const compute_ops ref_ops = {
     .linear_free = ref_linear_free,
     .pass_new = ref_pass_new,
     .pass_free = ref_pass_free,
-#define OPERATION(name, group, list) .name = ref_##name,
-#define OPTIONAL(name, group, list)  /* none */
+#define OPERATION(name, group, list)    .name = ref_##name,
+#define OPTIONAL(name, group, list)     /* none */
+#define MEMORY(kind, name, group, list) .name = host_##name,
 #include "compute/operations.inc"
 };
 
