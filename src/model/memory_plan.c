@@ -72,6 +72,7 @@ model_memory model_memory_plan(const model_config *c, dtype act, const model_opt
     double product = HE + 2 * GE; /* of q, k and v, and of gate and up with an adapter */
     if (frozen && 2 * F > product) product = 2 * F;
     double shared = 4 * (2 * D + product + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
+    if (arch_has(c->arch, ROLE_NORM_ATTENDED)) inside += 4 * (2 * D + 2);
     model_memory out = {0};
     /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
      * runs. */

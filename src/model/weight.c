@@ -27,6 +27,8 @@ void weight_backward(compute *c, const weight *w, bool frozen, int64_t rows, con
 void weight_set(compute *c, const weight *w, const float *numbers) {
     if (w->matrix)
         c->ops->linear_set(c, w->matrix, numbers);
+    else if (w->plus_one)
+        c->ops->scale_shift(c, w->rows, 1, 1, numbers, w->vector);
     else if (w->vector != numbers)
         c->ops->copy(c, w->vector, numbers, (size_t)w->rows * sizeof *numbers);
 }

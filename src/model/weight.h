@@ -16,6 +16,7 @@ typedef struct {
     int64_t offset;        /* where their floats, and their gradient's, start in the flat arrays */
     linear *matrix;        /* NULL: a vector */
     float *vector;         /* NULL: a matrix */
+    bool plus_one;         /* the vector is 1 more than its numbers */
     adapter *adapter;      /* NULL: none */
     const float *numbers;  /* the adapter's, in the masters; NULL unless trainable */
     int64_t adapter_first, adapter_count; /* its parameters, in the adapter's set */
