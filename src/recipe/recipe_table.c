@@ -101,6 +101,7 @@ static const option self_eval_options[] = {
     {INT(self_eval, rows), .initial = "0", .low = 0, .high = 1e6, .help = "rows per problem that teach the judge, after each search, what came of the steps that it judged; 0: it is not taught"},
     {INT(self_eval, buffer), .initial = "5", .low = 1, .high = 1e6, .help = "take such rows from this many iterations: the present one's, and as many again of those before"},
     {FLOAT(self_eval, rate), .initial = "0.25", .low = 0, .high = 1000, .help = "with own: learning rate of the judge, as a share of learn.lr"},
+    {BOOL(self_eval, calibrate), .initial = "false", .help = "fit the judge's confidence to what came of the steps of the iteration before, and give it no weight where it did not order the steps of a problem better than chance"},
     {FLOAT(self_eval, weight), .initial = "0.1", .low = 0, .high = 1000, .help = "with shared: weight of these rows in the loss of an update"},
 };
 

@@ -86,6 +86,15 @@ static void take_judgement(row *r, store_judgement *j) {
     take_comparison(r, &j->siblings);
 }
 
+static void take_calibration(row *r, store_calibration *c) {
+    c->iteration = row_iteration(r);
+    c->judged = row_count(r) != 0;
+    c->slope = row_double(r);
+    c->offset = row_double(r);
+    c->start = row_double(r);
+    c->nodes = row_count(r);
+}
+
 static void take_eval_result(row *r, store_eval_result *e) {
     r->column = 3; /* after those that were asked for */
     e->problem = row_count(r);
@@ -183,6 +192,15 @@ esp_status store_read_judgements(store *s, store_judgements *out, esp_error *err
     if (!has) return ESP_OK;
     READ_ALL(store_judgement, take_judgement, out,
              QUERY("SELECT * FROM judgements ORDER BY iteration, source, kind", ""));
+}
+
+esp_status store_read_calibrations(store *s, store_calibrations *out, esp_error *error) {
+    bool has;
+    *out = (store_calibrations){0};
+    ESP_TRY(store_has_table(s, "calibrations", &has, error));
+    if (!has) return ESP_OK;
+    READ_ALL(store_calibration, take_calibration, out,
+             QUERY("SELECT * FROM calibrations ORDER BY iteration", ""));
 }
 
 static void take_verdict(sqlite3_stmt *statement, store_verdict *v) {
