@@ -55,6 +55,21 @@ rm -r missing2/checkpoints/*/judge
 run_tiny 1 missing2 "${own[@]}" --resume
 expect_in err 'judge/[a-z.]*: is missing'
 
+# Without a prompt the policy judges where it samples: no token is read for it, in training and at inference, and it learns.
+free=("${taught[@]}" --set self_eval.kind=next_token --set self_eval.calibrate=true)
+run_tiny 0 free "${free[@]}"
+[ "$(count free 'SELECT sum(tokens_judged) + (SELECT sum(tokens_judged) FROM evals) FROM trees')" = 0 ] || fail "tokens judged"
+[ "$(count free "SELECT count(*) FROM nodes WHERE parent >= 0 AND NOT (flags & 16 AND confidence > 0 AND confidence < 1)")" = 0 ] ||
+    fail "nodes that were not judged"
+[ "$(count free "SELECT count(DISTINCT iteration) FROM judgements WHERE source = 'train'")" = 2 ] || fail "judgements"
+[ "$(count free "SELECT count(*) FROM update_metrics WHERE phase = 'learn' AND name = 'verdict_margin'")" -gt 0 ] ||
+    fail "it learned nothing"
+expect_exit 0 "$ESPALIER" check free
+run_tiny 2 never "${free[@]}" --set self_eval.weights=own
+expect_in err 'next_token the policy itself judges'
+run_tiny 2 never "${free[@]}" --set search.gold_injection=true
+expect_in err 'next_token cannot judge'
+
 # Shared weights: the rows are in the policy's updates, and its checkpoints have no second model.
 run_tiny 0 shared "${taught[@]}"
 [ "$(count shared "SELECT count(*) FROM update_metrics WHERE phase = 'learn' AND name = 'verdict_margin'")" -gt 0 ] ||
