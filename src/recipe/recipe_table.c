@@ -103,6 +103,7 @@ static const option self_eval_options[] = {
     {INT(self_eval, buffer), .initial = "5", .low = 1, .high = 1e6, .help = "take such rows from this many iterations: the present one's, and as many again of those before"},
     {FLOAT(self_eval, rate), .initial = "0.25", .low = 0, .high = 1000, .help = "with own: learning rate of the judge, as a share of learn.lr"},
     {BOOL(self_eval, calibrate), .initial = "false", .help = "fit the judge's confidence to what came of the steps of the iteration before, and give it no weight where it did not order the steps of a problem better than chance"},
+    {BOOL(self_eval, compare_frozen), .initial = "false", .help = "after each search let the model that the first iteration starts from judge the same steps, to compare: one more pass over all of them, which no search uses"},
     {FLOAT(self_eval, weight), .initial = "0.1", .low = 0, .high = 1000, .help = "with shared: weight of these rows in the loss of an update"},
 };
 
