@@ -1,5 +1,6 @@
 /* The program: finds the verb, parses its arguments, runs it, and reports errors. */
 #include "app/advice.h"
+#include "app/complete.h"
 #include "app/keeper.h"
 #include "app/manual.h"
 #include "app/output.h"
@@ -74,6 +75,13 @@ static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *er
         manual_page(all, VERBS, esp_version(), &page);
         esp_status status = output_text(page.at, page.length, error);
         text_free(&page);
+        return status;
+    }
+    if (strcmp(argv[2], "--candidates") == 0) { /* for shells: tools/completion */
+        text_buffer lines = {0};
+        complete_words(all, VERBS, argv + 3, argc - 3, &lines);
+        esp_status status = output_text(lines.at, lines.length, error);
+        text_free(&lines);
         return status;
     }
     ESP_TRY(cli_find_verb(&found, all, VERBS, argc - 1, argv + 1, error));
