@@ -79,9 +79,9 @@ run_tiny 0 free "${free[@]}"
 [ "$(count free "SELECT count(*) FROM update_metrics WHERE phase = 'learn' AND name = 'verdict_margin'")" -gt 0 ] ||
     fail "it learned nothing"
 expect_exit 0 "$ESPALIER" check free
-run_tiny 2 never "${free[@]}" --set self_eval.weights=own
+run_tiny 1 never "${free[@]}" --set self_eval.weights=own
 expect_in err 'next_token the policy itself judges'
-run_tiny 2 never "${free[@]}" --set search.gold_injection=true
+run_tiny 1 never "${free[@]}" --set search.gold_injection=true
 expect_in err 'next_token cannot judge'
 
 # Shared weights: the rows are in the policy's updates, and its checkpoints have no second model.
