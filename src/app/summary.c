@@ -1,5 +1,7 @@
 #include "app/summary.h"
 
+#include "base/file.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,19 +175,23 @@ static void put_next(const writer *w, const char *before, const char *path, cons
     text_printf(w->out, "%s   # %s\n", after, why);
 }
 
-/* A run that keeps its optimizer goes on; another one begins again. */
+/* A run that keeps its optimizer goes on, by its own recipe: keys may have come from the command line.
+ * Another one begins again. */
 static void put_longer(const writer *w) {
     const recipe *r = w->in->recipe;
+    bool goes_on = r->run.keep == RECIPE_KEEP_ALL && w->in->result->recipe_file;
+    char *own =
+        goes_on ? path_join(w->in->folder, w->in->result->recipe_file) : mem_strdup(w->in->recipe_path);
     text_buffer more = {0};
     text_printf(&more, " --iterations %lld --out ", (long long)(2 * r->run.iterations));
-    if (r->run.keep == RECIPE_KEEP_ALL) {
+    if (goes_on)
         display_clean(&more, w->display->unicode, w->in->folder, strlen(w->in->folder));
-        text_puts(&more, " --resume");
-    } else {
+    else
         text_puts(&more, "runs/longer");
-    }
-    put_next(w, "espalier run ", w->in->recipe_path, more.at, "accuracy was still rising: train longer");
+    if (goes_on) text_puts(&more, " --resume");
+    put_next(w, "espalier run ", own, more.at, "accuracy was still rising: train longer");
     text_free(&more);
+    mem_free(own);
 }
 
 static void put_places(const writer *w) {

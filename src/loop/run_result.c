@@ -1,4 +1,5 @@
 #include "loop/run_result.h"
+#include "loop/recipe_change.h"
 
 #include <math.h>
 #include <string.h>
@@ -81,6 +82,7 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
     if (status == ESP_OK) status = read_scores(out, s, r, error);
     if (status == ESP_OK) status = read_gain(out, s, r, error);
     if (status == ESP_OK) status = read_judge(out, s, error);
+    if (status == ESP_OK) status = recipe_file_name(s, &out->recipe_file, error);
     if (status != ESP_OK) run_result_free(out);
     return status;
 }
@@ -88,6 +90,7 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
 void run_result_free(run_result *o) {
     mem_free(o->scores);
     mem_free(o->judged);
+    mem_free(o->recipe_file);
     *o = (run_result){0};
 }
 

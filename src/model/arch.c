@@ -30,6 +30,12 @@ const arch *arch_by_model_type(const char *name) {
     return NULL;
 }
 
+const arch *arch_by_wrapper(const char *name) {
+    for (int i = 0; i < ARCH_COUNT; i++)
+        if (archs[i]->wrapped && strcmp(archs[i]->wrapped, name) == 0) return archs[i];
+    return NULL;
+}
+
 const arch *arch_by_gguf(const char *name) {
     for (int i = 0; i < ARCH_COUNT; i++)
         if (archs[i]->gguf && strcmp(archs[i]->gguf, name) == 0) return archs[i];

@@ -6,11 +6,22 @@
 #include "model/config_io.h"
 #include "model/params.h"
 
+typedef struct {
+    const char *key;
+    double value;
+} config_default;
+
 struct arch {
     const char *hf;         /* "architectures" of config.json */
     const char *model_type; /* "model_type" of config.json */
     const char *gguf;       /* general.architecture of a GGUF file; NULL: not of its own */
     gate_kind gate;         /* of the feed-forward part */
+    const char *gate_key;   /* of config.json, where it is not hidden_act */
+    bool windows;           /* layers of layer_types other than full_attention are its own to read */
+    bool partial_rotation;  /* partial_rotary_factor is its own to read */
+    bool scaled_embedding;  /* by the root of the width */
+    const char *wrapped;    /* "architectures" of a model that has this one under text_config; NULL: none */
+    const config_default *defaults; /* of keys of config.json that may be absent; ends with a NULL key */
     const param_spec *params;
     int param_count;
     int head_width; /* where config.json gives none; 0: hidden_size / num_attention_heads */
@@ -27,7 +38,10 @@ struct arch {
     X(arch_mistral)                                                                                          \
     X(arch_qwen2)                                                                                            \
     X(arch_qwen3)                                                                                            \
-    X(arch_smollm3)
+    X(arch_smollm3)                                                                                          \
+    X(arch_gemma)                                                                                            \
+    X(arch_gemma3)                                                                                           \
+    X(arch_phi3)
 
 #define DECLARE_ARCH(name) extern const arch name;
 ARCHS(DECLARE_ARCH)
@@ -43,6 +57,7 @@ const arch *arch_at(int index);
  */
 const arch *arch_by_hf(const char *name);
 const arch *arch_by_model_type(const char *name);
+const arch *arch_by_wrapper(const char *name); /* by `wrapped` */
 const arch *arch_by_gguf(const char *name);
 /* The error that names an architecture we do not have, why where that is known, and those we have. */
 esp_status arch_unknown(const char *where, const char *name, esp_error *error);

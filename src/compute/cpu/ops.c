@@ -4,6 +4,7 @@
 #include "compute/host.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,19 @@ void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const 
     for (int64_t r = 0; r < rows; r++)
         k->rmsnorm(c->act, 1, width, x + r * width, gain, eps, (char *)y + (size_t)r * row,
                    rstd ? rstd + r : NULL);
+}
+
+void cpu_rmsnorm_add(compute *c, int64_t rows, int64_t width, const float *y, const float *gain, float eps,
+                     float *x, float *rstd) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    float *normed = cpu_scratch(c, SCRATCH_THREADS, (size_t)(c->threads * width) * sizeof(float));
+    if (!normed) return;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++) {
+        float *own = normed + omp_get_thread_num() * width;
+        k->rmsnorm(DTYPE_F32, 1, width, y + r * width, gain, eps, own, rstd + r);
+        k->add(width, own, x + r * width);
+    }
 }
 
 void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
@@ -279,6 +293,11 @@ void cpu_add(compute *c, int64_t n, const float *x, float *y) {
 void cpu_average(compute *c, int64_t n, float rate, const float *x, float *mean) {
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
     for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
+}
+
+void cpu_scale_shift(compute *c, int64_t n, float scale, float shift, const float *x, float *y) {
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int64_t i = 0; i < n; i++) y[i] = scale * x[i] + shift;
 }
 
 void cpu_swap(compute *c, int64_t n, float *x, float *y) {

@@ -109,6 +109,17 @@ void ref_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const 
     }
 }
 
+void ref_rmsnorm_add(compute *c, int64_t rows, int64_t width, const float *y, const float *gain, float eps,
+                     float *x, float *rstd) {
+    (void)c;
+    for (int64_t r = 0; r < rows; r++) {
+        double squares = 0;
+        for (int64_t i = 0; i < width; i++) squares += (double)y[r * width + i] * (double)y[r * width + i];
+        rstd[r] = (float)(1.0 / sqrt(squares / (double)width + (double)eps));
+        for (int64_t i = 0; i < width; i++) x[r * width + i] += y[r * width + i] * rstd[r] * gain[i];
+    }
+}
+
 void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
                           const float *gain, const float *rstd, float *dx, float *dgain) {
     (void)c;
@@ -288,6 +299,11 @@ void ref_add(compute *c, int64_t n, const float *x, float *y) {
 void ref_average(compute *c, int64_t n, float rate, const float *x, float *mean) {
     (void)c;
     for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
+}
+
+void ref_scale_shift(compute *c, int64_t n, float scale, float shift, const float *x, float *y) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) y[i] = scale * x[i] + shift;
 }
 
 void ref_swap(compute *c, int64_t n, float *x, float *y) {

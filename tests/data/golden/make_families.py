@@ -208,6 +208,22 @@ def cases():
     yield 'qwen3-wide', base('qwen3', 'Qwen3ForCausalLM', head_dim=64, num_attention_heads=2, num_key_value_heads=1), 128
     yield 'smollm3', base('smollm3', 'SmolLM3ForCausalLM', num_hidden_layers=5, no_rope_layers=[1, 1, 1, 0, 1],
                           tie_word_embeddings=True), 128
+    yield 'mistral-window', base('mistral', 'MistralForCausalLM', hidden_size=24, num_hidden_layers=3, sliding_window=9), 128
+    yield 'gemma', base('gemma', 'GemmaForCausalLM', hidden_activation='gelu_pytorch_tanh', hidden_size=16,
+                        tie_word_embeddings=True), 128
+    gemma3 = base('gemma3_text', 'Gemma3ForCausalLM', hidden_activation='gelu_pytorch_tanh', num_hidden_layers=7,
+                  sliding_window=11, sliding_window_pattern=6, rope_theta=1e6, rope_local_base_freq=10000.0,
+                  query_pre_attn_scalar=5, tie_word_embeddings=True, rope_scaling={'rope_type': 'linear', 'factor': 8.0})
+    yield 'gemma3', gemma3, 128
+    yield 'gemma3-wide', dict(gemma3, head_dim=64, num_attention_heads=2, num_key_value_heads=1, num_hidden_layers=4,
+                              sliding_window_pattern=2, query_pre_attn_scalar=64, rope_scaling=None), 128
+    yield 'phi3', base('phi3', 'Phi3ForCausalLM', hidden_size=24, sliding_window=13), 128
+    factors = {'type': 'longrope', 'short_factor': [1.0, 1.1, 1.3], 'long_factor': [1.5, 2.0, 5.0]}
+    for name, context in ('phi3-short', 64), ('phi3-long', 128):
+        yield name, base('phi3', 'Phi3ForCausalLM', hidden_size=24, rope_scaling=factors,
+                         original_max_position_embeddings=64), context
+    yield 'phi4-mini', base('phi3', 'Phi3ForCausalLM', head_dim=8, partial_rotary_factor=0.75, rope_scaling=factors,
+                            hidden_size=32, original_max_position_embeddings=64, tie_word_embeddings=True), 128
     yield 'smollm3-dense', base('smollm3', 'SmolLM3ForCausalLM', num_hidden_layers=4, no_rope_layers=[1, 0, 1, 0]), 128
 
 

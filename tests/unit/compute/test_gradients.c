@@ -185,25 +185,39 @@ static void test_gate_values(void **state) {
     end(b);
 }
 
-static void attention_run(bench *b) {
+static void attend(bench *b, int64_t window) {
     compute_pass *pass = token_pass(b->c);
-    b->c->ops->attention(b->c, pass, b->x, b->k, b->v, b->out, b->lse);
+    b->c->ops->attention(b->c, pass, window, b->x, b->k, b->v, b->out, b->lse);
     b->c->ops->pass_free(b->c, pass);
     b->outputs = T * H * E;
 }
 
-static void test_attention(void **state) {
-    (void)state;
+static void attention_run(bench *b) {
+    attend(b, 0);
+}
+
+static void windowed_run(bench *b) {
+    attend(b, 2);
+}
+
+static void check_attention(int64_t window, void (*run)(bench *)) {
     bench *b = begin();
     float dq[T * H * E], dk[POOL * G * E] = {0}, dv[POOL * G * E] = {0};
-    attention_run(b);
+    run(b);
     compute_pass *pass = token_pass(b->c);
-    b->c->ops->attention_backward(b->c, pass, b->x, b->k, b->v, b->out, b->lse, b->weight, dq, dk, dv);
+    b->c->ops->attention_backward(b->c, pass, window, b->x, b->k, b->v, b->out, b->lse, b->weight, dq, dk,
+                                  dv);
     b->c->ops->pass_free(b->c, pass);
-    check("attention_backward's dq", b, attention_run, b->x, T * H * E, dq);
-    check("attention_backward's dk", b, attention_run, b->k, POOL * G * E, dk);
-    check("attention_backward's dv", b, attention_run, b->v, POOL * G * E, dv);
+    check("attention_backward's dq", b, run, b->x, T * H * E, dq);
+    check("attention_backward's dk", b, run, b->k, POOL * G * E, dk);
+    check("attention_backward's dv", b, run, b->v, POOL * G * E, dv);
     end(b);
+}
+
+static void test_attention(void **state) {
+    (void)state;
+    check_attention(0, attention_run);
+    check_attention(2, windowed_run);
 }
 
 /* q, then the pools of k and v, one after another in out. */

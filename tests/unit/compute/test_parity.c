@@ -256,6 +256,15 @@ static void check_rows(pair *p) {
         p->cpu->ops->rmsnorm_backward(p->cpu, rows, width, dy, x, gain, r1, dx2, dg2);
         same("rmsnorm_backward's dx", DTYPE_F32, dx1, dx2, n, p->f32_tolerance);
         same("rmsnorm_backward's dgain", DTYPE_F32, dg1, dg2, width, p->f32_tolerance);
+        memcpy(dx2, dx1, (size_t)n * sizeof(float));
+        p->ref->ops->rmsnorm_add(p->ref, rows, width, x, gain, 1e-5f, dx1, r1);
+        p->cpu->ops->rmsnorm_add(p->cpu, rows, width, x, gain, 1e-5f, dx2, r2);
+        same("rmsnorm_add", DTYPE_F32, dx1, dx2, n, p->f32_tolerance);
+        same("rmsnorm_add's rstd", DTYPE_F32, r1, r2, rows, 1e-6);
+        p->ref->ops->scale_shift(p->ref, n, 1.5f, 0.25f, x, dx1);
+        memcpy(dx2, x, (size_t)n * sizeof(float));
+        p->cpu->ops->scale_shift(p->cpu, n, 1.5f, 0.25f, dx2, dx2);
+        same("scale_shift, in place", DTYPE_F32, dx1, dx2, n, 1e-6);
         void *gate_up = act_normal(p->act, 2 * n, 3);
         for (int kind = 0; kind < 2; kind++) {
             p->ref->ops->gate(p->ref, (gate_kind)kind, rows, width, gate_up, y1);
@@ -313,7 +322,7 @@ static forest plant(void) {
     return f;
 }
 
-static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
+static void check_attention_shape(pair *p, int heads, int kv_heads, int E, int64_t window) {
     forest f = plant();
     compute *a = p->ref, *b = p->cpu;
     int64_t nq = f.tokens * heads * E, nk = f.pool * kv_heads * E, row = (heads + 2 * kv_heads) * E;
@@ -355,9 +364,9 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
 
     float *out1 = MEM_ARRAY(float, nq), *out2 = MEM_ARRAY(float, nq), *out3 = MEM_ARRAY(float, nq);
     float *lse1 = MEM_ARRAY(float, f.tokens *heads), *lse2 = MEM_ARRAY(float, f.tokens *heads);
-    a->ops->attention(a, pa, q1, k1, v1, out1, lse1);
-    b->ops->attention(b, pb, q1, k1, v1, out2, lse2);
-    b->ops->attention(b, pb, q1, k1, v1, out3, NULL);
+    a->ops->attention(a, pa, window, q1, k1, v1, out1, lse1);
+    b->ops->attention(b, pb, window, q1, k1, v1, out2, lse2);
+    b->ops->attention(b, pb, window, q1, k1, v1, out3, NULL);
     same("attention", p->act, out1, out2, nq, p->act_tolerance);
     same("attention's lse", DTYPE_F32, lse1, lse2, f.tokens * heads, p->f32_tolerance);
     assert_memory_equal(out2, out3, (size_t)nq * dtype_size(p->act));
@@ -367,15 +376,15 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
           *dk3 = MEM_ARRAY(float, nk);
     size_t bytes = (size_t)nk * sizeof(float);
     memcpy(dk2, dk1, bytes), memcpy(dk3, dk1, bytes), memcpy(dv2, dv1, bytes);
-    a->ops->attention_backward(a, pa, q1, k1, v1, out1, lse1, dout, dq1, dk1, dv1);
-    b->ops->attention_backward(b, pb, q1, k1, v1, out1, lse1, dout, dq2, dk2, dv2);
+    a->ops->attention_backward(a, pa, window, q1, k1, v1, out1, lse1, dout, dq1, dk1, dv1);
+    b->ops->attention_backward(b, pb, window, q1, k1, v1, out1, lse1, dout, dq2, dk2, dv2);
     /* Kernels that multiply bf16 round weights and gradients of scores of wide heads to it. */
-    bool rounded = E % 64 == 0 && strstr(compute_describe(b), "kernels avx512bf16");
+    bool rounded = E % 64 == 0 && !window && strstr(compute_describe(b), "kernels avx512bf16");
     double tolerance = rounded ? p->act_tolerance : p->f32_tolerance;
     same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, tolerance);
     same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, tolerance);
     same("attention_backward's dv", DTYPE_F32, dv1, dv2, nk, tolerance);
-    b->ops->attention_backward(b, pb, q1, k1, v1, out1, lse1, dout, dq1, dk3, dv1);
+    b->ops->attention_backward(b, pb, window, q1, k1, v1, out1, lse1, dout, dq1, dk3, dv1);
     assert_memory_equal(dk2, dk3, bytes);
     assert_memory_equal(dq1, dq2, (size_t)nq * sizeof(float));
 
@@ -397,10 +406,12 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
 }
 
 static void check_attention(pair *p) {
-    check_attention_shape(p, 9, 3, 64);
-    check_attention_shape(p, 4, 2, 128);
-    check_attention_shape(p, 4, 4, 6);
-    check_attention_shape(p, 8, 1, 36);
+    check_attention_shape(p, 9, 3, 64, 0);
+    check_attention_shape(p, 4, 2, 128, 0);
+    check_attention_shape(p, 4, 4, 6, 0);
+    check_attention_shape(p, 8, 1, 36, 0);
+    check_attention_shape(p, 4, 2, 64, 20);
+    check_attention_shape(p, 8, 1, 36, 70);
 }
 
 /* The split with a norm of each head, of which a part or nothing is rotated, and scaled queries. */

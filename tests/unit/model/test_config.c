@@ -125,6 +125,33 @@ static void rope_factors(void **state) {
     assert_false(config_rope_from_factors(&r, 128, factors));
 }
 
+#define GEMMA3 "{'architectures': ['Gemma3ForCausalLM'], " COMMON
+
+/* Gemma 3 inside a model of texts and pictures, whose configuration leaves out what is usual; and the layers
+ * that have a window. */
+static void wrapped(void **state) {
+    (void)state;
+    model_config c;
+    OK(read_text(
+        &c, "{'architectures': ['Gemma3ForConditionalGeneration'], 'eos_token_id': [1, 106], 'text_config': "
+            "{'hidden_size': 2560, 'intermediate_size': 10240, 'num_hidden_layers': 34, 'model_type': "
+            "'gemma3_text', 'rope_scaling': {'factor': 8.0, 'rope_type': 'linear'}, 'sliding_window': 1024}, "
+            "'vision_config': {'hidden_size': 1152}}"));
+    assert_ptr_equal(c.arch, &arch_gemma3);
+    assert_int_equal(c.width, 2560);
+    assert_int_equal(c.vocab, 262208);
+    assert_int_equal(c.heads, 8);
+    assert_int_equal(c.kv_heads, 4);
+    assert_int_equal(c.head_width, 256);
+    assert_int_equal(c.eos, 1);
+    assert_int_equal(c.more_ends[0], 106);
+    assert_true(c.tied && c.rope.theta == 1e6 && c.rope.factor == 8 && c.local_theta == 1e4);
+    assert_int_equal(config_window(&c, 4), 1024);
+    assert_int_equal(config_window(&c, 5), 0);
+    assert_true(config_query_scale(&c) == 0);
+    assert_true(config_embedding_scale(&c) == 50.5f); /* the root of 2560 is 50.596, in bf16 50.5 */
+}
+
 /* Layers that rotate nothing: by a list, by a distance, by default. */
 static void unrotated_layers(void **state) {
     (void)state;
@@ -169,6 +196,16 @@ static void refused(void **state) {
         {"{'model_type': 'gemma3n', " COMMON "}", "inputs per layer"},
         {LLAMA ", 'eos_token_id': [1, 2, 3, 4, 5, 6, 7, 8, 9]}", "eos_token_id"},
         {LLAMA ", 'eos_token_id': [1, 'x']}", "eos_token_id"},
+        {LLAMA ", 'rope_scaling': {'type': 'longrope', 'short_factor': [1, 1], 'long_factor': []}}",
+         "long_factor"},
+        {"{'architectures': ['Phi3ForCausalLM'], 'partial_rotary_factor': 0.01, " COMMON "}",
+         "partial_rotary_factor"},
+        {"{'architectures': ['Phi3ForCausalLM'], 'sliding_window': -1, " COMMON "}", "sliding_window"},
+        {GEMMA3 ", 'final_logit_softcapping': 30.0}", "final_logit_softcapping"},
+        {GEMMA3 ", 'hidden_activation': 'silu'}", "hidden_activation"},
+        {GEMMA3 ", 'sliding_window_pattern': 0}", "sliding_window_pattern"},
+        {GEMMA3 ", 'query_pre_attn_scalar': 0}", "query_pre_attn_scalar"},
+        {GEMMA3 ", 'layer_types': ['full_attention', 'sliding_attention']}", "layer_types.0"},
         {LLAMA ", 'head_dim': '16'}", "head_dim"},
         {LLAMA ", 'head_dim': 15}", "head_dim"},
         {LLAMA ", 'num_key_value_heads': 3}", "3"},
@@ -220,6 +257,10 @@ static void assert_same(const model_config *a, const model_config *b) {
     assert_int_equal(a->more_end_count, b->more_end_count);
     assert_memory_equal(a->more_ends, b->more_ends, sizeof a->more_ends);
     assert_int_equal(a->unrotated_every, b->unrotated_every);
+    assert_int_equal(a->rotated, b->rotated);
+    assert_int_equal(a->window, b->window);
+    assert_int_equal(a->full_every, b->full_every);
+    assert_true(a->local_theta == b->local_theta && a->query_scalar == b->query_scalar);
     assert_true(a->norm_eps == b->norm_eps);
     assert_memory_equal(&a->rope, &b->rope, sizeof a->rope);
 }
@@ -243,15 +284,22 @@ static void written_and_read(void **state) {
          .beta_slow = 2,
          .attention_factor = 1.1,
          .original_context = 128},
+        {.kind = ROPE_LONG, .theta = 1e4, .factor = 1, .original_context = 128},
     };
     for (size_t i = 0; i < sizeof ropes / sizeof *ropes; i++)
         for (int k = 0; arch_at(k); k++) {
             model_config c = made_up_shape(320, 3, 4, 2, 32), again;
             c.arch = arch_at(k);
             c.rope = ropes[i];
+            for (int f = 0; c.rope.kind == ROPE_LONG && f < (c.arch == &arch_phi3 && i % 2 ? 12 : 16); f++)
+                c.rope.short_factor[f] = 1 + 0.1 * f, c.rope.long_factor[f] = 2 + 0.5 * f;
             c.width = 96;
             c.bos = i % 2 ? -1 : 7;
             if (c.arch == &arch_smollm3) c.unrotated_every = 2;
+            if (c.arch == &arch_mistral || c.arch == &arch_phi3) c.window = (int64_t)i * 17;
+            if (c.arch == &arch_phi3 && i % 2) c.rotated = 24;
+            if (c.arch == &arch_gemma3)
+                c.window = 99, c.full_every = 2, c.local_theta = 7e3, c.query_scalar = 20;
             for (; c.more_end_count < (int)i; c.more_end_count++) c.more_ends[c.more_end_count] = 40 + (int)i;
             json_t *object = json_object();
             config_sink sink = config_sink_json(object);
@@ -264,9 +312,14 @@ static void written_and_read(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(every_key),          cmocka_unit_test(rotations),
-        cmocka_unit_test(rope_factors),     cmocka_unit_test(unrotated_layers),   cmocka_unit_test(refused),
-        cmocka_unit_test(written_and_read), cmocka_unit_test(known_architectures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults),
+                                       cmocka_unit_test(every_key),
+                                       cmocka_unit_test(rotations),
+                                       cmocka_unit_test(rope_factors),
+                                       cmocka_unit_test(unrotated_layers),
+                                       cmocka_unit_test(wrapped),
+                                       cmocka_unit_test(refused),
+                                       cmocka_unit_test(written_and_read),
+                                       cmocka_unit_test(known_architectures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
