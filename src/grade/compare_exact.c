@@ -335,9 +335,14 @@ static bool open_field(field *f, const expr *a, const expr *b) {
     return true;
 }
 
+/* Whether both were converted and neither is divided by what is zero everywhere, such as a - a. */
+static bool are_values(const field *f, const fraction *x, const fraction *y) {
+    return !f->too_large && !fmpq_mpoly_is_zero(x->bottom, f->ring) &&
+           !fmpq_mpoly_is_zero(y->bottom, f->ring);
+}
+
 static grade_verdict decide_equal(field *f, fraction *x, fraction *y) {
-    bool defined = !fmpq_mpoly_is_zero(x->bottom, f->ring) && !fmpq_mpoly_is_zero(y->bottom, f->ring);
-    if (!defined || f->too_large) return GRADE_UNKNOWN;
+    if (!are_values(f, x, y)) return GRADE_UNKNOWN;
     multiply(f, x->top, x->top, y->bottom);
     multiply(f, y->top, y->top, x->bottom);
     if (f->too_large) return GRADE_UNKNOWN;
@@ -348,7 +353,7 @@ static grade_verdict decide_equal(field *f, fraction *x, fraction *y) {
 
 /* Numerators with the roots' reduction compared up to a factor: made 1 at their first term. */
 static grade_verdict decide_zeros(field *f, fraction *x, fraction *y, zero_factor factor) {
-    if (f->too_large || f->opaque || fmpq_mpoly_is_zero(x->top, f->ring) ||
+    if (!are_values(f, x, y) || f->opaque || fmpq_mpoly_is_zero(x->top, f->ring) ||
         fmpq_mpoly_is_zero(y->top, f->ring))
         return GRADE_UNKNOWN;
     bool polynomials = fmpq_mpoly_is_fmpq(x->bottom, f->ring) && fmpq_mpoly_is_fmpq(y->bottom, f->ring);
