@@ -116,6 +116,7 @@ static void test_round_trip(void **state) {
                             .smoothing_cap = 1,
                             .append_end = true,
                             .end = tokenizer_eos(t),
+                            .chat = chat_builtin(CHAT_PLAIN),
                             .has_chat = true};
     for (pairs_format form = PAIRS_NATIVE; form <= PAIRS_MESSAGES; form++) {
         pairs_file file;
@@ -171,11 +172,12 @@ static void test_chat_words(void **state) {
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         tokenizer *t;
         OK(tokenizer_open(&t, models[m].path, &error));
-        int32_t end = chat_end_token(models[m].kind, t);
+        int32_t end = chat_end_token(chat_builtin(models[m].kind), t);
         for (int shape = 0; shape < 4; shape++) {
             bool steps = shape & 1, ended = shape & 2;
             token_list prefix = {0}, chosen = {0}, rejected = {0};
-            OK(chat_encode(models[m].kind, t, models[m].system, "How many pens?\n", &prefix, &error));
+            OK(chat_encode(chat_builtin(models[m].kind), t, models[m].system, "How many pens?\n", &prefix,
+                           &error));
             int64_t prompt_count = prefix.count;
             /* As a model answers: after a template that ends without a space, the first token begins with
              * one. */
@@ -198,7 +200,7 @@ static void test_chat_words(void **state) {
                             .rejected_ids = rejected.at,
                             .rejected_count = rejected.count};
             for (pairs_format form = PAIRS_TRL; form <= PAIRS_MESSAGES; form++) {
-                pairs_write_options o = {form, t, models[m].kind};
+                pairs_write_options o = {form, t, chat_builtin(models[m].kind)};
                 json_t *row;
                 OK(pairs_row(&p, &o, &row, &error));
                 char *shown = json_dumps(row, 0);
