@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 RECIPE ?= recipes/quickstart.yaml
 OUT ?= runs/$(basename $(notdir $(RECIPE)))
 
-.PHONY: all help deps build test check format layers words rooms lint sanitize bench fuzz model transformers run install clean
+.PHONY: all help deps build test check format layers words rooms lint sanitize bench fuzz model transformers run install uninstall clean
 all: build
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo 'make model          download SmolLM2-135M-Instruct into models/'
 	@echo 'make transformers   install a Python with transformers in build/transformers, for one test'
 	@echo 'make install        into $$DESTDIR$$PREFIX (PREFIX=$(PREFIX))'
+	@echo 'make uninstall      removes what it installed (the same DESTDIR)'
 	@echo 'make clean          remove $(BUILD)/, build-sanitize/ and build-fuzz/'
 
 deps:
@@ -101,6 +102,12 @@ run: deps
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+# What the last `make install` of this build folder has installed.
+uninstall:
+	@test -e $(BUILD)/install_manifest.txt || { echo '$(BUILD)/install_manifest.txt is not there: nothing was installed from $(BUILD)' >&2; exit 1; }
+	@sed "s|^|$$DESTDIR|" $(BUILD)/install_manifest.txt | while read -r file || [ -n "$$file" ]; do rm -f "$$file"; done
+	@rm -f $(BUILD)/install_manifest.txt
 
 clean:
 	@rm -rf $(BUILD) build-sanitize build-fuzz

@@ -130,11 +130,11 @@ static void attend(compute *c, const char *name, int count, int queries, int con
                             .backward = backward};
     compute_pass *pass = c->ops->pass_new(c, &plan);
     double t;
-    BEST(t, c->ops->attention(c, pass, q, k, v, out, backward ? lse : NULL));
+    BEST(t, c->ops->attention(c, pass, 0, q, k, v, out, backward ? lse : NULL));
     printf("{\"op\": \"attention\", \"shape\": \"%s\", \"milliseconds\": %.3f}\n", name, t * 1e3);
     if (backward) {
         float *dk = floats(pool * G * E), *dv = floats(pool * G * E);
-        BEST(t, c->ops->attention_backward(c, pass, q, k, v, out, lse, dout, dq, dk, dv));
+        BEST(t, c->ops->attention_backward(c, pass, 0, q, k, v, out, lse, dout, dq, dk, dv));
         printf("{\"op\": \"attention backward\", \"shape\": \"%s\", \"milliseconds\": %.3f}\n", name,
                t * 1e3);
         mem_big_free(dk), mem_big_free(dv);

@@ -1,5 +1,6 @@
 /* The program: finds the verb, parses its arguments, runs it, and reports errors. */
 #include "app/advice.h"
+#include "app/complete.h"
 #include "app/keeper.h"
 #include "app/manual.h"
 #include "app/output.h"
@@ -14,10 +15,10 @@
 #include <unistd.h>
 
 static const app_verb *const verbs[] = {
-    &verb_run,    &verb_sft,      &verb_search,  &verb_train,    &verb_eval,  &verb_generate,
-    &verb_score,  &verb_tokenize, &verb_prompt,  &verb_grade,    &verb_pairs, &verb_import,
-    &verb_export, &verb_plan,     &verb_bench,   &verb_problems, &verb_show,  &verb_check,
-    &verb_report, &verb_sweep,    &verb_compare, &verb_theory,   &verb_curves};
+    &verb_run,    &verb_sft,      &verb_search, &verb_train,    &verb_eval,   &verb_generate,
+    &verb_score,  &verb_tokenize, &verb_prompt, &verb_grade,    &verb_pairs,  &verb_import,
+    &verb_export, &verb_plan,     &verb_bench,  &verb_problems, &verb_show,   &verb_status,
+    &verb_check,  &verb_report,   &verb_sweep,  &verb_compare,  &verb_theory, &verb_curves};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 /* Messages quote text from files and command lines; escape sequences in it must not reach the terminal. */
@@ -74,6 +75,13 @@ static esp_status help(const cli_verb *all, int argc, char **argv, esp_error *er
         manual_page(all, VERBS, esp_version(), &page);
         esp_status status = output_text(page.at, page.length, error);
         text_free(&page);
+        return status;
+    }
+    if (strcmp(argv[2], "--candidates") == 0) { /* for shells: tools/completion */
+        text_buffer lines = {0};
+        complete_words(all, VERBS, argv + 3, argc - 3, &lines);
+        esp_status status = output_text(lines.at, lines.length, error);
+        text_free(&lines);
         return status;
     }
     ESP_TRY(cli_find_verb(&found, all, VERBS, argc - 1, argv + 1, error));

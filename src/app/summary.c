@@ -1,5 +1,7 @@
 #include "app/summary.h"
 
+#include "base/file.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -157,7 +159,8 @@ static void put_judge(const writer *w) {
                 o->judged_count == 1 ? "" : "s", (long long)o->judged[0].iteration);
     if (o->judged_count > 1) text_printf(w->out, " to %lld", (long long)last->iteration);
     for (int64_t i = 0; i < o->judged_count; i++)
-        text_printf(w->out, "%s %.2f", i ? "," : ":", o->judged[i].within.share);
+        text_printf(w->out, "%s %.2f%s", i ? "," : ":", o->judged[i].within.share,
+                    o->judged[i].off ? " (off)" : "");
     text_printf(w->out, " [%.2f, %.2f]", last->within.interval.low, last->within.interval.high);
     if (last->siblings.comparisons > 0)
         text_printf(w->out, "; accuracy among siblings %.2f [%.2f, %.2f]", last->siblings.share,
@@ -170,6 +173,25 @@ static void put_next(const writer *w, const char *before, const char *path, cons
     text_printf(w->out, "  %s", before);
     put_word(w, path);
     text_printf(w->out, "%s   # %s\n", after, why);
+}
+
+/* A run that keeps its optimizer goes on, by its own recipe: keys may have come from the command line.
+ * Another one begins again. */
+static void put_longer(const writer *w) {
+    const recipe *r = w->in->recipe;
+    bool goes_on = r->run.keep == RECIPE_KEEP_ALL && w->in->result->recipe_file;
+    char *own =
+        goes_on ? path_join(w->in->folder, w->in->result->recipe_file) : mem_strdup(w->in->recipe_path);
+    text_buffer more = {0};
+    text_printf(&more, " --iterations %lld --out ", (long long)(2 * r->run.iterations));
+    if (goes_on)
+        display_clean(&more, w->display->unicode, w->in->folder, strlen(w->in->folder));
+    else
+        text_puts(&more, "runs/longer");
+    if (goes_on) text_puts(&more, " --resume");
+    put_next(w, "espalier run ", own, more.at, "accuracy was still rising: train longer");
+    text_free(&more);
+    mem_free(own);
 }
 
 static void put_places(const writer *w) {
@@ -195,12 +217,7 @@ static void put_places(const writer *w) {
         put_next(w, "espalier pairs ", w->in->folder, " --format trl",
                  "the preferences, for another trainer");
     bool rising = o->score_count > 2 && best_of(o) == &o->scores[o->score_count - 1];
-    if (rising && w->in->recipe_path) {
-        char more[64];
-        snprintf(more, sizeof more, " --iterations %lld --out runs/longer",
-                 (long long)(2 * w->in->recipe->run.iterations));
-        put_next(w, "espalier run ", w->in->recipe_path, more, "accuracy was still rising: train longer");
-    }
+    if (rising && w->in->recipe_path) put_longer(w);
 }
 
 /* Wraps lines of prose to the width; commands (indented lines) and coloured lines are not wrapped. */

@@ -244,8 +244,12 @@ static esp_status list_runs(const sweep *s, bool json, esp_error *error) {
     }
     tally t = count(s);
     display_duration(&time, sum);
-    text_printf(&text, "%lld runs, %lld finished; the others need about %s%s\n", (long long)t.wanted,
-                (long long)t.finished, time.at, all_known ? "" : " and those without an estimate");
+    text_printf(&text, "%lld runs, %lld finished", (long long)t.wanted, (long long)t.finished);
+    if (sum > 0 || all_known)
+        text_printf(&text, "; the others need about %s%s\n", time.at,
+                    all_known ? "" : ", and those without an estimate more");
+    else
+        text_puts(&text, "; how long the others take cannot be said\n");
     json_t *document = json ? sweep_json(s) : NULL;
     if (json) json_object_set_new(document, "seconds", json_real(sum));
     esp_status status = json ? output_json(document, 9, error) : output_text(text.at, text.length, error);

@@ -15,6 +15,6 @@ typedef struct {
 extern const app_verb verb_run, verb_sft, verb_search, verb_train, verb_eval;
 extern const app_verb verb_generate, verb_score, verb_tokenize, verb_grade, verb_prompt;
 extern const app_verb verb_pairs, verb_import, verb_export, verb_plan, verb_bench, verb_problems, verb_show,
-    verb_check, verb_report, verb_sweep, verb_compare, verb_theory, verb_curves;
+    verb_status, verb_check, verb_report, verb_sweep, verb_compare, verb_theory, verb_curves;
 
 #endif

@@ -81,10 +81,15 @@ typedef struct {
     void *const *k, *const *v;
 } pass_plan;
 
-/* What a layer's split of queries, keys and values takes besides the pass. All buffers. */
+/* What a layer's split of queries, keys and values takes besides the pass. The arrays are buffers. */
 typedef struct {
-    const float *cosine, *sine; /* [positions, E / 2] */
+    const float *cosine, *sine; /* [positions, rotated / 2]; NULL: nothing is rotated */
     const float *bias;          /* [(H + 2G) E]; NULL: none */
+    const float *gain;          /* [2, E]: of a norm of each head of the queries, and of the keys, before the
+                                   rotation; NULL: no such norm. Not together with a bias. */
+    float eps;                  /* of that norm */
+    float query_scale;          /* queries are multiplied by it last; 0: they are not */
+    int rotated;                /* how many leading elements of a head are rotated, even; 0: all */
 } qkv_spec;
 
 /* A question about the next-token distribution at one row of hidden states. Log-probs are natural, of the

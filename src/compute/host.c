@@ -30,6 +30,32 @@ void host_buffer_free(compute *c, void *buffer) {
     mem_big_free(buffer);
 }
 
+void host_put(compute *c, void *to, const void *from, size_t bytes) {
+    host_copy(c, to, from, bytes);
+}
+
+void host_get(compute *c, void *to, const void *from, size_t bytes) {
+    host_copy(c, to, from, bytes);
+}
+
+void host_copy(compute *c, void *to, const void *from, size_t bytes) {
+    (void)c;
+    if (bytes) memcpy(to, from, bytes);
+}
+
+void host_zero(compute *c, void *at, size_t bytes) {
+    (void)c;
+    if (bytes) memset(at, 0, bytes);
+}
+
+void host_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from,
+                    void *to) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++)
+        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
+               row_bytes);
+}
+
 /* Copies n bytes to the end of what is used of `room` (NULL: counts them only); NULL stays NULL. */
 static void *append(char *room, size_t *used, const void *from, size_t n) {
     if (!from) return NULL;

@@ -91,8 +91,9 @@ json_t *judge_quality_json(const judge_quality *f);
 /* Of the stored trees of one iteration (STORE_ALL: all); freed by judge_scores_free. */
 esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out, esp_error *error);
 
-#define JUDGE_TRAIN "train" /* store_judgement.source */
-#define JUDGE_EVAL  "eval"
+#define JUDGE_TRAIN      "train"      /* store_judgement.source */
+#define JUDGE_CALIBRATED "calibrated" /* the same nodes, C~ for C */
+#define JUDGE_EVAL       "eval"
 /* Keeps the figures in the store, of the kinds that have nodes. */
 esp_status judge_record(const judge_quality figures[JUDGE_KINDS], int64_t iteration, const char *source,
                         store *s, esp_error *error);

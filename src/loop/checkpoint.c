@@ -203,6 +203,7 @@ typedef struct {
     const store_position *at;
     checkpoint_name keep; /* the position's */
     recipe_keep policies;
+    int64_t best; /* iteration of a policy that stays; -1: none */
 } tidying;
 
 static esp_status drop_file(store *s, const char *name, const char *path, const char *file,
@@ -223,12 +224,12 @@ static esp_status drop_states(store *s, const char *name, const char *path, esp_
     return drop_file(s, name, path, JUDGE_FOLDER "/optimizer.safetensors", error);
 }
 
-/* Whether the policy is of no more use where only the last one is kept: it is not SFT's, and neither the
- * position's nor the one that this phase began with. */
+/* Whether the policy is of no more use where not all are kept: it is not SFT's, nor the best one's, and
+ * neither the position's nor the one that this phase began with. */
 static bool is_outdated(const tidying *t, const checkpoint_name *name) {
     int64_t oldest = t->keep.iteration - (t->keep.kind == CHECKPOINT_BETWEEN);
-    return t->policies == RECIPE_KEEP_LAST && t->at->checkpoint[0] && name->iteration > 0 &&
-           name->iteration < oldest;
+    return t->policies != RECIPE_KEEP_ALL && t->at->checkpoint[0] && name->iteration > 0 &&
+           name->iteration < oldest && name->iteration != t->best;
 }
 
 static esp_status tidy_one(void *user, const char *folder, const char *name, esp_error *error) {
@@ -236,7 +237,7 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     checkpoint_name read = checkpoint_name_read(name);
     bool own = strcmp(name, t->at->checkpoint) == 0;
     /* Nothing continues a run that is done. */
-    bool has_ended = t->policies == RECIPE_KEEP_LAST && t->at->phase == STORE_PHASE_DONE;
+    bool has_ended = t->policies != RECIPE_KEEP_ALL && t->at->phase == STORE_PHASE_DONE;
     if (read.kind == CHECKPOINT_FOREIGN || (own && !has_ended)) return ESP_OK;
     char *path = path_join(folder, name);
     esp_status status = check_own_folder(path, error);
@@ -252,7 +253,8 @@ static esp_status tidy_one(void *user, const char *folder, const char *name, esp
     return status;
 }
 
-esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error) {
-    tidying t = {s, at, checkpoint_name_read(at->checkpoint), policies};
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, int64_t best,
+                           esp_error *error) {
+    tidying t = {s, at, checkpoint_name_read(at->checkpoint), policies, best};
     return visit_names(store_folder(s), tidy_one, &t, error);
 }

@@ -36,10 +36,12 @@ esp_status checkpoint_check_place(const store *s, const store_position *at, esp_
 /* Fails if checkpoints/ holds anything that a run wrote: for one that begins. */
 esp_status checkpoint_check_none(const char *run, esp_error *error);
 /* Removes what a kill may have left, the checkpoints within a phase except the position's, and the optimizer
- * state of all others but that. With RECIPE_KEEP_LAST also the policies of earlier iterations, and at the end
- * of the run the last one's optimizer state. What the program has not named stays (loop/checkpoint_name.h).
+ * state of all others but that. With RECIPE_KEEP_LAST and RECIPE_KEEP_BEST also the policies of earlier
+ * iterations but that of iteration `best` (-1: none), and at the end of the run the last one's optimizer
+ * state. What the program has not named stays (loop/checkpoint_name.h).
  */
-esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, esp_error *error);
+esp_status checkpoint_tidy(store *s, const store_position *at, recipe_keep policies, int64_t best,
+                           esp_error *error);
 /* The checkpoint's path below the run's folder, and with the folder; freed by mem_free. */
 char *checkpoint_place(const char *name);
 char *checkpoint_path(const char *run, const char *name);

@@ -1,6 +1,7 @@
 /* Evaluation: the current policy on the recipe's set by the recipe's method. Before the first and after the
  * last iteration also by samples and by search, where the recipe asks for it. */
 #include "eval/evaluate.h"
+#include "loop/best_policy.h"
 #include "loop/phases.h"
 
 #include <stdio.h>
@@ -118,15 +119,38 @@ static esp_status evaluate_besides(run_state *run, const store_position *at, esp
     return ESP_OK;
 }
 
+/* Whether this evaluation is the one that run.patience ends the run at. */
+static esp_status is_last(run_state *run, const store_position *at, bool *out, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    best_policy best;
+    *out = at->iteration == r->run.iterations;
+    if (*out || r->run.patience == 0 || at->iteration == 0) return ESP_OK;
+    ESP_TRY(best_policy_read(run->store, r, &best, error));
+    *out = best.evaluations >= r->run.patience;
+    if (*out)
+        observer_note(
+            &run->session.observer,
+            "iteration %lld: the run ends, because %lld evaluations were no better than that of iteration "
+            "%lld, %.1f%% (run.patience)",
+            (long long)at->iteration, (long long)best.evaluations, (long long)best.iteration,
+            100 * best.accuracy);
+    return ESP_OK;
+}
+
 esp_status phase_evaluate(run_state *run, const store_position *position, esp_error *error) {
     const recipe *r = run->session.recipe;
-    bool end = position->iteration == 0 || position->iteration == r->run.iterations;
     bool problems = (r->eval.set == RECIPE_SET_DEV ? run->session.dev : run->session.test).count > 0;
+    bool last = position->iteration == r->run.iterations;
     if (problems) {
         evaluate_options options = evaluate_options_of(r);
         ESP_TRY(evaluate(run, position, &options, "evaluate_seconds", error));
-        if (end) ESP_TRY(evaluate_besides(run, position, error));
+        ESP_TRY(is_last(run, position, &last, error));
+        if (last || position->iteration == 0) ESP_TRY(evaluate_besides(run, position, error));
     }
-    store_position next = phase_after(run->session.recipe, run->phases, position, position->checkpoint);
+    store_position next = phase_after(r, run->phases, position, position->checkpoint);
+    if (last && position->iteration > 0) {
+        next.phase = STORE_PHASE_DONE;
+        next.iteration = position->iteration;
+    }
     return run_move(run, &next, error);
 }

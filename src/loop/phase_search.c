@@ -1,5 +1,6 @@
 /* Search: an iteration's problems in waves, a window of them in flight, each committed whole and in order. */
 #include "loop/choice.h"
+#include "loop/judge_worth.h"
 #include "loop/phases.h"
 #include "loop/tree_rows.h"
 #include "loop/search_window.h"
@@ -71,7 +72,7 @@ typedef struct {
     run_state *run;
     const sampler *policy;
     int64_t window; /* waves in flight */
-    const search_config *config;
+    search_config config;
     choice problems;         /* of the iteration */
     store_position at;       /* of the next commit */
     int64_t spent;           /* store_tokens_spent of the iteration's committed waves */
@@ -124,7 +125,7 @@ static esp_status add_job(work *w, int64_t ordinal, search_wave *out, esp_error 
     search_job *job = &out->jobs[out->count];
     int64_t room, turn;
     const problem *p = &s->train.at[choice_at(&w->problems, ordinal, &turn)];
-    ESP_TRY(sampler_room(w->policy, p, true, w->config->rewards.judge, &room, error));
+    ESP_TRY(sampler_room(w->policy, p, true, w->config.rewards.judge, &room, error));
     if (room < 1) {
         text_printf(&out->left_out, "%s%s", out->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;
@@ -132,7 +133,7 @@ static esp_status add_job(work *w, int64_t ordinal, search_wave *out, esp_error 
     *job = (search_job){.problem = p, .gold_known = true};
     ESP_TRY(step_limit(s, p, &job->max_step_tokens, error));
     rng_key_t key = tree_rows_key(s->recipe->run.seed, w->at.iteration, p->index, turn);
-    ESP_TRY(search_new(&job->search, w->config, key, error));
+    ESP_TRY(search_new(&job->search, &w->config, key, error));
     out->ordinals[out->count++] = ordinal;
     return ESP_OK;
 }
@@ -227,7 +228,7 @@ static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
     work w = {.run = run,
               .policy = policy,
               .window = window,
-              .config = &s->recipe->search.config,
+              .config = s->recipe->search.config,
               .at = *position,
               .before = position->wave * s->recipe->run.wave};
     search_window_plan plan = {.first = position->wave,
@@ -239,6 +240,7 @@ static esp_status search_waves(run_state *run, sampler *policy, int64_t window,
                                .commit = commit_wave,
                                .progress = show,
                                .user = &w};
+    ESP_TRY(judge_confidence_for(run, position->iteration, &w.config.calibration, error));
     ESP_TRY(choose_problems(run, position->iteration, &w.problems, error));
     pthread_mutex_init(&w.news.lock, NULL);
     esp_status status = position->wave > 0 ? tokens_spent(&w, error) : ESP_OK;

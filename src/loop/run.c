@@ -2,8 +2,9 @@
 
 #include "base/file.h"
 #include "formats/json.h"
-#include "eval/calibration.h"
+#include "eval/confidence_fit.h"
 #include "loop/checkpoint.h"
+#include "loop/judge_worth.h"
 #include "loop/provenance.h"
 #include "loop/recipe_change.h"
 #include "loop/run.h"
@@ -181,26 +182,6 @@ static esp_status check_fits(const recipe *r, esp_error *error) {
     return plan_check(&memory, error);
 }
 
-/* When an iteration's trees are complete, how well they were judged is stored with them. This is checked
- * before each phase, so that a kill in between loses nothing. */
-static esp_status keep_judgement(run_state *run, const store_position *at, esp_error *error) {
-    int64_t done = at->phase == STORE_PHASE_SEARCH ? at->iteration - 1 : at->iteration;
-    store_judgements rows;
-    judge_scores scores;
-    if (done < 1 || !run->session.recipe->search.config.rewards.judge) return ESP_OK;
-    ESP_TRY(store_read_judgements(run->store, &rows, error));
-    bool there = false;
-    for (int64_t i = 0; i < rows.count; i++)
-        there = there || (rows.at[i].iteration == done && strcmp(rows.at[i].source, JUDGE_TRAIN) == 0);
-    STORE_LIST_FREE(&rows);
-    if (there) return ESP_OK;
-    ESP_TRY(judge_scores_of_trees(run->store, done, &scores, error));
-    judge_quality figures[JUDGE_KINDS];
-    judge_scores_quality(&scores, figures);
-    judge_scores_free(&scores);
-    return judge_record(figures, done, JUDGE_TRAIN, run->store, error);
-}
-
 /* What a grader from outside did in a phase. */
 static void note_grader(const run_state *run, const store_position *at, grader_counts *before) {
     if (!run->session.grader) return;
@@ -235,8 +216,8 @@ static esp_status run_by(const recipe *r, const run_options *options, esp_error 
     if (status == ESP_OK) status = run_progress_open(&run, error);
     while (status == ESP_OK) {
         status = store_position_get(run.store, &at, error);
-        if (status == ESP_OK) status = checkpoint_tidy(run.store, &at, r->run.keep, error);
-        if (status == ESP_OK) status = keep_judgement(&run, &at, error);
+        if (status == ESP_OK) status = run_tidy(&run, &at, error);
+        if (status == ESP_OK) status = judge_keep_figures(&run, &at, error);
         if (status != ESP_OK || at.phase == STORE_PHASE_DONE) break;
         if (session_stopped(&run.session))
             status = error_set(error, ESP_INTERRUPTED, NULL, "stopped");
@@ -337,6 +318,16 @@ static esp_status add_judgements(store *s, json_t *summary, esp_error *error) {
     return status;
 }
 
+static esp_status add_calibrations(store *s, json_t *summary, esp_error *error) {
+    store_calibrations rows;
+    ESP_TRY(store_read_calibrations(s, &rows, error));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < rows.count; i++) json_array_append_new(list, confidence_json(&rows.at[i]));
+    if (rows.memory) STORE_LIST_FREE(&rows);
+    json_object_set_new(summary, "calibrations", list);
+    return ESP_OK;
+}
+
 esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
     *out = NULL;
     store *s;
@@ -352,6 +343,7 @@ esp_status run_summary(const char *folder, json_t **out, esp_error *error) {
                                       (json_int_t)at.iteration, "checkpoint", at.checkpoint));
     if (status == ESP_OK) status = add_evaluations(s, summary, error);
     if (status == ESP_OK) status = add_judgements(s, summary, error);
+    if (status == ESP_OK) status = add_calibrations(s, summary, error);
     if (status == ESP_OK) status = add_updates(s, summary, error);
     if (status == ESP_OK) status = store_digest(s, &digest, error);
     if (status == ESP_OK) status = store_digest_tables(s, &tables, error);

@@ -26,9 +26,10 @@ static double *seconds_of(phase_seconds *s, const recipe *r, const store_positio
     return NULL;
 }
 
-/* Seconds that the phase at `at` will take. Where no evaluation of its place (at an end of the run or
- * between) was timed, one of the other place is used. */
-static double expected(const phase_seconds *took, const recipe *r, const store_position *at) {
+/* Where no evaluation of its place (at an end of the run or between) was timed, one of the other place is
+ * used.
+ */
+double run_progress_seconds_of(const phase_seconds *took, const recipe *r, const store_position *at) {
     phase_seconds s = *took;
     if (isnan(s.evaluate_between)) s.evaluate_between = s.evaluate_ends;
     if (isnan(s.evaluate_ends)) s.evaluate_ends = s.evaluate_between;
@@ -41,7 +42,7 @@ double run_progress_seconds_after(const recipe *r, int phases, const store_posit
     double sum = 0;
     store_position next = phase_after(r, phases, at, "");
     for (; next.phase != STORE_PHASE_DONE && !isnan(sum); next = phase_after(r, phases, &next, ""))
-        sum += expected(took, r, &next);
+        sum += run_progress_seconds_of(took, r, &next);
     return sum;
 }
 
@@ -62,23 +63,26 @@ static const char *metric_of(store_phase phase) {
     return NULL;
 }
 
-esp_status run_progress_open(run_state *run, esp_error *error) {
-    run_progress_state *f = &run->progress;
-    const recipe *r = run->session.recipe;
+esp_status run_progress_read_times(store *s, const recipe *r, phase_seconds *out, esp_error *error) {
     store_position at;
-    ESP_TRY(store_position_get(run->store, &at, error));
-    f->took = (phase_seconds){NAN, NAN, NAN, NAN, NAN};
-    f->shown.phase_seconds = f->shown.seconds_after = NAN;
+    ESP_TRY(store_position_get(s, &at, error));
+    *out = (phase_seconds){NAN, NAN, NAN, NAN, NAN};
     for (int64_t i = 0; i <= at.iteration; i++) {
         for (int phase = STORE_PHASE_SFT; phase < STORE_PHASE_DONE; phase++) {
             store_position then = {.phase = (store_phase)phase, .iteration = i};
             double seconds;
             bool found;
-            ESP_TRY(store_metric_get(run->store, i, metric_of(then.phase), &seconds, &found, error));
-            if (found) *seconds_of(&f->took, r, &then) = seconds;
+            ESP_TRY(store_metric_get(s, i, metric_of(then.phase), &seconds, &found, error));
+            if (found) *seconds_of(out, r, &then) = seconds;
         }
     }
     return ESP_OK;
+}
+
+esp_status run_progress_open(run_state *run, esp_error *error) {
+    run_progress_state *f = &run->progress;
+    f->shown.phase_seconds = f->shown.seconds_after = NAN;
+    return run_progress_read_times(run->store, run->session.recipe, &f->took, error);
 }
 
 void run_progress_close(run_progress_state *f) {
@@ -120,7 +124,7 @@ esp_status run_progress_begin(run_state *run, const store_position *at, esp_erro
     f->shown.phase = store_phase_name(at->phase);
     f->shown.iteration = at->iteration;
     f->shown.iterations = r->run.iterations;
-    f->shown.phase_seconds = expected(&f->took, r, at);
+    f->shown.phase_seconds = run_progress_seconds_of(&f->took, r, at);
     f->shown.seconds_after = run_progress_seconds_after(r, run->phases, at, &f->took);
     if (!run->watcher.tell) return ESP_OK;
     store_totals totals;

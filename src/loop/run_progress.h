@@ -22,6 +22,11 @@ typedef struct {
     run_score *scores;
 } run_progress_state;
 
+/* The times of the phases that are done. */
+esp_status run_progress_read_times(store *s, const recipe *r, phase_seconds *out, esp_error *error);
+/* Seconds that the phase at `at` will take as a whole; NAN: none like it was timed. */
+double run_progress_seconds_of(const phase_seconds *took, const recipe *r, const store_position *at);
+
 struct run_state;
 /* Reads the times of the phases that are done. */
 esp_status run_progress_open(struct run_state *run, esp_error *error);

@@ -1,4 +1,5 @@
 #include "loop/run_result.h"
+#include "loop/recipe_change.h"
 
 #include <math.h>
 #include <string.h>
@@ -43,6 +44,17 @@ static esp_status read_gain(run_result *o, store *s, const recipe *r, esp_error 
     return status;
 }
 
+/* In which iterations the judge had no weight. */
+static esp_status read_off(run_result *o, store *s, esp_error *error) {
+    store_calibrations rows;
+    ESP_TRY(store_read_calibrations(s, &rows, error));
+    for (int64_t i = 0; i < rows.count; i++)
+        for (int64_t k = 0; k < o->judged_count; k++)
+            if (o->judged[k].iteration == rows.at[i].iteration) o->judged[k].off = !rows.at[i].judged;
+    if (rows.memory) STORE_LIST_FREE(&rows);
+    return ESP_OK;
+}
+
 static esp_status read_judge(run_result *o, store *s, esp_error *error) {
     store_judgements rows;
     ESP_TRY(store_read_judgements(s, &rows, error));
@@ -55,10 +67,11 @@ static esp_status read_judge(run_result *o, store *s, esp_error *error) {
             continue;
         status = judge_quality_read(row, &q, error);
         if (status == ESP_OK && q.within.comparisons > 0)
-            o->judged[o->judged_count++] = (run_result_judge){row->iteration, q.within, q.siblings};
+            o->judged[o->judged_count++] =
+                (run_result_judge){.iteration = row->iteration, .within = q.within, .siblings = q.siblings};
     }
     STORE_LIST_FREE(&rows);
-    return status;
+    return status == ESP_OK ? read_off(o, s, error) : status;
 }
 
 esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error *error) {
@@ -69,6 +82,7 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
     if (status == ESP_OK) status = read_scores(out, s, r, error);
     if (status == ESP_OK) status = read_gain(out, s, r, error);
     if (status == ESP_OK) status = read_judge(out, s, error);
+    if (status == ESP_OK) status = recipe_file_name(s, &out->recipe_file, error);
     if (status != ESP_OK) run_result_free(out);
     return status;
 }
@@ -76,6 +90,7 @@ esp_status run_result_read(run_result *out, store *s, const recipe *r, esp_error
 void run_result_free(run_result *o) {
     mem_free(o->scores);
     mem_free(o->judged);
+    mem_free(o->recipe_file);
     *o = (run_result){0};
 }
 

@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     int64_t iteration;
     area_share within, siblings;
+    bool off; /* the search gave it no weight */
 } run_result_judge;
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     evaluation_difference gain; /* the last less the first */
     store_totals totals;
     store_position position;
+    char *recipe_file; /* name of the run's present recipe in its folder */
 } run_result;
 
 /* r: the run's recipe. Freed by run_result_free. */

@@ -1,6 +1,7 @@
 #include "loop/run_state.h"
 
 #include "base/file.h"
+#include "loop/best_policy.h"
 #include "loop/phase_order.h"
 
 #include <string.h>
@@ -40,6 +41,13 @@ esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const tr
     ESP_TRY(store_check_place(run->store, error));
     checkpoint_part policy = {run->model, t}, judge = {run->judge, run->judge_trainer};
     return checkpoint_write(run->folder, checkpoint, &run->session, &policy, &judge, &run->written, error);
+}
+
+esp_status run_tidy(run_state *run, const store_position *at, esp_error *error) {
+    const recipe *r = run->session.recipe;
+    best_policy best = {.iteration = -1};
+    if (r->run.keep == RECIPE_KEEP_BEST) ESP_TRY(best_policy_read(run->store, r, &best, error));
+    return checkpoint_tidy(run->store, at, r->run.keep, best.iteration, error);
 }
 
 static esp_status record_move(run_state *run, const store_position *next, esp_error *error) {

@@ -39,6 +39,8 @@ esp_status run_open_theta_0(run_state *run, model **out, esp_error *error);
 /* Writes the policy as a checkpoint, with the optimizer's state where t is not NULL, and with it a judge that
  * has weights of its own. run_move has to follow: until then the run continues from the checkpoint before. */
 esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error);
+/* Removes what run.keep does not keep (checkpoint_tidy). */
+esp_status run_tidy(run_state *run, const store_position *at, esp_error *error);
 /* Moves the position, and records the files of the checkpoint that it starts from: in one transaction. */
 esp_status run_move(run_state *run, const store_position *next, esp_error *error);
 

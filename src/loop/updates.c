@@ -47,7 +47,7 @@ static esp_status save_between(const phase_updates *p, int64_t update, esp_error
     ESP_TRY(trainer_show_average(run->trainer, error)); /* the policy, in every checkpoint */
     ESP_TRY(run_write_checkpoint(run, at.checkpoint, run->trainer, error));
     ESP_TRY(run_move(run, &at, error));
-    return checkpoint_tidy(run->store, &at, run->session.recipe->run.keep, error);
+    return run_tidy(run, &at, error);
 }
 
 /* The rate of update u of this phase, on the schedule of the whole run. */

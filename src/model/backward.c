@@ -62,12 +62,26 @@ static esp_status head_block(model *m, const head_targets *targets, float *gradi
     return ESP_OK;
 }
 
+/* The gradient of what a block adds, from that of the stream: dx itself, or sent back through the block's
+ * norm into grad_b. */
+static const float *added_gradient(model *m, const weight *norm, const workspace *added,
+                                   const workspace *rstd, float *gradient, const float *dx) {
+    compute *be = m->compute;
+    int64_t T = m->kept.tokens, D = m->config.width;
+    if (!norm) return dx;
+    be->ops->zero(be, m->grad_b.at, (size_t)(T * D) * 4);
+    be->ops->rmsnorm_backward(be, T, D, dx, added->at, norm->vector, rstd->at, m->grad_b.at,
+                              gradient + norm->offset);
+    return m->grad_b.at;
+}
+
 static void feed_forward_back(model *m, const model_layer *layer, layer_tape *t, float *gradient, float *dx) {
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     int64_t T = m->kept.tokens, D = m->config.width, F = m->config.feed_forward;
     float *dh = m->grad_a.at, *dnorm = m->grad_b.at;
-    ops->to_act(be, T * D, dx, m->grad_act.at);
+    const float *added = added_gradient(m, layer->norm_fed, &t->added_fed, &t->rstd_fed, gradient, dx);
+    ops->to_act(be, T * D, added, m->grad_act.at);
     weight_backward(be, layer->down, T, m->grad_act.at, t->hidden.at, dh, gradient);
     ops->gate_backward(be, m->config.arch->gate, T, F, dh, t->gate_up.at, m->grad_act.at);
     weight_backward(be, layer->gate_up, T, m->grad_act.at, t->norm2.at, dnorm, gradient);
@@ -82,15 +96,19 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
     const model_config *c = &m->config;
     int64_t T = m->kept.tokens, D = c->width, GE = (int64_t)c->kv_heads * c->head_width;
     float *datt = m->grad_a.at, *dnorm = m->grad_b.at;
-    ops->to_act(be, T * D, dx, m->grad_act.at);
+    const float *added =
+        added_gradient(m, layer->norm_attended, &t->added_attended, &t->rstd_attended, gradient, dx);
+    ops->to_act(be, T * D, added, m->grad_act.at);
     weight_backward(be, layer->out, T, m->grad_act.at, t->attended.at, datt, gradient);
     ops->zero(be, m->grad_k.at, (size_t)(T * GE) * 4);
     ops->zero(be, m->grad_v.at, (size_t)(T * GE) * 4);
-    ops->attention_backward(be, m->kept_pass, t->q.at, t->k.at, t->v.at, t->attended.at, t->lse.at, datt,
-                            m->grad_q.at, m->grad_k.at, m->grad_v.at);
+    ops->attention_backward(be, m->kept_pass, model_window(m, l), t->q.at, t->k.at, t->v.at, t->attended.at,
+                            t->lse.at, datt, m->grad_q.at, m->grad_k.at, m->grad_v.at);
     const qkv_spec spec = model_qkv_spec(m, l);
-    ops->rope_split_backward(be, m->kept_pass, &spec, m->grad_q.at, m->grad_k.at, m->grad_v.at,
-                             m->grad_act.at, spec.bias ? gradient + layer->qkv_bias->offset : NULL);
+    ops->rope_split_backward(be, m->kept_pass, &spec, spec.gain ? t->qkv.at : NULL, m->grad_q.at,
+                             m->grad_k.at, m->grad_v.at, m->grad_act.at,
+                             spec.bias ? gradient + layer->qkv_bias->offset : NULL,
+                             spec.gain ? gradient + layer->qk_gain->offset : NULL);
     weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
                           gradient + layer->norm_in->offset);
@@ -109,6 +127,7 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
     int64_t T = m->kept.tokens, D = c->width, F = c->feed_forward, HE = (int64_t)c->heads * c->head_width,
             GE = (int64_t)c->kv_heads * c->head_width;
     int64_t wide = F > HE ? F : HE, act_wide = 2 * F > HE + 2 * GE ? 2 * F : HE + 2 * GE;
+    if (act_wide < D) act_wide = D;
     head_targets targets = choose_targets(m, tree, dlogprob);
     esp_status status = head_block(m, &targets, gradient, m->stream.at, error);
     targets_free(&targets);
@@ -127,6 +146,7 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
         feed_forward_back(m, &m->layers[l], t, gradient, dx);
         attention_back(m, l, t, m->x_in[l].at, gradient, dx);
     }
+    model_scale_embedded(m, T, dx);
     m->compute->ops->embed_scatter(m->compute, m->kept_pass, D, dx, gradient + m->embedding->offset);
     return compute_check(m->compute, error);
 }

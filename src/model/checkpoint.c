@@ -68,9 +68,53 @@ typedef struct {
     const model_config *config;
 } checkpoint;
 
+/* What the names of a model of texts begin with inside a model of texts and pictures, old and new. */
+static const struct {
+    const char *outer, *inner;
+} wrappings[] = {{"language_model.", ""}, {"model.language_model.", "model."}};
+enum { WRAPPINGS = sizeof wrappings / sizeof *wrappings };
+
+static const char *after(const char *text, const char *start) {
+    size_t n = strlen(start);
+    return strncmp(text, start, n) == 0 ? text + n : NULL;
+}
+
+/* A tensor's name as its architecture has it. */
+static param_name own_name(const checkpoint *c, const char *name) {
+    param_name own;
+    snprintf(own.text, sizeof own.text, "%s", name);
+    for (int i = 0; c->config->arch->wrapped && i < WRAPPINGS; i++) {
+        const char *rest = after(name, wrappings[i].outer);
+        if (rest) snprintf(own.text, sizeof own.text, "%s%s", wrappings[i].inner, rest);
+    }
+    return own;
+}
+
+/* The part of a model of texts and pictures that sees. */
+static bool is_tower(const checkpoint *c, const char *name) {
+    static const char *const towers[] = {"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+                                         "model.multi_modal_projector."};
+    for (size_t i = 0; c->config->arch->wrapped && i < sizeof towers / sizeof *towers; i++)
+        if (after(name, towers[i])) return true;
+    return false;
+}
+
+static const tensor_entry *find_wrapped(const checkpoint *c, const char *name) {
+    for (int i = 0; c->config->arch->wrapped && i < WRAPPINGS; i++) {
+        const char *rest = after(name, wrappings[i].inner);
+        char outer[160];
+        if (!rest) continue;
+        snprintf(outer, sizeof outer, "%s%s", wrappings[i].outer, rest);
+        const tensor_entry *t = tensor_source_find(c->source, outer);
+        if (t) return t;
+    }
+    return NULL;
+}
+
 static const tensor_entry *find_tensor(const checkpoint *c, const param *p, param_name *name) {
     *name = tensor_source_gguf(c->source) ? param_gguf_name(p) : param_hf_name(p);
     const tensor_entry *t = tensor_source_find(c->source, name->text);
+    if (!t) t = find_wrapped(c, name->text);
     /* Tied checkpoints may store the one matrix under either name. */
     if (!t && c->config->tied && p->spec->role == ROLE_EMBED && !tensor_source_gguf(c->source))
         t = tensor_source_find(c->source, "lm_head.weight");
@@ -95,10 +139,13 @@ static int by_text(const void *a, const void *b) {
     return strcmp(((const param_name *)a)->text, ((const param_name *)b)->text);
 }
 
-/* Tensors that repeat what is known without them: a tied head under its own name, and the frequencies of the
- * rotation, which old checkpoints store. */
+/* Tensors that repeat what is known without them: a tied head under its own name, the frequencies of the
+ * rotation, which old checkpoints store, and a GGUF file's factors of them, which the configuration read. */
 static bool is_repeated(const checkpoint *c, const char *name) {
-    if (tensor_source_gguf(c->source)) return false;
+    if (tensor_source_gguf(c->source))
+        return strcmp(name, CONFIG_ROPE_FACTORS) == 0 ||
+               (c->config->rope.kind == ROPE_LONG &&
+                (strcmp(name, CONFIG_SHORT_FACTORS) == 0 || strcmp(name, CONFIG_LONG_FACTORS_TENSOR) == 0));
     return (c->config->tied && strcmp(name, "lm_head.weight") == 0) ||
            text_ends_with(name, ".self_attn.rotary_emb.inv_freq");
 }
@@ -113,11 +160,10 @@ static esp_status check_all_known(const checkpoint *c, const param_set *params, 
     esp_status status = ESP_OK;
     for (int64_t i = 0; i < tensor_source_count(c->source) && status == ESP_OK; i++) {
         const tensor_entry *t = tensor_source_at(c->source, i);
-        param_name name;
-        snprintf(name.text, sizeof name.text, "%s", t->name);
+        param_name name = own_name(c, t->name);
         bool known = strlen(t->name) < sizeof name.text &&
                      bsearch(&name, names, (size_t)params->count, sizeof *names, by_text);
-        if (!known && !is_repeated(c, t->name))
+        if (!known && !is_repeated(c, name.text) && !is_tower(c, t->name))
             status = error_fail(error, "use a model of a supported architecture, as it was published",
                                 "%s: tensor %s is no part of a %s with this configuration", t->file, t->name,
                                 c->config->arch->hf);
@@ -144,6 +190,8 @@ static esp_status read_param(void *user, const param *p, float *out, esp_error *
         for (int64_t i = 0; i < n; i++) out[i] = bf16_to_f32(bf16_from_f32(out[i]));
     if (tensor_source_gguf(c->source) && (p->spec->flags & PARAM_GGUF_PERMUTED))
         gguf_unpermute_rows(out, p->rows / c->config->head_width, c->config->head_width, p->columns);
+    if (tensor_source_gguf(c->source) && (p->spec->flags & PARAM_PLUS_ONE))
+        for (int64_t i = 0; i < n; i++) out[i] -= 1;
     return ESP_OK;
 }
 

@@ -36,6 +36,10 @@ static bool json_holds(const void *from, const char *key, bool list) {
     return list ? json_is_array(value) : json_is_object(value);
 }
 
+static const void *json_inside(const void *from, const char *key) {
+    return json_at(from, key);
+}
+
 /* json_need_... on an object that has the value under the whole key, which the errors name. */
 static json_t *alone(const config_source *s, const char *key) {
     json_t *object = json_object(), *value = json_at(s->from, key);
@@ -77,23 +81,23 @@ config_source config_source_json(const json_t *object, const char *where) {
                            .where = where,
                            .has = json_has,
                            .holds = json_holds,
+                           .inside = json_inside,
                            .integer = json_integer_of,
                            .number = json_number_of,
                            .flag = json_flag_of,
                            .text = json_text_of};
 }
 
-/* Sets the value, which it owns, and makes the object or list that it is in. */
+/* Sets the value, which it owns, and makes the objects and lists that it is in. */
 static void put(void *to, const char *key, json_t *value) {
     json_t *in = to;
-    const char *dot = strchr(key, '.');
-    if (dot) {
+    for (const char *dot; (dot = strchr(key, '.')); key = dot + 1) {
         bool list = dot[1] == '0' && !dot[2];
         char *part = mem_strndup(key, (size_t)(dot - key));
-        in = json_object_get(to, part);
-        if (!in) json_object_set_new(to, part, in = list ? json_array() : json_object());
+        json_t *next = json_object_get(in, part);
+        if (!next) json_object_set_new(in, part, next = list ? json_array() : json_object());
         mem_free(part);
-        key = dot + 1;
+        in = next;
     }
     if (json_is_array(in))
         json_array_append_new(in, value);
@@ -147,6 +151,19 @@ static int64_t gguf_rows(const void *from, const char *tensor) {
     return 0;
 }
 
+static esp_status gguf_numbers(const config_source *s, const char *tensor, int64_t count, float *out,
+                               esp_error *error) {
+    for (int64_t i = 0; i < gguf_tensor_count(s->from); i++) {
+        const tensor_entry *t = gguf_tensor_at(s->from, i);
+        if (strcmp(t->name, tensor) != 0) continue;
+        if (t->rank == 1 && t->shape[0] == count) return tensor_read_f32(t, 0, count, out, error);
+        return error_fail(error, "use a complete file, as it was published",
+                          "%s: tensor %s does not have %lld numbers", s->where, tensor, (long long)count);
+    }
+    return error_fail(error, "use a complete file, as it was published", "%s: tensor %s is missing", s->where,
+                      tensor);
+}
+
 config_source config_source_gguf(const gguf_file *file) {
     return (config_source){.from = file,
                            .where = gguf_path(file),
@@ -156,5 +173,6 @@ config_source config_source_gguf(const gguf_file *file) {
                            .number = gguf_number_of,
                            .flag = gguf_flag_of,
                            .text = gguf_text_of,
-                           .rows = gguf_rows};
+                           .rows = gguf_rows,
+                           .numbers = gguf_numbers};
 }

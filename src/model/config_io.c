@@ -24,6 +24,17 @@ esp_status config_refuse_flag(const config_source *s, const char *key, const cha
     return is ? error_fail(error, hint, "%s: %s is not supported", s->where, key) : ESP_OK;
 }
 
+esp_status config_refuse_value(const config_source *s, const char *key, const char *hint, esp_error *error) {
+    return s->has(s->from, key) ? error_fail(error, hint, "%s: %s is not supported", s->where, key) : ESP_OK;
+}
+
+esp_status config_read_window(const config_source *s, const char *key, int64_t *out, esp_error *error) {
+    ESP_TRY(config_integer_or(s, key, 0, out, error));
+    return *out >= 0 ? ESP_OK
+                     : error_fail(error, "use the configuration that came with the model", "%s: %s is %lld",
+                                  s->where, key, (long long)*out);
+}
+
 /* ---- Numbers that both kinds of file have ---- */
 
 typedef enum { OPTIONAL, NEEDED_IN_GGUF, NEEDED } field_need;
@@ -78,23 +89,31 @@ static esp_status small_integer(const config_source *s, const char *key, int *ou
     return ESP_OK;
 }
 
+static const config_default *default_of(const arch *of, const char *key) {
+    for (const config_default *d = of->defaults; d && d->key; d++)
+        if (strcmp(d->key, key) == 0) return d;
+    return NULL;
+}
+
 static esp_status read_field(model_config *c, const config_source *s, const field *f, esp_error *error) {
     void *out = (char *)c + f->at;
     config_key in_gguf = s->gguf ? gguf_key(c, f->gguf) : (config_key){""};
     const char *key = s->gguf ? in_gguf.text : f->json;
-    bool needed = f->need == NEEDED || (f->need == NEEDED_IN_GGUF && s->gguf);
+    const config_default *own = s->gguf ? NULL : default_of(c->arch, key);
+    double fallback = own ? own->value : f->fallback;
+    bool needed = (f->need == NEEDED && !own) || (f->need == NEEDED_IN_GGUF && s->gguf);
     bool read = needed || s->has(s->from, key);
     switch (f->type) {
     case FIELD_INT64:
-        *(int64_t *)out = (int64_t)f->fallback;
+        *(int64_t *)out = (int64_t)fallback;
         return read ? s->integer(s, key, out, error) : ESP_OK;
     case FIELD_INT:
-        *(int *)out = (int)f->fallback;
+        *(int *)out = (int)fallback;
         return read ? small_integer(s, key, out, error) : ESP_OK;
     case FIELD_DOUBLE:
         break;
     }
-    *(double *)out = f->fallback;
+    *(double *)out = fallback;
     return read ? s->number(s, key, out, error) : ESP_OK;
 }
 
@@ -102,6 +121,7 @@ static esp_status read_fields(model_config *c, const config_source *s, esp_error
     for (int i = 0; i < FIELDS; i++)
         if (!s->gguf || fields[i].gguf) ESP_TRY(read_field(c, s, &fields[i], error));
     if (c->kv_heads == ABSENT) c->kv_heads = c->heads;
+    if (c->head_width == ABSENT && !s->gguf && c->arch->head_width) c->head_width = c->arch->head_width;
     if (c->head_width == ABSENT && c->heads > 0) c->head_width = (int)(c->width / c->heads);
     c->rope.factor = 1;
     c->rope.original_context = c->context;
@@ -125,15 +145,28 @@ static void write_field(const model_config *c, const config_sink *to, const fiel
 
 /* ---- config.json ---- */
 
-static const char *const rope_names[] = {"default", "linear", "dynamic", "llama3", "yarn"};
+static const char *const rope_names[] = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
 
-/* A token id that may be absent (-1), a number, or a list, of which the first counts. */
+/* A token id that may be absent (-1), a number, or a list, of which this takes the first. */
 static esp_status read_token(const config_source *s, const char *key, int32_t *out, esp_error *error) {
     char first[64];
     snprintf(first, sizeof first, "%s.0", key);
     *out = -1;
     if (s->has(s->from, first)) return small_integer(s, first, out, error);
     return s->has(s->from, key) ? small_integer(s, key, out, error) : ESP_OK;
+}
+
+/* The ends after the first, where there is a list of them. */
+static esp_status read_more_ends(model_config *c, const config_source *s, esp_error *error) {
+    for (c->more_end_count = 0;; c->more_end_count++) {
+        char key[32];
+        snprintf(key, sizeof key, "eos_token_id.%d", c->more_end_count + 1);
+        if (!s->has(s->from, key)) return ESP_OK;
+        if (c->more_end_count == CONFIG_MORE_ENDS)
+            return error_fail(error, "keep those that the chat template uses",
+                              "%s: eos_token_id has more than %d tokens", s->where, CONFIG_MORE_ENDS + 1);
+        ESP_TRY(small_integer(s, key, &c->more_ends[c->more_end_count], error));
+    }
 }
 
 typedef struct {
@@ -157,19 +190,42 @@ static esp_status rope_kind_of(const rope_source *r, rope_kind *out, esp_error *
     const char *type = rope_names[ROPE_NONE];
     if (!r->s->has(r->s->from, key.text)) key = rope_key(r, "type"); /* the older spelling */
     if (r->s->has(r->s->from, key.text)) ESP_TRY(r->s->text(r->s, key.text, &type, error));
-    for (*out = ROPE_NONE; *out <= ROPE_YARN; (*out)++)
+    if (strcmp(type, "su") == 0) type = rope_names[ROPE_LONG]; /* the older name */
+    for (*out = ROPE_NONE; *out <= ROPE_LONG; (*out)++)
         if (strcmp(type, rope_names[*out]) == 0) return ESP_OK;
-    return error_fail(error, "supported are default, linear, dynamic, llama3 and yarn",
+    return error_fail(error, "supported are default, linear, dynamic, llama3, yarn and longrope",
                       "%s: %s type \"%s\" is unknown", r->s->where, r->in, type);
 }
 
-/* The scaling of the angles is in one of two places; the newer one holds theta as well. */
-static esp_status read_rope(rope_config *rope, const config_source *s, esp_error *error) {
+/* The two lists of longrope, of a factor for each pair that is rotated. */
+static esp_status read_long_factors(model_config *c, const rope_source *r, esp_error *error) {
+    rope_config *rope = &c->rope;
+    int half = config_rotated(c) / 2;
+    if (half > CONFIG_LONG_FACTORS) return ESP_OK; /* config_check refuses it */
+    for (int i = 0; i < half; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "short_factor.%d", i);
+        ESP_TRY(r->s->number(r->s, rope_key(r, name).text, &rope->short_factor[i], error));
+        snprintf(name, sizeof name, "long_factor.%d", i);
+        ESP_TRY(r->s->number(r->s, rope_key(r, name).text, &rope->long_factor[i], error));
+        if (!(rope->short_factor[i] > 0) || !(rope->long_factor[i] > 0))
+            return error_fail(error, "use the configuration that came with the model",
+                              "%s: a factor of %s is not positive", r->s->where, r->in);
+    }
+    ESP_TRY(config_integer_or(r->s, "original_max_position_embeddings", rope->original_context,
+                              &rope->original_context, error));
+    return rope_number(r, "attention_factor", 0, &rope->attention_factor, error);
+}
+
+/* The scaling of the angles is in one of three places; the newer ones hold theta as well. */
+static esp_status read_rope(model_config *c, const config_source *s, esp_error *error) {
+    rope_config *rope = &c->rope;
     rope_source r = {s, s->has(s->from, "rope_scaling") ? "rope_scaling" : "rope_parameters"};
+    if (s->holds(s->from, "rope_parameters.full_attention", false)) r.in = "rope_parameters.full_attention";
     ESP_TRY(rope_number(&r, "rope_theta", rope->theta, &rope->theta, error));
     ESP_TRY(rope_kind_of(&r, &rope->kind, error));
     if (rope->kind == ROPE_NONE) return ESP_OK;
-    ESP_TRY(rope_number(&r, "factor", 1, &rope->factor, error));
+    if (rope->kind != ROPE_LONG) ESP_TRY(rope_number(&r, "factor", 1, &rope->factor, error));
     ESP_TRY(config_integer_or(s, rope_key(&r, "original_max_position_embeddings").text,
                               rope->original_context, &rope->original_context, error));
     if (rope->kind == ROPE_LLAMA3) {
@@ -181,6 +237,11 @@ static esp_status read_rope(rope_config *rope, const config_source *s, esp_error
         ESP_TRY(rope_number(&r, "beta_slow", 1, &rope->beta_slow, error));
         ESP_TRY(rope_number(&r, "attention_factor", 0, &rope->attention_factor, error));
     }
+    if (rope->kind == ROPE_LONG) ESP_TRY(read_long_factors(c, &r, error));
+    if (rope->original_context < 1)
+        return error_fail(error, "use the configuration that came with the model",
+                          "%s: %s: original_max_position_embeddings is %lld", s->where, r.in,
+                          (long long)rope->original_context);
     return ESP_OK;
 }
 
@@ -189,6 +250,7 @@ static esp_status find_json_arch(model_config *c, const config_source *s, esp_er
     if (s->has(s->from, "architectures.0")) ESP_TRY(s->text(s, "architectures.0", &name, error));
     if (!name && s->has(s->from, "model_type")) ESP_TRY(s->text(s, "model_type", &type, error));
     c->arch = name ? arch_by_hf(name) : type ? arch_by_model_type(type) : NULL;
+    if (name && !c->arch) c->arch = arch_by_wrapper(name);
     return c->arch ? ESP_OK : arch_unknown(s->where, name ? name : type ? type : "(none named)", error);
 }
 
@@ -198,26 +260,28 @@ static const char *const gate_names[] = {[GATE_SILU] = "silu", [GATE_GELU_TANH] 
 /* Refuses options that any architecture may have and none here computes, and another gate than its own. */
 static esp_status refuse_options(const arch *of, const config_source *s, esp_error *error) {
     const char *gate = gate_names[of->gate], *named = gate;
-    if (s->has(s->from, "hidden_act")) ESP_TRY(s->text(s, "hidden_act", &named, error));
+    const char *key = of->gate_key ? of->gate_key : "hidden_act";
+    if (s->has(s->from, key)) ESP_TRY(s->text(s, key, &named, error));
     if (strcmp(named, gate) != 0)
-        return error_fail(error, "use a model whose hidden_act is its architecture's",
-                          "%s: hidden_act \"%s\" is not supported: that of a %s is \"%s\"", s->where, named,
+        return error_fail(error, "use a model whose activation is its architecture's",
+                          "%s: %s \"%s\" is not supported: that of a %s is \"%s\"", s->where, key, named,
                           of->hf, gate);
     double rotated;
     ESP_TRY(config_number_or(s, "partial_rotary_factor", 1, &rotated, error));
-    if (rotated != 1)
+    if (rotated != 1 && !of->partial_rotation)
         return error_fail(error, "use a model that rotates all of a head",
                           "%s: partial_rotary_factor %g is not supported", s->where, rotated);
-    for (int l = 0;; l++) {
-        char key[32];
+    for (int l = 0; !of->windows; l++) {
+        char layer[32];
         const char *type;
-        snprintf(key, sizeof key, "layer_types.%d", l);
-        if (!s->has(s->from, key)) return ESP_OK;
-        ESP_TRY(s->text(s, key, &type, error));
+        snprintf(layer, sizeof layer, "layer_types.%d", l);
+        if (!s->has(s->from, layer)) return ESP_OK;
+        ESP_TRY(s->text(s, layer, &type, error));
         if (strcmp(type, "full_attention") != 0)
             return error_fail(error, "use a model with full attention", "%s: %s \"%s\" is not supported",
-                              s->where, key, type);
+                              s->where, layer, type);
     }
+    return ESP_OK;
 }
 
 /* Keys below another one would be absent, and their defaults another model, if that one is a plain value. */
@@ -234,23 +298,72 @@ static esp_status check_holders(const config_source *s, esp_error *error) {
     return ESP_OK;
 }
 
+static esp_status read_tokens(model_config *c, const config_source *s, esp_error *error) {
+    ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));
+    ESP_TRY(read_token(s, "eos_token_id", &c->eos, error));
+    return read_more_ends(c, s, error);
+}
+
+/* Leading elements of a head that are rotated: before the rope, whose lists are as long. */
+static esp_status read_rotated(model_config *c, const config_source *s, esp_error *error) {
+    double part;
+    ESP_TRY(config_number_or(s, "partial_rotary_factor", 1, &part, error));
+    c->rotated = (int)(part * c->head_width);
+    if (!(part > 0 && part <= 1) || c->rotated < 2)
+        return error_fail(error, "use the configuration that came with the model",
+                          "%s: partial_rotary_factor is %g", s->where, part);
+    if (part == 1) c->rotated = 0;
+    return ESP_OK;
+}
+
+/* What all architectures have, and what this one has besides. */
+static esp_status read_json_numbers(model_config *c, const config_source *s, esp_error *error) {
+    ESP_TRY(check_holders(s, error));
+    ESP_TRY(refuse_options(c->arch, s, error));
+    ESP_TRY(read_fields(c, s, error));
+    ESP_TRY(read_rotated(c, s, error));
+    c->tied = c->arch->tied;
+    if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
+    if (c->eos < 0) ESP_TRY(read_tokens(c, s, error));
+    ESP_TRY(read_rope(c, s, error));
+    return c->arch->read(c, s, error);
+}
+
+/* A model of texts and pictures has the numbers of the model of texts under text_config. */
 static esp_status read_json(model_config *c, const config_source *s, esp_error *error) {
     ESP_TRY(check_holders(s, error));
     ESP_TRY(find_json_arch(c, s, error));
-    ESP_TRY(refuse_options(c->arch, s, error));
-    ESP_TRY(read_fields(c, s, error));
-    if (s->has(s->from, "tie_word_embeddings")) ESP_TRY(s->flag(s, "tie_word_embeddings", &c->tied, error));
-    ESP_TRY(read_token(s, "bos_token_id", &c->bos, error));
-    ESP_TRY(read_token(s, "eos_token_id", &c->eos, error));
-    return read_rope(&c->rope, s, error);
+    ESP_TRY(read_tokens(c, s, error));
+    if (!c->arch->wrapped || !s->holds(s->from, "text_config", false)) return read_json_numbers(c, s, error);
+    config_source inner = *s;
+    inner.from = s->inside(s->from, "text_config");
+    return read_json_numbers(c, &inner, error);
 }
 
-static void write_rope(const rope_config *r, const config_sink *to) {
+static void write_long_factors(const model_config *c, const config_sink *to) {
+    const rope_config *r = &c->rope;
+    const double *lists[] = {r->short_factor, r->long_factor};
+    for (int list = 0; list < 2; list++)
+        for (int i = 0; i < config_rotated(c) / 2; i++) {
+            char key[64];
+            snprintf(key, sizeof key, "rope_scaling.%s.%d", list ? "long_factor" : "short_factor", i);
+            to->number(to->to, key, lists[list][i]);
+        }
+    if (r->attention_factor > 0) to->number(to->to, "rope_scaling.attention_factor", r->attention_factor);
+    to->integer(to->to, "original_max_position_embeddings", r->original_context);
+}
+
+static void write_rope(const model_config *c, const config_sink *to) {
+    const rope_config *r = &c->rope;
     if (r->kind == ROPE_NONE) {
         to->null(to->to, "rope_scaling");
         return;
     }
     to->text(to->to, "rope_scaling.rope_type", rope_names[r->kind]);
+    if (r->kind == ROPE_LONG) {
+        write_long_factors(c, to);
+        return;
+    }
     to->number(to->to, "rope_scaling.factor", r->factor);
     if (r->kind != ROPE_LINEAR)
         to->integer(to->to, "rope_scaling.original_max_position_embeddings", r->original_context);
@@ -268,30 +381,72 @@ static void write_rope(const rope_config *r, const config_sink *to) {
 void config_write(const model_config *c, const config_sink *to) {
     to->text(to->to, "architectures.0", c->arch->hf);
     to->text(to->to, "model_type", c->arch->model_type);
-    to->text(to->to, "hidden_act", gate_names[c->arch->gate]);
+    to->text(to->to, c->arch->gate_key ? c->arch->gate_key : "hidden_act", gate_names[c->arch->gate]);
+    if (c->rotated) to->number(to->to, "partial_rotary_factor", (double)c->rotated / (double)c->head_width);
     c->arch->write(c, to);
     for (int i = 0; i < FIELDS; i++) write_field(c, to, &fields[i]);
     to->flag(to->to, "tie_word_embeddings", c->tied);
     to->flag(to->to, "use_cache", true);
-    write_rope(&c->rope, to);
+    write_rope(c, to);
     if (c->bos >= 0) to->integer(to->to, "bos_token_id", c->bos);
-    if (c->eos >= 0) to->integer(to->to, "eos_token_id", c->eos);
+    if (c->eos >= 0) to->integer(to->to, c->more_end_count ? "eos_token_id.0" : "eos_token_id", c->eos);
+    for (int i = 0; i < c->more_end_count; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "eos_token_id.%d", i + 1);
+        to->integer(to->to, key, c->more_ends[i]);
+    }
 }
 
 /* ---- GGUF ---- */
+
+/* A GGUF file has llama3's scaling as the factor of each frequency. */
+static esp_status read_rope_factors(model_config *c, const config_source *s, esp_error *error) {
+    float factors[CONFIG_WIDEST_HEAD / 2];
+    int half = c->head_width / 2;
+    if (half < 1 || half > CONFIG_WIDEST_HEAD / 2)
+        return error_fail(error, "use the configuration that came with the model", "%s: heads are %d wide",
+                          s->where, c->head_width);
+    ESP_TRY(s->numbers(s, CONFIG_ROPE_FACTORS, half, factors, error));
+    if (config_rope_from_factors(&c->rope, c->head_width, factors)) return ESP_OK;
+    return error_fail(error, "use the model's Hugging Face folder instead",
+                      "%s: the factors in %s are not those of a llama3 rope scaling", s->where,
+                      CONFIG_ROPE_FACTORS);
+}
+
+static esp_status read_gguf_factors(const config_source *s, const char *tensor, int half, double *out,
+                                    esp_error *error) {
+    float factors[CONFIG_LONG_FACTORS];
+    ESP_TRY(s->numbers(s, tensor, half, factors, error));
+    for (int i = 0; i < half; i++) out[i] = (double)factors[i];
+    return ESP_OK;
+}
+
+/* longrope is two tensors and the context that they are chosen by. */
+static esp_status read_gguf_long(model_config *c, const config_source *s, esp_error *error) {
+    int half = config_rotated(c) / 2;
+    c->rope.kind = ROPE_LONG;
+    if (half > CONFIG_LONG_FACTORS) return ESP_OK; /* config_check refuses it */
+    ESP_TRY(read_gguf_factors(s, CONFIG_SHORT_FACTORS, half, c->rope.short_factor, error));
+    ESP_TRY(read_gguf_factors(s, CONFIG_LONG_FACTORS_TENSOR, half, c->rope.long_factor, error));
+    ESP_TRY(config_number_or(s, gguf_key(c, "rope.scaling.attn_factor").text, 0, &c->rope.attention_factor,
+                             error));
+    return s->integer(s, gguf_key(c, "rope.scaling.original_context_length").text, &c->rope.original_context,
+                      error);
+}
 
 static esp_status read_gguf_rope(model_config *c, const config_source *s, esp_error *error) {
     config_key rotated = gguf_key(c, "rope.dimension_count"), type = gguf_key(c, "rope.scaling.type");
     int64_t dimensions;
     ESP_TRY(config_integer_or(s, rotated.text, c->head_width, &dimensions, error));
-    if (dimensions != c->head_width)
+    if (dimensions != c->head_width &&
+        !(c->arch->partial_rotation && dimensions > 0 && dimensions < c->head_width))
         return error_fail(error, "use a model that rotates all of a head",
                           "%s: %s is %lld, and heads are %d wide", s->where, rotated.text,
                           (long long)dimensions, c->head_width);
+    if (dimensions != c->head_width) c->rotated = (int)dimensions;
     const char *hint = "use the model's Hugging Face folder instead", *scaling = "none";
-    if (s->rows(s->from, "rope_freqs.weight"))
-        return error_fail(error, hint,
-                          "%s: rope_freqs.weight (llama3 rope scaling in a GGUF) is not supported", s->where);
+    if (s->rows(s->from, CONFIG_ROPE_FACTORS)) return read_rope_factors(c, s, error);
+    if (s->rows(s->from, CONFIG_SHORT_FACTORS)) return read_gguf_long(c, s, error);
     if (s->has(s->from, type.text)) ESP_TRY(s->text(s, type.text, &scaling, error));
     if (strcmp(scaling, "none") == 0) return ESP_OK;
     if (strcmp(scaling, rope_names[ROPE_LINEAR]) != 0)
@@ -315,12 +470,12 @@ static esp_status read_gguf(model_config *c, const config_source *s, esp_error *
     c->norm_eps = strtod(digits, NULL);
     ESP_TRY(read_token(s, "tokenizer.ggml.bos_token_id", &c->bos, error));
     ESP_TRY(read_token(s, "tokenizer.ggml.eos_token_id", &c->eos, error));
-    return read_gguf_rope(c, s, error);
+    ESP_TRY(read_gguf_rope(c, s, error));
+    return c->arch->read(c, s, error);
 }
 
 esp_status config_read(model_config *c, const config_source *s, esp_error *error) {
-    *c = (model_config){0};
+    *c = (model_config){.bos = -1, .eos = -1};
     ESP_TRY(s->gguf ? read_gguf(c, s, error) : read_json(c, s, error));
-    ESP_TRY(c->arch->read(c, s, error));
     return config_check(c, s->where, error);
 }

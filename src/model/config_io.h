@@ -23,9 +23,20 @@ typedef struct config_source {
     esp_status (*text)(const struct config_source *s, const char *key, const char **out, esp_error *error);
     /* config.json: whether the key's value is one that others are in, an object or (`list`) a list. */
     bool (*holds)(const void *from, const char *key, bool list);
+    /* config.json: the object under the key, as another `from`. */
+    const void *(*inside)(const void *from, const char *key);
     /* GGUF: rows of the stored matrix of that name; 0: there is none. */
     int64_t (*rows)(const void *from, const char *tensor);
+    /* GGUF: its first `count` numbers. */
+    esp_status (*numbers)(const struct config_source *s, const char *tensor, int64_t count, float *out,
+                          esp_error *error);
 } config_source;
+
+/* The tensor of a GGUF file that has the factors of the rotation's frequencies. */
+#define CONFIG_ROPE_FACTORS "rope_freqs.weight"
+/* And those that have longrope's. */
+#define CONFIG_SHORT_FACTORS       "rope_factors_short.weight"
+#define CONFIG_LONG_FACTORS_TENSOR "rope_factors_long.weight"
 
 /* Keys as in config.json, each written once. */
 typedef struct {
@@ -48,5 +59,10 @@ esp_status config_number_or(const config_source *s, const char *key, double fall
                             esp_error *error);
 /* An error where the flag is there and true: `hint` says what to use instead. */
 esp_status config_refuse_flag(const config_source *s, const char *key, const char *hint, esp_error *error);
+
+/* An error where the key has a value. */
+esp_status config_refuse_value(const config_source *s, const char *key, const char *hint, esp_error *error);
+/* A window in tokens; 0 where the key is absent: none. */
+esp_status config_read_window(const config_source *s, const char *key, int64_t *out, esp_error *error);
 
 #endif

@@ -33,6 +33,14 @@ static esp_status tape_need(model *m, layer_tape *t, const layer_pass *p, esp_er
     ESP_TRY(workspace_need(m, &t->rstd2, (size_t)T * 4, what, error));
     ESP_TRY(workspace_need(m, &t->q, (size_t)(T * HE) * 4, what, error));
     ESP_TRY(workspace_need(m, &t->lse, (size_t)(T * c->heads) * 4, what, error));
+    if (p->keep && m->layers[0].qk_gain)
+        ESP_TRY(workspace_need(m, &t->qkv, (size_t)(T * (HE + 2 * GE)) * 4, what, error));
+    if (m->layers[0].norm_attended) {
+        ESP_TRY(workspace_need(m, &t->added_attended, (size_t)(T * D) * 4, what, error));
+        ESP_TRY(workspace_need(m, &t->added_fed, (size_t)(T * D) * 4, what, error));
+        ESP_TRY(workspace_need(m, &t->rstd_attended, (size_t)T * 4, what, error));
+        ESP_TRY(workspace_need(m, &t->rstd_fed, (size_t)T * 4, what, error));
+    }
     if (!p->plan.k) {
         ESP_TRY(workspace_need(m, &t->k, act_bytes(m, T * GE), what, error));
         ESP_TRY(workspace_need(m, &t->v, act_bytes(m, T * GE), what, error));
@@ -135,11 +143,42 @@ void model_end_pass(model *m, layer_pass *p) {
 }
 
 qkv_spec model_qkv_spec(const model *m, int layer) {
-    const weight *bias = m->layers[layer].qkv_bias;
-    return (qkv_spec){.cosine = m->cosine, .sine = m->sine, .bias = bias ? bias->vector : NULL};
+    const weight *bias = m->layers[layer].qkv_bias, *gain = m->layers[layer].qk_gain;
+    const model_config *c = &m->config;
+    bool rotated = config_rotates(c, layer);
+    const rotation *r = c->local_theta > 0 && config_window(c, layer) ? &m->local_rotation : &m->rotation;
+    return (qkv_spec){.cosine = rotated ? r->cosine : NULL,
+                      .sine = rotated ? r->sine : NULL,
+                      .query_scale = config_query_scale(c),
+                      .rotated = config_rotated(c),
+                      .bias = bias ? bias->vector : NULL,
+                      .gain = gain ? gain->vector : NULL,
+                      .eps = (float)c->norm_eps};
+}
+
+int64_t model_window(const model *m, int layer) {
+    int64_t window = config_window(&m->config, layer);
+    return window < m->context ? window : 0;
+}
+
+void model_scale_embedded(model *m, int64_t tokens, float *x) {
+    float scale = config_embedding_scale(&m->config);
+    if (scale != 1) m->compute->ops->scale_shift(m->compute, tokens * m->config.width, scale, 0, x, x);
 }
 
 /* ---- All layers ---- */
+
+/* x += y W^T, or its norm where there is one. */
+static void add_block(model *m, const weight *w, const weight *norm, int64_t rows, const workspace *y,
+                      const workspace *added, const workspace *rstd, float *x) {
+    if (!norm) {
+        weight_forward(m->compute, w, rows, y->at, x, true);
+        return;
+    }
+    weight_forward(m->compute, w, rows, y->at, added->at, false);
+    m->compute->ops->rmsnorm_add(m->compute, rows, m->config.width, added->at, norm->vector,
+                                 (float)m->config.norm_eps, x, rstd->at);
+}
 
 /* x -> x + attention(norm(x)), in place; returns the rows of x. In the last layer of a pass that drops tokens
  * *x becomes the rows that are read, in head_rows. */
@@ -155,8 +194,9 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
     void *k = p->plan.k ? p->plan.k[l] : t->k.at, *v = p->plan.v ? p->plan.v[l] : t->v.at;
     ops->rmsnorm(be, rows, c->width, *x, layer->norm_in->vector, (float)c->norm_eps, t->norm1.at,
                  t->rstd1.at);
-    weight_forward(be, layer->qkv, rows, t->norm1.at, m->qkv.at, false);
-    ops->rope_split(be, pass, &spec, m->qkv.at, q, k, v);
+    float *qkv = p->keep && layer->qk_gain ? t->qkv.at : m->qkv.at;
+    weight_forward(be, layer->qkv, rows, t->norm1.at, qkv, false);
+    ops->rope_split(be, pass, &spec, qkv, q, k, v);
     if (l + 1 == c->layers && drops_tokens(p)) {
         rows = p->read_count;
         if (rows == 0) return 0;
@@ -167,8 +207,9 @@ static int64_t attention_block(model *m, const layer_pass *p, int l, layer_tape 
         q = m->head_rows.queries.at;
         pass = p->reads;
     }
-    ops->attention(be, pass, q, k, v, t->attended.at, p->keep ? t->lse.at : NULL);
-    weight_forward(be, layer->out, rows, t->attended.at, *x, true);
+    ops->attention(be, pass, model_window(m, l), q, k, v, t->attended.at, p->keep ? t->lse.at : NULL);
+    add_block(m, layer->out, layer->norm_attended, rows, &t->attended, &t->added_attended, &t->rstd_attended,
+              *x);
     return rows;
 }
 
@@ -186,7 +227,7 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
 static void feed_forward_block(model *m, const layer_pass *p, int l, int64_t rows, layer_tape *t, float *x) {
     const model_layer *layer = &m->layers[l];
     feed_forward_hidden(m, rows, p->keep, layer, t, x);
-    weight_forward(m->compute, layer->down, rows, t->hidden.at, x, true);
+    add_block(m, layer->down, layer->norm_fed, rows, &t->hidden, &t->added_fed, &t->rstd_fed, x);
 }
 
 static esp_status head_need(model *m, const layer_pass *p, esp_error *error) {
@@ -209,6 +250,7 @@ static void run_layers(model *m, layer_pass *p) {
     head_tape *h = &m->head_rows;
     float *x = m->stream.at;
     ops->embed_gather(be, m->embedding->matrix, p->all, x);
+    model_scale_embedded(m, p->plan.tokens, x);
     for (int l = 0; l < c->layers; l++) {
         layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
         if (p->keep) ops->copy(be, m->x_in[l].at, x, residual);
@@ -236,6 +278,14 @@ esp_status model_run_layers(model *m, layer_pass *p, esp_error *error) {
     return compute_check(m->compute, error);
 }
 
+/* What the MLP adds, and its norm's rstd; the sum itself is not needed. */
+static void recompute_added(model *m, int64_t rows, const model_layer *layer, layer_tape *t) {
+    if (!layer->norm_fed) return;
+    weight_forward(m->compute, layer->down, rows, t->hidden.at, t->added_fed.at, false);
+    m->compute->ops->rmsnorm(m->compute, rows, m->config.width, t->added_fed.at, layer->norm_fed->vector,
+                             (float)m->config.norm_eps, m->grad_act.at, t->rstd_fed.at);
+}
+
 layer_tape *model_recompute_layer(model *m, const layer_pass *p, int l) {
     layer_tape *t = &m->tape[has_tapes(m, p) ? l : 0];
     if (has_tapes(m, p) || l + 1 == m->config.layers) return t; /* the last layer's is still there */
@@ -243,6 +293,7 @@ layer_tape *model_recompute_layer(model *m, const layer_pass *p, int l) {
     m->compute->ops->copy(m->compute, x, m->x_in[l].at, (size_t)(p->plan.tokens * m->config.width) * 4);
     attention_block(m, p, l, t, &x);
     feed_forward_hidden(m, p->plan.tokens, true, &m->layers[l], t, x);
+    recompute_added(m, p->plan.tokens, &m->layers[l], t);
     return t;
 }
 

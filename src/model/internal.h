@@ -10,8 +10,14 @@
 
 typedef struct {
     const weight *norm_in, *qkv, *out, *norm_post, *gate_up, *down;
-    const weight *qkv_bias; /* NULL: the architecture has none */
+    const weight *qkv_bias;                 /* NULL: the architecture has none */
+    const weight *norm_attended, *norm_fed; /* of what a block adds to the stream; NULL: it has none */
+    const weight *qk_gain; /* of the norms of each head of queries and keys; NULL: it has none */
 } model_layer;
+
+typedef struct {
+    float *cosine, *sine; /* buffers, [context, rotated / 2] */
+} rotation;
 
 /* A buffer of the compute layer that only grows, so that the hot path allocates nothing. */
 typedef struct {
@@ -25,7 +31,10 @@ typedef struct {
     workspace x_mid; /* f32 [T, width]: the residual stream before the MLP, where a pass keeps */
     workspace norm1, norm2, attended, gate_up, hidden; /* act */
     workspace rstd1, rstd2, q, lse;                    /* f32 */
-    workspace k, v; /* act, pool [T, G E]; only where there is no KV cache */
+    workspace k, v;                      /* act, pool [T, G E]; only where there is no KV cache */
+    workspace added_attended, added_fed; /* f32 [T, width]: what is normalised before it is added */
+    workspace rstd_attended, rstd_fed;   /* f32 */
+    workspace qkv; /* f32 [T, (H + 2G) E]: where a pass keeps, and heads are normalised */
 } layer_tape;
 
 /* Activations after the last layer, of the R residual rows that are read. */
@@ -50,11 +59,11 @@ struct model {
     const weight *embedding, *norm_out, *head; /* head: the embedding where tied */
     model_layer *layers;
     /* Buffers, as all activations are. */
-    float *master;        /* flat f32, trainable only */
-    float *vectors;       /* not trainable: all vectors, one after another */
-    float *cosine, *sine; /* [context, head_width / 2] */
-    workspace *x_in;      /* [layers], f32 [T, width]: the residual stream before each, where a pass keeps */
-    layer_tape *tape;     /* [layers] */
+    float *master;                     /* flat f32, trainable only */
+    float *vectors;                    /* vectors that are not in the masters, one after another */
+    rotation rotation, local_rotation; /* local: of layers with a window, where it is another */
+    workspace *x_in;  /* [layers], f32 [T, width]: the residual stream before each, where a pass keeps */
+    layer_tape *tape; /* [layers] */
     head_tape head_rows;
     MEM_LIST(attention_span) read_spans; /* of the last layer, where not all tokens are read */
     MEM_LIST(attention_segment) read_segments;
@@ -103,6 +112,10 @@ esp_status model_run_layers(model *m, layer_pass *pass, esp_error *error);
 void model_end_pass(model *m, layer_pass *pass);
 /* A layer's tape as the last pass that kept had it: the layer's own, or recomputed from x_in. */
 layer_tape *model_recompute_layer(model *m, const layer_pass *pass, int layer);
+/* Keys that a layer's queries see at most; 0: all, also where no text is longer than the window. */
+int64_t model_window(const model *m, int layer);
+/* Rows of the embedding, or their gradient, as the architecture scales them. */
+void model_scale_embedded(model *m, int64_t tokens, float *x);
 /* What a layer's split of queries, keys and values takes. */
 qkv_spec model_qkv_spec(const model *m, int layer);
 

@@ -1,4 +1,5 @@
 /* Bytes: those that a model will need, and those that the machine has. */
+#include "model/arch.h"
 #include "model/model.h"
 
 #include <stdio.h>
@@ -57,7 +58,9 @@ model_memory model_memory_plan(const model_config *c, dtype act, const model_opt
     model_size n = size_of(c);
     /* Bytes per token and layer: inside the layer, and its input. */
     double inside = 4 * (D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE), input = 4 * D;
+    if (arch_has(c->arch, ROLE_GAIN_Q)) inside += 4 * (HE + 2 * GE);
     double shared = 4 * (2 * D + (HE + 2 * GE) + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
+    if (arch_has(c->arch, ROLE_NORM_ATTENDED)) inside += 4 * (2 * D + 2);
     model_memory out = {0};
     /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
      * runs. */

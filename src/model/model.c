@@ -19,20 +19,29 @@ static const weight **place_of(model *m, const param *p) {
     case ROLE_Q:
     case ROLE_K:
     case ROLE_V:
+    case ROLE_QKV:
         return &layer->qkv;
     case ROLE_BIAS_Q:
     case ROLE_BIAS_K:
     case ROLE_BIAS_V:
         return &layer->qkv_bias;
+    case ROLE_GAIN_Q:
+    case ROLE_GAIN_K:
+        return &layer->qk_gain;
     case ROLE_O:
         return &layer->out;
     case ROLE_NORM_POST:
         return &layer->norm_post;
     case ROLE_GATE:
     case ROLE_UP:
+    case ROLE_GATE_UP:
         return &layer->gate_up;
     case ROLE_DOWN:
         return &layer->down;
+    case ROLE_NORM_ATTENDED:
+        return &layer->norm_attended;
+    case ROLE_NORM_FED:
+        return &layer->norm_fed;
     case ROLE_NORM_OUT:
         return &m->norm_out;
     case ROLE_HEAD:
@@ -48,6 +57,7 @@ static int flags_of(const model *m, const weight *w) {
     case ROLE_EMBED:
         return LINEAR_ROWS | (m->config.tied ? back : 0);
     case ROLE_GATE:
+    case ROLE_GATE_UP:
         return (m->config.arch->gate == GATE_SILU ? LINEAR_GATED : 0) | back;
     default:
         return back;
@@ -74,21 +84,31 @@ static void make_structure(model *m) {
     if (m->config.tied) m->head = m->embedding;
 }
 
-/* Makes the matrices, and gives each vector its place: in the masters of a trainable model, else in an array
- * of its own. Numbers come later, by weight_set. */
+/* Makes the matrices, and gives each vector its place: in the masters of a trainable model, unless it is not
+ * used as they hold it; else in an array of vectors. Numbers come later, by weight_set. */
 static esp_status make_weights(model *m, esp_error *error) {
     const char *what = "the weights";
     int64_t vectors = 0, used = 0;
-    for (int64_t i = 0; i < m->weight_count; i++)
-        if (weight_is_vector(&m->params, &m->weights[i])) vectors += m->weights[i].rows;
-    void *numbers;
-    ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)(m->trainable ? m->params.floats : vectors) * 4,
-                               what, error));
-    *(m->trainable ? &m->master : &m->vectors) = numbers;
     for (int64_t i = 0; i < m->weight_count; i++) {
         weight *w = &m->weights[i];
-        if (weight_is_vector(&m->params, w)) {
-            w->vector = m->master ? m->master + w->offset : m->vectors + used;
+        w->plus_one = m->params.at[w->first].spec->flags & PARAM_PLUS_ONE;
+        if (weight_is_vector(&m->params, w) && (w->plus_one || !m->trainable)) vectors += w->rows;
+    }
+    void *numbers;
+    if (m->trainable) {
+        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)m->params.floats * 4, what, error));
+        m->master = numbers;
+    }
+    if (vectors) {
+        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)vectors * 4, what, error));
+        m->vectors = numbers;
+    }
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        weight *w = &m->weights[i];
+        if (weight_is_vector(&m->params, w) && m->master && !w->plus_one) {
+            w->vector = m->master + w->offset;
+        } else if (weight_is_vector(&m->params, w)) {
+            w->vector = m->vectors + used;
             used += w->rows;
         } else
             w->matrix = m->compute->ops->linear_new(m->compute, w->rows, w->columns, flags_of(m, w));
@@ -96,21 +116,26 @@ static esp_status make_weights(model *m, esp_error *error) {
     return compute_check(m->compute, error);
 }
 
-static esp_status make_rotations(model *m, esp_error *error) {
+static esp_status make_rotation(model *m, bool local, rotation *out, esp_error *error) {
     compute *c = m->compute;
-    int64_t n = m->context * m->config.head_width / 2;
+    int64_t n = m->context * config_rotated(&m->config) / 2;
     size_t bytes = (size_t)n * 4;
     void *cosine, *sine;
     ESP_TRY(compute_buffer_new(c, &cosine, bytes, "the rotation tables", error));
-    m->cosine = cosine;
+    out->cosine = cosine;
     ESP_TRY(compute_buffer_new(c, &sine, bytes, "the rotation tables", error));
-    m->sine = sine;
+    out->sine = sine;
     float *tables = MEM_ARRAY(float, 2 * n);
-    config_rope_tables(&m->config, m->context, tables, tables + n);
-    c->ops->put(c, m->cosine, tables, bytes);
-    c->ops->put(c, m->sine, tables + n, bytes);
+    config_rope_tables(&m->config, local, m->context, tables, tables + n);
+    c->ops->put(c, out->cosine, tables, bytes);
+    c->ops->put(c, out->sine, tables + n, bytes);
     mem_free(tables);
     return compute_check(c, error);
+}
+
+static esp_status make_rotations(model *m, esp_error *error) {
+    ESP_TRY(make_rotation(m, false, &m->rotation, error));
+    return m->config.local_theta > 0 ? make_rotation(m, true, &m->local_rotation, error) : ESP_OK;
 }
 
 /* A small model has one thread per operation, and many operations side by side. */
@@ -239,8 +264,10 @@ esp_status model_create(model **out, const model_config *config, const model_opt
 }
 
 static void tape_free(model *m, layer_tape *t) {
-    workspace *all[] = {&t->x_mid, &t->norm1, &t->norm2, &t->attended, &t->gate_up, &t->hidden,
-                        &t->rstd1, &t->rstd2, &t->q,     &t->lse,      &t->k,       &t->v};
+    workspace *all[] = {
+        &t->x_mid, &t->norm1,          &t->norm2,     &t->attended,      &t->gate_up, &t->hidden,
+        &t->rstd1, &t->rstd2,          &t->q,         &t->lse,           &t->k,       &t->v,
+        &t->qkv,   &t->added_attended, &t->added_fed, &t->rstd_attended, &t->rstd_fed};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) workspace_free(m, all[i]);
 }
 
@@ -261,8 +288,13 @@ void model_borrow(model *m, const model *of) {
 static void free_weights(model *m) {
     for (int64_t i = 0; i < m->weight_count; i++)
         if (m->weights[i].matrix) m->compute->ops->linear_free(m->compute, m->weights[i].matrix);
-    float *buffers[] = {m->master, m->vectors, m->cosine, m->sine};
-    for (int i = 0; i < 4; i++) m->compute->ops->buffer_free(m->compute, buffers[i]);
+    float *buffers[] = {m->master,
+                        m->vectors,
+                        m->rotation.cosine,
+                        m->rotation.sine,
+                        m->local_rotation.cosine,
+                        m->local_rotation.sine};
+    for (int i = 0; i < 6; i++) m->compute->ops->buffer_free(m->compute, buffers[i]);
     mem_free(m->layers);
     mem_free(m->weights);
     params_free(&m->params);

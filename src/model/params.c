@@ -19,12 +19,18 @@ static int64_t dim_of(const model_config *c, param_dim dim) {
         return (int64_t)c->heads * c->head_width;
     case DIM_KEYS:
         return (int64_t)c->kv_heads * c->head_width;
+    case DIM_HEAD:
+        return c->head_width;
+    case DIM_QKV:
+        return (int64_t)(c->heads + 2 * c->kv_heads) * c->head_width;
+    case DIM_GATE_UP:
+        return 2 * c->feed_forward;
     }
     return 0;
 }
 
 static bool of_a_layer(const param_spec *s) {
-    return s->role >= ROLE_NORM_IN && s->role <= ROLE_DOWN;
+    return s->role >= ROLE_NORM_IN && s->role <= ROLE_NORM_FED;
 }
 
 static void add(param_set *set, const model_config *c, const param_spec *spec, int layer) {

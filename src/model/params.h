@@ -6,7 +6,7 @@
 
 #include "model/config.h"
 
-/* What a parameter is for. Roles from ROLE_NORM_IN to ROLE_DOWN occur once per layer, the others once. */
+/* What a parameter is for. Roles from ROLE_NORM_IN to ROLE_NORM_FED occur once per layer, the others once. */
 typedef enum {
     ROLE_EMBED,
     ROLE_NORM_IN, /* gain before attention */
@@ -16,11 +16,17 @@ typedef enum {
     ROLE_BIAS_Q,
     ROLE_BIAS_K,
     ROLE_BIAS_V,
+    ROLE_GAIN_Q, /* of the norm of each head of the queries */
+    ROLE_GAIN_K,
+    ROLE_QKV, /* the three in one */
     ROLE_O,
-    ROLE_NORM_POST, /* gain between attention and MLP */
+    ROLE_NORM_ATTENDED, /* gain of what attention adds to the residual stream */
+    ROLE_NORM_POST,     /* gain between attention and MLP */
     ROLE_GATE,
     ROLE_UP,
+    ROLE_GATE_UP, /* the two in one */
     ROLE_DOWN,
+    ROLE_NORM_FED, /* gain of what the MLP adds to the residual stream */
     ROLE_NORM_OUT, /* gain after the last layer */
     ROLE_HEAD,     /* absent where the configuration ties it to the embedding */
 } param_role;
@@ -32,6 +38,9 @@ typedef enum {
     DIM_FEED_FORWARD,
     DIM_QUERIES, /* heads * head_width */
     DIM_KEYS,    /* kv_heads * head_width */
+    DIM_HEAD,    /* head_width */
+    DIM_QKV,     /* (heads + 2 kv_heads) * head_width */
+    DIM_GATE_UP, /* twice the feed-forward width */
 } param_dim;
 
 /* How a new model starts: normal(0, 0.02); the same over sqrt(2 layers), for matrices that add to the
@@ -41,6 +50,7 @@ typedef enum { INIT_NORMAL, INIT_NORMAL_RESIDUAL, INIT_ONES, INIT_ZEROS } param_
 enum {
     PARAM_DECAYS = 1,        /* weight decay applies */
     PARAM_GGUF_PERMUTED = 2, /* GGUF files hold the rows of each head interleaved (formats/gguf.h) */
+    PARAM_PLUS_ONE = 4,      /* a gain of 1 + w: checkpoints and masters hold w, GGUF files 1 + w */
 };
 
 /* One row of an architecture's list. Names of a layer's parameters lack the prefix with the layer's number.

@@ -18,6 +18,8 @@ void weight_backward(compute *c, const weight *w, int64_t rows, const void *dy, 
 void weight_set(compute *c, const weight *w, const float *numbers) {
     if (w->matrix)
         c->ops->linear_set(c, w->matrix, numbers);
+    else if (w->plus_one)
+        c->ops->scale_shift(c, w->rows, 1, 1, numbers, w->vector);
     else if (w->vector != numbers)
         c->ops->copy(c, w->vector, numbers, (size_t)w->rows * sizeof *numbers);
 }

@@ -16,6 +16,7 @@ typedef struct {
     int64_t offset;        /* where their floats, and their gradient's, start in the flat arrays */
     linear *matrix;        /* NULL: a vector */
     float *vector;         /* NULL: a matrix */
+    bool plus_one;         /* the vector is 1 more than its numbers */
 } weight;
 
 static inline bool weight_is_vector(const param_set *set, const weight *w) {

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum { RECIPE_KEEP_ALL, RECIPE_KEEP_LAST } recipe_keep;
+typedef enum { RECIPE_KEEP_ALL, RECIPE_KEEP_LAST, RECIPE_KEEP_BEST } recipe_keep;
 typedef enum { RECIPE_BF16, RECIPE_F32 } recipe_dtype;
 typedef enum { RECIPE_INIT_FILE, RECIPE_INIT_RANDOM } recipe_init;
 typedef enum { RECIPE_EXAMPLE_NONE, RECIPE_EXAMPLE_GOLD } recipe_example;
@@ -43,6 +43,7 @@ typedef struct {
         int64_t wave;                 /* problems searched side by side and committed together */
         int64_t window;               /* waves in flight; 0: session_window decides */
         int64_t eval_every;           /* iterations; 0: only before the first and after the last */
+        int64_t patience;             /* evaluations without a better one that end the run; 0: none do */
         int64_t checkpoint_every;     /* updates; 0: only at the end of a phase */
         recipe_keep keep;             /* policies that stay in checkpoints/ */
         int64_t threads;              /* 0: one per core */
@@ -97,6 +98,7 @@ typedef struct {
         int64_t buffer; /* iterations whose rows are learned from, the present one included */
         double rate;    /* own: learning rate, as a share of learn.lr */
         double weight;  /* shared: of the rows in an update's loss */
+        bool calibrate; /* fit C on the trees of the iteration before, and do not use it at chance level */
     } self_eval;
     struct {
         int preset;                /* as search.preset */

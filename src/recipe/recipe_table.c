@@ -36,8 +36,9 @@ static const option run_options[] = {
     {INT(run, wave), .flag = "--wave", .initial = "32", .low = 1, .high = 65536, .help = "problems that are searched together and saved together; an interruption loses at most the waves in flight"},
     {INT(run, window), .flag = "--window", .initial = "0", .low = 0, .high = 1024, .help = "waves searched at the same time, so that the cores stay busy while one ends and is saved; 0: two for a model in bf16 on AVX-512 that is too large for a replica per thread, else one, because an interrupted run could then differ in the last bits"},
     {INT(run, eval_every), .flag = "--eval-every", .initial = "1", .low = 0, .high = 1e6, .marks = OPTION_LATER, .help = "iterations between evaluations; 0: only before the first and after the last iteration"},
+    {INT(run, patience), .initial = "0", .low = 0, .high = 1e6, .marks = OPTION_LATER, .help = "end the run after this many evaluations in a row that are no better than the best one before; 0: never. With eval.set dev, because it is a choice"},
     {INT(run, checkpoint_every), .flag = "--checkpoint-every", .initial = "0", .low = 0, .high = 1e9, .marks = OPTION_FREE, .help = "updates between checkpoints; 0: only at the end of a phase"},
-    {ENUM(run, keep, recipe_keep, "all|last"), .initial = "all", .marks = OPTION_FREE, .help = "policies that stay in checkpoints/: that of every iteration, or, to save room on the disk, that after supervised fine-tuning and the last one"},
+    {ENUM(run, keep, recipe_keep, "all|last|best"), .initial = "all", .marks = OPTION_FREE, .help = "policies that stay in checkpoints/: that of every iteration; or, to save room on the disk, that after supervised fine-tuning and the last one; or these and the one of the best evaluation"},
     {INT(run, threads), .flag = "--threads", .initial = "0", .low = 0, .high = 4096, .help = "computing threads; 0: one per core"},
 };
 
@@ -104,6 +105,7 @@ static const option self_eval_options[] = {
     {INT(self_eval, rows), .initial = "0", .low = 0, .high = 1e6, .help = "rows per problem that teach the judge, after each search, what came of the steps that it judged; 0: it is not taught"},
     {INT(self_eval, buffer), .initial = "5", .low = 1, .high = 1e6, .help = "take such rows from this many iterations: the present one's, and as many again of those before"},
     {FLOAT(self_eval, rate), .initial = "0.25", .low = 0, .high = 1000, .help = "with own: learning rate of the judge, as a share of learn.lr"},
+    {BOOL(self_eval, calibrate), .initial = "false", .help = "fit the judge's confidence to what came of the steps of the iteration before, and give it no weight where it did not order the steps of a problem better than chance"},
     {FLOAT(self_eval, weight), .initial = "0.1", .low = 0, .high = 1000, .help = "with shared: weight of these rows in the loss of an update"},
 };
 

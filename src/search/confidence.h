@@ -9,11 +9,15 @@
  * was fitted, and C is taken as it is. */
 typedef struct {
     bool fitted;
+    bool off;             /* the judge is asked, but what it says has no weight: C~ is `start` everywhere */
     double slope, offset; /* a, b of sigma(a z + b) */
     double start;         /* C~ of the problem's own state, which has no judgement */
 } search_calibration;
 
-/* C~ = sigma(a z + b) with z = log(C / (1 - C)); C itself where nothing was fitted. */
+/* z = log(C / (1 - C)), between -CONFIDENCE_MOST and CONFIDENCE_MOST, so that a C of 0 or 1 has one too. */
+#define CONFIDENCE_MOST 100.0
+double confidence_log_odds(double confidence);
+/* C~ = sigma(a z + b); C itself where nothing was fitted, and `start` where the judge is off. */
 double confidence_calibrated(const search_calibration *c, double confidence);
 /* C~ of the problem's own state: 1/2 where nothing was fitted. */
 double confidence_at_start(const search_calibration *c);

@@ -22,10 +22,19 @@ bool grow_ends(const search *s) {
     return s->stopped || s->nodes.at[s->at].ended;
 }
 
+/* Whether C~ says anything: without a judge it is the same everywhere. */
+static bool is_judged(const search *s) {
+    return s->config.rewards.judge && !s->config.calibration.off;
+}
+
 static void take(search *s, int32_t child) {
     tree_view v = tree_view_of(s);
-    s->stopped = s->rule->growth->stop(&v, &s->config.rule_options, child);
+    s->stopped = is_judged(s) && s->rule->growth->stop(&v, &s->config.rule_options, child);
     go_on(s, child);
+}
+
+static bool is_accepted(const search *s, const tree_view *v, int32_t state, int32_t offer) {
+    return !is_judged(s) || s->rule->growth->accept(v, &s->config.rule_options, state, offer);
 }
 
 void grow_offer(search *s) {
@@ -38,7 +47,7 @@ void grow_offer(search *s) {
     s->offered++;
     if (offer >= 0 && (s->best_offer < 0 || v.confidence[offer] > v.confidence[s->best_offer]))
         s->best_offer = offer;
-    if (offer >= 0 && s->rule->growth->accept(&v, &s->config.rule_options, state, offer))
+    if (offer >= 0 && is_accepted(s, &v, state, offer))
         take(s, offer);
     else if (offer < 0 || s->offered >= tree_breadth(s, state))
         take(s, s->best_offer);

@@ -174,10 +174,10 @@ int32_t tree_expand(search *s, const search_reply *reply) {
     return (int32_t)s->nodes.count - first;
 }
 
-/* (2.4, 2.4b) R of a node with this C and C~. */
-static double state_reward(const search *s, int32_t node, double C, double calibrated) {
+/* (2.4, 2.4b) R of a node with this C~. */
+static double state_reward(const search *s, int32_t node, bool judged, double calibrated) {
     const tree_node_detail *detail = &s->details.at[node];
-    if (s->config.rewards.value == SEARCH_VALUE_SUM) return detail->O + C;
+    if (s->config.rewards.value == SEARCH_VALUE_SUM) return detail->O + (judged ? calibrated : 0);
     search_outcome outcome = (search_outcome)s->nodes.at[node].outcome;
     bool known = outcome != SEARCH_OPEN && outcome != SEARCH_FINISHED_UNKNOWN;
     return known ? detail->O : 2 * calibrated - 1;
@@ -192,7 +192,8 @@ void tree_score(search *s, int32_t first, int32_t count, const double *confidenc
         detail->C = confidences ? confidences[i] / discount : 0;
         double *calibrated = &s->confidence.at[first + i];
         if (confidences) *calibrated = confidence_calibrated(&s->config.calibration, detail->C);
-        detail->R = state_reward(s, first + i, detail->C, *calibrated);
+        bool judged = confidences && !s->config.calibration.off;
+        detail->R = state_reward(s, first + i, judged, *calibrated);
         node->r = detail->R - s->details.at[node->parent].R;
         node->Q = node->r;
     }

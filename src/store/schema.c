@@ -64,6 +64,11 @@
     "CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT "      \
     "ROWID;" STORE_SUMS
 
+/* Version 9: how the searches of an iteration read the judge's confidence. */
+#define CALIBRATIONS                                                                                         \
+    "CREATE TABLE calibrations (iteration INTEGER PRIMARY KEY, judged INTEGER NOT NULL, slope REAL,"         \
+    " intercept REAL, start REAL NOT NULL, nodes INTEGER NOT NULL);"
+
 const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE evals ADD COLUMN" EVALS_2 ";" JUDGEMENTS,
     [2] = "ALTER TABLE pairs ADD COLUMN" PAIRS_3 ";" SEARCH_EVALS,
@@ -73,6 +78,7 @@ const char *const store_additions[STORE_SCHEMA_VERSION] = {
     [5] = CHOICE_EVALS,
     [6] = VERSION_7,
     [7] = VERSION_8,
+    [8] = CALIBRATIONS,
 };
 
 /* A new run has the tables of version 6, and then what was added since. */
@@ -125,4 +131,4 @@ const char store_schema[] =
     " time REAL NOT NULL);"
     "CREATE INDEX metrics_by_key ON metrics (key, iteration, id);"
     "CREATE TABLE events (id INTEGER PRIMARY KEY, iteration INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT,"
-    " time REAL NOT NULL);" VERSION_7 VERSION_8;
+    " time REAL NOT NULL);" VERSION_7 VERSION_8 CALIBRATIONS;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,29 @@ static esp_status take_lock(store *s, esp_error *error) {
         close(s->lock);
         s->lock = -1;
     }
+    mem_free(path);
+    return status;
+}
+
+/* Its lock is tried only where the process that it names is alive: a lock that is held, even for a moment,
+ * keeps one that begins out. */
+esp_status store_writer(const store *s, int64_t *process, esp_error *error) {
+    char *path = path_join(s->folder, "lock"), words[64] = "";
+    *process = 0;
+    int file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool absent = file < 0 && errno == ENOENT;
+    esp_status status = ESP_OK;
+    struct stat about;
+    if (file >= 0 && fstat(file, &about) == 0 && S_ISREG(about.st_mode)) {
+        ssize_t n = pread(file, words, sizeof words - 1, 0);
+        words[n > 0 ? n : 0] = '\0';
+        long long holder = strtoll(words, NULL, 10);
+        bool alive = holder > 0 && (kill((pid_t)holder, 0) == 0 || errno == EPERM);
+        if (alive && flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) *process = holder;
+    } else if (!absent) {
+        status = lock_failed(path, "read the lock", "it is a regular file that you may read", error);
+    }
+    if (file >= 0) close(file);
     mem_free(path);
     return status;
 }

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /* Versions only add; all up to this one are read. */
-#define STORE_SCHEMA_VERSION 8
+#define STORE_SCHEMA_VERSION 9
 
 typedef struct store store;
 
@@ -33,6 +33,9 @@ typedef enum {
 esp_status store_open(store **out, const char *folder, store_mode mode, esp_error *error);
 void store_close(store *s); /* an open transaction is rolled back; NULL is fine */
 const char *store_folder(const store *s);
+/* Whether a process of this machine writes the run now: its number, else 0. A process that has just begun may
+ * be missed. */
+esp_status store_writer(const store *s, int64_t *process, esp_error *error);
 /* Fails if the folder was moved, replaced or removed since it was opened to write: files would go elsewhere
  * than rows. Every commit checks it too. */
 esp_status store_check_place(const store *s, esp_error *error);
@@ -215,7 +218,8 @@ typedef struct {
 typedef struct {
     int64_t iteration;
     const char *source; /* "train": the iteration's trees, the gold example shown where the recipe says so;
-                           "eval": search at inference, nothing gold shown */
+                           "calibrated": the same with C~ for C; "eval": search at inference, nothing gold
+                           shown */
     const char *kind;   /* nodes: "finished", "unfinished" */
     int64_t positives, negatives;
     double area, low, high;            /* AUC and its 95% interval; NAN where a class is empty */
@@ -225,6 +229,17 @@ typedef struct {
 } store_judgement;
 /* In one transaction; again: replaces. */
 esp_status store_add_judgements(store *s, const store_judgement *j, int64_t n, esp_error *error);
+
+/* How the searches of an iteration read the judge's confidence (eval/confidence_fit.h). */
+typedef struct {
+    int64_t iteration;
+    bool judged;          /* false: it had no weight */
+    double slope, offset; /* of the map of its log-odds; NAN: nothing was fitted */
+    double start;         /* of a problem before its first step */
+    int64_t nodes;        /* that it was fitted on, those of the iteration before */
+} store_calibration;
+esp_status store_add_calibration(store *s, const store_calibration *c,
+                                 esp_error *error); /* again: replaces */
 
 /* ---- what an external grader has said: part of no digest, since what follows from it is ---- */
 typedef struct {
@@ -286,6 +301,7 @@ typedef STORE_LIST(store_update) store_updates;
 typedef STORE_LIST(store_eval) store_evals;
 typedef STORE_LIST(store_eval_result) store_eval_results;
 typedef STORE_LIST(store_judgement) store_judgements;
+typedef STORE_LIST(store_calibration) store_calibrations;
 typedef struct {
     int64_t iteration;
     const char *text; /* may be NULL */
@@ -339,6 +355,8 @@ esp_status store_read_totals(store *s, store_totals *out, esp_error *error);
 esp_status store_read_costs(store *s, store_costs *out, esp_error *error); /* by iteration */
 /* By iteration, source, kind; none in runs of schema version 1. */
 esp_status store_read_judgements(store *s, store_judgements *out, esp_error *error);
+/* By iteration; none in runs before schema version 9. */
+esp_status store_read_calibrations(store *s, store_calibrations *out, esp_error *error);
 /* That file, or those below that folder, or with "" all, by path; none in runs before schema version 8. */
 esp_status store_read_files(store *s, const char *path, store_files *out, esp_error *error);
 /* One after the other, in no order; each is valid during its call. */

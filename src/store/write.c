@@ -202,6 +202,12 @@ esp_status store_add_judgements(store *s, const store_judgement *j, int64_t n, e
     return store_leave(s, own, status, error);
 }
 
+esp_status store_add_calibration(store *s, const store_calibration *c, esp_error *error) {
+    return store_run(s, "add a calibration", error,
+                     "INSERT OR REPLACE INTO calibrations VALUES (?, ?, ?, ?, ?, ?)", "iidddi", c->iteration,
+                     (int64_t)c->judged, c->slope, c->offset, c->start, c->nodes);
+}
+
 /* ---- verdicts ---- */
 
 esp_status store_add_verdicts(store *s, const store_verdict *v, int64_t n, esp_error *error) {

@@ -67,6 +67,34 @@ static double share(int64_t part, int64_t whole) {
     return whole > 0 ? (double)part / (double)whole : NAN;
 }
 
+static const store_calibration *calibration_at(const report_run *r, int64_t iteration) {
+    for (int64_t i = 0; i < r->calibrations.count; i++)
+        if (r->calibrations.at[i].iteration == iteration) return &r->calibrations.at[i];
+    return NULL;
+}
+
+search_calibration report_calibration_of(const report_run *r, int64_t iteration) {
+    const store_calibration *row = calibration_at(r, iteration);
+    return row ? confidence_of_row(row) : (search_calibration){0};
+}
+
+/* How the iteration's searches read C, and what that did to its calibration error. */
+static void put_calibration(const report_run *r, const report_iteration *it, document *d) {
+    const store_calibration *row = calibration_at(r, it->iteration);
+    document_key(d, "calibration");
+    if (!row) {
+        document_null(d);
+        return;
+    }
+    document_begin(d, '{');
+    document_put_bool(d, "judged", row->judged);
+    document_put_number(d, "slope", row->slope);
+    document_put_number(d, "offset", row->offset);
+    document_put_number(d, "error_before", it->judge[JUDGE_ALL].calibration.error);
+    document_put_number(d, "error_after", it->calibrated[JUDGE_ALL].calibration.error);
+    document_end(d, '}');
+}
+
 static void put_iteration(const report_run *r, const report_iteration *it, document *d) {
     document_begin(d, '{');
     document_put_integer(d, "iteration", it->iteration);
@@ -103,6 +131,7 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     document_put_number(d, "chain_tokens", share(it->chain_tokens, it->ended));
     document_put_number(d, "finished_share", share(it->finished, it->ended));
     put_judged(it->judge, d);
+    put_calibration(r, it, d);
     document_put_number(d, "seconds_search", it->seconds_search);
     document_put_number(d, "seconds_learn", it->seconds_learn);
     document_put_number(d, "seconds_evaluate", it->seconds_evaluate);

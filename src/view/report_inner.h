@@ -2,6 +2,7 @@
 #ifndef ESPALIER_VIEW_REPORT_INNER_H
 #define ESPALIER_VIEW_REPORT_INNER_H
 
+#include "eval/confidence_fit.h"
 #include "eval/evaluate.h"
 #include "recipe/recipe.h"
 #include "store/store.h"
@@ -28,6 +29,7 @@ typedef struct {
     double loss, grad_norm;
     report_metrics metrics; /* of the updates' losses */
     judge_quality judge[JUDGE_KINDS];
+    judge_quality calibrated[JUDGE_KINDS];                  /* the same of C~, where it was fitted */
     double seconds_search, seconds_learn, seconds_evaluate; /* NAN: not known */
     bool evaluated;                                         /* by report_run.method: `main` */
     store_eval main;
@@ -53,6 +55,7 @@ typedef struct {
     MEM_LIST(report_pair) pairs; /* ordered by tree, then as added */
     store_evals evals;
     store_updates updates;
+    store_calibrations calibrations;
     judge_quality judge[JUDGE_KINDS]; /* self-evaluation over all trees */
 } report_run;
 
@@ -70,6 +73,8 @@ const report_iteration *report_last_evaluated(const report_run *r);
 void report_iterations(const report_run *r, document *d);
 void report_updates(const report_run *r, document *d);
 void report_judge(const report_run *r, document *d);
+/* How that iteration's searches read the judge's confidence. */
+search_calibration report_calibration_of(const report_run *r, int64_t iteration);
 /* known: there are two evaluations of the same problems; otherwise the numbers are NAN. */
 typedef struct {
     bool known;

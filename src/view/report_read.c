@@ -27,6 +27,7 @@ static void list_iterations(report_run *r) {
         report_iteration *it = &r->iterations[r->iteration_count++];
         *it = (report_iteration){.iteration = all.at[i], .mean_tokens = NAN, .finished_share = NAN};
         judge_scores_quality(&(judge_scores){0}, it->judge);
+        judge_scores_quality(&(judge_scores){0}, it->calibrated);
     }
     MEM_LIST_FREE(&all);
 }
@@ -263,6 +264,13 @@ static esp_status add_seconds(report_run *r, esp_error *error) {
     return ESP_OK;
 }
 
+static esp_status add_calibrated(report_run *r, esp_error *error) {
+    for (int64_t i = 0; i < r->iteration_count && r->calibrations.count > 0; i++)
+        ESP_TRY(judge_read(r->store, r->iterations[i].iteration, JUDGE_CALIBRATED,
+                           r->iterations[i].calibrated, error));
+    return ESP_OK;
+}
+
 static void add_up(report_run *r) {
     int64_t sampled = 0, judged = 0, computed = 0;
     for (int64_t i = 0; i < r->iteration_count; i++) {
@@ -301,9 +309,11 @@ static esp_status read_all(report_run *r, esp_error *error) {
     ESP_TRY(store_read_trees(r->store, STORE_ALL, &r->trees, error));
     ESP_TRY(store_read_updates(r->store, STORE_ALL, &r->updates, error));
     ESP_TRY(store_read_evals(r->store, &r->evals, error));
+    ESP_TRY(store_read_calibrations(r->store, &r->calibrations, error));
     list_iterations(r);
     choose_method(r);
     ESP_TRY(add_trees(r, error));
+    ESP_TRY(add_calibrated(r, error));
     ESP_TRY(add_pairs(r, error));
     add_updates(r);
     add_evaluations(r);
@@ -327,6 +337,7 @@ void report_run_close(report_run *r) {
     STORE_LIST_FREE(&r->trees);
     STORE_LIST_FREE(&r->updates);
     STORE_LIST_FREE(&r->evals);
+    if (r->calibrations.memory) STORE_LIST_FREE(&r->calibrations);
     for (int64_t i = 0; i < r->iteration_count; i++) MEM_LIST_FREE(&r->iterations[i].metrics);
     mem_free(r->iterations);
     MEM_LIST_FREE(&r->pairs);

@@ -141,6 +141,7 @@ static void put_moment(const replay *r, int64_t index, document *d) {
 static void put_replay(work *w, const store_tree *t, const store_nodes *nodes, document *d) {
     if (!w->replays) return;
     rng_key_t key = tree_rows_key(w->r->recipe->run.seed, t->iteration, t->problem, 0);
+    w->config.calibration = report_calibration_of(w->r, t->iteration);
     if (!replay_tree(&w->replay, &w->config, key, nodes->at, nodes->count)) {
         w->replays_left_out++;
         return;

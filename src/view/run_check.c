@@ -1,6 +1,7 @@
 #include "view/run_check.h"
 
 #include "base/file.h"
+#include "eval/confidence_fit.h"
 #include "loop/checkpoint.h"
 #include "loop/recipe_change.h"
 #include "loop/tree_rows.h"
@@ -99,8 +100,11 @@ static esp_status replay_one(check *c, replay *r, const store_trees *trees, int6
     store_nodes nodes;
     ESP_TRY(store_read_nodes(c->store, t->tree, &nodes, error));
     rng_key_t key = tree_rows_key(c->recipe->run.seed, t->iteration, t->problem, turn_of(trees, index));
-    bool same = replay_tree(r, &c->recipe->search.config, key, nodes.at, nodes.count);
+    search_config config = c->recipe->search.config;
+    esp_status status = confidence_read(c->store, t->iteration, &config.calibration, error);
+    bool same = status == ESP_OK && replay_tree(r, &config, key, nodes.at, nodes.count);
     STORE_LIST_FREE(&nodes);
+    ESP_TRY(status);
     c->out->replayed += same;
     if (same) return ESP_OK;
     return error_fail(error, NULL,

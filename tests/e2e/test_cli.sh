@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 need_program
 
-verbs="run sft search train eval generate score tokenize prompt grade pairs import export plan bench show report check problems sweep compare theory curves"
+verbs="run sft search train eval generate score tokenize prompt grade pairs import export plan bench show status report check problems sweep compare theory curves"
 expect_exit 0 "$ESPALIER" --help
 cp out help
 expect_exit 0 "$ESPALIER" --version

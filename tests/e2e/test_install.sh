@@ -257,3 +257,8 @@ assert one.pop("run") != two.pop("run")
 assert one["digest"] == two["digest"] and len(one["evaluations"]) == 2, (one["digest"], two["digest"])
 assert {key: one[key] for key in two} == two  # the program adds what it makes of it, and the page
 CHECK
+
+# What was installed can be removed again, and nothing else is.
+touch "$WORK/prefix/share/mine"
+DESTDIR='' make --no-print-directory -C "$ESPALIER_SOURCE_DIR" uninstall BUILD="$ESPALIER_BUILD_DIR" || fail "make uninstall"
+[ "$(find "$WORK/prefix" ! -type d)" = "$WORK/prefix/share/mine" ] || fail "make uninstall leaves: $(find "$WORK/prefix" ! -type d)"

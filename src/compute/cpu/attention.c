@@ -213,23 +213,25 @@ void cpu_prefetch(compute *c) {
 }
 
 /* What is the same for every unit. */
-static attention_unit units_of(compute *c, const pass_plan *p, const float *q, const void *k, const void *v) {
+static attention_unit units_of(compute *c, const pass_plan *p, int64_t window, const float *q, const void *k,
+                               const void *v) {
     return (attention_unit){.act = c->act,
                             .heads = p->heads,
                             .kv_heads = p->kv_heads,
                             .head_width = p->head_width,
                             .segments = p->segments,
+                            .window = window,
                             .q = q,
                             .k = k,
                             .v = v};
 }
 
-void cpu_attention(compute *c, const compute_pass *pass, const float *q, const void *k, const void *v,
-                   void *out, float *lse) {
+void cpu_attention(compute *c, const compute_pass *pass, int64_t window, const float *q, const void *k,
+                   const void *v, void *out, float *lse) {
     const cpu_kernels *kernels = state_of(c)->kernels;
     const pass_plan *p = &pass->plan;
-    const attention_unit all = units_of(c, p, q, k, v);
-    bool wide = is_wide(p);
+    const attention_unit all = units_of(c, p, window, q, k, v);
+    bool wide = is_wide(p) && !window; /* as the kernels choose */
     state_of(c)->fetch = NULL;
     plan_prefetch(c, pass, k);
     unit_stretch *stretch = deal_units(c, pass);
@@ -320,12 +322,12 @@ static void add_parts(compute *c, int parts, int kv_heads, int head_width, int64
             }
 }
 
-void cpu_attention_backward(compute *c, const compute_pass *pass, const float *q, const void *k,
-                            const void *v, const void *out, const float *lse, const float *dout, float *dq,
-                            float *dk, float *dv) {
+void cpu_attention_backward(compute *c, const compute_pass *pass, int64_t window, const float *q,
+                            const void *k, const void *v, const void *out, const float *lse,
+                            const float *dout, float *dq, float *dk, float *dv) {
     const cpu_kernels *kernels = state_of(c)->kernels;
     const pass_plan *p = &pass->plan;
-    const attention_unit all = units_of(c, p, q, k, v);
+    const attention_unit all = units_of(c, p, window, q, k, v);
     const query_blocks blocks = pass->back;
     int64_t first = pass->first_row, last = pass->last_row;
     int kv_heads = p->kv_heads, head_width = p->head_width;

@@ -102,7 +102,8 @@ void cpu_pass_free(compute *c, compute_pass *pass);
  * other memory then takes their place in the cache before attention reads them. */
 void cpu_prefetch(compute *c);
 
-#define OPERATION(name, group, list) void cpu_##name(compute *c OPERATION_PARAMETERS(list));
+#define OPERATION(name, group, list)    void cpu_##name(compute *c OPERATION_PARAMETERS(list));
+#define MEMORY(kind, name, group, list) /* host.h */
 #include "compute/operations.inc"
 
 #endif

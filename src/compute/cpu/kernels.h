@@ -18,6 +18,7 @@ typedef struct {
     int heads, kv_heads, head_width;
     const attention_span *span;
     const attention_segment *segments;
+    int64_t window; /* keys that a query sees, at most; 0: all */
     const float *q;
     const void *k, *v;
     int kv_head,

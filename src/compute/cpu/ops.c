@@ -4,6 +4,7 @@
 #include "compute/host.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,19 @@ void cpu_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const 
                    rstd ? rstd + r : NULL);
 }
 
+void cpu_rmsnorm_add(compute *c, int64_t rows, int64_t width, const float *y, const float *gain, float eps,
+                     float *x, float *rstd) {
+    const cpu_kernels *k = state_of(c)->kernels;
+    float *normed = cpu_scratch(c, SCRATCH_THREADS, (size_t)(c->threads * width) * sizeof(float));
+    if (!normed) return;
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+    for (int64_t r = 0; r < rows; r++) {
+        float *own = normed + omp_get_thread_num() * width;
+        k->rmsnorm(DTYPE_F32, 1, width, y + r * width, gain, eps, own, rstd + r);
+        k->add(width, own, x + r * width);
+    }
+}
+
 void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
                           const float *gain, const float *rstd, float *dx, float *dgain) {
     const cpu_kernels *k = state_of(c)->kernels;
@@ -81,20 +95,37 @@ static const float *with_bias(const cpu_kernels *kernels, int64_t n, const float
     return sum;
 }
 
+/* Rotates the leading elements of a head by the angles of a position, and copies the others; sign -1 turns
+ * back. */
+static void rotate_head(const cpu_kernels *kernels, const qkv_spec *spec, int64_t E, int32_t position,
+                        float sign, const float *x, float *y) {
+    int64_t rotated = !spec->cosine ? 0 : spec->rotated ? spec->rotated : E, half = rotated / 2;
+    if (half) kernels->rotate(half, x, spec->cosine + position * half, spec->sine + position * half, sign, y);
+    if (rotated < E) memcpy(y + rotated, x + rotated, (size_t)(E - rotated) * sizeof(float));
+}
+
+static void scale_query(const qkv_spec *spec, int64_t E, float *x) {
+    for (int64_t i = 0; spec->query_scale != 0 && i < E; i++) x[i] *= spec->query_scale;
+}
+
 /* One token's row of qkv to its row of q and to its rows of the pools. */
 static void split_token(compute *c, const pass_plan *p, const qkv_spec *spec, int32_t position,
                         const float *from, float *q, void *k, void *v) {
     const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = p->head_width, half = E / 2, size = (int64_t)dtype_size(c->act);
-    const float *cs = spec->cosine + position * half, *sn = spec->sine + position * half;
+    int64_t E = p->head_width, size = (int64_t)dtype_size(c->act);
     int heads = p->heads, kv_heads = p->kv_heads;
     float sum[WIDEST_HEAD], turned[WIDEST_HEAD];
     for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
         const float *head = with_bias(kernels, E, from + h * E, spec->bias ? spec->bias + h * E : NULL, sum);
+        if (spec->gain && h < heads + kv_heads) {
+            kernels->rmsnorm(DTYPE_F32, 1, E, head, spec->gain + (h < heads ? 0 : E), spec->eps, sum, NULL);
+            head = sum;
+        }
         if (h < heads) {
-            kernels->rotate(half, head, cs, sn, 1, q + h * E);
+            rotate_head(kernels, spec, E, position, 1, head, q + h * E);
+            scale_query(spec, E, q + h * E);
         } else if (h < heads + kv_heads) {
-            kernels->rotate(half, head, cs, sn, 1, turned);
+            rotate_head(kernels, spec, E, position, 1, head, turned);
             kernels->to_act(c->act, E, turned, (char *)k + (h - heads) * E * size);
         } else {
             kernels->to_act(c->act, E, head, (char *)v + (h - heads - kv_heads) * E * size);
@@ -116,47 +147,87 @@ void cpu_rope_split(compute *c, const compute_pass *pass, const qkv_spec *spec, 
     }
 }
 
-/* Head h of token t in the gradients of queries, keys and values; those of queries and keys turned back into
- * `turned`. */
-static const float *head_gradient(const cpu_kernels *kernels, const pass_plan *p, const qkv_spec *spec,
-                                  const float *dq, const float *dk, const float *dv, int64_t t, int64_t h,
-                                  float *turned) {
-    int64_t E = p->head_width, half = E / 2, pool_row = p->slots[t] * p->kv_heads;
-    if (h >= p->heads + p->kv_heads) return dv + (pool_row + h - p->heads - p->kv_heads) * E;
-    const float *from = h < p->heads ? dq + (t * p->heads + h) * E : dk + (pool_row + h - p->heads) * E;
-    int64_t angles = p->positions[t] * half;
-    kernels->rotate(half, from, spec->cosine + angles, spec->sine + angles, -1, turned);
+/* The gradients of queries, keys and values, and what they are sent back through. */
+typedef struct {
+    const cpu_kernels *kernels;
+    const pass_plan *p;
+    const qkv_spec *spec;
+    const float *qkv, *dq, *dk, *dv;
+} split_gradients;
+
+/* Head h of token t; of queries and keys turned back into `turned`. */
+static const float *head_gradient(const split_gradients *g, int64_t t, int64_t h, float *turned) {
+    const pass_plan *p = g->p;
+    int64_t E = p->head_width, pool_row = p->slots[t] * p->kv_heads;
+    if (h >= p->heads + p->kv_heads) return g->dv + (pool_row + h - p->heads - p->kv_heads) * E;
+    const float *from = h < p->heads ? g->dq + (t * p->heads + h) * E : g->dk + (pool_row + h - p->heads) * E;
+    rotate_head(g->kernels, g->spec, E, p->positions[t], -1, from, turned);
+    if (h < p->heads) scale_query(g->spec, E, turned);
     return turned;
 }
 
 /* dbias += the columns' sums. A thread takes whole heads, and rows in their order: the sums do not depend on
  * the number of threads. */
-static void bias_gradient(compute *c, const pass_plan *p, const qkv_spec *spec, const float *dq,
-                          const float *dk, const float *dv, float *dbias) {
-    const cpu_kernels *kernels = state_of(c)->kernels;
+static void bias_gradient(compute *c, const split_gradients *g, float *dbias) {
+    const pass_plan *p = g->p;
     int64_t E = p->head_width;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int h = 0; h < p->heads + 2 * p->kv_heads; h++)
         for (int64_t t = 0; t < p->tokens; t++) {
             float turned[WIDEST_HEAD];
-            kernels->add(E, head_gradient(kernels, p, spec, dq, dk, dv, t, h, turned), dbias + h * E);
+            g->kernels->add(E, head_gradient(g, t, h, turned), dbias + h * E);
         }
 }
 
-void cpu_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *dq,
-                             const float *dk, const float *dv, void *dqkv, float *dbias) {
+/* A head's gradient through its norm, to `before`; dgain += the gain's. */
+static const float *head_norm_gradient(const split_gradients *g, int64_t t, int64_t h, const float *turned,
+                                       float *before, float *dgain) {
+    const pass_plan *p = g->p;
+    int64_t E = p->head_width, row = (p->heads + 2 * p->kv_heads) * E, part = h < p->heads ? 0 : E;
+    const float *x = g->qkv + t * row + h * E, *gain = g->spec->gain + part;
+    float rstd;
+    g->kernels->rmsnorm(DTYPE_F32, 1, E, x, gain, g->spec->eps, before, &rstd);
+    memset(before, 0, (size_t)E * sizeof(float));
+    g->kernels->rmsnorm_backward(1, E, turned, x, gain, &rstd, before, dgain + part);
+    return before;
+}
+
+/* One token's gradients to its row of dqkv. */
+static void join_token(compute *c, const split_gradients *g, int64_t t, char *dqkv, float *dgain) {
+    const pass_plan *p = g->p;
+    int64_t E = p->head_width, size = (int64_t)dtype_size(c->act);
+    float turned[WIDEST_HEAD], before[WIDEST_HEAD];
+    for (int64_t h = 0; h < p->heads + 2 * p->kv_heads; h++) {
+        const float *d = head_gradient(g, t, h, turned);
+        if (dgain && h < p->heads + p->kv_heads) d = head_norm_gradient(g, t, h, d, before, dgain);
+        g->kernels->to_act(c->act, E, d, dqkv + h * E * size);
+    }
+}
+
+void cpu_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *qkv,
+                             const float *dq, const float *dk, const float *dv, void *dqkv, float *dbias,
+                             float *dgain) {
     const pass_plan *p = &pass->plan;
     if (!head_fits(c, p->head_width)) return;
-    const cpu_kernels *kernels = state_of(c)->kernels;
-    int64_t E = p->head_width, heads = p->heads + 2 * p->kv_heads, size = (int64_t)dtype_size(c->act);
+    const split_gradients g = {state_of(c)->kernels, p, spec, qkv, dq, dk, dv};
+    int64_t E = p->head_width, row = (p->heads + 2 * p->kv_heads) * E * (int64_t)dtype_size(c->act);
+    float *sums = NULL;
+    if (dgain) {
+        size_t bytes = (size_t)(GRADIENT_PARTS * 2 * E) * sizeof(float);
+        sums = cpu_scratch(c, SCRATCH_SUMS, bytes);
+        if (!sums) return;
+        memset(sums, 0, bytes);
+    }
 #pragma omp parallel for num_threads(c->threads) schedule(static)
-    for (int64_t t = 0; t < p->tokens; t++)
-        for (int64_t h = 0; h < heads; h++) {
-            float turned[WIDEST_HEAD];
-            kernels->to_act(c->act, E, head_gradient(kernels, p, spec, dq, dk, dv, t, h, turned),
-                            (char *)dqkv + (t * heads + h) * E * size);
-        }
-    if (dbias) bias_gradient(c, p, spec, dq, dk, dv, dbias);
+    for (int part = 0; part < GRADIENT_PARTS; part++) {
+        int64_t begin, end;
+        cpu_part(p->tokens, 1, part, GRADIENT_PARTS, &begin, &end);
+        for (int64_t t = begin; t < end; t++)
+            join_token(c, &g, t, (char *)dqkv + t * row, sums ? sums + part * 2 * E : NULL);
+    }
+    for (int part = 0; sums && part < GRADIENT_PARTS; part++)
+        g.kernels->add(2 * E, sums + part * 2 * E, dgain);
+    if (dbias) bias_gradient(c, &g, dbias);
 }
 
 void cpu_gate(compute *c, gate_kind kind, int64_t rows, int64_t width, const void *gate_up, void *h) {
@@ -224,6 +295,11 @@ void cpu_average(compute *c, int64_t n, float rate, const float *x, float *mean)
     for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
 }
 
+void cpu_scale_shift(compute *c, int64_t n, float scale, float shift, const float *x, float *y) {
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
+    for (int64_t i = 0; i < n; i++) y[i] = scale * x[i] + shift;
+}
+
 void cpu_swap(compute *c, int64_t n, float *x, float *y) {
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (n > 16384)
     for (int64_t i = 0; i < n; i++) {
@@ -231,31 +307,6 @@ void cpu_swap(compute *c, int64_t n, float *x, float *y) {
         x[i] = y[i];
         y[i] = kept;
     }
-}
-
-void cpu_put(compute *c, void *to, const void *from, size_t bytes) {
-    cpu_copy(c, to, from, bytes);
-}
-
-void cpu_get(compute *c, void *to, const void *from, size_t bytes) {
-    cpu_copy(c, to, from, bytes);
-}
-
-void cpu_copy(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void cpu_zero(compute *c, void *at, size_t bytes) {
-    (void)c;
-    if (bytes) memset(at, 0, bytes);
-}
-
-void cpu_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
-    (void)c;
-    for (int64_t i = 0; i < n; i++)
-        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
-               row_bytes);
 }
 
 void cpu_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
@@ -305,7 +356,8 @@ static const compute_ops cpu_ops = {
     .linear_free = cpu_linear_free,
     .pass_new = cpu_pass_new,
     .pass_free = cpu_pass_free,
-#define OPERATION(name, group, list) .name = cpu_##name,
+#define OPERATION(name, group, list)    .name = cpu_##name,
+#define MEMORY(kind, name, group, list) .name = host_##name,
 #include "compute/operations.inc"
 };
 

@@ -69,8 +69,12 @@ static void *inside(const compute *c, const void *buffer) {
 }
 
 static qkv_spec inside_spec(const compute *c, const qkv_spec *spec) {
-    return (qkv_spec){
-        .cosine = inside(c, spec->cosine), .sine = inside(c, spec->sine), .bias = inside(c, spec->bias)};
+    qkv_spec to = *spec;
+    to.cosine = inside(c, spec->cosine);
+    to.sine = inside(c, spec->sine);
+    to.bias = inside(c, spec->bias);
+    to.gain = inside(c, spec->gain);
+    return to;
 }
 
 #define EACH_END(...)  EACH_END_(__VA_ARGS__)

@@ -14,6 +14,11 @@ static int64_t *span_slots(const attention_span *s, const attention_segment *seg
     return slots;
 }
 
+/* Where in its span's context the keys begin that a query sees, of the n up to its own. */
+static int64_t first_seen(int64_t window, int64_t n) {
+    return window > 0 && n > window ? n - window : 0;
+}
+
 /* A query as it is multiplied with keys: heads of a width that is a multiple of 64 take it rounded to act, as
  * the keys are; others as it is. */
 static void query_taken(compute *c, int head_width, const float *q, float *taken) {
@@ -36,8 +41,8 @@ static double query_scores(compute *c, int head_width, int64_t stride, int64_t k
     return best + log(sum);
 }
 
-void ref_attention(compute *c, const compute_pass *pass, const float *q, const void *k, const void *v,
-                   void *out, float *lse) {
+void ref_attention(compute *c, const compute_pass *pass, int64_t window, const float *q, const void *k,
+                   const void *v, void *out, float *lse) {
     const attention_span *spans = pass->plan.spans;
     const attention_segment *segments = pass->plan.segments;
     int heads = pass->plan.heads, kv_heads = pass->plan.kv_heads, head_width = pass->plan.head_width;
@@ -50,11 +55,13 @@ void ref_attention(compute *c, const compute_pass *pass, const float *q, const v
             for (int64_t h = 0; h < heads; h++) {
                 int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
                 int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
+                int64_t first = first_seen(window, n);
                 query_taken(c, head_width, q + at, query);
-                double total = query_scores(c, head_width, stride, kv_offset, query, k, slots, n, score);
+                double total = query_scores(c, head_width, stride, kv_offset, query, k, slots + first,
+                                            n - first, score + first);
                 for (int64_t i = 0; i < E; i++) {
                     double sum = 0;
-                    for (int64_t p = 0; p < n; p++)
+                    for (int64_t p = first; p < n; p++)
                         sum +=
                             exp(score[p] - total) * (double)act_get(c, v, slots[p] * stride + kv_offset + i);
                     act_set(c, out, at + i, (float)sum);
@@ -67,9 +74,9 @@ void ref_attention(compute *c, const compute_pass *pass, const float *q, const v
     }
 }
 
-void ref_attention_backward(compute *c, const compute_pass *pass, const float *q, const void *k,
-                            const void *v, const void *out, const float *lse, const float *dout, float *dq,
-                            float *dk, float *dv) {
+void ref_attention_backward(compute *c, const compute_pass *pass, int64_t window, const float *q,
+                            const void *k, const void *v, const void *out, const float *lse,
+                            const float *dout, float *dq, float *dk, float *dv) {
     const attention_span *spans = pass->plan.spans;
     const attention_segment *segments = pass->plan.segments;
     int heads = pass->plan.heads, kv_heads = pass->plan.kv_heads, head_width = pass->plan.head_width;
@@ -83,14 +90,16 @@ void ref_attention_backward(compute *c, const compute_pass *pass, const float *q
             for (int64_t h = 0; h < heads; h++) {
                 int64_t t = spans[s].first_query + j, n = spans[s].context - spans[s].queries + j + 1;
                 int64_t at = (t * heads + h) * E, kv_offset = h / (heads / kv_heads) * E;
+                int64_t first = first_seen(window, n);
                 query_taken(c, head_width, q + at, query);
-                query_scores(c, head_width, stride, kv_offset, query, k, slots, n, score);
+                query_scores(c, head_width, stride, kv_offset, query, k, slots + first, n - first,
+                             score + first);
                 double through_out = 0; /* sum over positions of weight * dweight = out . dout */
                 for (int64_t i = 0; i < E; i++) {
                     through_out += (double)act_get(c, out, at + i) * (double)dout[at + i];
                     dq[at + i] = 0;
                 }
-                for (int64_t p = 0; p < n; p++) {
+                for (int64_t p = first; p < n; p++) {
                     int64_t row = slots[p] * stride + kv_offset;
                     double weight = exp(score[p] - (double)lse[t * heads + h]), dweight = 0;
                     for (int64_t i = 0; i < E; i++)

@@ -9,33 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-void ref_put(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_get(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_copy(compute *c, void *to, const void *from, size_t bytes) {
-    (void)c;
-    if (bytes) memcpy(to, from, bytes);
-}
-
-void ref_zero(compute *c, void *at, size_t bytes) {
-    (void)c;
-    if (bytes) memset(at, 0, bytes);
-}
-
-void ref_rows_pick(compute *c, int64_t n, const int64_t *rows, size_t row_bytes, const void *from, void *to) {
-    (void)c;
-    for (int64_t i = 0; i < n; i++)
-        memcpy((char *)to + (size_t)i * row_bytes, (const char *)from + (size_t)rows[i] * row_bytes,
-               row_bytes);
-}
-
 void ref_rows_add(compute *c, int64_t n, const int64_t *rows, int64_t width, const float *from, float *to) {
     (void)c;
     for (int64_t i = 0; i < n; i++)
@@ -136,6 +109,17 @@ void ref_rmsnorm(compute *c, int64_t rows, int64_t width, const float *x, const 
     }
 }
 
+void ref_rmsnorm_add(compute *c, int64_t rows, int64_t width, const float *y, const float *gain, float eps,
+                     float *x, float *rstd) {
+    (void)c;
+    for (int64_t r = 0; r < rows; r++) {
+        double squares = 0;
+        for (int64_t i = 0; i < width; i++) squares += (double)y[r * width + i] * (double)y[r * width + i];
+        rstd[r] = (float)(1.0 / sqrt(squares / (double)width + (double)eps));
+        for (int64_t i = 0; i < width; i++) x[r * width + i] += y[r * width + i] * rstd[r] * gain[i];
+    }
+}
+
 void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *dy, const float *x,
                           const float *gain, const float *rstd, float *dx, float *dgain) {
     (void)c;
@@ -151,59 +135,102 @@ void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *
     }
 }
 
-/* Rotates the pair (a, b) by the angle with this cosine and sine. */
-static void rotate(float *a, float *b, float cosine, float sine) {
-    float x = *a, y = *b;
-    *a = x * cosine - y * sine;
-    *b = y * cosine + x * sine;
+static int rotated_of(const qkv_spec *spec, int head_width) {
+    return !spec->cosine ? 0 : spec->rotated ? spec->rotated : head_width;
+}
+
+/* Rotates the head's first elements in place; sign -1 turns back. */
+static void rotate(const qkv_spec *spec, int head_width, int32_t position, float sign, float *x) {
+    int half = rotated_of(spec, head_width) / 2;
+    for (int i = 0; i < half; i++) {
+        float cosine = spec->cosine[position * half + i], sine = sign * spec->sine[position * half + i];
+        float a = x[i], b = x[i + half];
+        x[i] = a * cosine - b * sine;
+        x[i + half] = b * cosine + a * sine;
+    }
+}
+
+/* Head h of a row of qkv: with its bias; of queries and keys normalised, rotated and scaled. */
+static void split_head(const pass_plan *p, const qkv_spec *spec, int h, int32_t position, const float *row,
+                       float *x) {
+    int E = p->head_width;
+    for (int i = 0; i < E; i++) x[i] = row[h * E + i];
+    for (int i = 0; spec->bias && i < E; i++) x[i] += spec->bias[h * E + i];
+    if (h >= p->heads + p->kv_heads) return;
+    if (spec->gain) {
+        double squares = 0;
+        for (int i = 0; i < E; i++) squares += (double)x[i] * (double)x[i];
+        float scale = (float)(1.0 / sqrt(squares / E + (double)spec->eps));
+        for (int i = 0; i < E; i++) x[i] = x[i] * scale * spec->gain[(h < p->heads ? 0 : E) + i];
+    }
+    rotate(spec, E, position, 1, x);
+    for (int i = 0; h < p->heads && spec->query_scale != 0 && i < E; i++) x[i] *= spec->query_scale;
 }
 
 void ref_rope_split(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *qkv, float *q,
                     void *k, void *v) {
     const pass_plan *p = &pass->plan;
     int heads = p->heads, kv_heads = p->kv_heads;
-    int64_t E = p->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
-    for (int64_t t = 0; t < p->tokens; t++) {
-        const float *cs = spec->cosine + p->positions[t] * half, *sn = spec->sine + p->positions[t] * half;
-        for (int64_t h = 0; h < heads + 2 * kv_heads; h++)
-            for (int64_t i = 0; i < half; i++) {
-                float a = qkv[t * row + h * E + i], b = qkv[t * row + h * E + i + half];
-                if (spec->bias) a += spec->bias[h * E + i], b += spec->bias[h * E + i + half];
-                if (h < heads + kv_heads) rotate(&a, &b, cs[i], sn[i]);
-                if (h < heads) {
-                    q[(t * heads + h) * E + i] = a;
-                    q[(t * heads + h) * E + i + half] = b;
-                } else {
-                    void *pool = h < heads + kv_heads ? k : v;
-                    int64_t at = (p->slots[t] * kv_heads + (h - heads) % kv_heads) * E + i;
-                    act_set(c, pool, at, a);
-                    act_set(c, pool, at + half, b);
-                }
+    int64_t E = p->head_width, row = (heads + 2 * kv_heads) * E;
+    float *x = MEM_ARRAY(float, E);
+    for (int64_t t = 0; t < p->tokens; t++)
+        for (int h = 0; h < heads + 2 * kv_heads; h++) {
+            split_head(p, spec, h, p->positions[t], qkv + t * row, x);
+            void *pool = h < heads + kv_heads ? k : v;
+            int64_t at = (p->slots[t] * kv_heads + (h - heads) % kv_heads) * E;
+            for (int64_t i = 0; i < E; i++) {
+                if (h < heads)
+                    q[(t * heads + h) * E + i] = x[i];
+                else
+                    act_set(c, pool, at + i, x[i]);
             }
+        }
+    mem_free(x);
+}
+
+/* d (the gradient of a normalised head) becomes that of the head before, x; dgain += the gain's. */
+static void norm_head_back(int head_width, const float *x, const float *gain, float eps, float *d,
+                           float *dgain) {
+    double squares = 0, dot = 0, E = head_width;
+    for (int i = 0; i < head_width; i++) {
+        squares += (double)x[i] * (double)x[i];
+        dot += (double)d[i] * (double)gain[i] * (double)x[i];
+    }
+    double s = 1 / sqrt(squares / E + (double)eps);
+    for (int i = 0; i < head_width; i++) {
+        dgain[i] += (float)((double)d[i] * (double)x[i] * s);
+        d[i] = (float)((double)d[i] * (double)gain[i] * s - (double)x[i] * dot * s * s * s / E);
     }
 }
 
-void ref_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *dq,
-                             const float *dk, const float *dv, void *dqkv, float *dbias) {
+void ref_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spec *spec, const float *qkv,
+                             const float *dq, const float *dk, const float *dv, void *dqkv, float *dbias,
+                             float *dgain) {
     const pass_plan *p = &pass->plan;
     int heads = p->heads, kv_heads = p->kv_heads;
-    int64_t E = p->head_width, half = E / 2, row = (heads + 2 * kv_heads) * E;
-    for (int64_t t = 0; t < p->tokens; t++) {
-        const float *cs = spec->cosine + p->positions[t] * half, *sn = spec->sine + p->positions[t] * half;
+    int64_t E = p->head_width, row = (heads + 2 * kv_heads) * E;
+    float *d = MEM_ARRAY(float, E);
+    for (int64_t t = 0; t < p->tokens; t++)
         for (int64_t h = 0; h < heads + 2 * kv_heads; h++) {
             const float *from = h < heads ? dq + (t * heads + h) * E
                                 : h < heads + kv_heads
                                     ? dk + (p->slots[t] * kv_heads + h - heads) * E
                                     : dv + (p->slots[t] * kv_heads + h - heads - kv_heads) * E;
-            for (int64_t i = 0; i < half; i++) {
-                float a = from[i], b = from[i + half];
-                if (h < heads + kv_heads) rotate(&a, &b, cs[i], -sn[i]);
-                act_set(c, dqkv, t * row + h * E + i, a);
-                act_set(c, dqkv, t * row + h * E + i + half, b);
-                if (dbias) dbias[h * E + i] += a, dbias[h * E + i + half] += b;
+            float scale = h < heads && spec->query_scale != 0 ? spec->query_scale : 1;
+            for (int64_t i = 0; i < E; i++) d[i] = from[i] * scale;
+            if (h < heads + kv_heads) {
+                int64_t gain = h < heads ? 0 : E;
+                rotate(spec, p->head_width, p->positions[t], -1, d);
+                if (spec->gain)
+                    norm_head_back(p->head_width, qkv + t * row + h * E, spec->gain + gain, spec->eps, d,
+                                   dgain + gain);
+            }
+            for (int64_t i = 0; i < E; i++) {
+                act_set(c, dqkv, t * row + h * E + i, d[i]);
+                if (dbias) dbias[h * E + i] += d[i];
             }
         }
-    }
+    mem_free(d);
 }
 
 static double sigmoid(double x) {
@@ -274,6 +301,11 @@ void ref_average(compute *c, int64_t n, float rate, const float *x, float *mean)
     for (int64_t i = 0; i < n; i++) mean[i] += rate * (x[i] - mean[i]);
 }
 
+void ref_scale_shift(compute *c, int64_t n, float scale, float shift, const float *x, float *y) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) y[i] = scale * x[i] + shift;
+}
+
 void ref_swap(compute *c, int64_t n, float *x, float *y) {
     (void)c;
     for (int64_t i = 0; i < n; i++) {
@@ -308,8 +340,9 @@ static const compute_ops ref_ops = {
     .linear_free = ref_linear_free,
     .pass_new = ref_pass_new,
     .pass_free = ref_pass_free,
-#define OPERATION(name, group, list) .name = ref_##name,
-#define OPTIONAL(name, group, list)  /* none */
+#define OPERATION(name, group, list)    .name = ref_##name,
+#define OPTIONAL(name, group, list)     /* none */
+#define MEMORY(kind, name, group, list) .name = host_##name,
 #include "compute/operations.inc"
 };
 

@@ -26,8 +26,9 @@ struct compute_pass {
     pass_plan plan; /* its arrays belong to the pass */
 };
 
-#define OPERATION(name, group, list) void ref_##name(compute *c OPERATION_PARAMETERS(list));
-#define OPTIONAL(name, group, list)  /* none */
+#define OPERATION(name, group, list)    void ref_##name(compute *c OPERATION_PARAMETERS(list));
+#define OPTIONAL(name, group, list)     /* none */
+#define MEMORY(kind, name, group, list) /* host.h */
 #include "compute/operations.inc"
 
 #endif

@@ -197,6 +197,11 @@ function judgeSection(data) {
     if (facts.length) right.push(el("p", null, "AUC: how often a node that leads to correct solutions has a larger C than one that does not. Within problems: both of one problem. Among siblings: both after the same steps. The other two compare nodes of all problems, so they also rise if C only knows which problems are hard. Chance level is 0.5."), el("dl", {class: "before-after"}, facts.map(([name, words]) => el("div", null, el("dt", null, name), el("dd", null, words)))));
     if (series.some((s) => s.points.length > 1)) right.push(chart({title: "AUC over iterations", series, height: 230, lines: [{y: 0.5, text: "chance level"}],
         x: {label: "Iteration", format: count, values: Array.from(new Set(series.flatMap((s) => s.points.map((p) => p.x))))}, y: {label: "AUC", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0.45, 0.55]}}));
+    const off = rounds.filter((r) => r.calibration && !r.calibration.judged).map((r) => r.iteration);
+    if (off.length) right.push(el("p", null, `Without weight in iteration${off.length > 1 ? "s" : ""} ${off.join(", ")}: on the trees before, C was not better than chance within problems.`));
+    const fitted = rounds.filter((r) => r.calibration && finite(r.calibration.error_after) !== null);
+    if (fitted.length > 1) right.push(chart({title: "Calibration error over iterations", height: 200, series: [["error_before", "C"], ["error_after", "C~, fitted on the iteration before"]].map(([key, name], slot) => ({name, slot, points: fitted.map((r) => ({x: r.iteration, y: r.calibration[key]}))})),
+        x: {label: "Iteration", format: count, values: fitted.map((r) => r.iteration)}, y: {label: "Calibration error", format: (v) => fixed(v, 3), tick: (v) => fixed(v, 2), include: [0]}}));
     if (!right.length && bins.length) right.push(emptyWords("The area under the curve (AUC) is unknown: that needs correct and incorrect chains."));
     return el("div", {class: "pair"}, parts, right.length ? el("div", null, right) : null);
 }

@@ -10,6 +10,7 @@
 
 static run_result_score scores[3];
 static run_result result;
+static char recipe_file[] = "recipe-2.yaml";
 static recipe resolved;
 static summary_input input;
 
@@ -28,6 +29,7 @@ static int prepare(void **state) {
     scores[1] = score_of(5, 1000, 700, (metrics_interval){0.671, 0.728});
     scores[2] = score_of(10, 1000, 789, (metrics_interval){0.763, 0.813});
     result = (run_result){
+        .recipe_file = recipe_file,
         .method = "greedy",
         .set = "test",
         .scores = scores,
@@ -65,8 +67,8 @@ static void expect(const char *line) {
 /* The judge of every iteration in a line; without comparisons there is none. */
 static void the_judge_is_shown_per_iteration(void **state) {
     (void)state;
-    run_result_judge judged[] = {{1, {0.853, {0.8, 0.9}, 300, 40}, {0.8, {0.7, 0.9}, 50, 30}},
-                                 {2, {0.612, {0.51, 0.7}, 200, 35}, {0.55, {0.4, 0.7}, 40, 20}}};
+    run_result_judge judged[] = {{1, {0.853, {0.8, 0.9}, 300, 40}, {0.8, {0.7, 0.9}, 50, 30}, false},
+                                 {2, {0.612, {0.51, 0.7}, 200, 35}, {0.55, {0.4, 0.7}, 40, 20}, true}};
     char *text = text_of((display){.unicode = true, .width = 300});
     assert_null(strstr(text, "Self-evaluation"));
     mem_free(text);
@@ -80,7 +82,7 @@ static void the_judge_is_shown_per_iteration(void **state) {
     text = text_of((display){.unicode = true, .width = 300});
     assert_non_null(strstr(text,
                            "Self-evaluation, AUC within problems (0.5 is chance) in iterations 1 to 2: 0.85, "
-                           "0.61 [0.51, 0.70].\n"));
+                           "0.61 (off) [0.51, 0.70].\n"));
     mem_free(text);
 }
 
@@ -107,22 +109,23 @@ static void a_gain(void **state) {
     (void)state;
     char *text = text_of((display){.unicode = true, .width = 100});
     assert_string_equal(
-        text, "\n"
-              "Before: 26.4% of 1,000 held-out problems [23.8, 29.2].\n"
-              "After 10 iterations: 78.9% [76.3, 81.3].\n"
-              "Gain: +52.5 points [49.3, 55.6], p < 0.001: 1,548 problems newly correct, 23 no longer.\n"
-              "\n"
-              "1,280 trees, 5,301 pairs, 190 updates of the policy, in 2:41.\n"
-              "Search: 1,310,221 tokens sampled, 2,410,001 computed.\n"
-              "\n"
-              "Policy: runs/quick/checkpoints/iteration-10\n"
-              "Page: runs/quick/report.html\n"
-              "Next:\n"
-              "  espalier show runs/quick   # its search trees in the terminal\n"
-              "  espalier export runs/quick policy/   # the policy, for transformers\n"
-              "  espalier pairs runs/quick --format trl   # the preferences, for another trainer\n"
-              "  espalier run recipes/quick.yaml --iterations 20 --out runs/longer   # accuracy was "
-              "still rising: train longer\n");
+        text,
+        "\n"
+        "Before: 26.4% of 1,000 held-out problems [23.8, 29.2].\n"
+        "After 10 iterations: 78.9% [76.3, 81.3].\n"
+        "Gain: +52.5 points [49.3, 55.6], p < 0.001: 1,548 problems newly correct, 23 no longer.\n"
+        "\n"
+        "1,280 trees, 5,301 pairs, 190 updates of the policy, in 2:41.\n"
+        "Search: 1,310,221 tokens sampled, 2,410,001 computed.\n"
+        "\n"
+        "Policy: runs/quick/checkpoints/iteration-10\n"
+        "Page: runs/quick/report.html\n"
+        "Next:\n"
+        "  espalier show runs/quick   # its search trees in the terminal\n"
+        "  espalier export runs/quick policy/   # the policy, for transformers\n"
+        "  espalier pairs runs/quick --format trl   # the preferences, for another trainer\n"
+        "  espalier run runs/quick/recipe-2.yaml --iterations 20 --out runs/quick --resume   # accuracy was "
+        "still rising: train longer\n");
     mem_free(text);
     text = text_of((display){.unicode = true, .width = 50});
     assert_non_null(strstr(text, "1,548\n  problems newly correct, 23 no longer.\n"));

@@ -116,8 +116,8 @@ static compute *made(const char *kind, const char *isa, dtype act, int threads) 
 }
 
 /* Attention over `count` of the layout's spans as a pass of its own. */
-static void attend(compute *c, shape s, const layout *l, const attention_span *spans, int64_t count,
-                   const float *q, const void *k, const void *v, void *out, float *lse) {
+static void attend(compute *c, shape s, int64_t window, const layout *l, const attention_span *spans,
+                   int64_t count, const float *q, const void *k, const void *v, void *out, float *lse) {
     const pass_plan plan = {.heads = s.heads,
                             .kv_heads = s.kv_heads,
                             .head_width = s.width,
@@ -126,12 +126,12 @@ static void attend(compute *c, shape s, const layout *l, const attention_span *s
                             .span_count = count,
                             .segments = l->segments};
     compute_pass *pass = c->ops->pass_new(c, &plan);
-    c->ops->attention(c, pass, q, k, v, out, lse);
+    c->ops->attention(c, pass, window, q, k, v, out, lse);
     c->ops->pass_free(c, pass);
 }
 
 /* decoded: of all spans, of none, or (-1) of those of one query. */
-static void check_shape(shape s, dtype act, int decoded) {
+static void check_shape(shape s, dtype act, int64_t window, int decoded) {
     layout *l = MEM_NEW(layout);
     lay_out(l);
     attention_span *spans = l->spans;
@@ -146,7 +146,7 @@ static void check_shape(shape s, dtype act, int decoded) {
     char *out = mem_alloc(size), *one = mem_alloc(size), *two = mem_alloc(size), *alone = mem_alloc(size);
     compute *ref = made("ref", NULL, act, 1);
     assert_non_null(ref);
-    attend(ref, s, l, spans, l->count, q, k, v, out, lse);
+    attend(ref, s, window, l, spans, l->count, q, k, v, out, lse);
     const char *isas[] = {"base", "avx2", "avx512", "avx512bf16"};
     for (int i = 0; i < 4; i++) {
         compute *c = made("cpu", isas[i], act, 1), *d = made("cpu", isas[i], act, 2);
@@ -155,8 +155,8 @@ static void check_shape(shape s, dtype act, int decoded) {
             print_message("no %s on this processor: skipped\n", isas[i]);
             continue;
         }
-        attend(c, s, l, spans, l->count, q, k, v, one, lse1);
-        attend(d, s, l, spans, l->count, q, k, v, two, lse2);
+        attend(c, s, window, l, spans, l->count, q, k, v, one, lse1);
+        attend(d, s, window, l, spans, l->count, q, k, v, two, lse2);
         close_to("attention", s, act, out, one, rows, s.width, act == DTYPE_F32 ? 1e-5 : 0x1p-7);
         close_to("its log-sum-exp", s, DTYPE_F32, lse, lse1, rows, 1, 1e-5);
         assert_memory_equal(one, two, size);
@@ -164,7 +164,7 @@ static void check_shape(shape s, dtype act, int decoded) {
         for (int j = 0; j < l->count; j++) { /* alone, and cut in two spans */
             const attention_span *span = &spans[j];
             size_t at = (size_t)span->first_query * token, bytes = (size_t)span->queries * token;
-            attend(c, s, l, span, 1, q, k, v, alone, NULL);
+            attend(c, s, window, l, span, 1, q, k, v, alone, NULL);
             assert_memory_equal(alone + at, one + at, bytes);
             attention_span parts[2] = {*span, *span};
             parts[0].queries = (span->queries + 1) / 2;
@@ -172,7 +172,7 @@ static void check_shape(shape s, dtype act, int decoded) {
             parts[1].first_query += parts[0].queries;
             parts[1].queries -= parts[0].queries;
             memset(alone + at, 0, bytes);
-            attend(c, s, l, parts, parts[1].queries ? 2 : 1, q, k, v, alone, NULL);
+            attend(c, s, window, l, parts, parts[1].queries ? 2 : 1, q, k, v, alone, NULL);
             assert_memory_equal(alone + at, one + at, bytes);
         }
         compute_free(c), compute_free(d);
@@ -189,9 +189,20 @@ static void test_shapes(void **state) {
                             {20, 1, 64}, {28, 14, 64}, {4, 2, 32}, {3, 1, 80}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         for (int decoded = -1; decoded <= 1; decoded++) {
-            check_shape(shapes[i], DTYPE_F32, decoded);
-            check_shape(shapes[i], DTYPE_BF16, decoded);
+            check_shape(shapes[i], DTYPE_F32, 0, decoded);
+            check_shape(shapes[i], DTYPE_BF16, 0, decoded);
         }
+    }
+}
+
+/* Windows of one key, of less than a tile, of whole tiles, of more than most contexts. */
+static void test_windows(void **state) {
+    (void)state;
+    const int64_t windows[] = {1, 50, 128, 200};
+    for (int i = 0; i < 4; i++) {
+        check_shape((shape){4, 2, 64}, DTYPE_F32, windows[i], -1);
+        check_shape((shape){9, 3, 64}, DTYPE_BF16, windows[i], -1);
+        check_shape((shape){4, 2, 20}, DTYPE_BF16, windows[i], -1);
     }
 }
 
@@ -233,7 +244,7 @@ static void test_prefetch(void **state) {
             for (int64_t rows = 1; rows <= ROWS; rows += rows == 1 ? 39 : 40)
                 c->ops->linear_forward(c, matrix, rows, x, y[known] + (int64_t)i * ROWS * OUT, DTYPE_F32,
                                        false);
-            c->ops->attention(c, pass, q, k[i], v[i], out[known] + i * nq, NULL);
+            c->ops->attention(c, pass, 0, q, k[i], v[i], out[known] + i * nq, NULL);
             c->ops->gate(c, GATE_SILU, ROWS, OUT / 2, gate_up, hidden);
         }
         c->ops->linear_forward(c, matrix, ROWS, x, y[known], DTYPE_F32, false);
@@ -250,6 +261,7 @@ static void test_prefetch(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_prefetch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_windows),
+                                       cmocka_unit_test(test_prefetch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,25 +185,39 @@ static void test_gate_values(void **state) {
     end(b);
 }
 
-static void attention_run(bench *b) {
+static void attend(bench *b, int64_t window) {
     compute_pass *pass = token_pass(b->c);
-    b->c->ops->attention(b->c, pass, b->x, b->k, b->v, b->out, b->lse);
+    b->c->ops->attention(b->c, pass, window, b->x, b->k, b->v, b->out, b->lse);
     b->c->ops->pass_free(b->c, pass);
     b->outputs = T * H * E;
 }
 
-static void test_attention(void **state) {
-    (void)state;
+static void attention_run(bench *b) {
+    attend(b, 0);
+}
+
+static void windowed_run(bench *b) {
+    attend(b, 2);
+}
+
+static void check_attention(int64_t window, void (*run)(bench *)) {
     bench *b = begin();
     float dq[T * H * E], dk[POOL * G * E] = {0}, dv[POOL * G * E] = {0};
-    attention_run(b);
+    run(b);
     compute_pass *pass = token_pass(b->c);
-    b->c->ops->attention_backward(b->c, pass, b->x, b->k, b->v, b->out, b->lse, b->weight, dq, dk, dv);
+    b->c->ops->attention_backward(b->c, pass, window, b->x, b->k, b->v, b->out, b->lse, b->weight, dq, dk,
+                                  dv);
     b->c->ops->pass_free(b->c, pass);
-    check("attention_backward's dq", b, attention_run, b->x, T * H * E, dq);
-    check("attention_backward's dk", b, attention_run, b->k, POOL * G * E, dk);
-    check("attention_backward's dv", b, attention_run, b->v, POOL * G * E, dv);
+    check("attention_backward's dq", b, run, b->x, T * H * E, dq);
+    check("attention_backward's dk", b, run, b->k, POOL * G * E, dk);
+    check("attention_backward's dv", b, run, b->v, POOL * G * E, dv);
     end(b);
+}
+
+static void test_attention(void **state) {
+    (void)state;
+    check_attention(0, attention_run);
+    check_attention(2, windowed_run);
 }
 
 /* q, then the pools of k and v, one after another in out. */
@@ -211,7 +225,7 @@ static void rope_run(bench *b) {
     float cosine[6 * E / 2], sine[6 * E / 2];
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     float *k = b->out + T * H * E, *v = k + POOL * G * E;
-    const qkv_spec spec = {cosine, sine, b->w};
+    const qkv_spec spec = {.cosine = cosine, .sine = sine, .bias = b->w};
     compute_pass *pass = token_pass(b->c);
     b->c->ops->rope_split(b->c, pass, &spec, b->x, b->out, k, v);
     b->c->ops->pass_free(b->c, pass);
@@ -222,14 +236,50 @@ static void test_rope(void **state) {
     (void)state;
     bench *b = begin();
     float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E], dbias[(H + 2 * G) * E] = {0};
-    const qkv_spec spec = {cosine, sine, b->w};
+    const qkv_spec spec = {.cosine = cosine, .sine = sine, .bias = b->w};
     for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
     const float *dk = b->weight + T * H * E, *dv = dk + POOL * G * E;
     compute_pass *pass = token_pass(b->c);
-    b->c->ops->rope_split_backward(b->c, pass, &spec, b->weight, dk, dv, dqkv, dbias);
+    b->c->ops->rope_split_backward(b->c, pass, &spec, NULL, b->weight, dk, dv, dqkv, dbias, NULL);
     b->c->ops->pass_free(b->c, pass);
     check("rope_split_backward", b, rope_run, b->x, T * (H + 2 * G) * E, dqkv);
     check("rope_split_backward's dbias", b, rope_run, b->w, (H + 2 * G) * E, dbias);
+    end(b);
+}
+
+/* With gains of the heads' norms, which are at the end of w; part of a head rotated; queries scaled. */
+static qkv_spec normed_spec(const bench *b, const float *cosine, const float *sine) {
+    return (qkv_spec){.cosine = cosine,
+                      .sine = sine,
+                      .gain = b->w + MOST - 2 * E,
+                      .eps = 1e-3f,
+                      .query_scale = 0.7f,
+                      .rotated = E - 2};
+}
+
+static void normed_run(bench *b) {
+    float cosine[6 * E / 2], sine[6 * E / 2];
+    for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
+    float *k = b->out + T * H * E, *v = k + POOL * G * E;
+    const qkv_spec spec = normed_spec(b, cosine, sine);
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->rope_split(b->c, pass, &spec, b->x, b->out, k, v);
+    b->c->ops->pass_free(b->c, pass);
+    b->outputs = T * H * E + 2 * POOL * G * E;
+}
+
+static void test_normed_heads(void **state) {
+    (void)state;
+    bench *b = begin();
+    float cosine[6 * E / 2], sine[6 * E / 2], dqkv[T * (H + 2 * G) * E], dgain[2 * E] = {0};
+    const qkv_spec spec = normed_spec(b, cosine, sine);
+    for (int i = 0; i < 6 * E / 2; i++) cosine[i] = (float)cos(0.3 * i), sine[i] = (float)sin(0.3 * i);
+    const float *dk = b->weight + T * H * E, *dv = dk + POOL * G * E;
+    compute_pass *pass = token_pass(b->c);
+    b->c->ops->rope_split_backward(b->c, pass, &spec, b->x, b->weight, dk, dv, dqkv, NULL, dgain);
+    b->c->ops->pass_free(b->c, pass);
+    check("rope_split_backward through norms", b, normed_run, b->x, T * (H + 2 * G) * E, dqkv);
+    check("rope_split_backward's dgain", b, normed_run, b->w + MOST - 2 * E, 2 * E, dgain);
     end(b);
 }
 
@@ -290,9 +340,11 @@ static void test_exponential(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear), cmocka_unit_test(test_embedding),   cmocka_unit_test(test_norm),
-        cmocka_unit_test(test_gate),   cmocka_unit_test(test_gate_values), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_rope),   cmocka_unit_test(test_head),        cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_linear),      cmocka_unit_test(test_embedding),
+        cmocka_unit_test(test_norm),        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_gate_values), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_rope),        cmocka_unit_test(test_normed_heads),
+        cmocka_unit_test(test_head),        cmocka_unit_test(test_exponential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

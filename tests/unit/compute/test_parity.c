@@ -256,6 +256,15 @@ static void check_rows(pair *p) {
         p->cpu->ops->rmsnorm_backward(p->cpu, rows, width, dy, x, gain, r1, dx2, dg2);
         same("rmsnorm_backward's dx", DTYPE_F32, dx1, dx2, n, p->f32_tolerance);
         same("rmsnorm_backward's dgain", DTYPE_F32, dg1, dg2, width, p->f32_tolerance);
+        memcpy(dx2, dx1, (size_t)n * sizeof(float));
+        p->ref->ops->rmsnorm_add(p->ref, rows, width, x, gain, 1e-5f, dx1, r1);
+        p->cpu->ops->rmsnorm_add(p->cpu, rows, width, x, gain, 1e-5f, dx2, r2);
+        same("rmsnorm_add", DTYPE_F32, dx1, dx2, n, p->f32_tolerance);
+        same("rmsnorm_add's rstd", DTYPE_F32, r1, r2, rows, 1e-6);
+        p->ref->ops->scale_shift(p->ref, n, 1.5f, 0.25f, x, dx1);
+        memcpy(dx2, x, (size_t)n * sizeof(float));
+        p->cpu->ops->scale_shift(p->cpu, n, 1.5f, 0.25f, dx2, dx2);
+        same("scale_shift, in place", DTYPE_F32, dx1, dx2, n, 1e-6);
         void *gate_up = act_normal(p->act, 2 * n, 3);
         for (int kind = 0; kind < 2; kind++) {
             p->ref->ops->gate(p->ref, (gate_kind)kind, rows, width, gate_up, y1);
@@ -313,7 +322,7 @@ static forest plant(void) {
     return f;
 }
 
-static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
+static void check_attention_shape(pair *p, int heads, int kv_heads, int E, int64_t window) {
     forest f = plant();
     compute *a = p->ref, *b = p->cpu;
     int64_t nq = f.tokens * heads * E, nk = f.pool * kv_heads * E, row = (heads + 2 * kv_heads) * E;
@@ -325,7 +334,8 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
           *v2 = MEM_ARRAY(float, nk);
     float *bias = normal(row, 1), *sum = MEM_ARRAY(float, f.tokens *row);
     for (int64_t i = 0; i < f.tokens * row; i++) sum[i] = qkv[i] + bias[i % row];
-    const qkv_spec plain = {cosine, sine, NULL}, biased = {cosine, sine, bias};
+    const qkv_spec plain = {.cosine = cosine, .sine = sine},
+                   biased = {.cosine = cosine, .sine = sine, .bias = bias};
     const pass_plan plan = {.heads = heads,
                             .kv_heads = kv_heads,
                             .head_width = E,
@@ -354,9 +364,9 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
 
     float *out1 = MEM_ARRAY(float, nq), *out2 = MEM_ARRAY(float, nq), *out3 = MEM_ARRAY(float, nq);
     float *lse1 = MEM_ARRAY(float, f.tokens *heads), *lse2 = MEM_ARRAY(float, f.tokens *heads);
-    a->ops->attention(a, pa, q1, k1, v1, out1, lse1);
-    b->ops->attention(b, pb, q1, k1, v1, out2, lse2);
-    b->ops->attention(b, pb, q1, k1, v1, out3, NULL);
+    a->ops->attention(a, pa, window, q1, k1, v1, out1, lse1);
+    b->ops->attention(b, pb, window, q1, k1, v1, out2, lse2);
+    b->ops->attention(b, pb, window, q1, k1, v1, out3, NULL);
     same("attention", p->act, out1, out2, nq, p->act_tolerance);
     same("attention's lse", DTYPE_F32, lse1, lse2, f.tokens * heads, p->f32_tolerance);
     assert_memory_equal(out2, out3, (size_t)nq * dtype_size(p->act));
@@ -366,24 +376,24 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
           *dk3 = MEM_ARRAY(float, nk);
     size_t bytes = (size_t)nk * sizeof(float);
     memcpy(dk2, dk1, bytes), memcpy(dk3, dk1, bytes), memcpy(dv2, dv1, bytes);
-    a->ops->attention_backward(a, pa, q1, k1, v1, out1, lse1, dout, dq1, dk1, dv1);
-    b->ops->attention_backward(b, pb, q1, k1, v1, out1, lse1, dout, dq2, dk2, dv2);
+    a->ops->attention_backward(a, pa, window, q1, k1, v1, out1, lse1, dout, dq1, dk1, dv1);
+    b->ops->attention_backward(b, pb, window, q1, k1, v1, out1, lse1, dout, dq2, dk2, dv2);
     /* Kernels that multiply bf16 round weights and gradients of scores of wide heads to it. */
-    bool rounded = E % 64 == 0 && strstr(compute_describe(b), "kernels avx512bf16");
+    bool rounded = E % 64 == 0 && !window && strstr(compute_describe(b), "kernels avx512bf16");
     double tolerance = rounded ? p->act_tolerance : p->f32_tolerance;
     same("attention_backward's dq", DTYPE_F32, dq1, dq2, nq, tolerance);
     same("attention_backward's dk", DTYPE_F32, dk1, dk2, nk, tolerance);
     same("attention_backward's dv", DTYPE_F32, dv1, dv2, nk, tolerance);
-    b->ops->attention_backward(b, pb, q1, k1, v1, out1, lse1, dout, dq1, dk3, dv1);
+    b->ops->attention_backward(b, pb, window, q1, k1, v1, out1, lse1, dout, dq1, dk3, dv1);
     assert_memory_equal(dk2, dk3, bytes);
     assert_memory_equal(dq1, dq2, (size_t)nq * sizeof(float));
 
     float *g1 = MEM_ARRAY(float, f.tokens *row), *g2 = MEM_ARRAY(float, f.tokens *row);
     float *g3 = MEM_ARRAY(float, f.tokens *row), *db1 = normal(row, 1), *db2 = MEM_ARRAY(float, row);
     memcpy(db2, db1, (size_t)row * sizeof(float));
-    a->ops->rope_split_backward(a, pa, &biased, dq2, dk2, dv2, g1, db1);
-    b->ops->rope_split_backward(b, pb, &biased, dq2, dk2, dv2, g2, db2);
-    b->ops->rope_split_backward(b, pb, &plain, dq2, dk2, dv2, g3, NULL);
+    a->ops->rope_split_backward(a, pa, &biased, NULL, dq2, dk2, dv2, g1, db1, NULL);
+    b->ops->rope_split_backward(b, pb, &biased, NULL, dq2, dk2, dv2, g2, db2, NULL);
+    b->ops->rope_split_backward(b, pb, &plain, NULL, dq2, dk2, dv2, g3, NULL, NULL);
     same("rope_split_backward", p->act, g1, g2, f.tokens * row, p->act_tolerance);
     same("rope_split_backward's dbias", DTYPE_F32, db1, db2, row, 1e-6);
     assert_memory_equal(g2, g3, (size_t)(f.tokens * row) * dtype_size(p->act));
@@ -396,10 +406,66 @@ static void check_attention_shape(pair *p, int heads, int kv_heads, int E) {
 }
 
 static void check_attention(pair *p) {
-    check_attention_shape(p, 9, 3, 64);
-    check_attention_shape(p, 4, 2, 128);
-    check_attention_shape(p, 4, 4, 6);
-    check_attention_shape(p, 8, 1, 36);
+    check_attention_shape(p, 9, 3, 64, 0);
+    check_attention_shape(p, 4, 2, 128, 0);
+    check_attention_shape(p, 4, 4, 6, 0);
+    check_attention_shape(p, 8, 1, 36, 0);
+    check_attention_shape(p, 4, 2, 64, 20);
+    check_attention_shape(p, 8, 1, 36, 70);
+}
+
+/* The split with a norm of each head, of which a part or nothing is rotated, and scaled queries. */
+static void check_normed_shape(pair *p, int heads, int kv_heads, int E, int rotated, bool rotates) {
+    forest f = plant();
+    compute *a = p->ref, *b = p->cpu;
+    int64_t nq = f.tokens * heads * E, nk = f.pool * kv_heads * E, row = (heads + 2 * kv_heads) * E;
+    float *angles = MEM_ARRAY(float, 400 * E), *gain = normal(2 * E, 1), *qkv = normal(f.tokens * row, 1.5);
+    for (int64_t i = 0; i < 200 * E; i++)
+        angles[i] = (float)cos(0.37 * (double)i), angles[200 * E + i] = (float)sin(0.37 * (double)i);
+    const qkv_spec spec = {.cosine = rotates ? angles : NULL,
+                           .sine = rotates ? angles + 200 * E : NULL,
+                           .gain = gain,
+                           .eps = 1e-5f,
+                           .query_scale = 0.8f,
+                           .rotated = rotated};
+    const pass_plan plan = {.heads = heads,
+                            .kv_heads = kv_heads,
+                            .head_width = E,
+                            .tokens = f.tokens,
+                            .positions = f.positions,
+                            .slots = f.slots,
+                            .spans = f.spans,
+                            .span_count = RUNS,
+                            .segments = f.segments,
+                            .backward = true};
+    compute_pass *pa = a->ops->pass_new(a, &plan), *pb = b->ops->pass_new(b, &plan);
+    float *q1 = MEM_ARRAY(float, nq), *q2 = MEM_ARRAY(float, nq), *k1 = MEM_ARRAY(float, nk),
+          *k2 = MEM_ARRAY(float, nk), *v1 = MEM_ARRAY(float, nk), *v2 = MEM_ARRAY(float, nk);
+    a->ops->rope_split(a, pa, &spec, qkv, q1, k1, v1);
+    b->ops->rope_split(b, pb, &spec, qkv, q2, k2, v2);
+    same("normalised q", DTYPE_F32, q1, q2, nq, 1e-5);
+    same("normalised k", p->act, k1, k2, nk, p->act_tolerance);
+    same("v beside norms", p->act, v1, v2, nk, 0);
+    float *dq = normal(nq, 1), *dk = normal(nk, 1), *dv = normal(nk, 1),
+          *g1 = MEM_ARRAY(float, f.tokens *row);
+    float *g2 = MEM_ARRAY(float, f.tokens *row), *d1 = normal(2 * E, 1), *d2 = MEM_ARRAY(float, 2 * E);
+    memcpy(d2, d1, (size_t)(2 * E) * sizeof(float));
+    a->ops->rope_split_backward(a, pa, &spec, qkv, dq, dk, dv, g1, NULL, d1);
+    b->ops->rope_split_backward(b, pb, &spec, qkv, dq, dk, dv, g2, NULL, d2);
+    same("the gradient through norms", p->act, g1, g2, f.tokens * row, p->act_tolerance);
+    same("the gains' gradient", DTYPE_F32, d1, d2, 2 * E, p->f32_tolerance);
+    a->ops->pass_free(a, pa);
+    b->ops->pass_free(b, pb);
+    void *all[] = {f.positions, f.slots, angles, gain, qkv, q1, q2, k1, k2,
+                   v1,          v2,      dq,     dk,   dv,  g1, g2, d1, d2};
+    for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+}
+
+static void check_normed(pair *p) {
+    check_normed_shape(p, 4, 2, 64, 0, true);
+    check_normed_shape(p, 2, 1, 128, 96, true);
+    check_normed_shape(p, 3, 3, 10, 6, true);
+    check_normed_shape(p, 4, 1, 36, 0, false);
 }
 
 /* bf16_tolerance: of the gradients, for which those of the logits are rounded. */
@@ -560,6 +626,10 @@ static void test_attention(void **state) {
     (void)state;
     everywhere(check_attention);
 }
+static void test_normed(void **state) {
+    (void)state;
+    everywhere(check_normed);
+}
 static void test_head(void **state) {
     (void)state;
     everywhere(check_head);
@@ -612,10 +682,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_panels),     cmocka_unit_test(test_head),
     };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),       cmocka_unit_test(test_gated),
-        cmocka_unit_test(test_panels),       cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_attention),    cmocka_unit_test(test_head),
-        cmocka_unit_test(test_optimizer),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_gated),     cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_attention), cmocka_unit_test(test_normed),
+        cmocka_unit_test(test_head),         cmocka_unit_test(test_optimizer), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),
     };
     if (argc > 1 && strcmp(argv[1], "products") == 0) return cmocka_run_group_tests(products, NULL, NULL);

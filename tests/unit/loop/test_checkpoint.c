@@ -143,7 +143,7 @@ static void test_tidy(void **state) {
         mem_free(place);
     }
     store_position at = {STORE_PHASE_LEARN, 3, 0, 2, "learn-3-at-2"};
-    OK(checkpoint_tidy(s, &at, RECIPE_KEEP_ALL, &error));
+    OK(checkpoint_tidy(s, &at, RECIPE_KEEP_ALL, -1, &error));
     static const char *const gone[] = {"learn-2-at-5", "iteration-2.17.old", "learn-3-at-2.aside"};
     for (size_t i = 0; i < COUNT(gone); i++) assert_false(has(run, gone[i], "."));
     static const char *const without_state[] = {"sft", "iteration-1", "iteration-2"};
@@ -173,14 +173,15 @@ static void test_tidy(void **state) {
 
 /* Where only the last policy is kept: which names are left after a position, and which of them have optimizer
  * state. */
-static void kept(store_position at, const char *wanted, const char *with_state) {
+static void kept_beside(store_position at, recipe_keep policies, int64_t best, const char *wanted,
+                        const char *with_state) {
     static const char *const names[] = {"sft",         "iteration-1",  "iteration-2", "iteration-3",
                                         "iteration-4", "learn-4-at-2", "mine"};
     char *run = new_run(names, COUNT(names));
     text_buffer found = {0}, state = {0};
     store *s;
     OK(store_open(&s, run, STORE_CREATE, &error));
-    OK(checkpoint_tidy(s, &at, RECIPE_KEEP_LAST, &error));
+    OK(checkpoint_tidy(s, &at, policies, best, &error));
     text_puts(&state, "");
     for (size_t i = 0; i < COUNT(names); i++) {
         if (has(run, names[i], ".")) text_printf(&found, "%s ", names[i]);
@@ -192,6 +193,20 @@ static void kept(store_position at, const char *wanted, const char *with_state) 
     text_free(&state);
     store_close(s);
     drop_run(run);
+}
+
+static void kept(store_position at, const char *wanted, const char *with_state) {
+    kept_beside(at, RECIPE_KEEP_LAST, -1, wanted, with_state);
+}
+
+static void test_keep_best(void **state) {
+    (void)state;
+    kept_beside((store_position){STORE_PHASE_LEARN, 4, 0, 2, "learn-4-at-2"}, RECIPE_KEEP_BEST, 1,
+                "sft iteration-1 iteration-3 iteration-4 learn-4-at-2 mine ", "learn-4-at-2 mine ");
+    kept_beside((store_position){STORE_PHASE_DONE, 4, 0, 0, "iteration-4"}, RECIPE_KEEP_BEST, 2,
+                "sft iteration-2 iteration-4 mine ", "mine ");
+    kept_beside((store_position){STORE_PHASE_DONE, 4, 0, 0, "iteration-4"}, RECIPE_KEEP_BEST, 0,
+                "sft iteration-4 mine ", "mine ");
 }
 
 static void test_keep_last(void **state) {
@@ -308,8 +323,9 @@ static void test_damage(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_tidy),  cmocka_unit_test(test_keep_last),
-                                       cmocka_unit_test(test_check), cmocka_unit_test(test_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),     cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_tidy),      cmocka_unit_test(test_keep_last),
+                                       cmocka_unit_test(test_keep_best), cmocka_unit_test(test_check),
+                                       cmocka_unit_test(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,7 @@ static inline gguf_made gguf_make(const model *m) {
     made_integer(&g, "tokenizer.ggml.", "eos_token_id", c->eos);
     for (const param *p = m->params.at; p < m->params.at + m->params.count; p++) {
         float *numbers = host_copy(m->compute, m->master + p->offset, param_floats(p));
+        for (int64_t i = 0; p->spec->flags & PARAM_PLUS_ONE && i < param_floats(p); i++) numbers[i] += 1;
         made_tensor(&g, param_gguf_name(p).text, param_rank(p), p->rows, p->columns, numbers,
                     p->spec->flags & PARAM_GGUF_PERMUTED ? c->head_width : 0);
         mem_free(numbers);

@@ -9,11 +9,13 @@
 static model_config shape_of(const arch *of, bool tied) {
     model_config c = made_up_shape(61, 2, 4, 2, 8);
     c.arch = of;
+    if (of == &arch_smollm3) c.unrotated_every = 4;
+    if (of == &arch_gemma3) c.local_theta = 1e4, c.query_scalar = 8, c.full_every = 6;
     c.tied = tied;
     return c;
 }
 
-/* A model whose vectors are not all the same number. */
+/* A model whose vectors are not all the same number; 1 + w is exact. */
 static model *make_model(const arch *of, bool tied) {
     model_config c = shape_of(of, tied);
     model *m = made_up_model(&c, "ref", DTYPE_F32, 1, false);
@@ -21,7 +23,7 @@ static model *make_model(const arch *of, bool tied) {
     float *w = host_copy(m->compute, m->master, floats);
     for (const param *p = m->params.at; p < m->params.at + m->params.count; p++)
         for (int64_t i = 0; param_rank(p) == 1 && i < p->rows; i++)
-            w[p->offset + i] += 0.01f * (float)(i % 11 - 5);
+            w[p->offset + i] += 0x1p-7f * (float)(i % 11 - 5);
     m->compute->ops->put(m->compute, m->master, w, (size_t)floats * sizeof *w);
     mem_free(w);
     OK(model_sync(m, &error));
@@ -96,6 +98,25 @@ static void gguf_files(void **state) {
         }
 }
 
+/* Llama 3.1's scaling of the angles is in a GGUF file as a tensor. */
+static void rope_factors(void **state) {
+    (void)state;
+    model_config shape = made_up_shape(61, 2, 4, 2, 64);
+    shape.rope = (rope_config){.kind = ROPE_LLAMA3,
+                               .theta = 5e5,
+                               .factor = 8,
+                               .low_freq_factor = 1,
+                               .high_freq_factor = 4,
+                               .original_context = 64};
+    model *m = made_up_model(&shape, "ref", DTYPE_F32, 1, false);
+    gguf_made g = gguf_make(m);
+    float factors[32];
+    config_rope_factors(&shape.rope, 64, factors);
+    made_tensor(&g, "rope_freqs.weight", 1, 32, 1, factors, 0);
+    assert_same_model(m, gguf_write(&g, "factors.gguf"));
+    close_model(m);
+}
+
 static esp_status open_only(const char *path) {
     model *m;
     compute *c;
@@ -151,6 +172,51 @@ static void unknown_in_a_folder(void **state) {
     close_model(m);
 }
 
+/* Gemma 3 in a model of texts and pictures: its tensors have other names, old or new, and what sees is left
+ * out.
+ */
+static void wrapped(void **state) {
+    (void)state;
+    static const char *const outer[] = {"language_model.", "model.language_model."};
+    model_config c = made_up_shape(61, 2, 4, 2, 8);
+    c.arch = &arch_gemma3;
+    c.local_theta = 1e4, c.query_scalar = 8, c.window = 16, c.full_every = 2;
+    model *m = made_up_model(&c, "ref", DTYPE_F32, 1, false);
+    for (int i = 0; i < 2; i++) {
+        const char *folder = save(m, i ? "wrapped-new" : "wrapped-old");
+        char file[600];
+        snprintf(file, sizeof file, "%s/model.safetensors", folder);
+        safetensors_spec specs[64];
+        param_name names[64];
+        int64_t n = m->params.count;
+        for (int64_t k = 0; k < n; k++) {
+            const param *p = &m->params.at[k];
+            snprintf(names[k].text, sizeof names[k].text, "%s%s", outer[i],
+                     param_hf_name(p).text + (i ? strlen("model.") : 0));
+            specs[k] = (safetensors_spec){.name = names[k].text,
+                                          .type = TENSOR_F32,
+                                          .rank = param_rank(p),
+                                          .shape = {p->rows, p->columns}};
+        }
+        specs[n] = (safetensors_spec){.name = i ? "model.vision_tower.x" : "vision_tower.x",
+                                      .type = TENSOR_F32,
+                                      .rank = 1,
+                                      .shape = {1}};
+        safetensors_writer *w;
+        OK(safetensors_write_begin(&w, file, specs, n + 1, &error));
+        for (int64_t k = 0; k < n; k++) {
+            float *numbers =
+                host_copy(m->compute, m->master + m->params.at[k].offset, param_floats(&m->params.at[k]));
+            OK(safetensors_write_floats(w, k, numbers, param_floats(&m->params.at[k]), &error));
+            mem_free(numbers);
+        }
+        OK(safetensors_write_floats(w, n, &(float){1}, 1, &error));
+        OK(safetensors_write_end(w, &error));
+        assert_same_model(m, folder);
+    }
+    close_model(m);
+}
+
 static void unknown_in_a_gguf_file(void **state) {
     (void)state;
     model *m = make_model(&arch_llama, true);
@@ -165,7 +231,10 @@ static void unknown_in_a_gguf_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(folders), cmocka_unit_test(gguf_files),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(folders),
+                                       cmocka_unit_test(gguf_files),
+                                       cmocka_unit_test(rope_factors),
+                                       cmocka_unit_test(wrapped),
                                        cmocka_unit_test(unknown_in_a_folder),
                                        cmocka_unit_test(unknown_in_a_gguf_file)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

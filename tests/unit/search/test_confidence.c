@@ -83,9 +83,40 @@ static void tokens_of_a_tree_are_limited(void **state) {
     assert_true(spent > 20);
 }
 
+/* A judge that is off is asked all the same, and counts for nothing, whatever it says: every number of the
+ * tree but C is that of a search without a judge. */
+static void a_judge_that_is_off_has_no_weight(void **state) {
+    (void)state;
+    int64_t judged = 0;
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        search_config off = plain_config(), without = off;
+        off.rewards.value = without.rewards.value = seed % 2 ? SEARCH_VALUE_OUTCOME : SEARCH_VALUE_SUM;
+        if (seed % 4 > 1) {
+            esp_error error;
+            assert_int_equal(search_config_set(&off, "rule", "widening", &error), ESP_OK);
+            assert_int_equal(search_config_set(&off, "stop_below", "0.9", &error), ESP_OK);
+            without.rule = off.rule, without.rule_options = off.rule_options;
+        }
+        off.calibration = (search_calibration){.fitted = seed % 8 > 3, .off = true, .slope = 2, .start = 0.4};
+        without.calibration = (search_calibration){.fitted = true, .start = 0.4};
+        off.rewards.judge = true, without.rewards.judge = false;
+        synthetic *a = synthetic_run_unknown(&off, seed, 0.2),
+                  *b = synthetic_run_unknown(&without, seed, 0.2);
+        assert_int_equal(search_node_count(a->s), search_node_count(b->s));
+        for (int32_t i = 0; i < search_node_count(a->s); i++) {
+            search_node x = search_node_at(a->s, i), y = search_node_at(b->s, i);
+            assert_true(x.parent == y.parent && x.N == y.N && x.Q == y.Q && x.R == y.R);
+            judged += x.C > 0 && y.C == 0;
+        }
+        synthetic_free(a);
+        synthetic_free(b);
+    }
+    assert_true(judged > 500);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(calibration_is_a_logistic_map),
-                                       cmocka_unit_test(outcome_has_one_scale),
-                                       cmocka_unit_test(tokens_of_a_tree_are_limited)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calibration_is_a_logistic_map), cmocka_unit_test(outcome_has_one_scale),
+        cmocka_unit_test(a_judge_that_is_off_has_no_weight), cmocka_unit_test(tokens_of_a_tree_are_limited)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

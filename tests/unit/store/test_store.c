@@ -237,7 +237,8 @@ static void older_runs_are_read_and_go_on(void **state) {
     uint64_t made, now;
     OK(store_digest(s, &made, &error));
     store_close(s);
-    change(folder, "DROP TABLE sums; DROP TABLE files; ALTER TABLE position DROP COLUMN moves;");
+    change(folder, "DROP TABLE calibrations; DROP TABLE sums; DROP TABLE files; ALTER TABLE position DROP "
+                   "COLUMN moves;");
     /* Version 6 and before had a tree's steps alone in tokens_judged. */
     change(folder, "ALTER TABLE trees DROP COLUMN tokens_spent; ALTER TABLE evals DROP COLUMN tokens_spent;"
                    "UPDATE trees SET tokens_judged = tokens_judged_steps;"
@@ -271,6 +272,9 @@ static void older_runs_are_read_and_go_on(void **state) {
     STORE_LIST_FREE(&updates);
     OK(store_read_judgements(s, &judgements, &error));
     assert_int_equal(judgements.count, 0);
+    store_calibrations earlier;
+    OK(store_read_calibrations(s, &earlier, &error));
+    assert_int_equal(earlier.count, 0);
     OK(store_digest(s, &now, &error));
     assert_true(now == made);
     store_close(s);
@@ -289,6 +293,11 @@ static void older_runs_are_read_and_go_on(void **state) {
     j.siblings = (store_comparison){0, 0, NAN, NAN, NAN};
     OK(store_add_judgements(s, &j, 1, &error));
     OK(store_add_judgements(s, &j, 1, &error));
+    const store_calibration on = {.iteration = 2, .judged = true, .slope = 0.5, .offset = -1, .start = 0.25},
+                            off = {.iteration = 3, .slope = NAN, .offset = NAN, .start = 0.5, .nodes = 7};
+    OK(store_add_calibration(s, &on, &error));
+    OK(store_add_calibration(s, &off, &error));
+    OK(store_add_calibration(s, &off, &error));
     const store_value other = {"odds", -3};
     store_update second = {.phase = "learn", .iteration = 1, .update = 2, .metrics = &other};
     second.metric_count = 1;
@@ -312,6 +321,14 @@ static void older_runs_are_read_and_go_on(void **state) {
     assert_true(within->low == 0.5 && within->high == 0.75);
     assert_true(judgements.at[0].siblings.comparisons == 0 && isnan(judgements.at[0].siblings.share));
     STORE_LIST_FREE(&judgements);
+    store_calibrations calibrations;
+    OK(store_read_calibrations(s, &calibrations, &error));
+    assert_int_equal(calibrations.count, 2);
+    const store_calibration *c = calibrations.at;
+    assert_true(c[0].iteration == 2 && c[0].judged && c[0].slope == 0.5 && c[0].offset == -1);
+    assert_true(c[0].start == 0.25 && c[0].nodes == 0 && c[1].iteration == 3 && !c[1].judged);
+    assert_true(isnan(c[1].slope) && isnan(c[1].offset) && c[1].start == 0.5 && c[1].nodes == 7);
+    STORE_LIST_FREE(&calibrations);
     store_close(s);
     assert_int_equal(number(folder, "PRAGMA user_version"), STORE_SCHEMA_VERSION);
     drop_folder(folder);
