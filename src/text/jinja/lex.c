@@ -153,7 +153,8 @@ static void put_character(unsigned long c, text_buffer *out) {
     text_append(out, bytes, n);
 }
 
-/* \x41, \u0041, \U00000041, \101; at: after the backslash. Returns the characters used, 0 where it names no character. */
+/* \x41, \u0041, \U00000041, \101; at: after the backslash. Returns the characters used, 0 where it names no
+ * character. */
 static size_t numbered_escape(const char *at, const char *end, unsigned long *out) {
     bool octal = *at >= '0' && *at <= '7';
     size_t most = *at == 'x' ? 2 : *at == 'u' ? 4 : *at == 'U' ? 8 : 3, n = 0;

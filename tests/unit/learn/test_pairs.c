@@ -69,7 +69,7 @@ static void add_pair(store *s, int64_t iteration, const tokenizer *t, const char
 
 static void write_pairs(store *s, int64_t iteration, pairs_format format, const tokenizer *t,
                         const char *path, int64_t want) {
-    pairs_write_options o = {.format = format, .tokenizer = t};
+    pairs_write_options o = {.format = format, .tokenizer = t, .chat = chat_builtin(CHAT_PLAIN)};
     FILE *f = fopen(path, "w");
     int64_t written;
     OK(pairs_write(s, iteration, &o, f, path, &written, &error));
@@ -87,7 +87,8 @@ static void test_words(const tokenizer *t, const store_pair *pairs) {
     static const char *const prompts[] = {"Once upon a time", "Tom said: \"", "Tom"};
     for (int i = 0; i < 3; i++) {
         json_t *row;
-        OK(pairs_row(&pairs[i], &(pairs_write_options){.format = PAIRS_TRL, .tokenizer = t}, &row, &error));
+        OK(pairs_row(&pairs[i], &(pairs_write_options){PAIRS_TRL, t, chat_builtin(CHAT_PLAIN)}, &row,
+                     &error));
         assert_string_equal(json_string_value(json_object_get(row, "prompt")), prompts[i]);
         assert_true(json_is_true(json_object_get(row, "continues")) == (i < 2));
         assert_true((json_object_get(row, "prompt_ids") != NULL) == (i == 1));
