@@ -16,6 +16,8 @@ help:
 	@echo '                    (RECIPE=recipes/gsm8k-smollm2-quick.yaml: a real model, which is downloaded; OUT=runs/again: another run)'
 	@echo 'make test           install what is missing, build, run every test'
 	@echo 'make check          format, levels, words, rooms, lint, then the tests under ASan and UBSan'
+	@echo 'make lint           clang-tidy over src/, of files that have changed since they were clean'
+	@echo '                    (LINT_SINCE=COMMIT: only those that have changed since it; JOBS=2: processes)'
 	@echo 'make bench          measure speeds, as JSON'
 	@echo 'make fuzz           fuzz the readers of files and grading (FUZZ_SECONDS=$(FUZZ_SECONDS) each;'
 	@echo '                    FUZZ_TARGETS=fuzz_grade: one target; FUZZ_OPTIONS=-runs=10000000: by inputs, not time)'
@@ -65,7 +67,7 @@ rooms:
 
 lint: build
 	@tools/deps lint
-	@tools/lint $(BUILD)
+	@JOBS=$(JOBS) LINT_SINCE=$(LINT_SINCE) tools/lint $(BUILD)
 
 sanitize:
 	@tools/deps build test

@@ -86,7 +86,7 @@ static esp_status make(shown *o, esp_error *error) {
     bool example = s->recipe->self_eval.example == RECIPE_EXAMPLE_GOLD;
     ESP_TRY(prompt_pair_make(s->words, o->p, true, example, INT32_MAX, &o->ids, error));
     ESP_TRY(marked(t, &o->ids.of[PREFIX_POLICY], &o->policy, error));
-    o->judges = s->recipe->search.config.rewards.judge;
+    o->judges = search_config_reads(&s->recipe->search.config);
     if (o->judges) {
         ESP_TRY(marked(t, &o->ids.of[PREFIX_JUDGE], &o->judge, error));
         ESP_TRY(marked(t, prompt_judge_suffix(s->words), &o->suffix, error));

@@ -16,7 +16,7 @@ static kv_read draw(const engine_sequence *s, int32_t count) {
         .kind = READ_SAMPLE, .temperature = s->temperature, .u = rng_uniform(s->key, (uint64_t)count)};
 }
 
-int sequence_reads(sequence_group *g, int32_t number, kv_read out[2]) {
+int sequence_reads(sequence_group *g, int32_t number, kv_read out[SEQUENCE_READS]) {
     const engine_request *r = &g->request;
     sequence *s = &g->sequences.at[number];
     s->reads = 0;
@@ -24,6 +24,8 @@ int sequence_reads(sequence_group *g, int32_t number, kv_read out[2]) {
     if (s->ask.sample) out[s->reads++] = draw(&r->sequences[number], s->count);
     if (s->ask.score >= 0) out[s->reads++] = (kv_read){.kind = READ_SCORE, .token = s->ask.score};
     assert(s->reads > 0);
+    for (int a = 0; s->ask.answers && a < ENGINE_ANSWERS; a++)
+        out[s->reads++] = (kv_read){.kind = READ_SCORE, .token = r->answers[a]};
     return s->reads;
 }
 
@@ -32,7 +34,7 @@ static void ask_sequences(engine *e, sequence_group *g, int32_t index, int32_t n
     for (int32_t i = 0; i < g->sequences.count; i++) {
         const engine_sequence *s = &g->request.sequences[i];
         if (g->sequences.at[i].feed != index) continue;
-        kv_read reads[2] = {{.kind = READ_SCORE, .token = s->known ? s->known[0] : 0}};
+        kv_read reads[SEQUENCE_READS] = {{.kind = READ_SCORE, .token = s->known ? s->known[0] : 0}};
         int n = s->known ? 1 : sequence_reads(g, i, reads);
         for (int r = 0; r < n; r++) ask(e->of[g->request.prefix], number, at, reads[r]);
     }
@@ -76,9 +78,11 @@ static void free_place(engine *e, sequence_group *g) {
 bool sequence_take(engine *e, sequence_group *g, int32_t number, const kv_read *reads, int32_t *keep) {
     sequence *s = &g->sequences.at[number];
     if (s->count) s->prefix_hash = group_count(g, s->prefix_hash, &s->last, 1); /* it was fed to read here */
+    int own = s->reads - (s->ask.answers ? ENGINE_ANSWERS : 0); /* the answers are read last */
     engine_token t = {.token = reads[0].token,
                       .logprob = reads[0].logprob,
-                      .score = s->reads > 1 ? reads[1].logprob : reads[0].logprob};
+                      .score = own > 1 ? reads[1].logprob : reads[0].logprob};
+    for (int a = 0; s->ask.answers && a < ENGINE_ANSWERS; a++) t.answers[a] = reads[own + a].logprob;
     s->last = t.token;
     s->count++;
     e->sampled++;

@@ -82,12 +82,14 @@ typedef struct {
 typedef struct {
     bool sample;   /* draw its next token */
     int32_t score; /* the log-prob of this token there; -1: none */
+    bool answers;  /* and those of the request's two answers */
 } engine_ask;
 
 typedef struct {
-    int32_t token; /* the sampled one, or the scored one where none was sampled */
-    float logprob; /* of it, by the untempered model */
-    float score;   /* of the scored token, where both were asked for */
+    int32_t token;                 /* the sampled one, or the scored one where none was sampled */
+    float logprob;                 /* of it, by the untempered model */
+    float score;                   /* of the scored token, where both were asked for */
+    float answers[ENGINE_ANSWERS]; /* of the two answers, where they were asked for */
 } engine_token;
 
 /* Who makes something of the answers. */
@@ -115,7 +117,7 @@ typedef struct {
     int32_t tail_count;
     const int32_t *suffix;
     int64_t suffix_count;
-    int32_t answers[ENGINE_ANSWERS];
+    int32_t answers[ENGINE_ANSWERS]; /* of tails, and of sequences that ask for them */
     const engine_reader *reader;
     void *user;
 } engine_request;

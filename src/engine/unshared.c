@@ -65,7 +65,7 @@ static esp_status sample(const unshared *u, int32_t number, const whole_path *pa
     whole_path next = *path;
     int32_t last = 0, keep;
     for (bool more = true; more;) {
-        kv_read reads[2];
+        kv_read reads[SEQUENCE_READS];
         int asked = sequence_reads(u->g, number, reads);
         for (int r = 0; r < asked; r++) reads[r].at = next.ids.count - 1;
         ESP_TRY(feed_run(u, run, &next, reads, asked, error));

@@ -93,6 +93,7 @@ esp_status judge_scores_of_trees(store *s, int64_t iteration, judge_scores *out,
 
 #define JUDGE_TRAIN      "train"      /* store_judgement.source */
 #define JUDGE_CALIBRATED "calibrated" /* the same nodes, C~ for C */
+#define JUDGE_FROZEN     "frozen"     /* the same nodes, judged by theta_0 */
 #define JUDGE_EVAL       "eval"
 /* Keeps the figures in the store, of the kinds that have nodes. */
 esp_status judge_record(const judge_quality figures[JUDGE_KINDS], int64_t iteration, const char *source,

@@ -127,7 +127,7 @@ static esp_status run_searches(work *w, int64_t first, int64_t n, esp_error *err
     for (int64_t i = first; i < first + n && status == ESP_OK; i++) {
         const problem *p = &w->problems->at[i];
         int64_t room;
-        status = sampler_room(w->policy, p, false, config.rewards.judge, &room, error);
+        status = sampler_room(w->policy, p, false, search_config_reads(&config), &room, error);
         if (status != ESP_OK) break;
         if (room < 1) {
             work_set_aside(w, p, &w->out->results[2 * i]);

@@ -22,11 +22,12 @@ static esp_status read_rows(run_state *run, int64_t iteration, const objective_t
     *out = (judge_examples){0};
     esp_status status = tree_rows_gather(run->store, iteration, r->self_eval.rows, r->self_eval.buffer,
                                          (uint64_t)r->run.seed, &rows, error);
-    example_shown shown =
-        r->self_eval.example == RECIPE_EXAMPLE_GOLD ? EXAMPLE_SHOWN_HALF : EXAMPLE_SHOWN_NEVER;
+    judge_examples_options options = {
+        .kind = r->search.config.rewards.judge_kind,
+        .shown = r->self_eval.example == RECIPE_EXAMPLE_GOLD ? EXAMPLE_SHOWN_HALF : EXAMPLE_SHOWN_NEVER,
+        .max_length = r->learn.max_length};
     if (status == ESP_OK)
-        status = judge_examples_make(run->store, s->words, s->train.at, &rows, shown, r->learn.max_length,
-                                     term, out, error);
+        status = judge_examples_make(run->store, s->words, s->train.at, &rows, &options, term, out, error);
     MEM_LIST_FREE(&rows);
     if (status == ESP_OK && out->too_long > 0)
         observer_note(&s->observer, "iteration %lld: %lld rows of the judge longer than %lld tokens left out",

@@ -176,34 +176,47 @@ esp_status tree_rows_gather(store *s, int64_t iteration, int64_t most, int64_t b
 
 typedef struct {
     const prompt_words *words;
-    example_shown shown;
-    int64_t max_length;
+    const judge_examples_options *options;
     const objective_term *term;
     judge_examples *out;
 } example_maker;
 
 static bool is_shown(const example_maker *m, const tree_row *row) {
-    return m->shown == EXAMPLE_SHOWN_ALWAYS || (m->shown == EXAMPLE_SHOWN_HALF && row->half);
+    example_shown shown = m->options->shown;
+    return shown == EXAMPLE_SHOWN_ALWAYS || (shown == EXAMPLE_SHOWN_HALF && row->half);
 }
 
-/* The steps from the root down to the node, as the judge reads them. */
-static void append_steps(const example_maker *m, const store_nodes *nodes, int64_t node, token_list *out) {
+/* The steps from the root down to the node. */
+static void append_steps(const store_nodes *nodes, int64_t node, token_list *out) {
     MEM_LIST(int64_t) way = {0};
     for (int64_t i = node; i > 0; i = nodes->at[i].parent) MEM_LIST_PUSH(&way, i);
     for (int64_t i = way.count; i-- > 0;)
         MEM_LIST_APPEND(out, nodes->at[way.at[i]].ids, nodes->at[way.at[i]].count);
-    while (out->count > 0 && prompt_is_end(m->words, out->at[out->count - 1])) out->count--;
     MEM_LIST_FREE(&way);
+}
+
+/* What the judge, or the policy, has read where it gives its verdict. */
+static esp_status append_context(const example_maker *m, const problem *p, const store_nodes *nodes,
+                                 const tree_row *row, token_list *out, esp_error *error) {
+    if (m->options->kind == SEARCH_JUDGE_NEXT_TOKEN) {
+        ESP_TRY(prompt_ids(m->words, p, out, error));
+        append_steps(nodes, row->node, out);
+        out->count--;
+        return ESP_OK;
+    }
+    ESP_TRY(prompt_judge_prefix(m->words, p, is_shown(m, row) && p->rationale, out, error));
+    append_steps(nodes, row->node, out);
+    while (out->count > 0 && prompt_is_end(m->words, out->at[out->count - 1])) out->count--;
+    const token_list *suffix = prompt_judge_suffix(m->words);
+    MEM_LIST_APPEND(out, suffix->at, suffix->count);
+    return ESP_OK;
 }
 
 static esp_status add_example(example_maker *m, const problem *p, const store_nodes *nodes,
                               const tree_row *row, esp_error *error) {
     token_list ids = {0};
-    esp_status status = prompt_judge_prefix(m->words, p, is_shown(m, row) && p->rationale, &ids, error);
-    const token_list *suffix = prompt_judge_suffix(m->words);
-    append_steps(m, nodes, row->node, &ids);
-    MEM_LIST_APPEND(&ids, suffix->at, suffix->count);
-    if (status == ESP_OK && ids.count + 1 > m->max_length) {
+    esp_status status = append_context(m, p, nodes, row, &ids, error);
+    if (status == ESP_OK && ids.count + 1 > m->options->max_length) {
         m->out->too_long++;
     } else if (status == ESP_OK) {
         int32_t *kept = arena_copy(m->out->memory, ids.at, (size_t)ids.count * 4);
@@ -221,10 +234,10 @@ static esp_status add_example(example_maker *m, const problem *p, const store_no
 }
 
 esp_status judge_examples_make(store *s, const prompt_words *words, const problem *problems,
-                               const tree_row_list *rows, example_shown shown, int64_t max_length,
+                               const tree_row_list *rows, const judge_examples_options *options,
                                const objective_term *term, judge_examples *out, esp_error *error) {
     *out = (judge_examples){.memory = arena_new()};
-    example_maker m = {words, shown, max_length, term, out};
+    example_maker m = {words, options, term, out};
     esp_status status = ESP_OK;
     for (int64_t first = 0, end; first < rows->count && status == ESP_OK; first = end) {
         const tree_row *row = &rows->at[first];

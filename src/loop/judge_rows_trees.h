@@ -35,7 +35,8 @@ esp_status tree_rows_gather(store *s, int64_t iteration, int64_t most, int64_t b
                             tree_row_list *out, esp_error *error);
 
 /* Rows as examples of objective_verdict: two paths, the verdict and the other one, after the judge's prefix,
- * the steps without end-of-sequence and the suffix. */
+ * the steps without end-of-sequence and the suffix; or, where the policy itself says it (docs/method.md 3.6),
+ * after the policy's prompt and the steps without their last token. */
 typedef struct {
     example_list examples;
     int64_t too_long; /* rows of more than max_length tokens: left out */
@@ -48,10 +49,16 @@ typedef enum {
     EXAMPLE_SHOWN_ALWAYS
 } example_shown;
 
+typedef struct {
+    search_judge kind;
+    example_shown shown;
+    int64_t max_length; /* tokens of a row; longer ones are left out */
+} judge_examples_options;
+
 /* problems: the train set, by index. term: of objective_verdict. Freed by judge_examples_free, on failure
  * too. */
 esp_status judge_examples_make(store *s, const prompt_words *words, const problem *problems,
-                               const tree_row_list *rows, example_shown shown, int64_t max_length,
+                               const tree_row_list *rows, const judge_examples_options *options,
                                const objective_term *term, judge_examples *out, esp_error *error);
 void judge_examples_free(judge_examples *e);
 

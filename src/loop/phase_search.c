@@ -125,7 +125,7 @@ static esp_status add_job(work *w, int64_t ordinal, search_wave *out, esp_error 
     search_job *job = &out->jobs[out->count];
     int64_t room, turn;
     const problem *p = &s->train.at[choice_at(&w->problems, ordinal, &turn)];
-    ESP_TRY(sampler_room(w->policy, p, true, w->config.rewards.judge, &room, error));
+    ESP_TRY(sampler_room(w->policy, p, true, search_config_reads(&w->config), &room, error));
     if (room < 1) {
         text_printf(&out->left_out, "%s%s", out->left_out_count++ ? " " : "", p->id ? p->id : "?");
         return ESP_OK;

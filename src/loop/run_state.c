@@ -89,15 +89,35 @@ esp_status run_load_policy(run_state *run, const char *checkpoint, const trainer
 
 /* ---- a judge with weights of its own ---- */
 
-/* A judge is theta_0 until it has been taught: the one beside it, if it came with one. */
-static esp_status read_first_judge(run_state *run, esp_error *error) {
+/* A judge is theta_0 until it has been taught: the one beside it, if it came with one. Freed by mem_free. */
+static esp_status first_judge_path(const run_state *run, char **out, esp_error *error) {
     char *given;
+    *out = NULL;
     ESP_TRY(theta_0_path(run, &given, error));
-    const char *path = given ? given : run->session.recipe->model.path;
+    const recipe *r = run->session.recipe;
+    const char *path = given ? given : r->model.path;
     char *beside = path_join(path, JUDGE_FOLDER);
-    esp_status status = model_load_weights(run->judge, file_is_folder(beside) ? beside : path, error);
-    mem_free(beside);
+    bool own = r->self_eval.weights == RECIPE_WEIGHTS_OWN && file_is_folder(beside);
+    *out = own ? beside : mem_strdup(path);
+    if (!own) mem_free(beside);
     mem_free(given);
+    return ESP_OK;
+}
+
+static esp_status read_first_judge(run_state *run, esp_error *error) {
+    char *path;
+    ESP_TRY(first_judge_path(run, &path, error));
+    esp_status status = model_load_weights(run->judge, path, error);
+    mem_free(path);
+    return status;
+}
+
+esp_status run_open_first_judge(run_state *run, model **out, esp_error *error) {
+    char *path;
+    *out = NULL;
+    ESP_TRY(first_judge_path(run, &path, error));
+    esp_status status = session_open_model(&run->session, path, false, out, error);
+    mem_free(path);
     return status;
 }
 

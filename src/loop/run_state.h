@@ -36,6 +36,8 @@ void run_holds(run_state *run, const char *checkpoint);
 void run_state_free_models(run_state *run);
 /* Opens theta_0, the policy that the first iteration starts from, beside the run's own model. */
 esp_status run_open_theta_0(run_state *run, model **out, esp_error *error);
+/* The same of the judge that the first iteration starts with. */
+esp_status run_open_first_judge(run_state *run, model **out, esp_error *error);
 /* Writes the policy as a checkpoint, with the optimizer's state where t is not NULL, and with it a judge that
  * has weights of its own. run_move has to follow: until then the run continues from the checkpoint before. */
 esp_status run_write_checkpoint(run_state *run, const char *checkpoint, const trainer *t, esp_error *error);

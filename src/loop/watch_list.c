@@ -30,15 +30,15 @@ static void note_trees(run_state *run, int64_t iteration, const store_trees *tre
                       run->session.recipe->task.unknown);
 }
 
-/* How well self-evaluation judged the iteration's trees, as it was stored when all of them were done. */
-static esp_status note_judge(run_state *run, int64_t iteration, esp_error *error) {
+/* How well the iteration's trees were judged, as it was stored when all of them were done. */
+static esp_status note_judge(run_state *run, int64_t iteration, const char *source, const char *who,
+                             esp_error *error) {
     judge_quality figures[JUDGE_KINDS];
     text_buffer text = {0};
-    ESP_TRY(judge_read(run->store, iteration, JUDGE_TRAIN, figures, error));
+    ESP_TRY(judge_read(run->store, iteration, source, figures, error));
     judge_quality_words(figures, &text);
     if (text.length > 0)
-        observer_note(&run->session.observer, "iteration %lld: self-evaluation: %s", (long long)iteration,
-                      text.at);
+        observer_note(&run->session.observer, "iteration %lld: %s: %s", (long long)iteration, who, text.at);
     text_free(&text);
     return ESP_OK;
 }
@@ -155,7 +155,8 @@ esp_status watch_iteration(run_state *run, int64_t iteration, const learned_rows
     ESP_TRY(store_read_trees(run->store, iteration, &trees, error));
     note_trees(run, iteration, &trees);
     STORE_LIST_FREE(&trees);
-    ESP_TRY(note_judge(run, iteration, error));
+    ESP_TRY(note_judge(run, iteration, JUDGE_TRAIN, "self-evaluation", error));
+    ESP_TRY(note_judge(run, iteration, JUDGE_FROZEN, "the first judge on the same steps", error));
     ESP_TRY(store_read_updates(run->store, iteration, &updates, error));
     note_updates(run, iteration, rows, &updates);
     STORE_LIST_FREE(&updates);

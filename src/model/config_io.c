@@ -308,11 +308,11 @@ static esp_status read_tokens(model_config *c, const config_source *s, esp_error
 static esp_status read_rotated(model_config *c, const config_source *s, esp_error *error) {
     double part;
     ESP_TRY(config_number_or(s, "partial_rotary_factor", 1, &part, error));
-    c->rotated = (int)(part * c->head_width);
-    if (!(part > 0 && part <= 1) || c->rotated < 2)
+    if (part == 1) return ESP_OK; /* 0: all */
+    c->rotated = part > 0 && part < 1 ? (int)(part * c->head_width) : 0;
+    if (c->rotated < 2)
         return error_fail(error, "use the configuration that came with the model",
                           "%s: partial_rotary_factor is %g", s->where, part);
-    if (part == 1) c->rotated = 0;
     return ESP_OK;
 }
 

@@ -267,7 +267,7 @@ static double judge_of(bool judged, const plan_data *d, const tree_cost *cost) {
 /* Problems that an iteration searches: as many as the recipe wants, or as its tokens last for. */
 static double problems_searched(const recipe *r, const plan_data *d, const tree_cost *cost) {
     double problems = (double)r->run.problems_per_iteration, tokens = (double)r->run.tokens_per_iteration;
-    double each = cost->sampled + judge_of(r->search.config.rewards.judge, d, cost);
+    double each = cost->sampled + judge_of(search_config_reads(&r->search.config), d, cost);
     return tokens > 0 && each > 0 ? least(problems, ceil(tokens / each)) : problems;
 }
 
@@ -351,7 +351,7 @@ static plan_phase evaluation_of(const recipe *r, const plan_data *d, const evalu
         search_config config = recipe_inference_config(r);
         if (o->unjudged) config.rewards.judge = false;
         tree_cost cost = cost_of_tree(r, &config, d);
-        p = trees(name, config.rewards.judge, d, &cost, problems);
+        p = trees(name, search_config_reads(&config), d, &cost, problems);
     } else if (o->method == RECIPE_CHOICES) {
         p.prefilled = problems * d->prompt_tokens;
     } else {
@@ -397,8 +397,8 @@ plan plan_make(const recipe *r, const model_config *config, const plan_data *dat
               .data = *data,
               .rates = *rates};
     p.phases[0] = phase_of_sft(r, data);
-    p.phases[1] =
-        trees("search", r->search.config.rewards.judge, data, &cost, problems_searched(r, data, &cost));
+    p.phases[1] = trees("search", search_config_reads(&r->search.config), data, &cost,
+                        problems_searched(r, data, &cost));
     p.phases[1].times = r->run.iterations;
     p.phases[2] = phase_of_learning(r, data, &cost);
     p.phases[3] = phase_of_evaluation(r, data);

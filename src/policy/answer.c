@@ -11,6 +11,7 @@ void answer_candidate_free(answer_candidate *c) {
     MEM_LIST_FREE(&c->ids);
     MEM_LIST_FREE(&c->logprobs);
     MEM_LIST_FREE(&c->ends);
+    MEM_LIST_FREE(&c->verdicts);
 }
 
 bool answer_scores_eos(const answer_candidate *c) {
@@ -21,11 +22,13 @@ bool answer_scores_eos(const answer_candidate *c) {
 static void add(answer_candidate *c, int32_t token, float logprob) {
     MEM_LIST_PUSH(&c->ids, token);
     MEM_LIST_PUSH(&c->logprobs, logprob);
+    if (c->reads_verdicts) MEM_LIST_PUSH(&c->verdicts, c->verdict);
 }
 
 static void keep_only(answer_candidate *c, int32_t count) {
     c->dropped += (int32_t)(c->ids.count - count);
     c->ids.count = c->logprobs.count = count;
+    if (c->reads_verdicts) c->verdicts.count = count;
 }
 
 static int32_t step_start(const answer_candidate *c) {
@@ -171,6 +174,11 @@ int32_t answer_judged_length(const prompt_words *w, const search_node *node) {
 
 double answer_confidence(double incorrect, double correct) {
     return 1 / (1 + exp(incorrect - correct));
+}
+
+double answer_own_confidence(const answer_candidate *c) {
+    const answer_verdict *last = &c->verdicts.at[c->verdicts.count - 1];
+    return answer_confidence((double)last->incorrect, (double)last->correct);
 }
 
 /* ---- Replies ---- */

@@ -11,6 +11,11 @@
 #include "grader/grader.h"
 #include "prompt/prompt.h"
 
+/* Log-probs of the judge's two verdicts at one place. */
+typedef struct {
+    float incorrect, correct;
+} answer_verdict;
+
 /* A step, or a chain, in the making. */
 typedef struct {
     token_list ids;
@@ -23,6 +28,10 @@ typedef struct {
     bool gold;          /* the gold rationale's own */
     bool wants_eos;     /* the answer's line has ended: end-of-sequence is scored next */
     bool finished, cut;
+    /* docs/method.md 3.6: what the policy says of the steps where each of `ids` is sampled */
+    bool reads_verdicts;
+    answer_verdict verdict; /* where the next token is; set before answer_take */
+    MEM_LIST(answer_verdict) verdicts;
 } answer_candidate;
 
 void answer_candidate_free(answer_candidate *c);
@@ -44,6 +53,9 @@ esp_status answer_gold_step(const prompt_words *w, const problem *p, const searc
 int32_t answer_judged_length(const prompt_words *w, const search_node *node);
 /* C = P("B") / (P("A") + P("B")) from the log-probs of the verdicts (docs/method.md 3.1). */
 double answer_confidence(double incorrect, double correct);
+
+/* The same of a candidate that has ended and reads verdicts: where its last token was sampled (3.6). */
+double answer_own_confidence(const answer_candidate *c);
 
 /* What a finished chain that cannot be judged is worth (docs/method.md 2.4). */
 typedef struct {

@@ -27,6 +27,7 @@ typedef struct {
     MEM_LIST(engine_sequence) sequences;
     MEM_LIST(engine_tail) tails;
     MEM_LIST(double) verdicts; /* log P("A"), log P("B") of each tail */
+    MEM_LIST(double) said;     /* C of the last reply's candidates, where the policy says it (3.6) */
     MEM_LIST(int64_t) tickets; /* what a grader from outside was asked of each candidate; -1: nothing */
     int64_t sampled, gold_tokens;
     int64_t judge_prefix; /* tokens of the judge's prompt before the steps */
@@ -69,12 +70,14 @@ static engine_ask ask_candidate(void *user, int32_t i) {
     const tree *t = user;
     const answer_candidate *c = &t->candidates.at[i];
     return (engine_ask){.sample = !c->wants_eos,
-                        .score = answer_scores_eos(c) ? prompt_eos(t->p->base.words) : -1};
+                        .score = answer_scores_eos(c) ? prompt_eos(t->p->base.words) : -1,
+                        .answers = c->reads_verdicts};
 }
 
 static bool take_candidate(void *user, int32_t i, const engine_token *token, int32_t *keep) {
     tree *t = user;
     answer_candidate *c = &t->candidates.at[i];
+    c->verdict = (answer_verdict){token->answers[0], token->answers[1]};
     if (answer_take(t->p->base.words, c, token->token, token->logprob, token->score)) return true;
     *keep = c->finished || c->cut || c->whole_chain ? -1 : (int32_t)c->ids.count;
     return false;
@@ -166,8 +169,12 @@ static esp_status ask_candidates(tree *t, esp_error *error) {
     int64_t most = t->chain_limit - search_path_ids(s, r->node, NULL);
     if (!r->to_end && most > t->step_limit) most = t->step_limit;
     set_path(t, r->node);
+    const search_rewards *rewards = &search_config_of(s)->rewards;
+    bool own = rewards->judge && rewards->judge_kind == SEARCH_JUDGE_NEXT_TOKEN;
     for (int32_t i = 0; i < r->count; i++) {
-        MEM_LIST_PUSH(&t->candidates, ((answer_candidate){.whole_chain = r->to_end, .steps = machine}));
+        MEM_LIST_PUSH(
+            &t->candidates,
+            ((answer_candidate){.whole_chain = r->to_end, .steps = machine, .reads_verdicts = own}));
         MEM_LIST_PUSH(&t->sequences,
                       ((engine_sequence){.most = most,
                                          .key = rng_mix(r->key, (uint64_t)(r->first_candidate + i)),
@@ -197,9 +204,31 @@ static void leave_passed_over(engine *e, tree *t) {
     mem_free(needed);
 }
 
+/* The policy has said C of the new nodes already, where it sampled them. */
+static esp_status reply_own(tree *t, esp_error *error) {
+    const search_request *r = &t->request;
+    double *c = MEM_ARRAY(double, r->count);
+    for (int32_t i = 0; i < r->count; i++)
+        c[i] = t->said.at[search_node_at(t->job->search, r->node + i).candidate];
+    esp_status status =
+        feed_search(t, &(search_reply){.confidences = c, .confidence_count = r->count}, error);
+    mem_free(c);
+    return status;
+}
+
+/* What the search asks of the engine. */
+static esp_status next_asked(tree *t, esp_error *error) {
+    next(t);
+    while (t->request.kind == SEARCH_JUDGE && !search_config_reads(search_config_of(t->job->search))) {
+        ESP_TRY(reply_own(t, error));
+        next(t);
+    }
+    return ESP_OK;
+}
+
 static esp_status next_request(engine *e, tree *t, esp_error *error) {
     clear_request(t);
-    next(t);
+    ESP_TRY(next_asked(t, error));
     if (t->request.kind == SEARCH_DONE) {
         group_end(t->group);
         return ESP_OK;
@@ -250,8 +279,10 @@ static esp_status reply_candidates(engine *e, tree *t, esp_error *error) {
     if (status == ESP_OK)
         status =
             answer_reply(t->p->base.words, s, t->request.node, &grading, t->candidates.at, n, list, error);
+    t->said.count = 0;
     for (int32_t i = 0; i < n; i++) {
         const answer_candidate *c = &t->candidates.at[i];
+        MEM_LIST_PUSH(&t->said, c->reads_verdicts ? answer_own_confidence(c) : 0);
         if (c->gold)
             t->gold_tokens += c->ids.count;
         else
@@ -312,6 +343,7 @@ static void tree_clear(tree *t) {
     MEM_LIST_FREE(&t->sequences);
     MEM_LIST_FREE(&t->tails);
     MEM_LIST_FREE(&t->verdicts);
+    MEM_LIST_FREE(&t->said);
     MEM_LIST_FREE(&t->tickets);
 }
 
@@ -351,7 +383,7 @@ static esp_status prepare(engine *e, tree *t, esp_error *error) {
                           "the tokenizer has no token \"%s\" or \"%s\" for the judge's verdict",
                           task_verdict(prompt_task(p->base.words), false),
                           task_verdict(prompt_task(p->base.words), true));
-    ESP_TRY(set_prompts(t, judge, error));
+    ESP_TRY(set_prompts(t, search_config_reads(search_config_of(job->search)), error));
     t->rules = lm_rules(p);
     t->rules.max_chain_tokens = t->chain_limit;
     t->step_limit = p->set.max_step_tokens;

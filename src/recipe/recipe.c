@@ -77,6 +77,18 @@ static esp_status check_loss(const recipe *r, const char *name, esp_error *error
     return ESP_OK;
 }
 
+/* What a judge without a prompt goes with. */
+static esp_status check_judge(const recipe *r, const char *name, esp_error *error) {
+    const search_rewards *rewards = &r->search.config.rewards;
+    if (rewards->judge && rewards->judge_kind == SEARCH_JUDGE_NEXT_TOKEN &&
+        r->self_eval.weights == RECIPE_WEIGHTS_OWN)
+        return error_fail(error, "set self_eval.weights to shared",
+                          "%s: with self_eval.kind next_token the policy itself judges; it has no judge with "
+                          "weights of its own",
+                          name);
+    return ESP_OK;
+}
+
 static esp_status check_together(const recipe *r, const char *name, esp_error *error) {
     if (r->search.max_step_tokens > r->search.max_chain_tokens)
         return error_fail(error, "raise search.max_chain_tokens, or lower search.max_step_tokens",
@@ -98,6 +110,7 @@ static esp_status check_together(const recipe *r, const char *name, esp_error *e
     if (search_config_check(&r->search.config, error) != ESP_OK ||
         harvest_options_check(&r->search.harvest, error) != ESP_OK)
         return error_prefix(error, "%s: search", name);
+    ESP_TRY(check_judge(r, name, error));
     return check_loss(r, name, error);
 }
 

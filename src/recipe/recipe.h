@@ -98,6 +98,7 @@ typedef struct {
         int64_t buffer; /* iterations whose rows are learned from, the present one included */
         double rate;    /* own: learning rate, as a share of learn.lr */
         double weight;  /* shared: of the rows in an update's loss */
+        bool compare_frozen; /* judge each iteration's nodes by theta_0 as well, to compare */
         bool calibrate; /* fit C on the trees of the iteration before, and do not use it at chance level */
     } self_eval;
     struct {

@@ -100,12 +100,14 @@ static const option search_options[] = {
 
 static const option self_eval_options[] = {
     {.type = OPTION_BOOL, .key = "enabled", .offset = offsetof(recipe, search.config.rewards.judge), .flag = "--self-eval", .initial = "true", .help = "the model judges its own steps, and the search uses its confidence"},
+    {.type = OPTION_ENUM, .key = "kind", .offset = offsetof(recipe, search.config.rewards.judge_kind) + 0 * sizeof(_Generic(((recipe *)0)->search.config.rewards.judge_kind, search_judge : 1)), .choices = "prompt|next_token", .flag = "--self-eval-kind", .initial = "prompt", .help = "the model is asked with a prompt whether the steps so far are correct, or its next-token probabilities at the end of each step say so, which reads no tokens and is learned only in the loop (self_eval.rows)"},
     {ENUM(self_eval, example, recipe_example, "none|gold"), .flag = "--self-eval-example", .initial = "gold", .help = "show the judge the reference solution as an example, or nothing; evaluation never shows it"},
     {ENUM(self_eval, weights, recipe_judge_weights, "shared|own"), .initial = "shared", .help = "the judge is the model that searches, or a second one that starts as the first and that preferences do not change"},
     {INT(self_eval, rows), .initial = "0", .low = 0, .high = 1e6, .help = "rows per problem that teach the judge, after each search, what came of the steps that it judged; 0: it is not taught"},
     {INT(self_eval, buffer), .initial = "5", .low = 1, .high = 1e6, .help = "take such rows from this many iterations: the present one's, and as many again of those before"},
     {FLOAT(self_eval, rate), .initial = "0.25", .low = 0, .high = 1000, .help = "with own: learning rate of the judge, as a share of learn.lr"},
     {BOOL(self_eval, calibrate), .initial = "false", .help = "fit the judge's confidence to what came of the steps of the iteration before, and give it no weight where it did not order the steps of a problem better than chance"},
+    {BOOL(self_eval, compare_frozen), .initial = "false", .help = "after each search let the model that the first iteration starts from judge the same steps, to compare: one more pass over all of them, which no search uses"},
     {FLOAT(self_eval, weight), .initial = "0.1", .low = 0, .high = 1000, .help = "with shared: weight of these rows in the loss of an update"},
 };
 

@@ -42,6 +42,10 @@ option_table search_option_table(void) {
     return (option_table){options, (int)(sizeof options / sizeof *options)};
 }
 
+bool search_config_reads(const search_config *config) {
+    return config->rewards.judge && config->rewards.judge_kind == SEARCH_JUDGE_PROMPT;
+}
+
 void *search_rule_options(search_config *config) {
     return &config->rule_options;
 }
@@ -71,6 +75,11 @@ esp_status search_config_check(const search_config *config, esp_error *error) {
     const search_rule *rule = search_rule_at(config->rule);
     for (int i = 0; i < rule->options.count; i++)
         ESP_TRY(option_check(&rule->options.at[i], &config->rule_options, error));
+    bool by_policy = config->rewards.judge && config->rewards.judge_kind == SEARCH_JUDGE_NEXT_TOKEN;
+    if (by_policy && config->limits.gold_injection)
+        return error_fail(error, "set self_eval.kind to prompt, or gold_injection to false",
+                          "gold_injection adds steps that were not sampled, which self_eval.kind next_token "
+                          "cannot judge");
     if (config->limits.simulations == 0 && config->limits.root_probe == 0)
         return error_fail(error, "set simulations to at least 1, or root_probe",
                           "simulations and root_probe are both 0: nothing would be sampled");

@@ -36,16 +36,23 @@ typedef struct {
 /* 2.4, 2.4b */
 typedef enum { SEARCH_VALUE_SUM, SEARCH_VALUE_OUTCOME } search_value;
 
+/* 3.1, 3.6: who says C. */
+typedef enum {
+    SEARCH_JUDGE_PROMPT,     /* the judge, asked with a prompt of its own */
+    SEARCH_JUDGE_NEXT_TOKEN, /* the policy, where it samples the step's last token: no token is read for it */
+} search_judge;
+
 /* 2.4, 2.6: R = O + C of a node, or on one scale. O is 1 for a finished chain that is correct and -1 for an
  * incorrect one. */
 typedef struct {
-    search_value value;             /* outcome: R is O where that is known, else 2 C~ - 1 */
-    double cut_reward;              /* O of a cut chain */
-    double right_other_reward;      /* O of a correct chain whose text is not the gold rationale */
-    double short_bonus_1;           /* factor on a positive O at depth 1 */
-    double short_bonus_2;           /* and at depth 2 */
-    double gamma;                   /* discount per step */
-    bool judge;                     /* 3.1: ask for a confidence C of every new node; off: C = 0 */
+    search_value value;        /* outcome: R is O where that is known, else 2 C~ - 1 */
+    double cut_reward;         /* O of a cut chain */
+    double right_other_reward; /* O of a correct chain whose text is not the gold rationale */
+    double short_bonus_1;      /* factor on a positive O at depth 1 */
+    double short_bonus_2;      /* and at depth 2 */
+    double gamma;              /* discount per step */
+    bool judge;                /* 3.1: ask for a confidence C of every new node; off: C = 0 */
+    search_judge judge_kind;
     bool depth_discount_confidence; /* C over max(parent depth - 3, 1) */
 } search_rewards;
 
@@ -58,6 +65,8 @@ typedef struct {
     search_calibration calibration; /* of C; no key of a recipe: it is fitted during a run */
 } search_config;
 
+/* Whether a judge reads tokens of the steps, which count (1.3). */
+bool search_config_reads(const search_config *config);
 /* The rows of search_config but for the rule's own. */
 option_table search_option_table(void);
 /* Everything at its default, which is the preset `default`. */

@@ -186,7 +186,8 @@ static esp_status feed_candidates(search *s, const search_reply *reply, esp_erro
     ESP_TRY(tree_check_candidates(s, reply, error));
     int32_t made = tree_expand(s, reply), first = (int32_t)s->nodes.count - made;
     if (made && s->config.rewards.judge) {
-        for (int32_t i = 0; i < made; i++) s->judged += s->details.at[first + i].n;
+        for (int32_t i = 0; i < made && search_config_reads(&s->config); i++)
+            s->judged += s->details.at[first + i].n;
         wait_for_judge(s, first, made);
     } else {
         score(s, first, made, NULL);

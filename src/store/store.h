@@ -218,8 +218,8 @@ typedef struct {
 typedef struct {
     int64_t iteration;
     const char *source; /* "train": the iteration's trees, the gold example shown where the recipe says so;
-                           "calibrated": the same with C~ for C; "eval": search at inference, nothing gold
-                           shown */
+                           "calibrated": the same with C~ for C; "frozen": the same nodes, judged by theta_0;
+                           "eval": search at inference, nothing gold shown */
     const char *kind;   /* nodes: "finished", "unfinished" */
     int64_t positives, negatives;
     double area, low, high;            /* AUC and its 95% interval; NAN where a class is empty */

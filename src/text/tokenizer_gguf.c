@@ -32,6 +32,18 @@ typedef struct {
 #define WORDS_START "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
 #define WORDS_END   "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
+/* Marks belong to the letters that they follow. */
+#define MARKED_START "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|"
+#define MARKED_END   "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* o200k: words also end between small letters and capitals. */
+#define CAPITALS  "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define SMALL     "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define SHORTENED "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+#define CASED                                                                                                \
+    "[^\\r\\n\\p{L}\\p{N}]?" CAPITALS "*" SMALL "+" SHORTENED "[^\\r\\n\\p{L}\\p{N}]?" CAPITALS "+" SMALL    \
+    "*" SHORTENED
+#define CASED_END "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 static const named_cutter cutters[] = {
     {"default", false, false, false, {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_START, "\\p{N}+", "[0-9][0-9][0-9]"}},
     {"gpt-2", false, true, false, {0}},
@@ -47,6 +59,10 @@ static const named_cutter cutters[] = {
     {"llama3", false, false, true, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
     {"llama-v3", false, false, true, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
     {"qwen2", false, false, false, {WORDS_START "\\p{N}" WORDS_END}},
+    {"deepseek-r1-qwen", false, false, false, {WORDS_START "\\p{N}" WORDS_END}},
+    {"smaug-bpe", false, false, false, {WORDS_START "\\p{N}{1,3}" WORDS_END}},
+    {"qwen35", false, false, false, {MARKED_START "\\p{N}" MARKED_END}},
+    {"gpt-4o", false, false, false, {CASED "\\p{N}{1,3}" CASED_END}},
 };
 
 static json_t *byte_level(bool gpt2_words) {

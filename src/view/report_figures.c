@@ -132,6 +132,7 @@ static void put_iteration(const report_run *r, const report_iteration *it, docum
     document_put_number(d, "finished_share", share(it->finished, it->ended));
     put_judged(it->judge, d);
     put_calibration(r, it, d);
+    put_share(d, "auc_within_frozen", &it->frozen[JUDGE_ALL].within);
     document_put_number(d, "seconds_search", it->seconds_search);
     document_put_number(d, "seconds_learn", it->seconds_learn);
     document_put_number(d, "seconds_evaluate", it->seconds_evaluate);

@@ -29,7 +29,8 @@ typedef struct {
     double loss, grad_norm;
     report_metrics metrics; /* of the updates' losses */
     judge_quality judge[JUDGE_KINDS];
-    judge_quality calibrated[JUDGE_KINDS];                  /* the same of C~, where it was fitted */
+    judge_quality calibrated[JUDGE_KINDS]; /* the same of C~, where it was fitted */
+    judge_quality frozen[JUDGE_KINDS];     /* the same nodes judged by theta_0, where that was asked for */
     double seconds_search, seconds_learn, seconds_evaluate; /* NAN: not known */
     bool evaluated;                                         /* by report_run.method: `main` */
     store_eval main;

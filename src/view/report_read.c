@@ -28,6 +28,7 @@ static void list_iterations(report_run *r) {
         *it = (report_iteration){.iteration = all.at[i], .mean_tokens = NAN, .finished_share = NAN};
         judge_scores_quality(&(judge_scores){0}, it->judge);
         judge_scores_quality(&(judge_scores){0}, it->calibrated);
+        judge_scores_quality(&(judge_scores){0}, it->frozen);
     }
     MEM_LIST_FREE(&all);
 }
@@ -264,10 +265,12 @@ static esp_status add_seconds(report_run *r, esp_error *error) {
     return ESP_OK;
 }
 
-static esp_status add_calibrated(report_run *r, esp_error *error) {
-    for (int64_t i = 0; i < r->iteration_count && r->calibrations.count > 0; i++)
-        ESP_TRY(judge_read(r->store, r->iterations[i].iteration, JUDGE_CALIBRATED,
-                           r->iterations[i].calibrated, error));
+static esp_status add_other_judges(report_run *r, esp_error *error) {
+    for (int64_t i = 0; i < r->iteration_count; i++) {
+        report_iteration *it = &r->iterations[i];
+        ESP_TRY(judge_read(r->store, it->iteration, JUDGE_CALIBRATED, it->calibrated, error));
+        ESP_TRY(judge_read(r->store, it->iteration, JUDGE_FROZEN, it->frozen, error));
+    }
     return ESP_OK;
 }
 
@@ -313,7 +316,7 @@ static esp_status read_all(report_run *r, esp_error *error) {
     list_iterations(r);
     choose_method(r);
     ESP_TRY(add_trees(r, error));
-    ESP_TRY(add_calibrated(r, error));
+    ESP_TRY(add_other_judges(r, error));
     ESP_TRY(add_pairs(r, error));
     add_updates(r);
     add_evaluations(r);

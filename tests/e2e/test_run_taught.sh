@@ -55,6 +55,35 @@ rm -r missing2/checkpoints/*/judge
 run_tiny 1 missing2 "${own[@]}" --resume
 expect_in err 'judge/[a-z.]*: is missing'
 
+# The first judge on the same nodes: in the first iteration it is the judge itself, later it is what a judge that learns
+# nothing says there; and comparing changes nothing else.
+first="SELECT count(*) FROM judgements a JOIN judgements b USING (iteration, kind) WHERE a.source = 'train' AND b.source = 'frozen'
+    AND a.within_comparisons = b.within_comparisons AND a.positives = b.positives"
+same="AND abs(a.calibration_error - b.calibration_error) < 1e-4"
+run_tiny 0 compared "${own[@]}" --set self_eval.compare_frozen=true
+expect_in err 'iteration 2: the first judge on the same steps: AUC within problems'
+run_tiny 0 untaught "${own[@]}" --set self_eval.rows=0 --set self_eval.compare_frozen=true
+[ "$(count compared "$first AND iteration = 1 $same AND kind = 'all'")" = 1 ] || fail "iteration 1: not the same judge"
+[ "$(count compared "$first AND iteration = 2 AND kind = 'all'")" = 1 ] || fail "iteration 2: not the same nodes"
+[ "$(count compared "$first AND iteration = 2 $same AND kind = 'all'")" = 0 ] || fail "iteration 2: the judge learned nothing"
+[ "$(count untaught "$first $same AND kind = 'all'")" = 2 ] || fail "a judge that is not taught is not the first one"
+cmp -s whole/checkpoints/iteration-2/model.safetensors compared/checkpoints/iteration-2/model.safetensors || fail "comparing changed the run"
+
+# Without a prompt the policy judges where it samples: no token is read for it, in training and at inference, and it learns.
+free=("${taught[@]}" --set self_eval.kind=next_token --set self_eval.calibrate=true)
+run_tiny 0 free "${free[@]}"
+[ "$(count free 'SELECT sum(tokens_judged) + (SELECT sum(tokens_judged) FROM evals) FROM trees')" = 0 ] || fail "tokens judged"
+[ "$(count free "SELECT count(*) FROM nodes WHERE parent >= 0 AND NOT (flags & 16 AND confidence > 0 AND confidence < 1)")" = 0 ] ||
+    fail "nodes that were not judged"
+[ "$(count free "SELECT count(DISTINCT iteration) FROM judgements WHERE source = 'train'")" = 2 ] || fail "judgements"
+[ "$(count free "SELECT count(*) FROM update_metrics WHERE phase = 'learn' AND name = 'verdict_margin'")" -gt 0 ] ||
+    fail "it learned nothing"
+expect_exit 0 "$ESPALIER" check free
+run_tiny 1 never "${free[@]}" --set self_eval.weights=own
+expect_in err 'next_token the policy itself judges'
+run_tiny 1 never "${free[@]}" --set search.gold_injection=true
+expect_in err 'next_token cannot judge'
+
 # Shared weights: the rows are in the policy's updates, and its checkpoints have no second model.
 run_tiny 0 shared "${taught[@]}"
 [ "$(count shared "SELECT count(*) FROM update_metrics WHERE phase = 'learn' AND name = 'verdict_margin'")" -gt 0 ] ||

@@ -189,7 +189,7 @@ function judgeSection(data) {
         series: [{name: "Finished chains", slot: 0, pointsOnly: true, points: bins.map((b) => ({x: (b.low + b.high) / 2, y: b.right / b.count, ...wilson(b.right, b.count), weight: b.count,
             name: `C from ${fixed(b.low, 1)} to ${fixed(b.high, 1)}`, note: plural(b.count, "chain")}))}], diagonal: true,
         x: {label: "Self-evaluation C", format: (v) => fixed(v, 2), tick: (v) => fixed(v, 1), domain: [0, 1]}, y: {label: "Share that is correct", format: percent, tick: tickPercent, domain: [0, 1]}}));
-    const rounds = roundsOf(data), kinds = [["auc_within", "Within problems"], ["sibling_accuracy", "Among siblings"], ["auc_finished", "All finished chains"], ["auc_unfinished", "All unfinished steps"]];
+    const rounds = roundsOf(data), kinds = [["auc_within", "Within problems"], ["sibling_accuracy", "Among siblings"], ["auc_finished", "All finished chains"], ["auc_unfinished", "All unfinished steps"], ["auc_within_frozen", "Within problems, the first judge"]];
     const series = kinds.map(([key, name], slot) => ({name, slot,
         points: rounds.map((r) => ({x: r.iteration, y: areaOf(r[key]), low: r[key] && r[key].low, high: r[key] && r[key].high})).filter((p) => p.y !== null)})).filter((s) => s.points.length);
     const facts = kinds.map(([key, name]) => [name, areaWords(judge && judge[key])]).filter(([, words]) => words);

@@ -1,9 +1,14 @@
 /* Rows of trees for the judge: labels by what came of a node, how sure they are, and which are taken. */
-#include "support.h"
+#include "task_support.h"
 
+#include "base/file.h"
 #include "loop/judge_rows_trees.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static esp_error error;
 
 static const uint32_t judged = STORE_NODE_JUDGED, finished = STORE_NODE_JUDGED | STORE_NODE_FINISHED,
                       cut = STORE_NODE_JUDGED | STORE_NODE_CUT;
@@ -108,11 +113,80 @@ static void draws_half_of_either(void **state) {
     }
 }
 
+/* A row is what the search's judge had read, to the id: its prompt, the steps and its suffix, or what the
+ * policy had read where it sampled the node's last token. */
+static void rows_are_what_was_read(void **state) {
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    char *folder = path_join(base && *base ? base : P_tmpdir, "espalier-judge-rows-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    tokenizer *tokens;
+    prompt_words *words;
+    store *s;
+    OK(tokenizer_open(&tokens, TEST_DATA "/models/tinystories-656k", &error));
+    OK(prompt_words_new(&words, tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
+    OK(store_open(&s, folder, STORE_CREATE, &error));
+    const problem p = {
+        .question = "Tom has 2 cats and 3 dogs. How many?", .gold = "5", .rationale = "5\n#### 5"};
+    int32_t first[] = {40, 41, 42}, second[] = {50, 51, prompt_eos(words)};
+    const store_node rows[] = {
+        {.index = 0, .parent = -1},
+        {.index = 1, .parent = 0, .ids = first, .count = 3, .flags = judged},
+        {.index = 2, .parent = 1, .ids = second, .count = 3, .flags = finished, .outcome = -1}};
+    store_tree tree = {.iteration = 1};
+    OK(store_add_problem(s, &(store_problem){0, NULL, p.question, p.gold}, &error));
+    OK(store_add_tree(s, &tree, &error));
+    OK(store_add_nodes(s, tree.tree, rows, 3, &error));
+    tree_row_list list = {0};
+    tree_rows_label(&tree, rows, 3, rng_key(1), &list);
+    assert_int_equal(list.count, 2);
+    const objective_term term = {.of = &objective_verdict, .weight = 1};
+    static const int32_t steps[] = {40, 41, 42, 50, 51};
+    for (int kind = 0; kind < 2; kind++)
+        for (int shown = 0; shown < 2; shown++) {
+            judge_examples_options options = {(search_judge)kind,
+                                              shown ? EXAMPLE_SHOWN_ALWAYS : EXAMPLE_SHOWN_NEVER, 1000};
+            judge_examples e;
+            OK(judge_examples_make(s, words, &p, &list, &options, &term, &e, &error));
+            assert_int_equal(e.examples.count, 2);
+            for (int i = 0; i < 2; i++) {
+                token_list want = {0};
+                int64_t taken = kind == SEARCH_JUDGE_PROMPT ? (i ? 5 : 3) : (i ? 5 : 2);
+                if (kind == SEARCH_JUDGE_PROMPT)
+                    OK(prompt_judge_prefix(words, &p, shown, &want, &error));
+                else
+                    OK(prompt_ids(words, &p, &want, &error));
+                MEM_LIST_APPEND(&want, steps, taken);
+                const token_list *suffix = prompt_judge_suffix(words);
+                if (kind == SEARCH_JUDGE_PROMPT) MEM_LIST_APPEND(&want, suffix->at, suffix->count);
+                for (int k = 0; k < 2; k++) { /* no chain below is correct: the verdict is "incorrect" */
+                    const learn_path *path = &e.examples.at[i].path[k];
+                    assert_int_equal(path->prefix_count, want.count);
+                    assert_memory_equal(path->prefix, want.at, (size_t)want.count * sizeof *want.at);
+                    assert_true(path->tail_count == 1 && path->tail[0] == prompt_verdict_id(words, k));
+                }
+                MEM_LIST_FREE(&want);
+            }
+            judge_examples_free(&e);
+            options.max_length = 10;
+            OK(judge_examples_make(s, words, &p, &list, &options, &term, &e, &error));
+            assert_true(e.examples.count == 0 && e.too_long == 2);
+            judge_examples_free(&e);
+        }
+    MEM_LIST_FREE(&list);
+    store_close(s);
+    prompt_words_free(words);
+    tokenizer_close(tokens);
+    OK(folder_remove(folder, &error));
+    mem_free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_by_what_came_of_it),
         cmocka_unit_test(mixed_problems_first_and_balanced),
         cmocka_unit_test(draws_half_of_either),
+        cmocka_unit_test(rows_are_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

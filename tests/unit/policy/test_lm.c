@@ -107,6 +107,79 @@ static void steps_as_the_model_says(void **state) {
     bench_close(&b);
 }
 
+/* 3.6: C of a node is what the policy itself says of the two verdicts where it sampled the node's last token,
+ * here by a forward of the whole path; and nothing is read for it. */
+static void the_policy_says_it_where_it_samples(void **state) {
+    (void)state;
+    bench b = bench_open();
+    int64_t nodes = 0, ended = 0;
+    for (int mode = 0; mode < 4; mode++) {
+        lm_settings set = usual;
+        search_config config = small_search();
+        config.rewards.judge_kind = SEARCH_JUDGE_NEXT_TOKEN;
+        if (mode == 1) set.step_size = STEP_FILL, set.max_step_tokens = 24;
+        if (mode == 2)
+            set.max_step_tokens = 2, config.limits.breadth = config.limits.breadth_root = 8,
+            config.limits.simulations = 12;
+        if (mode == 3) config.limits.rest_from_depth = 1, config.limits.root_probe = 3;
+        searched o = search_list(&b, &set, &config, problems, 2, true);
+        for (int32_t i = 0; i < o.n; i++) {
+            const search *s = o.jobs[i].search;
+            token_list whole = {0};
+            OK(prompt_ids(b.words, o.jobs[i].problem, &whole, &error));
+            int64_t prompt = whole.count;
+            for (int32_t v = 1; v < search_node_count(s); v++, nodes++) {
+                int64_t steps = search_path_ids(s, v, NULL);
+                MEM_LIST_RESERVE(&whole, prompt + steps);
+                search_path_ids(s, v, whole.at + prompt);
+                double logp[2];
+                for (int correct = 0; correct < 2; correct++) {
+                    float logprob[1024];
+                    whole.at[prompt + steps - 1] = prompt_verdict_id(b.words, correct);
+                    forward_one(&b, whole.at, prompt + steps - 1, prompt + steps, logprob);
+                    logp[correct] = (double)logprob[prompt + steps - 1];
+                }
+                double c = 1 / (1 + exp(logp[0] - logp[1]));
+                search_node node = search_node_at(s, v);
+                if (!(fabs(c - node.C) < 1e-4)) fail_msg("node %d: C %g, the model says %g", v, node.C, c);
+                ended += search_outcome_is_ended(node.outcome);
+            }
+            MEM_LIST_FREE(&whole);
+        }
+        assert_int_equal(token_counts_judged(&o.sum), 0);
+        searched_free(&o);
+    }
+    assert_true(nodes > 80 && ended > 0);
+    bench_close(&b);
+}
+
+/* A search that gives it no weight computes what a search without a judge computes, to the token. */
+static void what_the_policy_says_costs_nothing(void **state) {
+    (void)state;
+    bench b = bench_open();
+    search_config config = small_search();
+    config.rewards.judge_kind = SEARCH_JUDGE_NEXT_TOKEN;
+    config.calibration.off = true;
+    searched said = search_list(&b, &usual, &config, problems, 3, true);
+    config.rewards.judge = false;
+    searched unjudged = search_list(&b, &usual, &config, problems, 3, true);
+    int64_t different = 0;
+    for (int32_t i = 0; i < 3; i++) {
+        const search *x = said.jobs[i].search, *y = unjudged.jobs[i].search;
+        assert_int_equal(search_node_count(x), search_node_count(y));
+        for (int32_t v = 0; v < search_node_count(x); v++) {
+            assert_true(search_node_at(x, v).Q == search_node_at(y, v).Q);
+            different += search_node_at(x, v).C != 0;
+        }
+    }
+    assert_true(different > 20);
+    assert_int_equal(said.sum.computed, unjudged.sum.computed);
+    assert_int_equal(said.sum.sampled, unjudged.sum.sampled);
+    searched_free(&said);
+    searched_free(&unjudged);
+    bench_close(&b);
+}
+
 static void company_does_not_matter(void **state) {
     (void)state;
     /* Plain loops compute each row by itself, so that another batch gives the same bits. */
@@ -358,10 +431,16 @@ static void runs_to_the_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steps_as_the_model_says), cmocka_unit_test(company_does_not_matter),
-        cmocka_unit_test(nothing_twice),           cmocka_unit_test(the_budget_counts_what_the_judge_read),
-        cmocka_unit_test(any_cache_ends),          cmocka_unit_test(gold_stays_out),
-        cmocka_unit_test(stops_on_request),        cmocka_unit_test(chains),
+        cmocka_unit_test(steps_as_the_model_says),
+        cmocka_unit_test(company_does_not_matter),
+        cmocka_unit_test(the_policy_says_it_where_it_samples),
+        cmocka_unit_test(what_the_policy_says_costs_nothing),
+        cmocka_unit_test(nothing_twice),
+        cmocka_unit_test(the_budget_counts_what_the_judge_read),
+        cmocka_unit_test(any_cache_ends),
+        cmocka_unit_test(gold_stays_out),
+        cmocka_unit_test(stops_on_request),
+        cmocka_unit_test(chains),
         cmocka_unit_test(runs_to_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

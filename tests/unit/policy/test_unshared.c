@@ -41,7 +41,7 @@ static searched search_all(bench *b, lm_settings set, const search_config *confi
 
 /* ---- Tests ---- */
 
-enum { SHAPES = 4 };
+enum { SHAPES = 5 };
 
 /* Line steps, filled steps, the root probe, chains to the end: what the scheduler does differently. */
 static void shape(int number, lm_settings *set, search_config *config) {
@@ -51,6 +51,8 @@ static void shape(int number, lm_settings *set, search_config *config) {
     if (number == 1) set->step_size = STEP_FILL, set->max_step_tokens = 24;
     if (number == 2) set->max_step_tokens = 2, config->limits.root_probe = 3, config->limits.simulations = 6;
     if (number == 3) config->limits.rest_from_depth = 1, set->max_chain_tokens = 30;
+    if (number == 4)
+        config->rewards.judge_kind = SEARCH_JUDGE_NEXT_TOKEN, config->limits.gold_injection = false;
 }
 
 static void same_trees_of(const char *task) {

@@ -34,6 +34,13 @@ static void test_found(void **state) {
         {"The answer is a rock.", "C", &letters}, /* not A */
         {"The answer is A rock", "C", &letters},
         {"It rains.\nB", "B", &letters},
+        {"It rains.\nlight rain", "B", &letters}, /* the bare text on the last line */
+        {"It rains.\n**Light  rain.**\n", "B", &letters},
+        {"First fog, then\na rock", "C", &letters},
+        {"It cuts.\nWood.", "2", &digits},
+        {"light rain\nIt rains.", "B", &letters}, /* the last line that is an answer */
+        {"It rains.\nlight rain or fog", NULL, &letters},
+        {"It rains.\nlight rains", NULL, &letters},
         {"(C) is wrong. So the answer is (A).", "A", &letters},
         {"The answer is (A). No: the answer is (B).", "B", &letters},
         {"The answer is (A) or (B).", NULL, &letters},
