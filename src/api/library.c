@@ -3,6 +3,7 @@
 #include "api/usage.h"
 #include "engine/samples.h"
 #include "learn/objective.h"
+#include "model/adapter_file.h"
 #include "model/model.h"
 #include "prompt/prompt.h"
 #include "store/store.h"
@@ -53,7 +54,7 @@ esp_status esp_model_open(esp_model **out, const char *path, const esp_model_opt
         esp_model_close(m);
         return status;
     }
-    if (tokenizer_open(&m->tokenizer, path, &m->tokenizer_error) != ESP_OK) m->tokenizer = NULL;
+    if (adapter_tokenizer_open(&m->tokenizer, path, &m->tokenizer_error) != ESP_OK) m->tokenizer = NULL;
     *out = m;
     return ESP_OK;
 }
@@ -68,7 +69,7 @@ void esp_model_close(esp_model *model) {
 
 esp_model_info esp_model_describe(const esp_model *model) {
     const tokenizer *t = model->tokenizer;
-    return (esp_model_info){.parameters = model_parameter_count(model->model),
+    return (esp_model_info){.parameters = model_weight_count(model->model),
                             .context = model_context(model->model),
                             .vocabulary = (int32_t)model_configuration(model->model)->vocab,
                             .bos = t ? tokenizer_bos(t) : -1,

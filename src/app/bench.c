@@ -6,6 +6,7 @@
 #include "app/loaded_model.h"
 #include "app/progress.h"
 #include "app/verbs.h"
+#include "model/adapter_file.h"
 #include "model/arch.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ typedef struct {
     int64_t repeats, problems;
     double unshared_seconds;
     char *only, *pairs;
+    int64_t rank; /* of an adapter; 0: none */
 } bench_flags;
 
 #define PART_NAMES "limit, load, prefill, decode, judge, search, unshared, sft, dpo, arith"
@@ -63,6 +65,14 @@ static const option bench_options[] = {
      .offset = offsetof(bench_flags, model.recompute),
      .help =
          "SFT and DPO steps recompute a layer's activations in the backward pass instead of keeping them"},
+    {.flag = "--rank",
+     .type = OPTION_INT,
+     .initial = "0",
+     .low = 0,
+     .high = 4096,
+     .offset = offsetof(bench_flags, rank),
+     .help =
+         "give the model an adapter of this rank on every matrix: SFT and DPO steps train it alone; 0: none"},
     {.flag = "--only",
      .type = OPTION_STRING,
      .offset = offsetof(bench_flags, only),
@@ -141,6 +151,8 @@ static model_config smollm2_shape(void) {
 esp_status bench_open_model(const bench_place *b, bool trainable, model **out, esp_error *error) {
     model_options options = {
         .compute = b->compute, .trainable = trainable, .recompute = b->recompute, .context = b->context};
+    const adapter_config adapter = {.rank = b->rank, .alpha = 2 * (double)b->rank, .targets = ADAPT_ALL};
+    options.adapter = &adapter;
     if (b->model_path[0]) return model_open(out, b->model_path, &options, error);
     model_memory need = model_memory_plan(&b->config, b->type, &options, 0, 0);
     ESP_TRY(memory_check(need.weights + need.masters + need.optimizer, "the bench's made-up model", error));
@@ -163,7 +175,7 @@ static esp_status prepare(bench_place *b, const bench_flags *flags, const bench_
     if (part->needs & NEEDS_LIMIT) ESP_TRY(measure_limit(b, &b->limit, error));
     b->clock = compute_clock_new(b->compute);
     bool text = part->needs & NEEDS_TOKENIZER || (part->measure == bench_dpo && b->pairs[0]);
-    if (text && b->model_path[0]) ESP_TRY(tokenizer_open(&b->tokenizer, b->model_path, error));
+    if (text && b->model_path[0]) ESP_TRY(adapter_tokenizer_open(&b->tokenizer, b->model_path, error));
     if (part->needs & NEEDS_MODEL)
         ESP_TRY(bench_open_model(b, part->needs & NEEDS_MASTERS, &b->model, error));
     return ESP_OK;
@@ -179,6 +191,7 @@ static json_t *measure_part(const bench_flags *flags, const bench_part *part) {
                      .model_path = flags->model.model,
                      .context = flags->model.context,
                      .recompute = flags->model.recompute,
+                     .rank = flags->rank,
                      .type = flags->model.dtype ? DTYPE_F32 : DTYPE_BF16};
     bench_limit after = {0};
     json_t *result = NULL, *answer;

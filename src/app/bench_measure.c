@@ -176,7 +176,9 @@ static void put_share(json_t *object, bench_limit_kind kind, double limit, doubl
 void bench_put_limit(const bench_place *b, json_t *object, bench_limit_kind kind, double tokens_per_second) {
     double limit = b->limit.tokens;
     if (kind == BENCH_HEAD) limit = b->limit.tokens_with_head;
-    if (kind == BENCH_STEP) limit = b->limit.flops / (6 * (double)model_parameter_count(b->model));
+    if (kind == BENCH_STEP)
+        limit =
+            b->limit.flops / ((model_has_adapter(b->model) ? 4 : 6) * (double)model_weight_count(b->model));
     put_share(object, kind, limit, tokens_per_second);
 }
 

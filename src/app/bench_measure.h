@@ -57,6 +57,7 @@ typedef struct {
     int repeats;
     int64_t problems, context;
     bool recompute;
+    int64_t rank; /* of an adapter on every matrix; 0: none */
     double unshared_seconds;
     const char *pairs, *model_path; /* "": none */
     dtype type;

@@ -5,6 +5,7 @@
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "base/file.h"
+#include "model/adapter_file.h"
 #include "model/model.h"
 #include "store/store.h"
 #include "text/tokenizer.h"
@@ -14,6 +15,7 @@
 typedef struct {
     char *checkpoint;
     int dtype; /* 0 f32, 1 bf16 */
+    bool merge;
 } export_flags;
 
 static const option export_options[] = {
@@ -27,16 +29,26 @@ static const option export_options[] = {
      .initial = "f32",
      .offset = offsetof(export_flags, dtype),
      .help = "number format to write"},
+    {.flag = "--merge",
+     .type = OPTION_BOOL,
+     .initial = "false",
+     .offset = offsetof(export_flags, merge),
+     .help =
+         "add an adapter to its base and write whole weights; without it the adapter is written alone, in "
+         "PEFT's layout"},
 };
 
-static esp_status export_into(const char *from, const char *folder, dtype type, esp_error *error) {
+static esp_status export_into(const char *from, bool adapter, const char *folder, dtype type,
+                              esp_error *error) {
     tokenizer *t;
     bool known;
     ESP_TRY(store_check_model(from, &known, error));
-    ESP_TRY(tokenizer_open(&t, from, error));
+    ESP_TRY(adapter_tokenizer_open(&t, from, error));
     esp_status status = tokenizer_save(t, folder, error);
     tokenizer_close(t);
-    if (status == ESP_OK) status = model_convert(from, folder, type, error);
+    if (status == ESP_OK)
+        status = adapter ? model_convert_adapter(from, folder, type, error)
+                         : model_convert(from, folder, type, error);
     return status == ESP_OK ? stop_check(error) : status;
 }
 
@@ -46,10 +58,11 @@ static esp_status export_run(const cli_arguments *arguments, void *own, esp_erro
     char *from = NULL;
     out_folder out;
     ESP_TRY(run_policy_path(run, flags->checkpoint, &from, error));
+    bool adapter = adapter_is_at(from) && !flags->merge;
     stop_install();
     esp_status status = out_folder_begin(&out, folder, error);
     if (status == ESP_OK) {
-        status = export_into(from, out.aside, flags->dtype ? DTYPE_BF16 : DTYPE_F32, error);
+        status = export_into(from, adapter, out.aside, flags->dtype ? DTYPE_BF16 : DTYPE_F32, error);
         if (status == ESP_OK)
             status = out_folder_end(&out, error);
         else
@@ -59,7 +72,7 @@ static esp_status export_run(const cli_arguments *arguments, void *own, esp_erro
         status =
             output_json(json_pack("{ss ss ss}", "run", run, "checkpoint", from, "folder", folder), 17, error);
     else if (status == ESP_OK) {
-        char *text = mem_printf("%s: %s in Hugging Face layout\n", folder, from);
+        char *text = mem_printf("%s: %s in %s layout\n", folder, from, adapter ? "PEFT's" : "Hugging Face");
         status = output_text(text, strlen(text), error);
         mem_free(text);
     }

@@ -4,6 +4,7 @@
 #include "app/stop.h"
 #include "app/verbs.h"
 #include "formats/tensor_file.h"
+#include "model/adapter_file.h"
 #include "model/model.h"
 #include "store/store.h"
 #include "text/tokenizer.h"
@@ -69,7 +70,7 @@ static esp_status import_into(const char *source, const char *folder, import_dty
     ESP_TRY(store_check_model(source, &known, error));
     ESP_TRY(model_read_config(&config, source, error));
     ESP_TRY(choose_dtype(source, wanted, type, error));
-    ESP_TRY(tokenizer_open(&t, source, error));
+    ESP_TRY(adapter_tokenizer_open(&t, source, error));
     esp_status status = tokenizer_save(t, folder, error);
     tokenizer_close(t);
     if (status == ESP_OK) status = stop_check(error);

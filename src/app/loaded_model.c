@@ -1,5 +1,6 @@
 #include "app/loaded_model.h"
 
+#include "model/adapter_file.h"
 #include "store/store.h"
 
 esp_status loaded_model_open(loaded_model *out, const model_flags *flags, bool trainable, esp_error *error) {
@@ -18,7 +19,7 @@ esp_status loaded_model_open(loaded_model *out, const model_flags *flags, bool t
 }
 
 esp_status loaded_model_need_tokenizer(loaded_model *p, esp_error *error) {
-    return p->tokenizer ? ESP_OK : tokenizer_open(&p->tokenizer, p->path, error);
+    return p->tokenizer ? ESP_OK : adapter_tokenizer_open(&p->tokenizer, p->path, error);
 }
 
 void loaded_model_close(loaded_model *p) {

@@ -201,7 +201,7 @@ const app_verb verb_run = {
          .least = 1,
          .most = 1,
          .options = {run_own_options, sizeof run_own_options / sizeof *run_own_options},
-         .recipe_groups = "run model data task search learn sft self_eval eval",
+         .recipe_groups = "run model adapter data task search learn sft self_eval eval",
          .about =
              "Work is stored in the run directory (--out) as it is done. --resume continues a run that was\n"
              "stopped or killed; the result is the same, bit for bit. Ctrl-C finishes the current write; a\n"
@@ -222,7 +222,7 @@ const app_verb verb_sft = {
             .positionals = "[RECIPE.yaml]",
             .most = 1,
             .options = {loop_options, 1},
-            .recipe_groups = "sft run model data task",
+            .recipe_groups = "sft run model adapter data task",
             .about = "Only the first phase of a run. The policy is stored in checkpoints/ of --out."},
     .own_size = sizeof(loop_flags),
     .run = sft_run,

@@ -11,8 +11,9 @@
 /* The files of a model's folder. A folder with any other file is not overwritten. */
 static bool is_model_file(const char *name) {
     static const char *const known[] = {
-        "config.json",    "generation_config.json", "model.safetensors",       "optimizer.safetensors",
-        "tokenizer.json", "tokenizer_config.json",  "special_tokens_map.json", "chat_template.jinja"};
+        "config.json",         "generation_config.json", "model.safetensors",        "optimizer.safetensors",
+        "tokenizer.json",      "tokenizer_config.json",  "special_tokens_map.json",  "chat_template.jinja",
+        "adapter_config.json", "adapter_base.json",      "adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i]) == 0) return true;
     return false;

@@ -5,6 +5,7 @@
 #include "learn/pairs.h"
 #include "loop/checkpoint.h"
 #include "loop/provenance.h"
+#include "model/adapter_file.h"
 #include "recipe/recipe.h"
 #include "recipe/session.h"
 
@@ -60,9 +61,9 @@ static esp_status run_tokenizer(store *s, const char *run, const recipe *r, toke
                                 esp_error *error) {
     store_position at;
     ESP_TRY(store_position_get(s, &at, error));
-    if (!at.checkpoint[0]) return tokenizer_open(out, r->model.path, error);
+    if (!at.checkpoint[0]) return adapter_tokenizer_open(out, r->model.path, error);
     char *path = checkpoint_path(run, at.checkpoint);
-    esp_status status = tokenizer_open(out, path, error);
+    esp_status status = adapter_tokenizer_open(out, path, error);
     mem_free(path);
     return status;
 }
@@ -100,7 +101,7 @@ static esp_status of_file(const char *path, const pairs_flags *flags, esp_error 
         return error_set(error, ESP_USAGE, "give --model", "espalier pairs %s: a file's pairs need a model",
                          path);
     tokenizer *t;
-    ESP_TRY(tokenizer_open(&t, flags->model, error));
+    ESP_TRY(adapter_tokenizer_open(&t, flags->model, error));
     pairs_read_options from = {.tokenizer = t,
                                .vocab = tokenizer_size(t),
                                .append_end = flags->eos,

@@ -49,7 +49,7 @@ const app_verb verb_plan = {
             .positionals = "RECIPE.yaml",
             .least = 1,
             .most = 1,
-            .recipe_groups = "run model data task search learn sft self_eval eval",
+            .recipe_groups = "run model adapter data task search learn sft self_eval eval",
             .about =
                 "Reads the data and measures this machine for a few seconds; trains nothing. If a phase "
                 "cannot fit\n"

@@ -286,7 +286,7 @@ const app_verb verb_sweep = {
          .least = 1,
          .most = 1,
          .options = {sweep_options, sizeof sweep_options / sizeof *sweep_options},
-         .recipe_groups = "run model data task search learn sft self_eval eval",
+         .recipe_groups = "run model adapter data task search learn sft self_eval eval",
          .about =
              "Runs one after another, each in a folder of its own. Given again, the command continues where "
              "it was:\nfinished runs are kept, one that was interrupted or failed is resumed. A run that "

@@ -3,6 +3,7 @@
 #include "app/loaded_model.h"
 #include "app/verbs.h"
 #include "formats/json.h"
+#include "model/adapter_file.h"
 
 #include <string.h>
 
@@ -107,7 +108,7 @@ static esp_status tokenize_run(const cli_arguments *arguments, void *own, esp_er
                          "espalier tokenize: --text cannot be used with %s",
                          flags->decode ? "--decode" : path);
     tokenizer *t;
-    ESP_TRY(tokenizer_open(&t, flags->model, error));
+    ESP_TRY(adapter_tokenizer_open(&t, flags->model, error));
     esp_status status = given ? print_ids(t, flags, flags->text, strlen(flags->text), error)
                         : flags->plain && !flags->decode ? tokenize_plain(t, flags, path, error)
                                                          : tokenize_lines(t, flags, path, error);

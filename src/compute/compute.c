@@ -96,6 +96,12 @@ const char *compute_describe(compute *c) {
     return c->description;
 }
 
+int64_t adapter_part_at(const adapter_shape *s, int part) {
+    int64_t at = 0;
+    for (int p = 0; p < part; p++) at += s->rank * (s->in + s->part[p].rows);
+    return at;
+}
+
 void compute_linear_gate(compute *c, const linear *l, gate_kind kind, int64_t m, int64_t width, const void *x,
                          void *gate_up, bool keep, void *h) {
     if (c->ops->linear_gate) {

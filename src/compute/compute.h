@@ -30,12 +30,16 @@ typedef enum { DTYPE_F32, DTYPE_BF16 } dtype;
 
 typedef struct compute compute;
 typedef struct linear linear; /* a weight matrix [out, in] in the form its backend likes */
+typedef struct adapter
+    adapter; /* of a matrix: numbers that are added to it and can be trained in its place */
 typedef struct compute_pass compute_pass;
 
 enum {
     LINEAR_BACKWARD = 1, /* linear_backward_input will be called */
     LINEAR_ROWS = 2,     /* embed_gather will be called */
     LINEAR_GATED = 4,    /* compute_linear_gate will be called, with GATE_SILU; linear_forward will not */
+    LINEAR_FROZEN = 8,   /* with LINEAR_BACKWARD: set once. One packing serves linear_forward and
+                            linear_backward_input, which takes longer for it */
 };
 
 /* f of a gated feed-forward part, h = f(gate) * up. */
@@ -91,6 +95,22 @@ typedef struct {
     float query_scale;          /* queries are multiplied by it last; 0: they are not */
     int rotated;                /* how many leading elements of a head are rotated, even; 0: all */
 } qkv_spec;
+
+/* A low-rank adapter (Hu et al. 2021) of a matrix W [out, in]. For each part, some consecutive rows of W, it
+ * has A [rank, in] and B [rows, rank], and the rows act as if scale B A were added to them. */
+enum { ADAPTER_PARTS = 3 };
+typedef struct {
+    int64_t out, in, rank;
+    float scale;
+    int parts;
+    struct {
+        int64_t first, rows;
+    } part[ADAPTER_PARTS];
+} adapter_shape;
+
+/* The numbers of an adapter are one array: A and B of the first part, then of the next. Where those of a part
+ * begin, and how many there are in all (part = parts). */
+int64_t adapter_part_at(const adapter_shape *s, int part);
 
 /* A question about the next-token distribution at one row of hidden states. Log-probs are natural, of the
  * untempered model, in f32. */
@@ -158,6 +178,8 @@ typedef struct compute_ops {
     void (*buffer_free)(compute *c, void *buffer);
     linear *(*linear_new)(compute *c, int64_t out, int64_t in, int flags);
     void (*linear_free)(compute *c, linear *l);
+    adapter *(*adapter_new)(compute *c, const adapter_shape *shape);
+    void (*adapter_free)(compute *c, adapter *a);
     compute_pass *(*pass_new)(compute *c, const pass_plan *plan);
     void (*pass_free)(compute *c, compute_pass *pass);
 

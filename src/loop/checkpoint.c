@@ -1,6 +1,7 @@
 #include "loop/checkpoint.h"
 
 #include "base/file.h"
+#include "model/adapter_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -154,7 +155,8 @@ esp_status checkpoint_check_place(const store *s, const store_position *at, esp_
 
 /* What the position's checkpoint must have, and has. */
 static esp_status check_whole(store *s, const char *name, bool needs_state, bool *known, esp_error *error) {
-    char *path = checkpoint_path(store_folder(s), name), *weights = path_join(path, "model.safetensors"),
+    char *path = checkpoint_path(store_folder(s), name);
+    char *weights = path_join(path, adapter_is_at(path) ? "adapter_model.safetensors" : "model.safetensors"),
          *state = path_join(path, "optimizer.safetensors"), *place = checkpoint_place(name);
     esp_status status = ESP_OK;
     if (!file_exists(weights))

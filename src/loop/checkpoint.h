@@ -1,6 +1,7 @@
-/* Checkpoints of a run: folders under checkpoints/ in Hugging Face layout with the optimizer's state beside,
- * and in a folder `judge` the same of a judge with weights of its own. They are written aside, synced, and
- * renamed, so that a folder that is there is whole. */
+/* Checkpoints of a run: folders under checkpoints/ in Hugging Face layout (of a run that trains an adapter:
+ * the adapter alone, in PEFT's) with the optimizer's state beside, and in a folder `judge` the same of a
+ * judge with weights of its own. They are written aside, synced, and renamed, so that a folder that is there
+ * is whole. */
 #ifndef ESPALIER_LOOP_CHECKPOINT_H
 #define ESPALIER_LOOP_CHECKPOINT_H
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "loop/recipe_change.h"
+#include "model/adapter_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -224,7 +225,7 @@ static esp_status hash_file(XXH3_state_t *state, const char *path, esp_error *er
 static bool decides(const char *name) {
     return (text_ends_with(name, ".safetensors") && strcmp(name, "optimizer.safetensors") != 0) ||
            text_ends_with(name, ".safetensors.index.json") || strcmp(name, "config.json") == 0 ||
-           strncmp(name, "tokenizer", 9) == 0;
+           strncmp(name, "adapter_", 8) == 0 || strncmp(name, "tokenizer", 9) == 0;
 }
 
 static int by_name(const void *a, const void *b) {
@@ -251,6 +252,16 @@ static esp_status hash_folder(XXH3_state_t *state, const char *path, esp_error *
     return status;
 }
 
+/* The model that an adapter is of. */
+static esp_status hash_base(XXH3_state_t *state, const char *path, esp_error *error) {
+    adapter_folder f;
+    ESP_TRY(adapter_folder_read(path, &f, error));
+    esp_status status =
+        file_is_folder(f.base) ? hash_folder(state, f.base, error) : hash_file(state, f.base, error);
+    adapter_folder_free(&f);
+    return status;
+}
+
 esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *error) {
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
@@ -258,6 +269,7 @@ esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *err
     esp_status status =
         file_is_folder(path) ? hash_folder(state, path, error) : hash_file(state, path, error);
     if (status == ESP_OK && file_is_folder(judge)) status = hash_folder(state, judge, error);
+    if (status == ESP_OK && adapter_is_at(path)) status = hash_base(state, path, error);
     mem_free(judge);
     *out = XXH3_64bits_digest(state);
     XXH3_freeState(state);

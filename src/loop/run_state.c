@@ -31,7 +31,11 @@ static esp_status theta_0_path(const run_state *run, char **out, esp_error *erro
 esp_status run_open_theta_0(run_state *run, model **out, esp_error *error) {
     char *path;
     ESP_TRY(theta_0_path(run, &path, error));
-    esp_status status = session_open_model(&run->session, path, false, out, error);
+    esp_status status;
+    if (run->model && model_has_adapter(run->model))
+        status = model_over(out, run->model, path ? path : run->session.recipe->model.path, false, error);
+    else
+        status = session_open_model(&run->session, path, false, out, error);
     mem_free(path);
     return status;
 }
@@ -121,13 +125,20 @@ esp_status run_open_first_judge(run_state *run, model **out, esp_error *error) {
     return status;
 }
 
+/* Over the policy's base, where that is frozen. */
+static esp_status open_judge(run_state *run, esp_error *error) {
+    if (run->model && model_has_adapter(run->model))
+        return model_over(&run->judge, run->model, NULL, true, error);
+    return session_open_model(&run->session, NULL, true, &run->judge, error);
+}
+
 esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_settings *settings,
                           esp_error *error) {
     const recipe *r = run->session.recipe;
     if (r->self_eval.weights != RECIPE_WEIGHTS_OWN || !r->search.config.rewards.judge) return ESP_OK;
     bool holds = run->judge && run->in_judge && strcmp(run->in_judge, checkpoint) == 0;
     if (holds && (!settings || run->judge_trainer)) return ESP_OK;
-    if (!run->judge) ESP_TRY(session_open_model(&run->session, NULL, true, &run->judge, error));
+    if (!run->judge) ESP_TRY(open_judge(run, error));
     if (settings && !run->judge_trainer)
         ESP_TRY(trainer_new(&run->judge_trainer, run->judge, settings, error));
     if (checkpoint_name_read(checkpoint).iteration > 0)
@@ -141,8 +152,8 @@ esp_status run_load_judge(run_state *run, const char *checkpoint, const trainer_
 void run_state_free_models(run_state *run) {
     trainer_free(run->trainer);
     trainer_free(run->judge_trainer);
+    model_free(run->judge); /* before the policy, whose base it may use */
     model_free(run->model);
-    model_free(run->judge);
     mem_free(run->in_model);
     mem_free(run->in_judge);
 }

@@ -41,6 +41,7 @@ static esp_status head_block(model *m, const head_targets *targets, float *gradi
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     head_tape *h = &m->head_rows;
+    bool frozen = model_is_frozen(m);
     int64_t D = m->config.width, n = targets->count;
     size_t rows_bytes = (size_t)(n * D) * 4, unique_bytes = (size_t)(h->count * D) * 4;
     ops->zero(be, dx, (size_t)(m->kept.tokens * D) * 4);
@@ -52,12 +53,12 @@ static esp_status head_block(model *m, const head_targets *targets, float *gradi
     float *drow = m->grad_a.at, *dnormed = m->grad_b.at;
     ops->rows_pick(be, n, targets->row, act_bytes(m, D), h->normed.at, m->grad_act.at);
     ops->head_backward(be, m->head->matrix, n, m->grad_act.at, targets->target, targets->dlogprob, drow,
-                       gradient + m->head->offset);
+                       frozen ? NULL : gradient + m->head->offset);
     ops->zero(be, dnormed, unique_bytes);
     ops->rows_add(be, n, targets->row, D, drow, dnormed);
     ops->zero(be, drow, unique_bytes);
     ops->rmsnorm_backward(be, h->count, D, dnormed, h->rows.at, m->norm_out->vector, h->rstd.at, drow,
-                          gradient + m->norm_out->offset);
+                          frozen ? NULL : gradient + m->norm_out->offset);
     ops->rows_add(be, h->count, h->token_of.at, D, drow, dx);
     return ESP_OK;
 }
@@ -71,7 +72,7 @@ static const float *added_gradient(model *m, const weight *norm, const workspace
     if (!norm) return dx;
     be->ops->zero(be, m->grad_b.at, (size_t)(T * D) * 4);
     be->ops->rmsnorm_backward(be, T, D, dx, added->at, norm->vector, rstd->at, m->grad_b.at,
-                              gradient + norm->offset);
+                              model_is_frozen(m) ? NULL : gradient + norm->offset);
     return m->grad_b.at;
 }
 
@@ -79,14 +80,15 @@ static void feed_forward_back(model *m, const model_layer *layer, layer_tape *t,
     compute *be = m->compute;
     const compute_ops *ops = be->ops;
     int64_t T = m->kept.tokens, D = m->config.width, F = m->config.feed_forward;
+    bool frozen = model_is_frozen(m);
     float *dh = m->grad_a.at, *dnorm = m->grad_b.at;
     const float *added = added_gradient(m, layer->norm_fed, &t->added_fed, &t->rstd_fed, gradient, dx);
     ops->to_act(be, T * D, added, m->grad_act.at);
-    weight_backward(be, layer->down, T, m->grad_act.at, t->hidden.at, dh, gradient);
+    weight_backward(be, layer->down, frozen, T, m->grad_act.at, t->hidden.at, dh, gradient);
     ops->gate_backward(be, m->config.arch->gate, T, F, dh, t->gate_up.at, m->grad_act.at);
-    weight_backward(be, layer->gate_up, T, m->grad_act.at, t->norm2.at, dnorm, gradient);
+    weight_backward(be, layer->gate_up, frozen, T, m->grad_act.at, t->norm2.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, t->x_mid.at, layer->norm_post->vector, t->rstd2.at, dx,
-                          gradient + layer->norm_post->offset);
+                          frozen ? NULL : gradient + layer->norm_post->offset);
 }
 
 static void attention_back(model *m, int l, layer_tape *t, const float *x_in, float *gradient, float *dx) {
@@ -95,11 +97,12 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
     const compute_ops *ops = be->ops;
     const model_config *c = &m->config;
     int64_t T = m->kept.tokens, D = c->width, GE = (int64_t)c->kv_heads * c->head_width;
+    bool frozen = model_is_frozen(m);
     float *datt = m->grad_a.at, *dnorm = m->grad_b.at;
     const float *added =
         added_gradient(m, layer->norm_attended, &t->added_attended, &t->rstd_attended, gradient, dx);
     ops->to_act(be, T * D, added, m->grad_act.at);
-    weight_backward(be, layer->out, T, m->grad_act.at, t->attended.at, datt, gradient);
+    weight_backward(be, layer->out, frozen, T, m->grad_act.at, t->attended.at, datt, gradient);
     ops->zero(be, m->grad_k.at, (size_t)(T * GE) * 4);
     ops->zero(be, m->grad_v.at, (size_t)(T * GE) * 4);
     ops->attention_backward(be, m->kept_pass, model_window(m, l), t->q.at, t->k.at, t->v.at, t->attended.at,
@@ -107,11 +110,11 @@ static void attention_back(model *m, int l, layer_tape *t, const float *x_in, fl
     const qkv_spec spec = model_qkv_spec(m, l);
     ops->rope_split_backward(be, m->kept_pass, &spec, spec.gain ? t->qkv.at : NULL, m->grad_q.at,
                              m->grad_k.at, m->grad_v.at, m->grad_act.at,
-                             spec.bias ? gradient + layer->qkv_bias->offset : NULL,
-                             spec.gain ? gradient + layer->qk_gain->offset : NULL);
-    weight_backward(be, layer->qkv, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
+                             spec.bias && !frozen ? gradient + layer->qkv_bias->offset : NULL,
+                             spec.gain && !frozen ? gradient + layer->qk_gain->offset : NULL);
+    weight_backward(be, layer->qkv, frozen, T, m->grad_act.at, t->norm1.at, dnorm, gradient);
     ops->rmsnorm_backward(be, T, D, dnorm, x_in, layer->norm_in->vector, t->rstd1.at, dx,
-                          gradient + layer->norm_in->offset);
+                          frozen ? NULL : gradient + layer->norm_in->offset);
 }
 
 esp_status model_backward(model *m, const token_tree *tree, const float *dlogprob, float *gradient,
@@ -146,6 +149,7 @@ esp_status model_backward_whole(model *m, const token_tree *tree, const float *d
         feed_forward_back(m, &m->layers[l], t, gradient, dx);
         attention_back(m, l, t, m->x_in[l].at, gradient, dx);
     }
+    if (model_is_frozen(m)) return compute_check(m->compute, error);
     model_scale_embedded(m, T, dx);
     m->compute->ops->embed_scatter(m->compute, m->kept_pass, D, dx, gradient + m->embedding->offset);
     return compute_check(m->compute, error);

@@ -5,9 +5,10 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "formats/tensor_file.h"
+#include "model/adapter_file.h"
 #include "model/arch.h"
+#include "model/checkpoint.h"
 #include "model/config_files.h"
-#include "model/internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -38,9 +39,7 @@ static esp_status read_config(model_config *out, const char *path, const tensor_
     return status;
 }
 
-/* Opens what the path names: weights and configuration, checked, nothing loaded yet. */
-static esp_status open_source(tensor_source **source, model_config *config, const char *path,
-                              esp_error *error) {
+esp_status checkpoint_open(tensor_source **source, model_config *config, const char *path, esp_error *error) {
     *source = NULL;
     if (!file_exists(path))
         return error_fail(error, "give a Hugging Face folder or a .gguf file (tools/get-smollm2 fetches one)",
@@ -56,17 +55,12 @@ static esp_status open_source(tensor_source **source, model_config *config, cons
 
 esp_status model_read_config(model_config *out, const char *path, esp_error *error) {
     tensor_source *source;
+    if (adapter_is_at(path)) return adapter_read_base_config(out, path, error);
     if (file_is_folder(path)) return read_config(out, path, NULL, error);
-    ESP_TRY(open_source(&source, out, path, error));
+    ESP_TRY(checkpoint_open(&source, out, path, error));
     tensor_source_close(source);
     return ESP_OK;
 }
-
-/* Where the numbers of a checkpoint are, and what they are to be. */
-typedef struct {
-    const tensor_source *source;
-    const model_config *config;
-} checkpoint;
 
 /* What the names of a model of texts begin with inside a model of texts and pictures, old and new. */
 static const struct {
@@ -150,8 +144,7 @@ static bool is_repeated(const checkpoint *c, const char *name) {
            text_ends_with(name, ".self_attn.rotary_emb.inv_freq");
 }
 
-/* Every tensor of the checkpoint must be a parameter: one that is not understood would change the model. */
-static esp_status check_all_known(const checkpoint *c, const param_set *params, esp_error *error) {
+esp_status checkpoint_check_known(const checkpoint *c, const param_set *params, esp_error *error) {
     param_name *names = MEM_ARRAY(param_name, params->count);
     for (int64_t i = 0; i < params->count; i++)
         names[i] =
@@ -177,8 +170,7 @@ static esp_status missing(const checkpoint *c, const param_name *name, esp_error
                       "%s: tensor %s is missing", tensor_source_path(c->source), name->text);
 }
 
-/* One parameter as floats, in Hugging Face row order, out [rows, columns]. */
-static esp_status read_param(void *user, const param *p, float *out, esp_error *error) {
+esp_status checkpoint_read_param(void *user, const param *p, float *out, esp_error *error) {
     const checkpoint *c = user;
     param_name name;
     const tensor_entry *t = find_tensor(c, p, &name);
@@ -208,15 +200,20 @@ static esp_status check_param(const checkpoint *c, const param *p, esp_error *er
     return ESP_OK;
 }
 
+esp_status checkpoint_check_params(const checkpoint *c, const param_set *params, esp_error *error) {
+    ESP_TRY(checkpoint_check_known(c, params, error));
+    for (int64_t i = 0; i < params->count; i++) ESP_TRY(check_param(c, &params->at[i], error));
+    return ESP_OK;
+}
+
 esp_status model_check_weights(const char *path, esp_error *error) {
+    if (adapter_is_at(path)) return adapter_check_weights(path, error);
     tensor_source *source;
     model_config config;
-    ESP_TRY(open_source(&source, &config, path, error));
+    ESP_TRY(checkpoint_open(&source, &config, path, error));
     param_set params = params_of(&config);
     checkpoint c = {source, &config};
-    esp_status status = check_all_known(&c, &params, error);
-    for (int64_t i = 0; i < params.count && status == ESP_OK; i++)
-        status = check_param(&c, &params.at[i], error);
+    esp_status status = checkpoint_check_params(&c, &params, error);
     params_free(&params);
     tensor_source_close(source);
     return status;
@@ -224,40 +221,59 @@ esp_status model_check_weights(const char *path, esp_error *error) {
 
 static esp_status load_weights(model *m, const tensor_source *source, esp_error *error) {
     checkpoint c = {source, &m->config};
-    ESP_TRY(check_all_known(&c, &m->params, error));
-    return model_fill(m, read_param, &c, error);
+    ESP_TRY(checkpoint_check_known(&c, &m->params, error));
+    return model_fill(m, checkpoint_read_param, &c, error);
+}
+
+/* A model of whole weights, or with a new adapter over them. */
+static esp_status open_plain(model **out, const char *path, const model_options *options, esp_error *error) {
+    tensor_source *source;
+    model_config config;
+    ESP_TRY(checkpoint_open(&source, &config, path, error));
+    checkpoint c = {source, &config};
+    esp_status status = checkpoint_allocate(out, &c, path, options, error);
+    if (status == ESP_OK && model_is_frozen(*out))
+        status = adapter_begin(*out, &c, path, error);
+    else if (status == ESP_OK)
+        status = load_weights(*out, source, error);
+    tensor_source_close(source);
+    return status;
+}
+
+esp_status checkpoint_allocate(model **out, const checkpoint *from, const char *path,
+                               const model_options *options, esp_error *error) {
+    model_memory need = model_memory_plan(from->config, options->compute->act, options, 0, 0);
+    ESP_TRY(memory_check(need.weights + need.masters, path, error));
+    return model_allocate(out, from->config, options, error);
 }
 
 esp_status model_open(model **out, const char *path, const model_options *options, esp_error *error) {
     *out = NULL;
-    tensor_source *source;
-    model_config config;
-    ESP_TRY(open_source(&source, &config, path, error));
-    model_memory need = model_memory_plan(&config, options->compute->act, options, 0, 0);
-    esp_status status = memory_check(need.weights + need.masters, path, error);
-    if (status == ESP_OK) status = model_allocate(out, &config, options, error);
-    if (status == ESP_OK) status = load_weights(*out, source, error);
+    esp_status status = adapter_is_at(path) ? adapter_open_model(out, path, options, error)
+                                            : open_plain(out, path, options, error);
     if (status != ESP_OK) {
         model_free(*out);
         *out = NULL;
     }
-    tensor_source_close(source);
     return status;
 }
 
 esp_status model_load_weights(model *m, const char *path, esp_error *error) {
     tensor_source *source;
     model_config config;
-    ESP_TRY(open_source(&source, &config, path, error));
+    if (model_is_frozen(m)) return adapter_load_other(m, path, error);
+    if (adapter_is_at(path))
+        return error_fail(error, "merge it into its base first",
+                          "%s: is an adapter, where whole weights are needed", path);
+    ESP_TRY(checkpoint_open(&source, &config, path, error));
     esp_status status = load_weights(m, source, error);
     tensor_source_close(source);
     return status;
 }
 
-/* Writes parameters one after another; `read` gives their numbers. */
-static esp_status write_params(const param_set *params, param_reader *read, void *user, const char *folder,
-                               dtype type, esp_error *error) {
-    char *file = path_join(folder, "model.safetensors");
+esp_status checkpoint_write_params(const param_set *params, param_reader *read, void *user,
+                                   const char *folder, const char *name, dtype type, esp_error *error) {
+    char *file = path_join(folder, name);
     param_name *names = MEM_ARRAY(param_name, params->count);
     safetensors_spec *specs = MEM_ARRAY(safetensors_spec, params->count);
     int64_t largest = 0;
@@ -288,7 +304,7 @@ static esp_status write_params(const param_set *params, param_reader *read, void
     return status;
 }
 
-static esp_status read_master(void *user, const param *p, float *out, esp_error *error) {
+esp_status checkpoint_read_master(void *user, const param *p, float *out, esp_error *error) {
     const model *m = user;
     m->compute->ops->get(m->compute, out, m->master + p->offset, (size_t)param_floats(p) * 4);
     return compute_check(m->compute, error);
@@ -306,22 +322,34 @@ static esp_status write_config(const model_config *config, const char *folder, d
     return status;
 }
 
+static const char *const weights_name = "model.safetensors";
+
 esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error) {
     assert(m->master);
+    if (model_is_frozen(m)) return adapter_save(m, folder, type, error);
     ESP_TRY(write_config(&m->config, folder, type, error));
-    return write_params(&m->params, read_master, (void *)(uintptr_t)m, folder, type, error);
+    return checkpoint_write_params(&m->params, checkpoint_read_master, (void *)(uintptr_t)m, folder,
+                                   weights_name, type, error);
+}
+
+esp_status checkpoint_convert(const checkpoint *from, param_reader *read, void *user, const char *folder,
+                              dtype type, esp_error *error) {
+    param_set params = params_of(from->config);
+    esp_status status = checkpoint_check_known(from, &params, error);
+    if (status == ESP_OK) status = write_config(from->config, folder, type, error);
+    if (status == ESP_OK)
+        status = checkpoint_write_params(&params, read, user, folder, weights_name, type, error);
+    params_free(&params);
+    return status;
 }
 
 esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error) {
+    if (adapter_is_at(path)) return adapter_convert_merged(path, folder, type, error);
     tensor_source *source;
     model_config config;
-    ESP_TRY(open_source(&source, &config, path, error));
-    param_set params = params_of(&config);
+    ESP_TRY(checkpoint_open(&source, &config, path, error));
     checkpoint from = {source, &config};
-    esp_status status = check_all_known(&from, &params, error);
-    if (status == ESP_OK) status = write_config(&config, folder, type, error);
-    if (status == ESP_OK) status = write_params(&params, read_param, &from, folder, type, error);
-    params_free(&params);
+    esp_status status = checkpoint_convert(&from, checkpoint_read_param, &from, folder, type, error);
     tensor_source_close(source);
     return status;
 }

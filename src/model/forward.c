@@ -220,7 +220,7 @@ static void feed_forward_hidden(model *m, int64_t rows, bool keep, const model_l
     compute *be = m->compute;
     be->ops->rmsnorm(be, rows, c->width, x, layer->norm_post->vector, (float)c->norm_eps, t->norm2.at,
                      t->rstd2.at);
-    weight_forward_gated(be, layer->gate_up, c->arch->gate, rows, t->norm2.at, t->gate_up.at, keep,
+    weight_forward_gated(be, layer->gate_up, c->arch->gate, rows, t->norm2.at, m->qkv.at, t->gate_up.at, keep,
                          t->hidden.at);
 }
 
@@ -269,6 +269,8 @@ esp_status model_run_layers(model *m, layer_pass *p, esp_error *error) {
     const model_config *c = &m->config;
     int64_t T = p->plan.tokens, qkv = (int64_t)(c->heads + 2 * c->kv_heads) * c->head_width;
     ESP_TRY(workspace_need(m, &m->stream, (size_t)(T * c->width) * 4, "activations", error));
+    if (c->layers > 0 && m->layers[0].gate_up->adapter && 2 * c->feed_forward > qkv)
+        qkv = 2 * c->feed_forward;
     ESP_TRY(workspace_need(m, &m->qkv, (size_t)(T * qkv) * 4, "activations", error));
     ESP_TRY(tapes_need(m, p, error));
     ESP_TRY(head_need(m, p, error));

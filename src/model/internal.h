@@ -3,6 +3,7 @@
 #ifndef ESPALIER_MODEL_INTERNAL_H
 #define ESPALIER_MODEL_INTERNAL_H
 
+#include "model/adapter.h"
 #include "model/model.h"
 #include "model/replicas.h"
 #include "model/tree_layout.h"
@@ -54,7 +55,13 @@ struct model {
     bool trainable, recompute;
     int64_t context, tokens_computed;
     param_set params;
-    weight *weights; /* all of them, in the order of their parameters; the next pointers are into it */
+    adapter_config adapter; /* rank 0: none */
+    uint64_t adapter_seed;  /* of its first numbers */
+    param_set adapted;      /* the adapter's parameters */
+    char *base_path;        /* where its base came from; NULL: nowhere */
+    uint64_t base_hash;     /* of the base's numbers */
+    model *over;            /* the model whose base this one computes with, with another adapter; or NULL */
+    weight *weights;        /* all of them, in the order of their parameters; the next pointers are into it */
     int64_t weight_count;
     const weight *embedding, *norm_out, *head; /* head: the embedding where tied */
     model_layer *layers;
@@ -73,6 +80,11 @@ struct model {
     model_replicas replicas;
 };
 
+/* Whether the weights are not trained, but an adapter of them is. */
+static inline bool model_is_frozen(const model *m) {
+    return m->adapter.rank > 0;
+}
+
 esp_status workspace_need(model *m, workspace *w, size_t bytes, const char *what, esp_error *error);
 void workspace_free(model *m, workspace *w);
 
@@ -82,6 +94,10 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
 /* Gives every weight its numbers; `read` writes those of one parameter. */
 typedef esp_status param_reader(void *user, const param *p, float *out, esp_error *error);
 esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error);
+/* Its adapter's first numbers, if it has one. */
+esp_status model_reset_adapter(model *m, esp_error *error);
+/* Gives every adapter its numbers in the same way. */
+esp_status model_fill_adapter(model *m, param_reader *read, void *user, esp_error *error);
 /* Makes m another model over the weights of `of`, with workspaces of its own. */
 void model_borrow(model *m, const model *of);
 /* model_forward and model_backward of a checked tree in one piece. */

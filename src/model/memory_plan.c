@@ -49,24 +49,39 @@ static model_size size_of(const model_config *config) {
     return size;
 }
 
+static double adapter_floats(const model_config *config, const adapter_config *adapter) {
+    param_set base = params_of(config), params = adapter_params(&base, adapter);
+    double floats = (double)params.floats;
+    params_free(&params);
+    params_free(&base);
+    return floats;
+}
+
 model_memory model_memory_plan(const model_config *c, dtype act, const model_options *options,
                                int64_t tape_tokens, int64_t kv_tokens) {
     bool trainable = options->trainable;
     double D = (double)c->width, F = (double)c->feed_forward, V = (double)c->vocab, L = c->layers,
            A = (double)dtype_size(act);
     double HE = (double)c->heads * c->head_width, GE = (double)c->kv_heads * c->head_width;
+    bool frozen = options->adapter && options->adapter->rank > 0;
+    double adapted = frozen ? adapter_floats(c, options->adapter) : 0;
     model_size n = size_of(c);
     /* Bytes per token and layer: inside the layer, and its input. */
     double inside = 4 * (D + HE + c->heads + 2) + A * (2 * D + HE + 3 * F + 2 * GE), input = 4 * D;
     if (arch_has(c->arch, ROLE_GAIN_Q)) inside += 4 * (HE + 2 * GE);
-    double shared = 4 * (2 * D + (HE + 2 * GE) + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
+    double product = HE + 2 * GE; /* of q, k and v, and of gate and up with an adapter */
+    if (frozen && 2 * F > product) product = 2 * F;
+    double shared = 4 * (2 * D + product + (F > HE ? F : HE) + 2 * HE + 2 * GE) + A * 2 * F;
     if (arch_has(c->arch, ROLE_NORM_ATTENDED)) inside += 4 * (2 * D + 2);
     model_memory out = {0};
     /* The matrices in the backend's packing, the embedding's rows beside it, a second packing where backward
      * runs. */
-    out.weights = A * (n.matrices * (trainable ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * n.vectors;
-    out.masters = trainable ? 4 * n.all : 0;
-    out.optimizer = trainable ? 3 * 4 * n.all : 0; /* gradient and two moments */
+    out.weights =
+        A * (n.matrices * (trainable && !frozen ? 2 : 1) + V * D * (c->tied ? 2 : 3)) + 4 * n.vectors;
+    double trained = frozen ? adapted : n.all;
+    out.weights += 4 * adapted; /* as products take them */
+    out.masters = trainable ? 4 * trained : 0;
+    out.optimizer = trainable ? 3 * 4 * trained : 0; /* gradient and two moments */
     double tapes = trainable && !options->recompute ? L : 1;
     out.workspace = (double)tape_tokens * (inside * tapes + (trainable ? input * L : 0) + shared);
     out.kv = (double)kv_tokens * 2 * GE * A * L;

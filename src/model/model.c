@@ -2,6 +2,7 @@
 #include "model/arch.h"
 #include "model/internal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,12 +54,13 @@ static const weight **place_of(model *m, const param *p) {
 /* What the compute layer will be asked to do with a matrix. */
 static int flags_of(const model *m, const weight *w) {
     int back = m->trainable ? LINEAR_BACKWARD : 0;
+    if (model_is_frozen(m)) back |= LINEAR_FROZEN;
     switch (m->params.at[w->first].spec->role) {
     case ROLE_EMBED:
         return LINEAR_ROWS | (m->config.tied ? back : 0);
     case ROLE_GATE:
     case ROLE_GATE_UP:
-        return (m->config.arch->gate == GATE_SILU ? LINEAR_GATED : 0) | back;
+        return (m->config.arch->gate == GATE_SILU && !w->adapter_count ? LINEAR_GATED : 0) | back;
     default:
         return back;
     }
@@ -84,19 +86,52 @@ static void make_structure(model *m) {
     if (m->config.tied) m->head = m->embedding;
 }
 
+/* The adapter's parameters, and which are each weight's. Both are in the order of the weights. */
+static void make_adapter_structure(model *m) {
+    m->adapted = adapter_params(&m->params, &m->adapter);
+    int64_t next = 0;
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        weight *w = &m->weights[i];
+        w->adapter_first = next;
+        w->adapter_offset = next < m->adapted.count ? m->adapted.at[next].offset : 0;
+        for (int64_t k = w->first; k < w->first + w->count; k++)
+            if (adapter_target_bit(m->params.at[k].spec->role) & m->adapter.targets) next += 2;
+        w->adapter_count = next - w->adapter_first;
+    }
+}
+
+/* The ranges of a weight's rows that its adapter is of. */
+static adapter_shape shape_of(const model *m, const weight *w) {
+    adapter_shape s = {.out = w->rows,
+                       .in = w->columns,
+                       .rank = m->adapter.rank,
+                       .scale = (float)adapter_scale(&m->adapter)};
+    int64_t row = 0;
+    for (int64_t i = w->first; i < w->first + w->count; i++) {
+        const param *p = &m->params.at[i];
+        if (adapter_target_bit(p->spec->role) & m->adapter.targets) {
+            s.part[s.parts].first = row;
+            s.part[s.parts++].rows = p->rows;
+        }
+        row += p->rows;
+    }
+    return s;
+}
+
 /* Makes the matrices, and gives each vector its place: in the masters of a trainable model, unless it is not
  * used as they hold it; else in an array of vectors. Numbers come later, by weight_set. */
 static esp_status make_weights(model *m, esp_error *error) {
     const char *what = "the weights";
+    bool whole = m->trainable && !model_is_frozen(m);
     int64_t vectors = 0, used = 0;
     for (int64_t i = 0; i < m->weight_count; i++) {
         weight *w = &m->weights[i];
         w->plus_one = m->params.at[w->first].spec->flags & PARAM_PLUS_ONE;
-        if (weight_is_vector(&m->params, w) && (w->plus_one || !m->trainable)) vectors += w->rows;
+        if (weight_is_vector(&m->params, w) && (w->plus_one || !whole)) vectors += w->rows;
     }
     void *numbers;
     if (m->trainable) {
-        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)m->params.floats * 4, what, error));
+        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)model_parameter_count(m) * 4, what, error));
         m->master = numbers;
     }
     if (vectors) {
@@ -105,13 +140,17 @@ static esp_status make_weights(model *m, esp_error *error) {
     }
     for (int64_t i = 0; i < m->weight_count; i++) {
         weight *w = &m->weights[i];
-        if (weight_is_vector(&m->params, w) && m->master && !w->plus_one) {
+        if (weight_is_vector(&m->params, w) && whole && !w->plus_one) {
             w->vector = m->master + w->offset;
         } else if (weight_is_vector(&m->params, w)) {
             w->vector = m->vectors + used;
             used += w->rows;
         } else
             w->matrix = m->compute->ops->linear_new(m->compute, w->rows, w->columns, flags_of(m, w));
+        if (w->adapter_count == 0) continue;
+        adapter_shape shape = shape_of(m, w);
+        w->adapter = m->compute->ops->adapter_new(m->compute, &shape);
+        w->numbers = m->master ? m->master + w->adapter_offset : NULL;
     }
     return compute_check(m->compute, error);
 }
@@ -148,11 +187,24 @@ static esp_status choose_compute(model *m, esp_error *error) {
     return ESP_OK;
 }
 
+/* A matrix that the architecture keeps with others in one has no adapter of its own. */
+static esp_status check_targets(const model *m, esp_error *error) {
+    unsigned there = 0;
+    for (int64_t i = 0; i < m->params.count; i++) there |= adapter_target_bit(m->params.at[i].spec->role);
+    for (int i = 0; model_is_frozen(m) && adapter_target_name(i); i++)
+        if (m->adapter.targets & ~there & 1u << i)
+            return error_fail(
+                error, "set adapter.targets to matrices that it has, such as o_proj and down_proj",
+                "a %s has no %s, which is to get an adapter", m->config.arch->hf, adapter_target_name(i));
+    return ESP_OK;
+}
+
 static esp_status check_options(const model *m, esp_error *error) {
     if (m->context > m->config.context)
         return error_fail(error, "set model.context to at most that",
                           "a context of %lld is more than the model's %lld", (long long)m->context,
                           (long long)m->config.context);
+    ESP_TRY(check_targets(m, error));
     if (m->trainable && !m->compute->traits.trains)
         return error_fail(error, "use compute kind cpu", "the compute layer's %s does not train",
                           m->compute->ops->name);
@@ -169,6 +221,11 @@ esp_status model_allocate(model **out, const model_config *config, const model_o
     m->recompute = options->recompute;
     m->context = options->context ? options->context : config->context < 8192 ? config->context : 8192;
     make_structure(m);
+    if (options->adapter && options->adapter->rank > 0) {
+        m->adapter = *options->adapter;
+        m->adapter_seed = options->adapter_seed;
+        make_adapter_structure(m);
+    }
     m->x_in = MEM_ARRAY(workspace, config->layers);
     m->tape = MEM_ARRAY(layer_tape, config->layers);
     esp_status status = choose_compute(m, error);
@@ -214,12 +271,44 @@ esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error
     largest_of(m, &parameter, &of_weight);
     void *stage = NULL, *host = NULL;
     esp_status status = ESP_OK;
-    if (!m->master) status = compute_buffer_new(c, &stage, (size_t)of_weight * 4, "loading weights", error);
+    bool whole = m->master && !model_is_frozen(m);
+    if (!whole) status = compute_buffer_new(c, &stage, (size_t)of_weight * 4, "loading weights", error);
     if (status == ESP_OK && !c->traits.host_memory)
         status = mem_big_alloc(&host, (size_t)parameter * 4, "loading weights", error);
     for (int64_t i = 0; i < m->weight_count && status == ESP_OK; i++) {
         const weight *w = &m->weights[i];
-        status = fill_weight(m, w, m->master ? m->master + w->offset : stage, host, read, user, error);
+        status = fill_weight(m, w, whole ? m->master + w->offset : stage, host, read, user, error);
+    }
+    if (status == ESP_OK) status = compute_check(c, error);
+    c->ops->buffer_free(c, stage);
+    mem_big_free(host);
+    return status;
+}
+
+/* One weight's adapter, into `to`. */
+static esp_status fill_one_adapter(model *m, const weight *w, float *to, float *host, param_reader *read,
+                                   void *user, esp_error *error) {
+    for (int64_t i = w->adapter_first; i < w->adapter_first + w->adapter_count; i++) {
+        const param *p = &m->adapted.at[i];
+        ESP_TRY(read(user, p, host, error));
+        m->compute->ops->put(m->compute, to + (p->offset - w->adapter_offset), host,
+                             (size_t)param_floats(p) * 4);
+    }
+    m->compute->ops->adapter_set(m->compute, w->adapter, to);
+    return ESP_OK;
+}
+
+esp_status model_fill_adapter(model *m, param_reader *read, void *user, esp_error *error) {
+    compute *c = m->compute;
+    void *host = NULL, *stage = NULL;
+    size_t bytes = (size_t)m->adapted.floats * 4;
+    esp_status status = mem_big_alloc(&host, bytes, "loading an adapter", error);
+    if (status == ESP_OK && !m->master)
+        status = compute_buffer_new(c, &stage, bytes, "loading an adapter", error);
+    for (int64_t i = 0; i < m->weight_count && status == ESP_OK; i++) {
+        const weight *w = &m->weights[i];
+        float *to = (m->master ? m->master : (float *)stage) + w->adapter_offset;
+        if (w->adapter) status = fill_one_adapter(m, w, to, host, read, user, error);
     }
     if (status == ESP_OK) status = compute_check(c, error);
     c->ops->buffer_free(c, stage);
@@ -228,9 +317,15 @@ esp_status model_fill(model *m, param_reader *read, void *user, esp_error *error
 }
 
 esp_status model_sync(model *m, esp_error *error) {
-    for (int64_t i = 0; i < m->weight_count; i++)
-        weight_set(m->compute, &m->weights[i], m->master + m->weights[i].offset);
-    return compute_check(m->compute, error);
+    compute *c = m->compute;
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        const weight *w = &m->weights[i];
+        if (!model_is_frozen(m))
+            weight_set(c, w, m->master + w->offset);
+        else if (w->adapter)
+            c->ops->adapter_set(c, w->adapter, w->numbers);
+    }
+    return compute_check(c, error);
 }
 
 typedef struct {
@@ -251,11 +346,22 @@ static esp_status first_numbers(void *user, const param *p, float *out, esp_erro
     return ESP_OK;
 }
 
+static esp_status first_adapter(void *user, const param *p, float *out, esp_error *error) {
+    (void)error;
+    adapter_first_numbers(p, *(const uint64_t *)user, out);
+    return ESP_OK;
+}
+
+esp_status model_reset_adapter(model *m, esp_error *error) {
+    return model_is_frozen(m) ? model_fill_adapter(m, first_adapter, &m->adapter_seed, error) : ESP_OK;
+}
+
 esp_status model_create(model **out, const model_config *config, const model_options *options, uint64_t seed,
                         esp_error *error) {
     ESP_TRY(config_check(config, "model", error));
     ESP_TRY(model_allocate(out, config, options, error));
     esp_status status = model_fill(*out, first_numbers, &(new_model){*out, seed}, error);
+    if (status == ESP_OK) status = model_reset_adapter(*out, error);
     if (status != ESP_OK) {
         model_free(*out);
         *out = NULL;
@@ -274,6 +380,7 @@ static void tape_free(model *m, layer_tape *t) {
 void model_borrow(model *m, const model *of) {
     *m = *of;
     m->tokens_computed = 0;
+    m->over = NULL;
     m->x_in = MEM_ARRAY(workspace, of->config.layers);
     m->tape = MEM_ARRAY(layer_tape, of->config.layers);
     m->head_rows = (head_tape){0};
@@ -285,7 +392,64 @@ void model_borrow(model *m, const model *of) {
     m->kept_pass = NULL;
 }
 
+/* Points what pointed into `from` into the model's own weights. */
+static void move_pointers(model *m, const weight *from) {
+    const weight **singles[] = {&m->embedding, &m->norm_out, &m->head};
+    for (int i = 0; i < 3; i++) *singles[i] = m->weights + (*singles[i] - from);
+    const weight **all = (const weight **)m->layers; /* a layer is pointers to weights and nothing else */
+    int64_t n = m->config.layers * (int64_t)(sizeof *m->layers / sizeof *all);
+    static_assert(sizeof(model_layer) % sizeof(weight *) == 0, "a layer is pointers");
+    for (int64_t i = 0; i < n; i++)
+        if (all[i]) all[i] = m->weights + (all[i] - from);
+}
+
+/* Adapters of its own for a model over another's base. */
+static esp_status make_own_adapters(model *m, esp_error *error) {
+    if (m->trainable) {
+        void *numbers;
+        ESP_TRY(compute_buffer_new(m->compute, &numbers, (size_t)m->adapted.floats * 4, "an adapter", error));
+        m->master = numbers;
+    }
+    for (int64_t i = 0; i < m->weight_count; i++) {
+        weight *w = &m->weights[i];
+        if (w->adapter_count == 0) continue;
+        adapter_shape shape = shape_of(m, w);
+        w->adapter = m->compute->ops->adapter_new(m->compute, &shape);
+        w->numbers = m->master ? m->master + w->adapter_offset : NULL;
+    }
+    return compute_check(m->compute, error);
+}
+
+esp_status model_over(model **out, model *of, const char *path, bool trainable, esp_error *error) {
+    assert(model_is_frozen(of) && (of->trainable || !trainable));
+    model *m = *out = MEM_NEW(model);
+    model_borrow(m, of);
+    m->over = of;
+    m->replicas = (model_replicas){.threads = of->replicas.threads};
+    m->trainable = trainable;
+    m->master = NULL;
+    m->layers = MEM_ARRAY(model_layer, m->config.layers);
+    m->weights = MEM_ARRAY(weight, m->weight_count);
+    memcpy(m->layers, of->layers, sizeof *m->layers * (size_t)m->config.layers);
+    memcpy(m->weights, of->weights, sizeof *m->weights * (size_t)m->weight_count);
+    for (int64_t i = 0; i < m->weight_count; i++) m->weights[i].adapter = NULL;
+    move_pointers(m, of->weights);
+    esp_status status = make_own_adapters(m, error);
+    if (status == ESP_OK) status = path ? model_load_weights(m, path, error) : model_reset_adapter(m, error);
+    if (status != ESP_OK) {
+        model_free(m);
+        *out = NULL;
+    }
+    return status;
+}
+
+static void free_adapters(model *m) {
+    for (int64_t i = 0; i < m->weight_count; i++)
+        m->compute->ops->adapter_free(m->compute, m->weights[i].adapter);
+}
+
 static void free_weights(model *m) {
+    free_adapters(m);
     for (int64_t i = 0; i < m->weight_count; i++)
         if (m->weights[i].matrix) m->compute->ops->linear_free(m->compute, m->weights[i].matrix);
     float *buffers[] = {m->master,
@@ -298,6 +462,8 @@ static void free_weights(model *m) {
     mem_free(m->layers);
     mem_free(m->weights);
     params_free(&m->params);
+    params_free(&m->adapted);
+    mem_free(m->base_path);
 }
 
 void model_free(model *m) {
@@ -318,7 +484,13 @@ void model_free(model *m) {
     model_forget_kept(m);
     mem_free(m->x_in);
     mem_free(m->tape);
-    if (!m->replicas.is_replica) free_weights(m);
+    if (m->over) {
+        free_adapters(m);
+        m->compute->ops->buffer_free(m->compute, m->master);
+        mem_free(m->weights);
+        mem_free(m->layers);
+    } else if (!m->replicas.is_replica)
+        free_weights(m);
     replicas_free(m);
     mem_free(m);
 }
@@ -327,6 +499,7 @@ const model_config *model_configuration(const model *m) {
     return &m->config;
 }
 compute *model_compute(const model *m) {
+    if (m->over) return model_compute(m->over);
     return m->replicas.one_thread ? m->replicas.one_thread->of : m->compute;
 }
 compute *model_operations(const model *m) {
@@ -335,8 +508,14 @@ compute *model_operations(const model *m) {
 int64_t model_context(const model *m) {
     return m->context;
 }
-int64_t model_parameter_count(const model *m) {
+bool model_has_adapter(const model *m) {
+    return model_is_frozen(m);
+}
+int64_t model_weight_count(const model *m) {
     return m->params.floats;
+}
+int64_t model_parameter_count(const model *m) {
+    return model_trainable(m)->floats;
 }
 float *model_master(model *m) {
     return m->master;
@@ -348,5 +527,5 @@ int64_t model_tokens_computed(const model *m) {
 }
 
 const param_set *model_trainable(const model *m) {
-    return &m->params;
+    return model_is_frozen(m) ? &m->adapted : &m->params;
 }

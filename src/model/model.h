@@ -5,6 +5,7 @@
 #define ESPALIER_MODEL_MODEL_H
 
 #include "compute/compute.h"
+#include "model/adapter.h"
 #include "model/params.h"
 #include "model/token_tree.h"
 
@@ -15,12 +16,17 @@ typedef struct {
     bool trainable;   /* keep f32 masters and the packings that backward needs */
     bool recompute;  /* a pass that keeps, keeps each layer's input alone; backward computes the rest again */
     int64_t context; /* positions to prepare; 0: what the configuration says, at most 8192 */
+    /* NULL or rank 0: none, unless the path is an adapter's folder. Else a new adapter, whose first numbers
+     * the seed decides, or this one in a folder. Where there is an adapter, it is what is trained. */
+    const adapter_config *adapter;
+    uint64_t adapter_seed;
 } model_options;
 
-/* Opens a Hugging Face folder (config.json and safetensors) or a .gguf file. Tensors stored in fewer than 16
- * bits are dequantized and rounded to bf16, the same as `import` writes them. Before anything is loaded the
- * memory it needs is compared with what the machine has. Errors: missing or truncated files, tensors of a
- * wrong shape or dtype, an unknown architecture, not enough memory. */
+/* Opens a Hugging Face folder (config.json and safetensors), a .gguf file, or the folder of an adapter in
+ * PEFT's layout (model/adapter_file.h) with the base that it names. Tensors stored in fewer than 16 bits are
+ * dequantized and rounded to bf16, the same as `import` writes them. Before anything is loaded the memory it
+ * needs is compared with what the machine has. Errors: missing or truncated files, tensors of a wrong shape
+ * or dtype, an unknown architecture, not enough memory. */
 esp_status model_open(model **out, const char *path, const model_options *options, esp_error *error);
 /* A new model with normal(0, 0.02) weights (output projections scaled by 1 / sqrt(2 layers)), keyed by seed.
  */
@@ -33,22 +39,32 @@ compute *model_compute(const model *m); /* as given */
 /* The compute layer that works on the model's arrays: for a small model a replica of one thread. */
 compute *model_operations(const model *m);
 int64_t model_context(const model *m);
-int64_t model_parameter_count(const model *m); /* floats in the flat array */
-/* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model. */
+int64_t model_weight_count(const model *m);    /* numbers of the model, without an adapter's */
+int64_t model_parameter_count(const model *m); /* floats in the flat array: those that are trained */
+/* What the masters, a gradient and the optimizer's state are parallel to: all parameters of the model, or
+ * those of its adapter. */
 const param_set *model_trainable(const model *m);
 float *model_master(model *m); /* the flat f32 array, a buffer of the compute layer; NULL unless trainable */
 esp_status model_sync(model *m, esp_error *error); /* after the masters changed: round and pack them again */
 
+/* Another adapter over the same base, which is not copied: the one in the folder at path, or with NULL the
+ * first numbers of m's own. m must outlive it. For a reference policy, or a judge of its own. */
+esp_status model_over(model **out, model *m, const char *path, bool trainable, esp_error *error);
+/* Whether the model has an adapter, which alone is trained. */
+bool model_has_adapter(const model *m);
+
 /* Writes config.json and model.safetensors (F32, or BF16 rounded) of a trainable model into an existing
- * folder.
- */
+ * folder; of a model with an adapter that alone, in PEFT's layout. */
 esp_status model_save(const model *m, const char *folder, dtype type, esp_error *error);
 /* Copies a checkpoint from any readable form to a Hugging Face folder without loading it whole. `type` as
- * above. */
+ * above. An adapter is merged into its base. */
 esp_status model_convert(const char *path, const char *folder, dtype type, esp_error *error);
+/* Copies the folder of an adapter, unmerged. */
+esp_status model_convert_adapter(const char *path, const char *folder, dtype type, esp_error *error);
 /* Reads every weight of a checkpoint and keeps none: fails where model_open would fail on the weights. */
 esp_status model_check_weights(const char *path, esp_error *error);
-/* Overwrites the masters with the tensors of another checkpoint of the same shape (resume); syncs. */
+/* Overwrites the masters with the tensors of another checkpoint of the same shape (resume); syncs. A model
+ * with an adapter takes another's numbers, or, from its base's path, the first numbers. */
 esp_status model_load_weights(model *m, const char *path, esp_error *error);
 
 /* Bytes: the weights of a model with these options (its `compute` is not asked), and the workspace of a

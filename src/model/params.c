@@ -3,7 +3,9 @@
 #include "base/memory.h"
 #include "model/arch.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static int64_t dim_of(const model_config *c, param_dim dim) {
     switch (dim) {
@@ -75,7 +77,13 @@ static param_name name_of(const char *layers, int layer, const char *rest) {
 }
 
 param_name param_hf_name(const param *p) {
-    return name_of("model.layers", p->layer, p->spec->hf);
+    param_name whole = name_of("model.layers", p->layer, p->spec->hf), name;
+    if (p->side == PARAM_WHOLE) return whole;
+    size_t stem = strlen(whole.text) - strlen(".weight");
+    assert(strcmp(whole.text + stem, ".weight") == 0);
+    snprintf(name.text, sizeof name.text, "base_model.model.%.*s.lora_%c.weight",
+             (int)(stem < 90 ? stem : 90), whole.text, p->side == PARAM_A ? 'A' : 'B');
+    return name;
 }
 
 param_name param_gguf_name(const param *p) {

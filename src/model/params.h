@@ -63,8 +63,12 @@ typedef struct {
     int flags;
 } param_spec;
 
+/* A matrix itself, or the two factors of its adapter (model/adapter.h). */
+typedef enum { PARAM_WHOLE, PARAM_A, PARAM_B } param_side;
+
 typedef struct {
     const param_spec *spec;
+    param_side side;
     int layer;                     /* -1: not of a layer */
     int64_t offset, rows, columns; /* offset: of its first float in the flat arrays; columns 1 for a vector */
 } param;
@@ -85,9 +89,9 @@ static inline int param_rank(const param *p) {
     return p->spec->columns == DIM_ONE ? 1 : 2;
 }
 
-/* The full name in a Hugging Face checkpoint, or in a GGUF file. */
+/* The full name in a Hugging Face checkpoint (of an adapter's: in PEFT's folder), or in a GGUF file. */
 typedef struct {
-    char text[96];
+    char text[128];
 } param_name;
 param_name param_hf_name(const param *p);
 param_name param_gguf_name(const param *p);

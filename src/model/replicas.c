@@ -175,7 +175,7 @@ static void backward_part(void *user, int i) {
     tree_part *p = &pass->m->replicas.part[i];
     token_tree tree = token_tree_view(&p->tree);
     float *gradient = i ? w->replicas.gradient : pass->gradient;
-    if (i) w->compute->ops->zero(w->compute, gradient, (size_t)w->params.floats * sizeof(float));
+    if (i) w->compute->ops->zero(w->compute, gradient, (size_t)model_parameter_count(w) * sizeof(float));
     for (int64_t t = 0; t < p->token_of.count; t++)
         p->numbers.at[t] = p->token_of.at[t] < 0 ? 0 : pass->dlogprob[p->token_of.at[t]];
     pass->status[i] = model_backward_whole(w, &tree, p->numbers.at, gradient, &pass->error[i]);
@@ -211,11 +211,13 @@ esp_status replicas_backward(model *m, const float *dlogprob, float *gradient, e
         model *w = replica_of(m, i);
         void *own = w->replicas.gradient;
         if (!own)
-            ESP_TRY(compute_buffer_new(w->compute, &own, (size_t)m->params.floats * 4, "gradients", error));
+            ESP_TRY(compute_buffer_new(w->compute, &own, (size_t)model_parameter_count(m) * 4, "gradients",
+                                       error));
         w->replicas.gradient = own;
     }
     ESP_TRY(run_parts(&pass, backward_part, error));
     for (int i = 1; i < m->replicas.parts; i++)
-        m->compute->ops->add(m->compute, m->params.floats, replica_of(m, i)->replicas.gradient, gradient);
+        m->compute->ops->add(m->compute, model_parameter_count(m), replica_of(m, i)->replicas.gradient,
+                             gradient);
     return compute_check(m->compute, error);
 }

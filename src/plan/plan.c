@@ -90,6 +90,12 @@ static esp_status read_data(const session *s, plan_data *out, esp_error *error) 
 
 /* ---- memory ---- */
 
+/* Bytes of the weights alone, where they are frozen. */
+static double base_weights(const model_config *config, dtype act) {
+    model_options none = {0};
+    return model_memory_plan(config, act, &none, 0, 0).weights;
+}
+
 plan_memory plan_memory_of(const recipe *r, const model_config *config, double longest) {
     dtype act = recipe_activations(r);
     bool learns = r->learn.epochs > 0 && r->run.iterations > 0, sft = r->sft.epochs > 0,
@@ -102,7 +108,10 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
     evaluate_options besides[EVALUATE_BESIDES];
     for (int i = evaluate_options_besides(r, besides) - 1; i >= 0; i--)
         kv = most(kv, (double)evaluate_kv_tokens(r, &besides[i]));
-    model_options options = {.trainable = trains, .recompute = r->model.recompute}, only_samples = {0};
+    adapter_config adapter;
+    if (recipe_adapter(r, &adapter, NULL) != ESP_OK) adapter.rank = 0; /* the run will say why */
+    model_options options = {.trainable = trains, .recompute = r->model.recompute, .adapter = &adapter};
+    model_options only_samples = {.adapter = &adapter};
     model_memory m = model_memory_plan(config, act, &options, (int64_t)tape, (int64_t)kv);
     model_memory sampling = model_memory_plan(config, act, &only_samples, ENGINE_USUAL_BATCH_TOKENS, 0);
     plan_memory out = {.weights = m.weights,
@@ -112,9 +121,12 @@ plan_memory plan_memory_of(const recipe *r, const model_config *config, double l
                        .kv = m.kv,
                        .available = memory_available()};
     if (learns && r->learn.average > 0) out.optimizer += m.masters; /* raw weights beside the average */
-    if (learns && r->learn.reference == RECIPE_SFT) out.reference = sampling.weights;
+    /* A second adapter shares the base. */
+    double second = adapter.rank > 0 ? m.weights - base_weights(config, act) : m.weights;
+    if (learns && r->learn.reference == RECIPE_SFT)
+        out.reference = adapter.rank > 0 ? second : sampling.weights;
     if (r->self_eval.weights == RECIPE_WEIGHTS_OWN && r->search.config.rewards.judge) {
-        out.weights += m.weights; /* a judge of the same size, in memory from the first search on */
+        out.weights += second; /* a judge of the same size, in memory from the first search on */
         out.masters += m.masters;
         out.activations += out.activations; /* a model keeps its workspace */
         if (learns) out.optimizer += m.optimizer;

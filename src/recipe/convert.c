@@ -1,11 +1,49 @@
 #include "recipe/convert.h"
 
+#include "model/adapter_file.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 dtype recipe_activations(const recipe *r) {
     return r->model.dtype == RECIPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+/* The bits of "all", or the bit of the target whose name is the first n characters; 0: there is none. */
+static unsigned target_bit(const char *name, size_t n) {
+    if (n == 3 && strncmp(name, "all", n) == 0) return ADAPT_ALL;
+    for (int i = 0; adapter_target_name(i); i++)
+        if (strlen(adapter_target_name(i)) == n && strncmp(adapter_target_name(i), name, n) == 0)
+            return 1u << i;
+    return 0;
+}
+
+/* The adapter that is at the path, if it is one. */
+static esp_status own_adapter(const char *path, adapter_config *out, esp_error *error) {
+    adapter_folder f;
+    if (!path || !adapter_is_at(path)) return ESP_OK;
+    ESP_TRY(adapter_folder_read(path, &f, error));
+    *out = f.config;
+    adapter_folder_free(&f);
+    return ESP_OK;
+}
+
+esp_status recipe_adapter(const recipe *r, adapter_config *out, esp_error *error) {
+    double alpha = r->adapter.alpha > 0 ? r->adapter.alpha : 2 * (double)r->adapter.rank;
+    *out = (adapter_config){.rank = r->adapter.rank, .alpha = alpha, .rslora = r->adapter.rslora};
+    if (out->rank == 0) return own_adapter(r->model.path, out, error);
+    for (const char *at = r->adapter.targets; *at;) {
+        size_t n = strcspn(at, "\n");
+        unsigned bit = target_bit(at, n);
+        if (n > 0 && !bit)
+            return error_fail(
+                error, "name all, or some of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
+                "adapter.targets: %.*s is no matrix of a model", (int)(n < 60 ? n : 60), at);
+        out->targets |= bit;
+        at += n + (at[n] == '\n');
+    }
+    return adapter_check(out, "adapter", error);
 }
 
 /* ---- search ---- */

@@ -5,11 +5,15 @@
 #include "learn/objective.h"
 #include "learn/schedule.h"
 #include "learn/trainer.h"
+#include "model/adapter.h"
 #include "policy/answer.h"
 #include "recipe/recipe.h"
 
 /* model.dtype: the number format of matrix products. */
 dtype recipe_activations(const recipe *r);
+/* The adapter that the recipe asks for, or that model.path is; rank 0: none. Errors: a target that is no
+ * matrix of a model. */
+esp_status recipe_adapter(const recipe *r, adapter_config *out, esp_error *error);
 
 /* The search's configuration for inference: search.config with nothing gold in it (docs/method.md 3.2). */
 search_config recipe_inference_config(const recipe *r);

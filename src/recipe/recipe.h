@@ -59,6 +59,12 @@ typedef struct {
         bool recompute;
     } model;
     struct {
+        int64_t rank; /* 0: none, all weights are trained */
+        double alpha; /* 0: twice the rank */
+        bool rslora;
+        char *targets; /* names, one per line */
+    } adapter;
+    struct {
         char *task;               /* what the task's keys are based on: a built-in task; "": nothing */
         char *train, *test, *dev; /* files */
         char *sft;                /* file of the rationales that SFT learns; "": train's */

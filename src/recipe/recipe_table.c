@@ -56,6 +56,13 @@ static const option model_options[] = {
     {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "in training keep only the input of each layer and compute the rest again: less memory, more time, the same result"},
 };
 
+static const option adapter_options[] = {
+    {INT(adapter, rank), .flag = "--rank", .initial = "0", .low = 0, .high = 4096, .help = "train a low-rank adapter (LoRA) of this rank over the weights of model.path, which stay as they are; 0: train all weights, or the adapter that model.path is"},
+    {FLOAT(adapter, alpha), .initial = "0", .low = 0, .high = 1e6, .help = "what the adapter adds is scaled by this over its rank; 0: twice the rank"},
+    {BOOL(adapter, rslora), .initial = "false", .help = "scale by alpha over the square root of the rank instead"},
+    {TEXT(adapter, targets), .marks = OPTION_LIST, .initial = "all", .help = "matrices that get an adapter, in every layer: all, or a list of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"},
+};
+
 static const option data_options[] = {
     {TEXT(data, task), .flag = "--task", .initial = "gsm8k", .help = "built-in task, or a file of the task's keys: the form of the problem files, the prompt and the grading"},
     {PATH(data, train), .flag = "--train", .help = "problems to search and to learn from: JSON lines, plain or .gz, or generate:..."},
@@ -201,6 +208,7 @@ option_table recipe_options(arena *memory) {
     part_list parts = {.count = 0};
     add_part(&parts, (option_part){.group = "run", .rows = ROWS(run_options)});
     add_part(&parts, (option_part){.group = "model", .rows = ROWS(model_options)});
+    add_part(&parts, (option_part){.group = "adapter", .rows = ROWS(adapter_options)});
     add_part(&parts, (option_part){.group = "data", .rows = ROWS(data_options)});
     add_part(&parts,
              (option_part){.group = "task", .rows = task_options(memory), .base = offsetof(recipe, task)});

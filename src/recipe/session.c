@@ -1,6 +1,8 @@
 #include "recipe/session.h"
 
 #include "base/file.h"
+#include "model/adapter_file.h"
+#include "recipe/convert.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -33,6 +35,14 @@ static esp_status open_grader(session *s, esp_error *error) {
     return set.kind == GRADER_TASK ? ESP_OK : grader_open(&s->grader, &set, error);
 }
 
+static esp_status check_adapter(const recipe *r, esp_error *error) {
+    adapter_config adapter;
+    ESP_TRY(recipe_adapter(r, &adapter, error));
+    if (adapter.rank == 0 || r->model.init == RECIPE_INIT_FILE) return ESP_OK;
+    return error_fail(error, "train all weights first (adapter.rank 0), then an adapter over the result",
+                      "model.init is random: an adapter is trained over weights that are in a file");
+}
+
 esp_status session_open(session *out, const recipe *r, const observer *observer,
                         const volatile sig_atomic_t *stop, esp_error *error) {
     *out = (session){.recipe = r, .stop = stop};
@@ -41,9 +51,10 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
         error_set(error, ESP_USAGE, "set model.path", "no model is named");
         return error_about(error, ESP_REASON_UNSET, "model.path");
     }
+    ESP_TRY(check_adapter(r, error));
     ESP_TRY(check_model(out, error));
     ESP_TRY(task_new(&out->task, &r->task, error));
-    esp_status status = tokenizer_open(&out->tokenizer, r->model.path, error);
+    esp_status status = adapter_tokenizer_open(&out->tokenizer, r->model.path, error);
     if (status == ESP_OK) status = recipe_open_chat(r, out->tokenizer, &out->chat, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
@@ -121,7 +132,11 @@ bool session_stopped(const session *s) {
 
 esp_status session_open_model(session *s, const char *path, bool trainable, model **out, esp_error *error) {
     const recipe *r = s->recipe;
-    model_options options = {.compute = s->compute,
+    adapter_config adapter;
+    ESP_TRY(recipe_adapter(r, &adapter, error));
+    model_options options = {.adapter = &adapter,
+                             .adapter_seed = (uint64_t)r->run.seed,
+                             .compute = s->compute,
                              .trainable = trainable,
                              .recompute = r->model.recompute,
                              .context = r->model.context};

@@ -18,8 +18,10 @@ enum cpu_scratch_use {
     SCRATCH_LOGITS,
     SCRATCH_DLOGITS,
     SCRATCH_SUMS,
-    SCRATCH_PAIRS, /* activations packed for the gradient of a weight */
-    SCRATCH_FETCH, /* what products ask memory for */
+    SCRATCH_PAIRS,   /* activations packed for the gradient of a weight */
+    SCRATCH_FETCH,   /* what products ask memory for */
+    SCRATCH_TURNED,  /* a frozen matrix in the packing that its backward product takes */
+    SCRATCH_ADAPTER, /* activations of an adapter */
     SCRATCH_USES
 };
 
@@ -95,6 +97,8 @@ void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const 
 
 linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags);
 void cpu_linear_free(compute *c, linear *l);
+adapter *cpu_adapter_new(compute *c, const adapter_shape *shape);
+void cpu_adapter_free(compute *c, adapter *a);
 compute_pass *cpu_pass_new(compute *c, const pass_plan *plan);
 void cpu_pass_free(compute *c, compute_pass *pass);
 /* Lets the products from now on prefetch the keys and values of the next attention, where they are known: the

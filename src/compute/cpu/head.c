@@ -230,7 +230,7 @@ void cpu_head_backward(compute *c, const linear *head, int64_t rows, const void 
         logit_gradients(c, &k, index, targets, dlogprob, dlogits);
         float *dx_chunk = k.logits; /* done with */
         cpu_linear_backward_input(c, head, n, dlogits, dx_chunk);
-        cpu_multiply_transposed(c, n, V, D, dlogits, k.gathered, dw);
+        if (dw) cpu_multiply_transposed(c, n, V, D, dlogits, k.gathered, dw);
         if (c->failure.code != ESP_OK) return;
         for (int64_t r = 0; r < n; r++)
             memcpy(dx + index[r] * D, dx_chunk + r * D, (size_t)D * sizeof(float));

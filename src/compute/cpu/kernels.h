@@ -49,6 +49,10 @@ typedef struct {
     void (*to_act)(dtype act, int64_t n, const float *x, void *y);
     void (*widen)(dtype act, int64_t n, const void *x, float *y);
     void (*add)(int64_t n, const float *x, float *y); /* y += x */
+    /* c[m, n] += a b in f32, each sum in the order of k: element (i, k) of a is a[i * a_row + k * a_step],
+     * rows of b and c are b_row and c_row apart. */
+    void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_step,
+                    const float *b, int64_t b_row, float *c, int64_t c_row);
     void (*rmsnorm)(dtype act, int64_t rows, int64_t width, const float *x, const float *gain, float eps,
                     void *y, float *rstd);
     void (*rmsnorm_backward)(int64_t rows, int64_t width, const float *dy, const float *x, const float *gain,

@@ -8,6 +8,7 @@
 enum {
     VOCABULARY = 8192, /* matrices of at least that many rows are packed in blocks */
     VOCABULARY_BLOCK = 1024,
+    TURNED_ROWS = 8192, /* of a frozen matrix that are turned at a time: a multiple of PANEL_COLUMNS */
 };
 
 const void *cpu_product_input(compute *c, enum cpu_scratch_use use, int64_t n, const void *x) {
@@ -58,10 +59,11 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
     l->in = in;
     l->block = out >= VOCABULARY ? VOCABULARY_BLOCK : out;
     l->blocks = (int)((out + l->block - 1) / l->block);
+    bool two_packings = (flags & LINEAR_BACKWARD) && !(flags & LINEAR_FROZEN);
     if (takes_panels(s, out, in)) {
         if (panel_matrix_new(&l->panels, in, out, &c->failure) != ESP_OK) return l;
         l->panels->gated = (flags & LINEAR_GATED) && out % PANEL_COLUMNS == 0;
-        if (flags & LINEAR_BACKWARD) panel_matrix_new(&l->backward_panels, out, in, &c->failure);
+        if (two_packings) panel_matrix_new(&l->backward_panels, out, in, &c->failure);
         return rows_new(c, l, flags);
     }
     l->forward = MEM_ARRAY(gemm_matrix *, l->blocks);
@@ -69,8 +71,7 @@ linear *cpu_linear_new(compute *c, int64_t out, int64_t in, int flags) {
         int64_t rows = i + 1 < l->blocks ? l->block : out - i * l->block;
         if (gemm_matrix_new(s->gemm, &l->forward[i], in, rows, &c->failure) != ESP_OK) return l;
     }
-    if ((flags & LINEAR_BACKWARD) && gemm_matrix_new(s->gemm, &l->backward, out, in, &c->failure) != ESP_OK)
-        return l;
+    if (two_packings && gemm_matrix_new(s->gemm, &l->backward, out, in, &c->failure) != ESP_OK) return l;
     return rows_new(c, l, flags);
 }
 
@@ -184,6 +185,46 @@ void cpu_linear_gate(compute *c, const linear *l, gate_kind kind, int64_t m, con
     if (c->failure.code == ESP_OK) cpu_gate(c, kind, m, l->out / 2, gate_up, h);
 }
 
+/* Columns first .. first + n - 1 of dy[m, width], as a matrix of their own. */
+static const void *columns_of(compute *c, const void *dy, int64_t m, int64_t width, int64_t first, int64_t n,
+                              size_t size) {
+    if (n == width) return dy;
+    char *to = cpu_scratch(c, SCRATCH_ADAPTER, (size_t)(m * n) * size);
+    for (int64_t r = 0; to && r < m; r++)
+        memcpy(to + (size_t)(r * n) * size, (const char *)dy + (size_t)(r * width + first) * size,
+               (size_t)n * size);
+    return to;
+}
+
+/* The backward product of a frozen matrix: some rows of it at a time are turned into scratch. The sums have
+ * the bits of a packing of its own. */
+static void backward_turned_panels(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
+    cpu_state *s = state_of(c);
+    int64_t most = l->panels->gated || l->out < TURNED_ROWS ? l->out : TURNED_ROWS;
+    for (int64_t first = 0; first < l->out; first += most) {
+        int64_t rows = l->out - first < most ? l->out - first : most;
+        int64_t words = (l->in + PANEL_COLUMNS - 1) / PANEL_COLUMNS * PANEL_COLUMNS * (rows / 2);
+        panel_matrix turned = {.k = rows, .n = l->in};
+        turned.words = cpu_scratch(c, SCRATCH_TURNED, (size_t)words * sizeof *turned.words);
+        const void *part = columns_of(c, dy, m, l->out, first, rows, sizeof(uint16_t));
+        if (!turned.words || !part) return;
+        s->panels->turn(l->panels, first, &turned, c->threads);
+        s->panels->multiply(&turned, m, part, dx, first ? PANEL_GO_ON : PANEL_STORE, NULL, c->threads);
+    }
+}
+
+static void backward_turned(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
+    cpu_state *s = state_of(c);
+    size_t size = dtype_size(gemm_input(s->gemm));
+    for (int b = 0; b < l->blocks && c->failure.code == ESP_OK; b++) {
+        int64_t n = b + 1 < l->blocks ? l->block : l->out - b * l->block;
+        void *plain = cpu_scratch(c, SCRATCH_TURNED, (size_t)(n * l->in) * size);
+        const void *part = columns_of(c, dy, m, l->out, b * l->block, n, size);
+        if (plain && part)
+            gemm_multiply_turned(s->gemm, l->forward[b], m, part, dx, b > 0, plain, &c->failure);
+    }
+}
+
 void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const void *dy, float *dx) {
     cpu_state *s = state_of(c);
     if (m == 0 || c->failure.code != ESP_OK) return;
@@ -191,8 +232,15 @@ void cpu_linear_backward_input(compute *c, const linear *l, int64_t m, const voi
         s->panels->multiply(l->backward_panels, m, dy, dx, PANEL_STORE, NULL, c->threads);
         return;
     }
+    if (l->panels) {
+        backward_turned_panels(c, l, m, dy, dx);
+        return;
+    }
     dy = cpu_product_input(c, SCRATCH_WIDE_X, m * l->out, dy);
-    if (dy) gemm_multiply(s->gemm, l->backward, m, dy, dx, DTYPE_F32, false, &c->failure);
+    if (dy && !l->backward)
+        backward_turned(c, l, m, dy, dx);
+    else if (dy)
+        gemm_multiply(s->gemm, l->backward, m, dy, dx, DTYPE_F32, false, &c->failure);
 }
 
 void cpu_multiply_transposed(compute *c, int64_t k, int64_t m, int64_t n, const void *a, const void *b,

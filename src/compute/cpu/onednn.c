@@ -73,10 +73,13 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
 }
 #endif
 
+/* Of the two matrices that are multiplied. */
+typedef enum { FORM_TRANSPOSED, FORM_PACKED, FORM_PLAIN } product_form;
+
 /* What a primitive was made for. */
 typedef struct {
     int64_t m, n, k;
-    int32_t packed, c_type, accumulate, threads;
+    int32_t form, c_type, accumulate, threads; /* form: a product_form */
 } gemm_key;
 
 struct gemm_plan {
@@ -287,21 +290,25 @@ void gemm_matrix_free(gemm_matrix *b) {
     mem_free(b);
 }
 
-static dnnl_status_t reorder(gemm *g, gemm_matrix *b, dnnl_memory_desc_t *plain, const void *source) {
+/* Copies a matrix from one form to the other. */
+static dnnl_status_t reorder(const gemm *g, dnnl_memory_desc_t *from, const void *source,
+                             dnnl_memory_desc_t *to, void *target) {
     dnnl_primitive_desc_t description = NULL;
     dnnl_primitive_t primitive = NULL;
-    dnnl_memory_t from = NULL;
-    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&description, MD(*plain), g->engine,
-                                                              MD(b->packed), g->engine, NULL);
+    dnnl_memory_t memory[2] = {NULL, NULL};
+    dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&description, MD(*from), g->engine, MD(*to), g->engine, NULL);
     if (status == dnnl_success) status = dnnl_primitive_create(&primitive, description);
     if (status == dnnl_success)
-        status = dnnl_memory_create(&from, MD(*plain), g->engine, (void *)(uintptr_t)source);
+        status = dnnl_memory_create(&memory[0], MD(*from), g->engine, (void *)(uintptr_t)source);
+    if (status == dnnl_success) status = dnnl_memory_create(&memory[1], MD(*to), g->engine, target);
     if (status == dnnl_success) {
-        dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, b->memory}};
+        dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
         status = dnnl_primitive_execute(primitive, g->stream, 2, arguments);
         dnnl_stream_wait(g->stream);
     }
-    if (from) dnnl_memory_destroy(from);
+    for (int i = 0; i < 2; i++)
+        if (memory[i]) dnnl_memory_destroy(memory[i]);
     if (primitive) dnnl_primitive_destroy(primitive);
     if (description) dnnl_primitive_desc_destroy(description);
     return status;
@@ -313,7 +320,7 @@ esp_status gemm_matrix_set(gemm *g, gemm_matrix *b, const void *source, int64_t 
     omp_set_num_threads(g->threads);
     dnnl_status_t status = md_strided(&plain, type_of(g->input), b->k, b->n, k_stride, n_stride);
     if (status == dnnl_success) {
-        status = reorder(g, b, &plain, source);
+        status = reorder(g, &plain, source, &b->packed, b->bytes);
         md_drop(&plain);
     }
     return status == dnnl_success ? ESP_OK : failed(status, "to pack a matrix", 1, b->n, b->k, error);
@@ -348,8 +355,9 @@ static dnnl_status_t make_primitive(const gemm *g, gemm_plan *p, dnnl_primitive_
 static dnnl_status_t make_plan(const gemm *g, gemm_plan *p, const gemm_matrix *b) {
     const gemm_key *k = &p->key;
     dnnl_primitive_attr_t attributes;
-    dnnl_status_t status = k->packed ? md_strided(&p->a, type_of(g->input), k->m, k->k, k->k, 1)
-                                     : md_strided(&p->a, type_of(g->input), k->m, k->k, 1, k->m);
+    dnnl_status_t status = k->form == FORM_TRANSPOSED
+                               ? md_strided(&p->a, type_of(g->input), k->m, k->k, 1, k->m)
+                               : md_strided(&p->a, type_of(g->input), k->m, k->k, k->k, 1);
     if (status == dnnl_success) {
 #if DNNL_VERSION_MAJOR >= 3
         status = b ? dnnl_memory_desc_clone(&p->b, b->packed)
@@ -379,13 +387,13 @@ static dnnl_status_t make_plan(const gemm *g, gemm_plan *p, const gemm_matrix *b
 
 static uint64_t key_hash(const gemm_key *k) {
     uint64_t h = 0;
-    const int64_t words[] = {k->m, k->n, k->k, k->packed, k->c_type, k->accumulate, k->threads};
+    const int64_t words[] = {k->m, k->n, k->k, k->form, k->c_type, k->accumulate, k->threads};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         h = (h ^ (uint64_t)words[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
 }
 
-/* The plan for a key, made on first use. b is NULL for a plain right matrix. */
+/* The plan for a key, made on first use. b is NULL unless the form is packed. */
 static esp_status find_plan(gemm *g, const gemm_key *key, const gemm_matrix *b, gemm_plan **out,
                             esp_error *error) {
     gemm_plan **bucket = &g->bucket[key_hash(key) % BUCKETS];
@@ -441,28 +449,56 @@ static int64_t next_cut(int64_t m) {
     return cut;
 }
 
-esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, dtype c_type,
-                         bool accumulate, esp_error *error) {
+/* The right side of a product, [k, n]: packed or plain. */
+typedef struct {
+    product_form form;
+    int64_t k, n;
+    const gemm_matrix *packed;
+    const void *plain;
+} product_right;
+
+static esp_status multiply_cut(gemm *g, const product_right *b, int64_t m, const void *a, void *c,
+                               dtype c_type, bool accumulate, esp_error *error) {
     omp_set_num_threads(g->threads);
     for (int64_t done = 0; done < m;) {
         int64_t rows = next_cut(m - done);
         gemm_key key = {.m = rows,
                         .n = b->n,
                         .k = b->k,
-                        .packed = 1,
+                        .form = (int32_t)b->form,
                         .c_type = (int32_t)c_type,
                         .accumulate = accumulate,
                         .threads = g->threads};
         gemm_plan *p;
-        ESP_TRY(find_plan(g, &key, b, &p, error));
+        ESP_TRY(find_plan(g, &key, b->packed, &p, error));
         const char *from = (const char *)a + (size_t)(done * b->k) * dtype_size(g->input);
         char *to = (char *)c + (size_t)(done * b->n) * dtype_size(c_type);
-        dnnl_status_t status = run_plan(g, p, b->memory, 0, from, NULL, to);
+        dnnl_status_t status = run_plan(g, p, b->packed ? b->packed->memory : NULL, 0, from, b->plain, to);
         if (status != dnnl_success) return failed(status, "to run a product", rows, b->n, b->k, error);
         done += rows;
     }
     dnnl_stream_wait(g->stream);
     return ESP_OK;
+}
+
+esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, dtype c_type,
+                         bool accumulate, esp_error *error) {
+    return multiply_cut(g, &(product_right){FORM_PACKED, b->k, b->n, b, NULL}, m, a, c, c_type, accumulate,
+                        error);
+}
+
+esp_status gemm_multiply_turned(gemm *g, const gemm_matrix *b, int64_t m, const void *a, float *c,
+                                bool accumulate, void *plain, esp_error *error) {
+    dnnl_memory_desc_t rows, packed = b->packed;
+    omp_set_num_threads(g->threads);
+    dnnl_status_t status = md_strided(&rows, type_of(g->input), b->k, b->n, 1, b->k);
+    if (status == dnnl_success) {
+        status = reorder(g, &packed, b->bytes, &rows, plain);
+        md_drop(&rows);
+    }
+    if (status != dnnl_success) return failed(status, "to unpack a matrix", 1, b->n, b->k, error);
+    return multiply_cut(g, &(product_right){FORM_PLAIN, b->n, b->k, NULL, plain}, m, a, c, DTYPE_F32,
+                        accumulate, error);
 }
 
 /* A copy of the last rows of x in *buffer, with zeros up to SMALLEST_CUT rows. */
@@ -501,7 +537,7 @@ esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, co
         gemm_key key = {.m = m,
                         .n = n,
                         .k = rows,
-                        .packed = 0,
+                        .form = FORM_TRANSPOSED,
                         .c_type = (int32_t)DTYPE_F32,
                         .accumulate = 1,
                         .threads = g->threads};
@@ -516,7 +552,8 @@ esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, co
 }
 
 esp_status gemm_plan_get(gemm *g, const gemm_matrix *b, int64_t m, gemm_plan **out, esp_error *error) {
-    gemm_key key = {.m = m, .n = b->n, .k = b->k, .packed = 1, .c_type = (int32_t)DTYPE_F32, .threads = 1};
+    gemm_key key = {
+        .m = m, .n = b->n, .k = b->k, .form = FORM_PACKED, .c_type = (int32_t)DTYPE_F32, .threads = 1};
     return find_plan(g, &key, b, out, error);
 }
 

@@ -39,6 +39,10 @@ esp_status gemm_matrix_set(gemm *g, gemm_matrix *b, const void *source, int64_t 
  * All matrices are dense: oneDNN leaves its fast path where rows have gaps. */
 esp_status gemm_multiply(gemm *g, const gemm_matrix *b, int64_t m, const void *a, void *c, dtype c_type,
                          bool accumulate, esp_error *error);
+/* c[m, k] (+)= a[m, n] b^T, f32, of a packed b[k, n], which is unpacked into `plain` first: k n numbers of
+ * gemm_input. */
+esp_status gemm_multiply_turned(gemm *g, const gemm_matrix *b, int64_t m, const void *a, float *c,
+                                bool accumulate, void *plain, esp_error *error);
 /* c[m, n] += a[k, m]^T b[k, n], c in f32, all plain. k may be any number: rows are cut as above, and the rest
  * below 64 is filled up with zeros. */
 esp_status gemm_multiply_transposed(gemm *g, int64_t k, int64_t m, int64_t n, const void *a, const void *b,

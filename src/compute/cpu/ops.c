@@ -75,7 +75,7 @@ void cpu_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *
         k->rmsnorm_backward(end - begin, width, dy + begin * width, x + begin * width, gain, rstd + begin,
                             dx + begin * width, sums + part * width);
     }
-    for (int part = 0; part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
+    for (int part = 0; dgain && part < GRADIENT_PARTS; part++) k->add(width, sums + part * width, dgain);
 }
 
 /* Heads wider than any known model's are refused. */
@@ -199,7 +199,7 @@ static void join_token(compute *c, const split_gradients *g, int64_t t, char *dq
     float turned[WIDEST_HEAD], before[WIDEST_HEAD];
     for (int64_t h = 0; h < p->heads + 2 * p->kv_heads; h++) {
         const float *d = head_gradient(g, t, h, turned);
-        if (dgain && h < p->heads + p->kv_heads) d = head_norm_gradient(g, t, h, d, before, dgain);
+        if (g->spec->gain && h < p->heads + p->kv_heads) d = head_norm_gradient(g, t, h, d, before, dgain);
         g->kernels->to_act(c->act, E, d, dqkv + h * E * size);
     }
 }
@@ -212,7 +212,7 @@ void cpu_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spe
     const split_gradients g = {state_of(c)->kernels, p, spec, qkv, dq, dk, dv};
     int64_t E = p->head_width, row = (p->heads + 2 * p->kv_heads) * E * (int64_t)dtype_size(c->act);
     float *sums = NULL;
-    if (dgain) {
+    if (spec->gain) {
         size_t bytes = (size_t)(GRADIENT_PARTS * 2 * E) * sizeof(float);
         sums = cpu_scratch(c, SCRATCH_SUMS, bytes);
         if (!sums) return;
@@ -225,7 +225,7 @@ void cpu_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spe
         for (int64_t t = begin; t < end; t++)
             join_token(c, &g, t, (char *)dqkv + t * row, sums ? sums + part * 2 * E : NULL);
     }
-    for (int part = 0; sums && part < GRADIENT_PARTS; part++)
+    for (int part = 0; sums && dgain && part < GRADIENT_PARTS; part++)
         g.kernels->add(2 * E, sums + part * 2 * E, dgain);
     if (dbias) bias_gradient(c, &g, dbias);
 }
@@ -354,6 +354,8 @@ static const compute_ops cpu_ops = {
     .buffer_free = host_buffer_free,
     .linear_new = cpu_linear_new,
     .linear_free = cpu_linear_free,
+    .adapter_new = cpu_adapter_new,
+    .adapter_free = cpu_adapter_free,
     .pass_new = cpu_pass_new,
     .pass_free = cpu_pass_free,
 #define OPERATION(name, group, list)    .name = cpu_##name,

@@ -54,6 +54,9 @@ typedef struct {
 typedef struct {
     /* Packs w (f32, rounded to bf16): [n, k], or [k, n] where `plain`. */
     void (*pack)(panel_matrix *b, const float *w, bool plain, int threads);
+    /* to = the transpose of rows of it that are columns of b: to, [n', k] of b's [k, n], takes columns first
+     * .. first + n' - 1, which begin with a whole panel (all of them where b is gated). */
+    void (*turn)(const panel_matrix *b, int64_t first, panel_matrix *to, int threads);
     /* c[m, n] = a[m, k] b, on `threads` threads. a is bf16. fetch: [threads], or NULL. */
     void (*multiply)(const panel_matrix *b, int64_t m, const void *a, void *c, panel_result result,
                      panel_fetch *fetch, int threads);

@@ -392,6 +392,34 @@ static void pack(panel_matrix *b, const float *w, bool plain, int threads) {
             }
 }
 
+/* 16 pairs of rows and a vector of columns of b, from its words on, in their place in `to`: rows from `row`
+ * on of its panel. */
+static void turn_block(const uint32_t *from, int64_t pairs, int64_t row, int64_t rows, uint32_t *panel) {
+    for (int64_t j = 0; j < rows; j++) {
+        uint32_t *to = panel + (row + j) * PANEL_COLUMNS;
+        for (int64_t i = 0; i < pairs; i++) {
+            uint32_t a = from[i * PANEL_COLUMNS + 2 * j], b = from[i * PANEL_COLUMNS + 2 * j + 1];
+            to[2 * i] = (a & 0xffffu) | b << 16;
+            to[2 * i + 1] = a >> 16 | (b & 0xffff0000u);
+        }
+        for (int64_t i = 2 * pairs; i < PANEL_COLUMNS; i++) to[i] = 0;
+    }
+}
+
+static void turn(const panel_matrix *b, int64_t first, panel_matrix *to, int threads) {
+    int64_t pairs = b->k / 2, panels = (to->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
+    int64_t begin = first / PANEL_COLUMNS, end = begin + (to->k + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t q = 0; q < panels; q++)
+        for (int64_t p = begin; p < end; p++)
+            for (int v = 0; v < VECTORS; v++) {
+                int64_t column = panel_column(b, p, v) - first;
+                turn_block(b->words + (p * pairs + q * WORDS) * PANEL_COLUMNS + v * WORDS,
+                           smaller(WORDS, pairs - q * WORDS), column / 2, smaller(WORDS, to->k - column) / 2,
+                           to->words + q * (to->k / 2) * PANEL_COLUMNS);
+            }
+}
+
 /* ---- Products of activations: gradients of weights ---- */
 
 /* Of x [k, n], pairs of rows as panels of `width` columns, [panels, pairs, width]; zeros after the last row
@@ -469,6 +497,7 @@ static void multiply_transposed(int64_t k, int64_t m, int64_t n, const void *a, 
 
 const panel_products panels_avx512bf16 = {
     .pack = pack,
+    .turn = turn,
     .multiply = multiply,
     .multiply_gated = multiply_gated,
     .multiply_columns = multiply_columns,

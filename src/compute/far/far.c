@@ -188,6 +188,19 @@ static void far_linear_free(compute *c, linear *l) {
     queue_free(c, l, run_linear_free);
 }
 
+static adapter *far_adapter_new(compute *c, const adapter_shape *shape) {
+    return inner_of(c)->ops->adapter_new(inner_of(c), shape);
+}
+
+static void run_adapter_free(far_call *queued) {
+    compute *inner = inner_of(queued->c);
+    inner->ops->adapter_free(inner, ((free_call *)queued)->what);
+}
+
+static void far_adapter_free(compute *c, adapter *a) {
+    queue_free(c, a, run_adapter_free);
+}
+
 static compute_pass *far_pass_new(compute *c, const pass_plan *plan) {
     pass_plan copy = *plan;
     int layers = plan->k ? plan->layers : 0;
@@ -234,6 +247,8 @@ static const compute_ops far_ops = {
     .buffer_free = far_buffer_free,
     .linear_new = far_linear_new,
     .linear_free = far_linear_free,
+    .adapter_new = far_adapter_new,
+    .adapter_free = far_adapter_free,
     .pass_new = far_pass_new,
     .pass_free = far_pass_free,
 #define OPERATION(name, group, list) .name = far_##name,

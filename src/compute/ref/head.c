@@ -68,7 +68,7 @@ void ref_head_backward(compute *c, const linear *head, int64_t rows, const void 
             double d = (double)dlogprob[r] * ((o == targets[r] ? 1.0 : 0.0) - exp(logit[o] - total));
             for (int64_t i = 0; i < head->in; i++) {
                 sum[i] += d * (double)act_get(c, head->w, o * head->in + i);
-                dw[o * head->in + i] += (float)(d * (double)act_get(c, x, r * head->in + i));
+                if (dw) dw[o * head->in + i] += (float)(d * (double)act_get(c, x, r * head->in + i));
             }
         }
         for (int64_t i = 0; i < head->in; i++) dx[r * head->in + i] = (float)sum[i];

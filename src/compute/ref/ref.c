@@ -130,7 +130,7 @@ void ref_rmsnorm_backward(compute *c, int64_t rows, int64_t width, const float *
         for (int64_t i = 0; i < width; i++) {
             double from_scale = (double)xr[i] * dot * s * s * s / (double)width;
             dx[r * width + i] += (float)((double)dyr[i] * (double)gain[i] * s - from_scale);
-            dgain[i] += (float)((double)dyr[i] * (double)xr[i] * s);
+            if (dgain) dgain[i] += (float)((double)dyr[i] * (double)xr[i] * s);
         }
     }
 }
@@ -198,7 +198,7 @@ static void norm_head_back(int head_width, const float *x, const float *gain, fl
     }
     double s = 1 / sqrt(squares / E + (double)eps);
     for (int i = 0; i < head_width; i++) {
-        dgain[i] += (float)((double)d[i] * (double)x[i] * s);
+        if (dgain) dgain[i] += (float)((double)d[i] * (double)x[i] * s);
         d[i] = (float)((double)d[i] * (double)gain[i] * s - (double)x[i] * dot * s * s * s / E);
     }
 }
@@ -223,7 +223,7 @@ void ref_rope_split_backward(compute *c, const compute_pass *pass, const qkv_spe
                 rotate(spec, p->head_width, p->positions[t], -1, d);
                 if (spec->gain)
                     norm_head_back(p->head_width, qkv + t * row + h * E, spec->gain + gain, spec->eps, d,
-                                   dgain + gain);
+                                   dgain ? dgain + gain : NULL);
             }
             for (int64_t i = 0; i < E; i++) {
                 act_set(c, dqkv, t * row + h * E + i, d[i]);
@@ -338,6 +338,8 @@ static const compute_ops ref_ops = {
     .buffer_free = host_buffer_free,
     .linear_new = ref_linear_new,
     .linear_free = ref_linear_free,
+    .adapter_new = ref_adapter_new,
+    .adapter_free = ref_adapter_free,
     .pass_new = ref_pass_new,
     .pass_free = ref_pass_free,
 #define OPERATION(name, group, list)    .name = ref_##name,

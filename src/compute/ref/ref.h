@@ -26,6 +26,9 @@ struct compute_pass {
     pass_plan plan; /* its arrays belong to the pass */
 };
 
+adapter *ref_adapter_new(compute *c, const adapter_shape *shape);
+void ref_adapter_free(compute *c, adapter *a);
+
 #define OPERATION(name, group, list)    void ref_##name(compute *c OPERATION_PARAMETERS(list));
 #define OPTIONAL(name, group, list)     /* none */
 #define MEMORY(kind, name, group, list) /* host.h */

@@ -83,6 +83,38 @@ static void test_linear(void **state) {
     end(b);
 }
 
+/* Two parts, rows 1 .. 2 and 4 of the F = 5. */
+static const adapter_shape low_rank = {
+    .out = F, .in = D, .rank = 3, .scale = 0.75f, .parts = 2, .part = {{1, 2}, {4, 1}}};
+
+static void adapt_run(bench *b) {
+    adapter *a = b->c->ops->adapter_new(b->c, &low_rank);
+    b->c->ops->adapter_set(b->c, a, b->w);
+    memset(b->out, 0, sizeof b->out);
+    b->c->ops->adapt(b->c, a, T, b->x, b->out);
+    b->c->ops->adapter_free(b->c, a);
+    b->outputs = T * F;
+}
+
+static void test_adapter(void **state) {
+    (void)state;
+    bench *b = begin();
+    int64_t n = adapter_part_at(&low_rank, 2);
+    assert_int_equal(n, 3 * (D + 2) + 3 * (D + 1));
+    assert_int_equal(adapter_part_at(&low_rank, 1), 3 * (D + 2));
+    adapter *a = b->c->ops->adapter_new(b->c, &low_rank);
+    b->c->ops->adapter_set(b->c, a, b->w);
+    float dx[T * D] = {0}, dw[MOST] = {0};
+    b->c->ops->adapt_backward(b->c, a, T, b->w, b->x, b->weight, dx, dw);
+    b->c->ops->adapter_free(b->c, a);
+    check("adapt_backward, dx", b, adapt_run, b->x, T * D, dx);
+    check("adapt_backward, dw", b, adapt_run, b->w, n, dw);
+    adapt_run(b);
+    for (int t = 0; t < T; t++)
+        assert_true(b->out[t * F] == 0 && b->out[t * F + 3] == 0); /* rows of no part */
+    end(b);
+}
+
 static const int32_t ids[T] = {3, 1, 12, 3, 0, 3, 7};
 
 /* A prompt of 3 tokens, below it runs of 3 and of 1. */
@@ -340,11 +372,12 @@ static void test_exponential(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),      cmocka_unit_test(test_embedding),
-        cmocka_unit_test(test_norm),        cmocka_unit_test(test_gate),
-        cmocka_unit_test(test_gate_values), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_rope),        cmocka_unit_test(test_normed_heads),
-        cmocka_unit_test(test_head),        cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_adapter),
+        cmocka_unit_test(test_embedding),    cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_gate),         cmocka_unit_test(test_gate_values),
+        cmocka_unit_test(test_attention),    cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_normed_heads), cmocka_unit_test(test_head),
+        cmocka_unit_test(test_exponential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,94 @@ static void check_linear(pair *p) {
     }
 }
 
+/* A frozen matrix against one that has a packing for each product: the same bits in panels; gated ones too.
+ */
+static void check_frozen(pair *p) {
+    const int64_t shapes[][2] = {{96, 64}, {8200, 24}, {362, 378}, {360, 378}, {24, 9002}};
+    const int64_t rows[] = {1, 13, 200};
+    for (int i = 0; i < 2 * 5 * 3; i++) {
+        int gated = i < 15 ? 0 : LINEAR_GATED, s = i % 15 / 3;
+        int64_t out = shapes[s][0], in = shapes[s][1], m = rows[i % 3];
+        float *w = normal(out * in, 0.1), *dx1 = MEM_ARRAY(float, m *in), *dx2 = MEM_ARRAY(float, m *in);
+        void *dy = act_normal(p->act, m * out, 1), *x = act_normal(p->act, m * in, 1);
+        linear *twice = make_linear(p->cpu, out, in, LINEAR_BACKWARD | gated, w);
+        linear *once = make_linear(p->cpu, out, in, LINEAR_BACKWARD | LINEAR_FROZEN | gated, w);
+        p->cpu->ops->linear_backward_input(p->cpu, twice, m, dy, dx1);
+        p->cpu->ops->linear_backward_input(p->cpu, once, m, dy, dx2);
+        if (p->cpu->traits.rows_alone && out * in >= 1 << 17)
+            assert_memory_equal(dx1, dx2, (size_t)(m * in) * sizeof *dx1);
+        same("linear_backward_input, frozen", DTYPE_F32, dx1, dx2, m * in, out > 8192 ? 1e-5 : 1e-6);
+        if (!gated) {
+            float *y1 = MEM_ARRAY(float, m *out), *y2 = MEM_ARRAY(float, m *out);
+            p->cpu->ops->linear_forward(p->cpu, twice, m, x, y1, DTYPE_F32, false);
+            p->cpu->ops->linear_forward(p->cpu, once, m, x, y2, DTYPE_F32, false);
+            assert_memory_equal(y1, y2, (size_t)(m * out) * sizeof *y1);
+            mem_free(y1);
+            mem_free(y2);
+        }
+        p->cpu->ops->linear_free(p->cpu, twice);
+        p->cpu->ops->linear_free(p->cpu, once);
+        void *all[] = {w, dx1, dx2, dy, x};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+    }
+}
+
+static void test_frozen(void **state) {
+    (void)state;
+    everywhere(check_frozen);
+}
+
+/* An instance's adapter, forward and backward, added to what y, dx and dw hold. */
+static void run_adapter(compute *c, const adapter_shape *s, int64_t m, const float *w, const void *x,
+                        const void *dy, float *y, float *dx, float *dw) {
+    adapter *a = c->ops->adapter_new(c, s);
+    c->ops->adapter_set(c, a, w);
+    c->ops->adapt(c, a, m, x, y);
+    c->ops->adapt_backward(c, a, m, w, x, dy, dx, dw);
+    c->ops->adapter_free(c, a);
+}
+
+/* Ranks and rows that fill no vectors, parts with gaps between them, and more rows than a unit of work; a
+ * row's bits are those that it has alone. */
+static void check_adapter(pair *p) {
+    const adapter_shape shapes[] = {
+        {.out = 96, .in = 70, .rank = 16, .scale = 2, .parts = 3, .part = {{0, 48}, {48, 16}, {64, 32}}},
+        {.out = 50, .in = 23, .rank = 5, .scale = 0.5f, .parts = 2, .part = {{3, 19}, {31, 7}}},
+        {.out = 130, .in = 300, .rank = 33, .scale = 1, .parts = 1, .part = {{0, 130}}}};
+    const int64_t rows[] = {1, 3, 40, 600};
+    for (int i = 0; i < 3 * 4; i++) {
+        const adapter_shape *s = &shapes[i / 4];
+        int64_t m = rows[i % 4], n = adapter_part_at(s, s->parts);
+        float *w = normal(n, 0.3), *y1 = normal(m * s->out, 1), *dx1 = normal(m * s->in, 1),
+              *dw1 = normal(n, 1);
+        float *y2 = MEM_ARRAY(float, m * s->out), *dx2 = MEM_ARRAY(float, m * s->in),
+              *dw2 = MEM_ARRAY(float, n);
+        memcpy(y2, y1, (size_t)(m * s->out) * sizeof *y1);
+        memcpy(dx2, dx1, (size_t)(m * s->in) * sizeof *dx1);
+        memcpy(dw2, dw1, (size_t)n * sizeof *dw1);
+        float *last = MEM_ARRAY(float, s->out);
+        memcpy(last, y1 + (m - 1) * s->out, (size_t)s->out * sizeof *last);
+        void *x = act_normal(p->act, m * s->in, 1), *dy = act_normal(p->act, m * s->out, 1);
+        run_adapter(p->ref, s, m, w, x, dy, y1, dx1, dw1);
+        run_adapter(p->cpu, s, m, w, x, dy, y2, dx2, dw2);
+        same("adapt", DTYPE_F32, y1, y2, m * s->out, 1e-5);
+        same("adapt_backward, dx", DTYPE_F32, dx1, dx2, m * s->in, 1e-5);
+        same("adapt_backward, dw", DTYPE_F32, dw1, dw2, n, 1e-5);
+        adapter *a = p->cpu->ops->adapter_new(p->cpu, s);
+        p->cpu->ops->adapter_set(p->cpu, a, w);
+        p->cpu->ops->adapt(p->cpu, a, 1, (char *)x + (size_t)((m - 1) * s->in) * dtype_size(p->act), last);
+        assert_memory_equal(last, y2 + (m - 1) * s->out, (size_t)s->out * sizeof *last);
+        p->cpu->ops->adapter_free(p->cpu, a);
+        void *all[] = {w, y1, y2, dx1, dx2, dw1, dw2, x, dy, last};
+        for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) mem_free(all[j]);
+    }
+}
+
+static void test_adapter(void **state) {
+    (void)state;
+    everywhere(check_adapter);
+}
+
 /* The gated product, whether gate and up are kept or not: a matrix too small for panels, and two in panels,
  * of which the second has a half that is no whole number of vectors. */
 static void check_gated(pair *p) {
@@ -679,13 +767,14 @@ static void test_falls_back(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest products[] = {
         cmocka_unit_test(test_falls_back), cmocka_unit_test(test_linear), cmocka_unit_test(test_gated),
-        cmocka_unit_test(test_panels),     cmocka_unit_test(test_head),
+        cmocka_unit_test(test_panels),     cmocka_unit_test(test_head),   cmocka_unit_test(test_frozen),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear),       cmocka_unit_test(test_gated),     cmocka_unit_test(test_panels),
         cmocka_unit_test(test_rows),         cmocka_unit_test(test_attention), cmocka_unit_test(test_normed),
         cmocka_unit_test(test_head),         cmocka_unit_test(test_optimizer), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_without_bf16), cmocka_unit_test(test_errors),    cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_adapter),
     };
     if (argc > 1 && strcmp(argv[1], "products") == 0) return cmocka_run_group_tests(products, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
