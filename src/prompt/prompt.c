@@ -243,7 +243,7 @@ static esp_status no_option_text(const problem *p, int32_t i, const char *what, 
 /* The ids of prompt and option together. */
 static esp_status option_ids(const prompt_words *w, const problem *p, const char *text,
                              const token_list *prompt, token_list *out, esp_error *error) {
-    if (w->chat == CHAT_PLAIN) return encode_prompt(w, p, text, out, error);
+    if (is_plain(w)) return encode_prompt(w, p, text, out, error);
     MEM_LIST_APPEND(out, prompt->at, prompt->count);
     return tokenizer_encode(w->tokens, text, strlen(text), false, out, error);
 }
