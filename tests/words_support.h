@@ -15,7 +15,7 @@ static inline opened_words open_words(void) {
     static esp_error error;
     opened_words w;
     OK(tokenizer_open(&w.tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&w.words, w.tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
+    OK(prompt_words_new(&w.words, w.tokens, test_task("gsm8k"), chat_builtin(CHAT_PLAIN), &error));
     return w;
 }
 

@@ -142,22 +142,28 @@ esp_status esp_score(esp_model *model, const esp_token_tree *tree, float *logpro
 typedef struct {
     esp_model *model;
     esp_generate_options options;
-    chat_kind chat;
+    chat *chat;
+    MEM_LIST(int32_t) ends;
     token_list prompt;
     int64_t room; /* tokens of the answer at most */
 } generation;
 
 static esp_status choose_chat(generation *g, esp_error *error) {
-    static const chat_kind kinds[] = {[ESP_CHAT_PLAIN] = CHAT_PLAIN,
-                                      [ESP_CHAT_CHATML] = CHAT_CHATML,
-                                      [ESP_CHAT_LLAMA2] = CHAT_LLAMA2,
-                                      [ESP_CHAT_MISTRAL] = CHAT_MISTRAL};
-    g->chat = CHAT_PLAIN;
-    if (!g->options.chat) return ESP_OK;
-    if (g->model->chat_template == ESP_CHAT_AUTO)
-        return chat_template_detect(tokenizer_chat_template(g->model->tokenizer), &g->chat, error);
-    g->chat = kinds[g->model->chat_template];
-    return ESP_OK;
+    static const char *const names[] = {[ESP_CHAT_AUTO] = "auto",
+                                        [ESP_CHAT_PLAIN] = "plain",
+                                        [ESP_CHAT_CHATML] = "chatml",
+                                        [ESP_CHAT_LLAMA2] = "llama2",
+                                        [ESP_CHAT_MISTRAL] = "mistral"};
+    chat_choice choice = {.name = g->options.chat ? names[g->model->chat_template] : "plain"};
+    return chat_open(&g->chat, &choice, g->model->tokenizer, error);
+}
+
+/* What ends the answer: the template's end, and the tokenizer's. */
+static void choose_ends(generation *g) {
+    int64_t n;
+    const int32_t *ends = tokenizer_ends(g->model->tokenizer, &n);
+    MEM_LIST_PUSH(&g->ends, chat_end_token(g->chat, g->model->tokenizer));
+    MEM_LIST_APPEND(&g->ends, ends, n);
 }
 
 static esp_status encode_prompt(generation *g, const char *prompt, esp_error *error) {
@@ -179,8 +185,9 @@ static esp_status sample(generation *g, engine_sample *out, esp_error *error) {
     *out = (engine_sample){.key = rng_mix(rng_key(g->options.seed), 0),
                            .temperature = (float)g->options.temperature};
     ESP_TRY(engine_new(&e, m, &settings, error));
+    choose_ends(g);
     esp_status status = engine_samples(e, g->prompt.at, g->prompt.count,
-                                       chat_end_token(g->chat, g->model->tokenizer), g->room, out, 1, error);
+                                       (engine_ends){g->ends.at, g->ends.count}, g->room, out, 1, error);
     engine_free(e);
     return status;
 }
@@ -205,6 +212,8 @@ esp_status esp_generate(esp_model *model, const char *prompt, const esp_generate
                                        false, &out, error);
     engine_sample_free(&answer);
     MEM_LIST_FREE(&g.prompt);
+    MEM_LIST_FREE(&g.ends);
+    chat_free(g.chat);
     return give_text(status, &out, text, length);
 }
 

@@ -85,6 +85,7 @@ typedef struct {
     recipe *recipe;
     task *task;
     prompt_words *words;
+    chat *chat;
     sampler *policy;
     arena *memory;
     problem *problems;
@@ -97,6 +98,7 @@ static void close_search(search_bench *s) {
     for (int64_t i = 0; i < s->count && s->jobs; i++) search_free(s->jobs[i].search);
     sampler_free(s->policy);
     prompt_words_free(s->words);
+    chat_free(s->chat);
     task_free(s->task);
     recipe_free(s->recipe);
     mem_free(s->jobs);
@@ -106,9 +108,10 @@ static void close_search(search_bench *s) {
 
 static esp_status make_policy(search_bench *s, const bench_place *b, bool unshared, esp_error *error) {
     const recipe *r = s->recipe;
-    chat_kind chat;
     ESP_TRY(task_open(&s->task, "gsm8k", error));
-    if (chat_template_detect(tokenizer_chat_template(b->tokenizer), &chat, NULL) != ESP_OK) chat = CHAT_PLAIN;
+    /* A template that is not supported: the prompts are plain. */
+    if (chat_open(&s->chat, &(chat_choice){0}, b->tokenizer, NULL) != ESP_OK)
+        ESP_TRY(chat_open(&s->chat, &(chat_choice){.name = "plain"}, b->tokenizer, error));
     lm_settings settings = {.temperature = (float)r->search.temperature,
                             .step_size = r->search.step,
                             .max_step_tokens = (int32_t)r->search.max_step_tokens,
@@ -118,7 +121,7 @@ static esp_status make_policy(search_bench *s, const bench_place *b, bool unshar
                             .kv_tokens =
                                 unshared || s->count < 8 ? 16384 : 2048 * s->count, /* the same as in a run */
                             .tree_nanoseconds = &s->tree_nanoseconds};
-    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, s->task, chat, error));
+    ESP_TRY(prompt_words_new(&s->words, b->tokenizer, s->task, s->chat, error));
     return lm_new(&s->policy, b->model, s->words, &settings, error);
 }
 

@@ -158,8 +158,12 @@ static esp_status time_pairs_of_file(bench_place *b, json_t **out, esp_error *er
                                   .append_end = true,
                                   .longest = model_context(b->model),
                                   .term = &dpo_term};
-    pairs_set_template(&options, 0);
-    ESP_TRY(pairs_read(&file, b->pairs, &options, error));
+    chat *chat = NULL; /* stays NULL where the model's template is not supported */
+    if (b->tokenizer && chat_open(&chat, &(chat_choice){0}, b->tokenizer, NULL) != ESP_OK) chat = NULL;
+    pairs_set_template(&options, chat, false);
+    esp_status read = pairs_read(&file, b->pairs, &options, error);
+    chat_free(chat);
+    ESP_TRY(read);
     for (int64_t i = 0; i < file.count; i++) file.at[i].scale = 1 / (double)file.count;
     esp_status status = time_pairs(b, file.at, file.count, out, error);
     pairs_file_free(&file);

@@ -14,8 +14,7 @@ typedef struct {
     int64_t max_tokens, samples, seed;
     double temperature;
     bool greedy, chat, special, bos;
-    int chat_template; /* 0 auto, then chat_kind + 1 */
-    char *system;
+    char *chat_template, *chat_options, *system;
 } generate_flags;
 
 static const option generate_options[] = {
@@ -65,11 +64,15 @@ static const option generate_options[] = {
      .offset = offsetof(generate_flags, chat),
      .help = "the prompt is a user's turn, put into the model's chat template"},
     {.flag = "--chat-template",
-     .type = OPTION_ENUM,
-     .choices = CHAT_CHOICES,
+     .type = OPTION_PATH,
      .initial = "auto",
      .offset = offsetof(generate_flags, chat_template),
-     .help = "which template --chat uses; auto: recognised from the model's files"},
+     .help = "which template --chat uses; auto: the model's own; plain, chatml, llama2, mistral; or a file"},
+    {.flag = "--chat-option",
+     .type = OPTION_STRING,
+     .marks = OPTION_REPEATED,
+     .offset = offsetof(generate_flags, chat_options),
+     .help = "what the template is told: enable_thinking=false; may be given again"},
     {.flag = "--system",
      .type = OPTION_STRING,
      .initial = "{model}",
@@ -91,8 +94,8 @@ typedef struct {
     const generate_flags *flags;
     loaded_model loaded;
     token_list prompt;
-    chat_kind chat;
-    int32_t end;  /* -1: none */
+    chat *chat;
+    MEM_LIST(int32_t) ends;
     int64_t room; /* tokens that may follow the prompt */
     engine *engine;
     engine_sample *samples;
@@ -115,13 +118,9 @@ static esp_status prompt_text_of(const generate_flags *flags, char **text, size_
 
 static esp_status choose_chat(generation *g, esp_error *error) {
     const generate_flags *flags = g->flags;
-    g->chat = CHAT_PLAIN;
-    if (!flags->chat) return ESP_OK;
-    if (flags->chat_template > 0) {
-        g->chat = (chat_kind)(flags->chat_template - 1);
-        return ESP_OK;
-    }
-    return chat_template_detect(tokenizer_chat_template(g->loaded.tokenizer), &g->chat, error);
+    chat_choice choice = {.name = flags->chat ? flags->chat_template : "plain",
+                          .options = flags->chat_options};
+    return chat_open(&g->chat, &choice, g->loaded.tokenizer, error);
 }
 
 static esp_status encode_prompt(generation *g, esp_error *error) {
@@ -143,7 +142,10 @@ static esp_status encode_prompt(generation *g, esp_error *error) {
     ESP_TRY(prompt_check(g->prompt.at, g->prompt.count, model_configuration(m)->vocab, model_context(m),
                          &g->room, error));
     if (g->room > flags->max_tokens) g->room = flags->max_tokens;
-    g->end = chat_end_token(g->chat, g->loaded.tokenizer);
+    int64_t n;
+    const int32_t *ends = tokenizer_ends(g->loaded.tokenizer, &n);
+    MEM_LIST_PUSH(&g->ends, chat_end_token(g->chat, g->loaded.tokenizer));
+    MEM_LIST_APPEND(&g->ends, ends, n);
     return ESP_OK;
 }
 
@@ -158,7 +160,8 @@ static esp_status sample(generation *g, esp_error *error) {
     for (int32_t i = 0; i < n; i++)
         g->samples[i] = (engine_sample){.key = rng_mix(rng_key((uint64_t)flags->seed), (uint64_t)i),
                                         .temperature = flags->greedy ? 0 : (float)flags->temperature};
-    return engine_samples(g->engine, g->prompt.at, g->prompt.count, g->end, g->room, g->samples, n, error);
+    return engine_samples(g->engine, g->prompt.at, g->prompt.count, (engine_ends){g->ends.at, g->ends.count},
+                          g->room, g->samples, n, error);
 }
 
 /* ---- output ---- */
@@ -190,6 +193,8 @@ static void generation_free(generation *g) {
     for (int64_t i = 0; g->samples && i < g->flags->samples; i++) engine_sample_free(&g->samples[i]);
     mem_free(g->samples);
     MEM_LIST_FREE(&g->prompt);
+    MEM_LIST_FREE(&g->ends);
+    chat_free(g->chat);
     engine_free(g->engine);
     loaded_model_close(&g->loaded);
 }

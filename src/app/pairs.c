@@ -7,6 +7,7 @@
 #include "loop/provenance.h"
 #include "model/adapter_file.h"
 #include "recipe/recipe.h"
+#include "recipe/session.h"
 
 #include <string.h>
 
@@ -14,8 +15,8 @@ typedef struct {
     int format; /* pairs_format */
     int64_t iteration;
     char *model;
-    int chat_template; /* 0 auto, then chat_kind + 1 */
-    int boundary;      /* pairs_boundary */
+    char *chat_template;
+    int boundary; /* pairs_boundary */
     bool eos;
 } pairs_flags;
 
@@ -38,11 +39,10 @@ static const option pairs_options[] = {
      .offset = offsetof(pairs_flags, model),
      .help = "of a file's pairs: the model, or tokenizer.json, whose tokens they become"},
     {.flag = "--chat-template",
-     .type = OPTION_ENUM,
-     .choices = CHAT_CHOICES,
+     .type = OPTION_PATH,
      .initial = "auto",
      .offset = offsetof(pairs_flags, chat_template),
-     .help = "of a file's messages; auto: detected from the model's files"},
+     .help = "of a file's messages; auto: the model's own; plain, chatml, llama2, mistral; or a file"},
     {.flag = "--eos",
      .type = OPTION_BOOL,
      .initial = "true",
@@ -69,14 +69,11 @@ static esp_status run_tokenizer(store *s, const char *run, const recipe *r, toke
 }
 
 /* What the words of the run's prompts are made with. */
-static esp_status read_words(store *s, const char *run, tokenizer **t, chat_kind *chat, esp_error *error) {
+static esp_status read_words(store *s, const char *run, tokenizer **t, chat **chat, esp_error *error) {
     recipe *r = NULL;
     esp_status status = provenance_read_recipe(run, &r, error);
     if (status == ESP_OK) status = run_tokenizer(s, run, r, t, error);
-    if (status == ESP_OK && r->model.chat_template > 0)
-        *chat = (chat_kind)(r->model.chat_template - 1);
-    else if (status == ESP_OK)
-        status = chat_template_detect(tokenizer_chat_template(*t), chat, error);
+    if (status == ESP_OK) status = recipe_open_chat(r, *t, chat, error);
     recipe_free(r);
     return status;
 }
@@ -84,14 +81,16 @@ static esp_status read_words(store *s, const char *run, tokenizer **t, chat_kind
 static esp_status of_run(const char *run, const pairs_flags *flags, esp_error *error) {
     store *s;
     tokenizer *t = NULL;
+    chat *chat = NULL;
     pairs_write_options options = {.format = (pairs_format)flags->format};
     ESP_TRY(store_open(&s, run, STORE_READ, error));
-    esp_status status =
-        options.format == PAIRS_NATIVE ? ESP_OK : read_words(s, run, &t, &options.chat, error);
+    esp_status status = options.format == PAIRS_NATIVE ? ESP_OK : read_words(s, run, &t, &chat, error);
     options.tokenizer = t;
+    options.chat = chat;
     if (status == ESP_OK)
         status = pairs_write(s, flags->iteration < 0 ? STORE_ALL : flags->iteration, &options, stdout,
                              "standard output", NULL, error);
+    chat_free(chat);
     tokenizer_close(t);
     store_close(s);
     return status;
@@ -107,7 +106,14 @@ static esp_status of_file(const char *path, const pairs_flags *flags, esp_error 
                                .vocab = tokenizer_size(t),
                                .append_end = flags->eos,
                                .boundary = (pairs_boundary)flags->boundary};
-    pairs_set_template(&from, flags->chat_template);
+    bool chosen = strcmp(flags->chat_template, "auto") != 0;
+    chat *chat = NULL;
+    if (chat_open(&chat, &(chat_choice){.name = flags->chat_template}, t, chosen ? error : NULL) != ESP_OK &&
+        chosen) {
+        tokenizer_close(t);
+        return ESP_FAILED;
+    }
+    pairs_set_template(&from, chat, chosen);
     pairs_write_options to = {.format = (pairs_format)flags->format, .tokenizer = t, .chat = from.chat};
     pairs_counts counts;
     observe_context context = {0};
@@ -115,6 +121,7 @@ static esp_status of_file(const char *path, const pairs_flags *flags, esp_error 
     esp_status status = pairs_convert(path, &from, &to, stdout, "standard output", &counts, error);
     if (status == ESP_OK) pairs_notes(&counts, 0, &watcher);
     observe_end(&context);
+    chat_free(chat);
     tokenizer_close(t);
     return status;
 }

@@ -3,7 +3,7 @@
 typedef struct {
     const int32_t *prompt;
     int64_t n, most;
-    int32_t end;
+    engine_ends ends;
     engine_sample *samples;
     engine_sequence *sequences;
     int32_t count, first; /* first: of the present request */
@@ -20,7 +20,7 @@ static bool take(void *user, int32_t i, const engine_token *token, int32_t *keep
     engine_sample *s = &run->samples[run->first + i];
     MEM_LIST_PUSH(&s->ids, token->token);
     MEM_LIST_PUSH(&s->logprobs, token->logprob);
-    s->finished = token->token == run->end;
+    for (int64_t k = 0; k < run->ends.count; k++) s->finished |= token->token == run->ends.at[k];
     *keep = -1;
     return !s->finished && s->ids.count < run->most;
 }
@@ -59,12 +59,12 @@ static esp_status finished(void *user, engine *e, sequence_group *g, esp_error *
     return ESP_OK;
 }
 
-esp_status engine_samples(engine *e, const int32_t *prompt, int64_t n, int32_t end, int64_t most,
+esp_status engine_samples(engine *e, const int32_t *prompt, int64_t n, engine_ends ends, int64_t most,
                           engine_sample *samples, int32_t count, esp_error *error) {
     sample_run run = {.prompt = prompt,
                       .n = n,
                       .most = most,
-                      .end = end,
+                      .ends = ends,
                       .samples = samples,
                       .sequences = MEM_ARRAY(engine_sequence, count),
                       .count = count};

@@ -217,12 +217,10 @@ static esp_status encode(const message_reading *m, const message_list *prompt,
     token_list start = {0};
     pair_words words = {
         .start = &start, .begins = !messages_answer_continues(o->chat), .before_key = "prompt"};
-    arena *memory = arena_new();
     message_list whole = {0};
-    messages_complete(o->chat, o->tokenizer, prompt->at, prompt->count - goes_on, memory, &whole);
+    messages_complete(o->chat, prompt->at, prompt->count - goes_on, &whole);
     esp_status status = messages_encode(o->chat, o->tokenizer, whole.at, whole.count, &start, error);
     MEM_LIST_FREE(&whole);
-    arena_free(memory);
     if (goes_on) text_puts(&words.before.text, last->content);
     for (int k = 0; k < COMPLETIONS && status == ESP_OK; k++)
         status = messages_answer(o->chat, o->tokenizer, completion[k].at, completion[k].count,

@@ -92,18 +92,10 @@ static bool are_identical(const pair_row_ids *ids) {
 
 /* ---- the file ---- */
 
-void pairs_set_template(pairs_read_options *options, int chat_template) {
-    const tokenizer *t = options->tokenizer;
-    options->chat = CHAT_PLAIN;
-    options->has_chat = chat_template > 0;
-    if (chat_template > 0) {
-        options->chat = (chat_kind)(chat_template - 1);
-    } else if (t) { /* an unknown template: messages are an error, texts are plain */
-        const char *template = tokenizer_chat_template(t);
-        options->has_chat =
-            chat_template_detect(template, &options->chat, NULL) == ESP_OK && options->chat != CHAT_PLAIN;
-    }
-    options->end = t ? chat_end_token(options->chat, t) : -1;
+void pairs_set_template(pairs_read_options *options, const chat *chat, bool chosen) {
+    options->chat = chat ? chat : chat_builtin(CHAT_PLAIN);
+    options->has_chat = chat && (chosen || chat_kind_of(chat) != CHAT_PLAIN);
+    options->end = options->tokenizer ? chat_end_token(options->chat, options->tokenizer) : -1;
 }
 
 typedef struct {

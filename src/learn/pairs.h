@@ -24,7 +24,7 @@ typedef enum { PAIRS_NATIVE, PAIRS_TRL, PAIRS_MESSAGES } pairs_format;
 typedef struct {
     pairs_format format;
     const tokenizer *tokenizer; /* for texts and messages */
-    chat_kind chat;             /* for messages: the form of the run's prompts */
+    const chat *chat;           /* for messages: the form of the run's prompts */
 } pairs_write_options;
 
 /* One pair as a row; new reference. An unknown reference log-prob is null. */
@@ -51,9 +51,9 @@ typedef struct {
     bool append_end;      /* texts that end (docs/formats.md) are followed by end-of-sequence */
     int32_t end;          /* that token; -1: there is none */
     pairs_boundary boundary;
-    chat_kind chat;  /* the template of messages */
-    bool has_chat;   /* false: the model has no known template, and rows of messages are an error */
-    int64_t longest; /* a path (prompt and longer completion) of more tokens is left out; 0: no limit */
+    const chat *chat; /* the template of messages */
+    bool has_chat;    /* false: the model has no known template, and rows of messages are an error */
+    int64_t longest;  /* a path (prompt and longer completion) of more tokens is left out; 0: no limit */
     const objective_term *term; /* of every example */
 } pairs_read_options;
 
@@ -80,9 +80,10 @@ typedef struct {
     arena *memory;
 } pairs_file;
 
-/* Sets the template of messages, and the token that ends a text: by the recipe's model.chat_template, or from
- * the tokenizer's files where that is 0. */
-void pairs_set_template(pairs_read_options *options, int chat_template);
+/* Sets the template of messages, and the token that ends a text. chat: borrowed; NULL: the model's template
+ * is not supported, so messages are an error and texts are plain. chosen: by name, so that also plain is
+ * meant. */
+void pairs_set_template(pairs_read_options *options, const chat *chat, bool chosen);
 
 /* Reads a JSONL file of any form ("-": standard input, .gz). A row that is no pair is an error that names
  * file:line and field, and so is a file of which no row is left. */

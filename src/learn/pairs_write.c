@@ -80,11 +80,9 @@ static esp_status put_prompt(json_t *list, const pairs_write_options *o, const c
     size_t answer = 0;
     bool fine = messages_parse(o->chat, o->tokenizer, text, memory, &messages, &answer);
     /* An empty system message says that there is none where the template would put its own. */
-    text_buffer own = {0};
     bool bare = fine && (messages.count == 0 || messages.at[0].role != MESSAGE_SYSTEM);
-    if (bare && chat_own_system(o->chat, tokenizer_chat_template(o->tokenizer), &own))
+    if (bare && chat_own_system(o->chat) && chat_kind_of(o->chat) != CHAT_OWN)
         put_message(list, MESSAGE_SYSTEM, "", 0);
-    text_free(&own);
     for (int64_t i = 0; fine && i < messages.count; i++)
         put_message(list, messages.at[i].role, messages.at[i].content, strlen(messages.at[i].content));
     *answered = fine && text[answer] != 0;

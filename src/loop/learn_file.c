@@ -2,8 +2,10 @@
 
 #include "learn/schedule.h"
 #include "recipe/convert.h"
+#include "recipe/session.h"
 
 #include <math.h>
+#include <string.h>
 
 /* One training at work. */
 typedef struct {
@@ -39,8 +41,16 @@ static esp_status read_pairs(file_training *t, esp_error *error) {
                                   .boundary = job->boundary,
                                   .longest = longest(r, job->model),
                                   .term = &t->terms.loss};
-    pairs_set_template(&options, r->model.chat_template);
-    ESP_TRY(pairs_read(&t->pairs, job->path, &options, error));
+    bool chosen =
+        strcmp(r->model.chat_template, "auto") != 0 || r->model.chat_head[0] || r->model.chat_tail[0];
+    chat *chat = NULL;
+    if (job->tokenizer && recipe_open_chat(r, job->tokenizer, &chat, chosen ? error : NULL) != ESP_OK &&
+        chosen)
+        return ESP_FAILED;
+    pairs_set_template(&options, chat, chosen);
+    esp_status status = pairs_read(&t->pairs, job->path, &options, error);
+    chat_free(chat);
+    ESP_TRY(status);
     pairs_notes(&t->pairs.counts, options.longest, &job->observer);
     return ESP_OK;
 }

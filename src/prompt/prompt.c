@@ -8,67 +8,81 @@
 struct prompt_words {
     const tokenizer *tokens;
     const task *t;
-    chat_kind chat;
+    const chat *chat;
     int32_t eos, verdict[2];
     token_list suffix;
-    char *system;               /* NULL: there is no system turn */
-    text_buffer judge_open;     /* the template's words before the user's text, */
-    text_span judge_trusted[2]; /* those of them that are not the system turn's text, */
-    bool judge_bos;             /* after the beginning-of-sequence token */
+    char *system;       /* NULL: no system message is given to the template */
+    chat_frame judge;   /* the template's words around the judge's question */
+    chat_frame problem; /* of a template of kind CHAT_OWN: what is around a problem, the examples too */
 };
 
 /* ---- Making ---- */
 
-/* The task's system turn, else the model's own. */
+static bool is_plain(const prompt_words *w) {
+    return chat_kind_of(w->chat) == CHAT_PLAIN;
+}
+
+/* The task's system turn, else the model's own. A template with a system turn of its own is given an empty
+ * message where the task wants none. */
 static void choose_system(prompt_words *w) {
-    text_buffer own = {0}, text = {0};
-    bool has_own = chat_own_system(w->chat, tokenizer_chat_template(w->tokens), &own);
-    if (task_system(w->t, has_own ? own.at : NULL, &text)) w->system = mem_strdup(text.at);
-    text_free(&own);
+    const char *own = chat_own_system(w->chat);
+    text_buffer text = {0};
+    if (task_system(w->t, own, &text))
+        w->system = mem_strdup(text.at);
+    else if (own && chat_kind_of(w->chat) == CHAT_OWN)
+        w->system = mem_strdup("");
     text_free(&text);
 }
 
-/* The template's words before and after the user's text, the system turn among those before it. */
-static void template_parts(prompt_words *w, text_buffer *close) {
-    static const char place[] = "\x01", system[] = "\x02";
-    text_buffer whole = {0};
-    chat_render(w->chat, w->tokens, w->system ? system : NULL, place, &whole);
-    const char *at = strstr(whole.at, place), *start = whole.at;
-    size_t bos = 0;
-    const char *piece = tokenizer_piece(w->tokens, tokenizer_bos(w->tokens), &bos);
-    w->judge_bos = bos > 0 && (size_t)(at - start) >= bos && memcmp(start, piece, bos) == 0;
-    if (w->judge_bos) start += bos;
-    const char *turn = w->system ? strstr(start, system) : at;
-    text_append(&w->judge_open, start, (size_t)(turn - start));
-    w->judge_trusted[0] = (text_span){0, w->judge_open.length};
-    if (w->system) {
-        text_puts(&w->judge_open, w->system);
-        turn += strlen(system);
+/* The system turn, each example with its answer, and the question. In a plain prompt the examples are part of
+ * the text. p NULL: the question's place. */
+static void list_messages(const prompt_words *w, const problem *p, arena *memory, message_list *out) {
+    int64_t examples = is_plain(w) ? 0 : task_example_count(w->t);
+    text_buffer text = {0};
+    if (w->system) MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, w->system}));
+    for (int64_t i = 0; i <= examples; i++) {
+        const problem *asked = i < examples ? task_example(w->t, i) : p;
+        text_clear(&text);
+        text_puts(&text, "");
+        if (!asked)
+            ; /* only what is around it is wanted */
+        else if (is_plain(w))
+            task_prompt_plain(w->t, asked, &text);
+        else
+            task_prompt_chat(w->t, asked, &text);
+        MEM_LIST_PUSH(out, ((message){MESSAGE_USER, arena_strdup(memory, text.at)}));
+        if (i < examples) MEM_LIST_PUSH(out, ((message){MESSAGE_ASSISTANT, asked->rationale}));
     }
-    w->judge_trusted[1].start = w->judge_open.length;
-    text_append(&w->judge_open, turn, (size_t)(at - turn));
-    w->judge_trusted[1].end = w->judge_open.length;
-    text_puts(close, at + strlen(place));
-    text_free(&whole);
+    text_free(&text);
+}
+
+static esp_status make_frames(prompt_words *w, esp_error *error) {
+    const message judge[] = {{MESSAGE_SYSTEM, w->system}, {MESSAGE_USER, ""}};
+    ESP_TRY(chat_frame_make(w->chat, w->tokens, judge + !w->system, w->system ? 2 : 1, &w->judge, error));
+    if (chat_kind_of(w->chat) != CHAT_OWN) return ESP_OK;
+    arena *memory = arena_new();
+    message_list messages = {0};
+    list_messages(w, NULL, memory, &messages);
+    esp_status status = chat_frame_make(w->chat, w->tokens, messages.at, messages.count, &w->problem, error);
+    MEM_LIST_FREE(&messages);
+    arena_free(memory);
+    return status;
 }
 
 /* The suffix (docs/method.md 3.1): with a chat template it ends the user's turn and begins the assistant's.
  */
-static esp_status make_suffix(prompt_words *w, const char *close, esp_error *error) {
+static esp_status make_suffix(prompt_words *w, esp_error *error) {
     const char *answer = task_judge_answer(w->t);
-    text_buffer text = {0};
-    esp_status status;
-    text_puts(&text, task_judge_question(w->t));
-    if (w->chat == CHAT_PLAIN) {
-        text_puts(&text, answer);
-        status = tokenizer_encode(w->tokens, text.at, text.length, false, &w->suffix, error);
-    } else {
-        text_span trusted = {text.length, text.length + strlen(close)};
-        text_puts(&text, close);
-        text_puts(&text, answer + (answer[0] == '\n')); /* the turn's own beginning ends the line already */
-        status = tokenizer_encode_trusted(w->tokens, text.at, text.length, &trusted, 1, &w->suffix, error);
-    }
-    text_free(&text);
+    const char *question = task_judge_question(w->t);
+    marked_text text = {0};
+    marked_text_other(&text, question, strlen(question));
+    marked_text_part(&text, &w->judge.after, 0, w->judge.after.text.length);
+    /* The turn's own beginning ends the line already. */
+    if (!is_plain(w)) answer += answer[0] == '\n';
+    marked_text_other(&text, answer, strlen(answer));
+    esp_status status = tokenizer_encode_trusted(w->tokens, text.text.at, text.text.length, text.trusted.at,
+                                                 (size_t)text.trusted.count, &w->suffix, error);
+    marked_text_free(&text);
     return status;
 }
 
@@ -80,15 +94,12 @@ static esp_status prepare(prompt_words *w, esp_error *error) {
             "the tokenizer has no end-of-sequence token");
     for (int correct = 0; correct < 2; correct++)
         w->verdict[correct] = tokenizer_find(w->tokens, task_verdict(w->t, correct));
-    text_buffer close = {0};
     choose_system(w);
-    template_parts(w, &close);
-    esp_status status = make_suffix(w, close.at ? close.at : "", error);
-    text_free(&close);
-    return status;
+    ESP_TRY(make_frames(w, error));
+    return make_suffix(w, error);
 }
 
-esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const task *t, chat_kind chat,
+esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const task *t, const chat *chat,
                             esp_error *error) {
     *out = NULL;
     prompt_words *w = MEM_NEW(prompt_words);
@@ -105,7 +116,8 @@ esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const t
 void prompt_words_free(prompt_words *w) {
     if (!w) return;
     MEM_LIST_FREE(&w->suffix);
-    text_free(&w->judge_open);
+    chat_frame_free(&w->judge);
+    chat_frame_free(&w->problem);
     mem_free(w->system);
     mem_free(w);
 }
@@ -119,26 +131,6 @@ const task *prompt_task(const prompt_words *w) {
 }
 
 /* ---- Ids ---- */
-
-/* The system turn, each example with its answer, and the question. In a plain prompt the examples are part of
- * the text. */
-static void list_messages(const prompt_words *w, const problem *p, arena *memory, message_list *out) {
-    int64_t examples = w->chat == CHAT_PLAIN ? 0 : task_example_count(w->t);
-    text_buffer text = {0};
-    if (w->system) MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, w->system}));
-    for (int64_t i = 0; i <= examples; i++) {
-        const problem *asked = i < examples ? task_example(w->t, i) : p;
-        text_clear(&text);
-        text_puts(&text, "");
-        if (w->chat == CHAT_PLAIN)
-            task_prompt_plain(w->t, asked, &text);
-        else
-            task_prompt_chat(w->t, asked, &text);
-        MEM_LIST_PUSH(out, ((message){MESSAGE_USER, arena_strdup(memory, text.at)}));
-        if (i < examples) MEM_LIST_PUSH(out, ((message){MESSAGE_ASSISTANT, asked->rationale}));
-    }
-    text_free(&text);
-}
 
 /* answer: of a plain prompt, the text that follows it, as one text with it; NULL: none. */
 static esp_status encode_prompt(const prompt_words *w, const problem *p, const char *answer, token_list *out,
@@ -155,7 +147,10 @@ static esp_status encode_prompt(const prompt_words *w, const problem *p, const c
         *last = arena_strdup(memory, whole.at);
         text_free(&whole);
     }
-    esp_status status = messages_encode(w->chat, w->tokens, messages.at, messages.count, out, error);
+    const char *question = messages.at[messages.count - 1].content;
+    esp_status status = chat_kind_of(w->chat) == CHAT_OWN
+                            ? chat_frame_encode(&w->problem, w->tokens, question, out, error)
+                            : messages_encode(w->chat, w->tokens, messages.at, messages.count, out, error);
     MEM_LIST_FREE(&messages);
     arena_free(memory);
     return status;
@@ -174,12 +169,9 @@ esp_status prompt_answer_ids(const prompt_words *w, const char *text, size_t len
 
 esp_status prompt_judge_prefix(const prompt_words *w, const problem *p, bool with_example, token_list *out,
                                esp_error *error) {
-    if (w->judge_bos) MEM_LIST_PUSH(out, tokenizer_bos(w->tokens));
     text_buffer text = {0};
-    text_append(&text, w->judge_open.at ? w->judge_open.at : "", w->judge_open.length);
     task_judge_prefix(w->t, p, with_example, &text);
-    esp_status status =
-        tokenizer_encode_trusted(w->tokens, text.at, text.length, w->judge_trusted, 2, out, error);
+    esp_status status = chat_frame_encode_open(&w->judge, w->tokens, text.at ? text.at : "", out, error);
     text_free(&text);
     return status;
 }
@@ -197,7 +189,11 @@ int32_t prompt_eos(const prompt_words *w) {
 }
 
 bool prompt_is_end(const prompt_words *w, int32_t id) {
-    return id == w->eos || id == tokenizer_eos(w->tokens);
+    int64_t n;
+    const int32_t *ends = tokenizer_ends(w->tokens, &n);
+    for (int64_t i = 0; i < n; i++)
+        if (id == ends[i]) return true;
+    return id == w->eos;
 }
 
 /* ---- Both prompts of a problem ---- */
@@ -247,7 +243,7 @@ static esp_status no_option_text(const problem *p, int32_t i, const char *what, 
 /* The ids of prompt and option together. */
 static esp_status option_ids(const prompt_words *w, const problem *p, const char *text,
                              const token_list *prompt, token_list *out, esp_error *error) {
-    if (w->chat == CHAT_PLAIN) return encode_prompt(w, p, text, out, error);
+    if (is_plain(w)) return encode_prompt(w, p, text, out, error);
     MEM_LIST_APPEND(out, prompt->at, prompt->count);
     return tokenizer_encode(w->tokens, text, strlen(text), false, out, error);
 }
@@ -321,8 +317,10 @@ step_rules prompt_step_rules(const prompt_words *w) {
                     .drop_answer_newline = true,
                     .max_step_tokens = INT32_MAX};
     /* A chat model that ends with the plain end-of-sequence has ended too. */
-    int32_t other = tokenizer_eos(w->tokens);
-    if (other >= 0 && other != w->eos) r.ends[r.end_count++] = other;
+    int64_t n;
+    const int32_t *ends = tokenizer_ends(w->tokens, &n);
+    for (int64_t i = 0; i < n && r.end_count < STEP_MAX_ENDS; i++)
+        if (ends[i] != w->eos) r.ends[r.end_count++] = ends[i];
     return r;
 }
 
@@ -331,18 +329,18 @@ step_rules prompt_step_rules(const prompt_words *w) {
 esp_status prompt_of_text(const tokenizer *t, const prompt_form *form, const char *text, size_t length,
                           token_list *out, esp_error *error) {
     bool no_system = !form->system || !*form->system;
-    if (form->chat == CHAT_PLAIN && no_system) {
+    chat_kind kind = chat_kind_of(form->chat);
+    if (kind == CHAT_PLAIN && no_system) {
         if (form->bos && tokenizer_adds_bos(t) && tokenizer_bos(t) >= 0) MEM_LIST_PUSH(out, tokenizer_bos(t));
         return tokenizer_encode(t, text, length, form->special, out, error);
     }
     if (strlen(text) != length)
         return error_fail(error, "take the zero byte out", "the prompt holds a zero byte");
-    text_buffer own = {0};
-    bool has_own = !form->system && chat_own_system(form->chat, tokenizer_chat_template(t), &own);
-    const char *system = has_own ? own.at : no_system ? NULL : form->system;
-    esp_status status = chat_encode(form->chat, t, system, text, out, error);
-    text_free(&own);
-    return status;
+    const char *own = chat_own_system(form->chat);
+    bool keeps_empty =
+        kind == CHAT_OWN && own; /* an empty message, so that the template's own does not come */
+    const char *system = !form->system ? own : no_system && !keeps_empty ? NULL : form->system;
+    return chat_encode(form->chat, t, system, text, out, error);
 }
 
 esp_status prompt_check(const int32_t *ids, int64_t n, int64_t vocab, int64_t context, int64_t *room,

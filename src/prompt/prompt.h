@@ -15,9 +15,9 @@ enum { PREFIX_POLICY, PREFIX_JUDGE, PREFIXES };
 
 typedef struct prompt_words prompt_words;
 
-/* tokens and task are borrowed. chat: the resolved template, CHAT_PLAIN for a model without one. Fails for a
- * tokenizer without an end-of-sequence token. */
-esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const task *t, chat_kind chat,
+/* tokens, task and chat are borrowed. Fails for a tokenizer without an end-of-sequence token, and for a chat
+ * template that cannot render the task's system turn and examples. */
+esp_status prompt_words_new(prompt_words **out, const tokenizer *tokens, const task *t, const chat *chat,
                             esp_error *error);
 void prompt_words_free(prompt_words *w);
 const tokenizer *prompt_tokenizer(const prompt_words *w);
@@ -36,7 +36,8 @@ esp_status prompt_judge_prefix(const prompt_words *w, const problem *p, bool wit
 const token_list *prompt_judge_suffix(const prompt_words *w);
 int32_t prompt_verdict_id(const prompt_words *w, bool correct); /* -1: the tokenizer has no such token */
 int32_t prompt_eos(const prompt_words *w);                      /* with a chat template, its end of turn */
-bool prompt_is_end(const prompt_words *w, int32_t id); /* ends an answer: prompt_eos or the tokenizer's own */
+bool prompt_is_end(const prompt_words *w,
+                   int32_t id); /* ends an answer: prompt_eos or one of tokenizer_ends */
 
 /* Both prompts of a problem, and how many tokens of a chain fit after each of them (and before the judge's
  * suffix) in `context` positions. room below 1: the problem can be neither searched nor answered. */
@@ -83,7 +84,7 @@ step_rules prompt_step_rules(const prompt_words *w);
 /* ---- A text of the user's own, to be continued ---- */
 
 typedef struct {
-    chat_kind chat; /* of a user's turn; CHAT_PLAIN: the text is continued as it is */
+    const chat *chat; /* of a user's turn; of kind CHAT_PLAIN: the text is continued as it is */
     const char
         *system;  /* system turn; NULL: the one that the model's chat template has by itself; "": none */
     bool bos;     /* CHAT_PLAIN: begins with beginning-of-sequence where the model expects one */

@@ -52,9 +52,10 @@ typedef struct {
         char *path;
         recipe_init init;
         recipe_dtype dtype;
-        int compute;       /* of compute_kind */
-        int chat_template; /* 0: detect it, else chat_kind + 1 */
-        int64_t context;   /* tokens; 0: the model's own */
+        int compute; /* of compute_kind */
+        char *chat_template, *chat_head, *chat_tail, *chat_options,
+            *chat_date;  /* chat_choice (text/chat.h) */
+        int64_t context; /* tokens; 0: the model's own */
         bool recompute;
     } model;
     struct {

@@ -47,7 +47,11 @@ static const option model_options[] = {
     {ENUM(model, init, recipe_init, "file|random"), .initial = "file", .help = "take the weights from model.path, or start from random ones (then only its configuration and tokenizer are read)"},
     {ENUM(model, dtype, recipe_dtype, "bf16|f32"), .flag = "--dtype", .initial = "bf16", .help = "number format of matrix products"},
     {CHOICE(model, compute, compute_kind), .flag = "--compute", .initial = "cpu", .help = "compute backend: cpu is fast, ref is plain loops for checking it"},
-    {ENUM(model, chat_template, int, CHAT_CHOICES), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt; auto: detected from the model's files"},
+    {PATH(model, chat_template), .flag = "--chat-template", .initial = "auto", .help = "how a question becomes a prompt: auto is the model's own template; plain, chatml, llama2 and mistral are forms; anything else is a file with a template (docs/models.md)"},
+    {TEXT(model, chat_head), .help = "words before a question, in place of a template, control tokens among them; with chat_tail"},
+    {TEXT(model, chat_tail), .help = "words after a question, up to where its answer begins"},
+    {TEXT(model, chat_options), .marks = OPTION_LIST, .help = "what the template is told, a line each: enable_thinking=false"},
+    {TEXT(model, chat_date), .initial = CHAT_DATE, .help = "the date of templates that write today's: always the same, so that a run's prompts are"},
     {INT(model, context), .flag = "--context", .initial = "0", .low = 0, .high = 1e7, .help = "tokens of context; 0: the model's own"},
     {BOOL(model, recompute), .flag = "--recompute", .initial = "false", .marks = OPTION_FREE, .help = "in training keep only the input of each layer and compute the rest again: less memory, more time, the same result"},
 };

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static esp_status choose_chat(session *s, esp_error *error) {
-    if (s->recipe->model.chat_template == 0)
-        return chat_template_detect(tokenizer_chat_template(s->tokenizer), &s->chat, error);
-    s->chat = (chat_kind)(s->recipe->model.chat_template - 1);
-    return ESP_OK;
+esp_status recipe_open_chat(const recipe *r, const tokenizer *t, chat **out, esp_error *error) {
+    chat_choice choice = {.name = r->model.chat_template,
+                          .head = r->model.chat_head,
+                          .tail = r->model.chat_tail,
+                          .options = r->model.chat_options,
+                          .date = r->model.chat_date};
+    return chat_open(out, &choice, t, error);
 }
 
 /* A policy out of a run's checkpoints must be as the run wrote it. */
@@ -53,7 +55,7 @@ esp_status session_open(session *out, const recipe *r, const observer *observer,
     ESP_TRY(check_model(out, error));
     ESP_TRY(task_new(&out->task, &r->task, error));
     esp_status status = adapter_tokenizer_open(&out->tokenizer, r->model.path, error);
-    if (status == ESP_OK) status = choose_chat(out, error);
+    if (status == ESP_OK) status = recipe_open_chat(r, out->tokenizer, &out->chat, error);
     if (status == ESP_OK) status = prompt_words_new(&out->words, out->tokenizer, out->task, out->chat, error);
     if (status == ESP_OK)
         status = compute_new(&out->compute, compute_kind(r->model.compute), recipe_activations(r),
@@ -117,6 +119,7 @@ void session_close(session *s) {
     if (s->test.memory) problem_set_free(&s->test);
     grader_close(s->grader);
     prompt_words_free(s->words);
+    chat_free(s->chat);
     tokenizer_close(s->tokenizer);
     compute_free(s->compute);
     task_free(s->task);

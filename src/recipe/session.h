@@ -23,13 +23,16 @@ typedef struct {
         *stop; /* set from outside: finish the current write, then ESP_INTERRUPTED; may be NULL */
     compute *compute;
     tokenizer *tokenizer;
-    chat_kind chat;
+    chat *chat;
     task *task;
     grader *grader;               /* who judges answers; NULL: the task */
     prompt_words *words;          /* how problems are written for this tokenizer, task and chat template */
     problem_set train, test, dev; /* empty where the recipe names no file; limits applied */
     problem_set sft; /* of data.sft: empty where SFT takes train's worked solutions, or there is no SFT */
 } session;
+
+/* The chat template that a recipe chooses. */
+esp_status recipe_open_chat(const recipe *r, const tokenizer *t, chat **out, esp_error *error);
 
 /* Opens compute, tokenizer, chat template and task; problems with session_read_problems. */
 esp_status session_open(session *out, const recipe *r, const observer *observer,

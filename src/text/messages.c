@@ -1,5 +1,7 @@
 #include "text/messages.h"
 
+#include "text/chat_inner.h"
+
 #include <string.h>
 
 const char *message_role_name(message_role role) {
@@ -7,42 +9,20 @@ const char *message_role_name(message_role role) {
     return names[role];
 }
 
-void marked_text_free(marked_text *text) {
-    text_free(&text->text);
-    MEM_LIST_FREE(&text->trusted);
-}
-
-static void put_ours(marked_text *out, const char *words, size_t length) {
-    text_span span = {out->text.length, out->text.length + length};
-    text_append(&out->text, words, length);
-    MEM_LIST_PUSH(&out->trusted, span);
-}
-
 static void put_words(marked_text *out, const char *words) {
-    put_ours(out, words, strlen(words));
+    marked_text_own(out, words, strlen(words));
 }
 
 static void put_token(marked_text *out, const tokenizer *t, int32_t id) {
     size_t length;
     const char *name = tokenizer_piece(t, id, &length);
-    put_ours(out, name, length);
+    marked_text_own(out, name, length);
 }
 
-static void put_trimmed(marked_text *out, const char *words) {
-    static const char blanks[] = " \t\r\n\v\f";
-    words += strspn(words, blanks);
-    size_t length = strlen(words);
-    while (length && strchr(blanks, words[length - 1])) length--;
-    text_append(&out->text, words, length);
-}
-
-static bool inst_is_control(const tokenizer *t) {
-    return tokenizer_is_special(t, tokenizer_find(t, "[/INST]"));
-}
-
-/* Closes an answer and asks the next question, up to where its answer begins. */
-static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer *t, const char *question,
-                               esp_error *error) {
+esp_status chat_form_turn(chat_kind kind, const tokenizer *t, const char *question, marked_text *out,
+                          esp_error *error) {
+    const char *start;
+    size_t length;
     switch (kind) {
     case CHAT_CHATML:
         put_words(out, "<|im_end|>\n<|im_start|>user\n");
@@ -54,14 +34,15 @@ static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer
         put_token(out, t, tokenizer_eos(t));
         put_token(out, t, tokenizer_bos(t));
         put_words(out, "[INST] ");
-        put_trimmed(out, question);
+        chat_trimmed(question, &start, &length);
+        marked_text_other(out, start, length);
         put_words(out, " [/INST]");
         return ESP_OK;
     case CHAT_MISTRAL:
         put_token(out, t, tokenizer_eos(t));
         put_words(out, "[INST] ");
         text_puts(&out->text, question);
-        put_words(out, inst_is_control(t) ? "[/INST]" : " [/INST]");
+        put_words(out, chat_inst_is_control(t) ? "[/INST]" : " [/INST]");
         return ESP_OK;
     default:
         return error_fail(error, "set model.chat_template, or give rows with one question each",
@@ -69,36 +50,61 @@ static esp_status put_question(marked_text *out, chat_kind kind, const tokenizer
     }
 }
 
-bool messages_answer_continues(chat_kind kind) {
-    return kind == CHAT_CHATML || kind == CHAT_PLAIN;
+/* Closes an answer and asks the next question, up to where its answer begins. */
+static esp_status put_question(const chat *c, const tokenizer *t, const char *question, marked_text *out,
+                               esp_error *error) {
+    if (c->kind != CHAT_OWN) return chat_form_turn(c->kind, t, question, out, error);
+    size_t start = 0, length = strlen(question);
+    if (c->turns.between.text.length == 0)
+        return error_fail(error, "give rows with one question each",
+                          "the chat template does not write a second question after an answer");
+    if (c->trims) jinja_strip(question, &start, &length);
+    marked_text_part(out, &c->turns.between, 0, c->turns.between.text.length);
+    marked_text_other(out, question + start, length);
+    marked_text_part(out, &c->turns.after, 0, c->turns.after.text.length);
+    return ESP_OK;
 }
 
-esp_status messages_answer(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,
+bool messages_answer_continues(const chat *c) {
+    if (c->kind == CHAT_OWN) return !c->turns.spaced;
+    return c->kind == CHAT_CHATML || c->kind == CHAT_PLAIN;
+}
+
+esp_status messages_answer(const chat *c, const tokenizer *t, const message *messages, int64_t n,
                            marked_text *out, esp_error *error) {
     for (int64_t i = 0; i < n; i++) {
         if (messages[i].role == MESSAGE_USER) {
-            ESP_TRY(put_question(out, kind, t, messages[i].content, error));
+            ESP_TRY(put_question(c, t, messages[i].content, out, error));
             continue;
         }
         /* The first answer is encoded by itself, and so begins with a space; after a control token, too. */
-        if (i > 0 && !messages_answer_continues(kind) && !inst_is_control(t)) text_puts(&out->text, " ");
+        if (i > 0 && !messages_answer_continues(c) && !chat_inst_is_control(t)) text_puts(&out->text, " ");
         text_puts(&out->text, messages[i].content);
     }
     return ESP_OK;
 }
 
-esp_status messages_encode(chat_kind kind, const tokenizer *t, const message *messages, int64_t n,
+static esp_status encode_rendered(const chat *c, const tokenizer *t, const message *messages, int64_t n,
+                                  token_list *out, esp_error *error) {
+    marked_text text = {0};
+    esp_status status = chat_template_write(c, messages, n, true, &text, error);
+    if (status == ESP_OK) status = chat_marked_encode(t, chat_lacks_bos(t, &text), &text, out, error);
+    marked_text_free(&text);
+    return status;
+}
+
+esp_status messages_encode(const chat *c, const tokenizer *t, const message *messages, int64_t n,
                            token_list *out, esp_error *error) {
+    if (c->kind == CHAT_OWN) return encode_rendered(c, t, messages, n, out, error);
     int64_t question = messages[0].role == MESSAGE_SYSTEM ? 1 : 0;
-    ESP_TRY(
-        chat_encode(kind, t, question ? messages[0].content : NULL, messages[question].content, out, error));
+    ESP_TRY(chat_encode(c, t, question ? messages[0].content : NULL, messages[question].content, out, error));
     marked_text rest = {0};
-    esp_status status = messages_answer(kind, t, messages + question + 1, n - question - 1, &rest, error);
+    esp_status status = messages_answer(c, t, messages + question + 1, n - question - 1, &rest, error);
     if (status == ESP_OK && rest.text.length > 0) {
         const text_span *trusted = rest.trusted.at;
         size_t spans = (size_t)rest.trusted.count;
         status =
-            messages_answer_continues(kind)
+            messages_answer_continues(c)
                 ? tokenizer_encode_more(t, rest.text.at, rest.text.length, trusted, spans, out, error)
                 : tokenizer_encode_trusted(t, rest.text.at, rest.text.length, trusted, spans, out, error);
     }
@@ -106,15 +112,11 @@ esp_status messages_encode(chat_kind kind, const tokenizer *t, const message *me
     return status;
 }
 
-void messages_complete(chat_kind kind, const tokenizer *t, const message *messages, int64_t n, arena *memory,
-                       message_list *out) {
-    text_buffer own = {0};
+void messages_complete(const chat *c, const message *messages, int64_t n, message_list *out) {
     bool has_system = n > 0 && messages[0].role == MESSAGE_SYSTEM;
-    bool empty = has_system && !messages[0].content[0];
-    if (!has_system && chat_own_system(kind, tokenizer_chat_template(t), &own))
-        MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, arena_strdup(memory, own.at)}));
+    bool empty = has_system && !messages[0].content[0] && c->kind != CHAT_OWN;
+    if (!has_system && c->own) MEM_LIST_PUSH(out, ((message){MESSAGE_SYSTEM, c->own}));
     for (int64_t i = empty; i < n; i++) MEM_LIST_PUSH(out, messages[i]);
-    text_free(&own);
 }
 
 /* ---- Back ---- */
@@ -193,22 +195,39 @@ static bool parse_inst(parsing *p, const char *bos, const char *eos) {
     }
 }
 
+/* By what the template writes around messages (chat_template.c). */
+static bool parse_own(parsing *p, const chat *c) {
+    const char *open = c->system_open.text.at, *close = c->system_close.text.at;
+    const char *between = c->turns.between.text.at, *after = c->turns.after.text.at;
+    if (!c->bare.text.at || !after) return false;
+    if (!skip(p, c->bare.text.at) && (!open || !close || !skip(p, open) || !take(p, MESSAGE_SYSTEM, close)))
+        return false;
+    while (take(p, MESSAGE_USER, after)) {
+        if (!between || !between[0] || !strstr(p->at, between)) return true;
+        if (!take(p, MESSAGE_ASSISTANT, between)) return false;
+    }
+    return false;
+}
+
 static char *piece_name(const tokenizer *t, int32_t id) {
     size_t length;
     const char *name = tokenizer_piece(t, id, &length);
     return mem_strndup(name, length);
 }
 
-bool messages_parse(chat_kind kind, const tokenizer *t, const char *text, arena *memory, message_list *out,
+bool messages_parse(const chat *c, const tokenizer *t, const char *text, arena *memory, message_list *out,
                     size_t *answer) {
     parsing p = {text, memory, out};
     char *bos = piece_name(t, tokenizer_bos(t)), *eos = piece_name(t, tokenizer_eos(t));
     bool fine = true;
+    chat_kind kind = c->kind;
     if (kind == CHAT_LLAMA2 || kind == CHAT_MISTRAL)
         fine = parse_inst(&p, bos, eos);
-    else
+    else if (kind != CHAT_OWN || !c->bare.text.at || strncmp(c->bare.text.at, bos, strlen(bos)) != 0)
         skip(&p, bos);
-    if (kind == CHAT_CHATML)
+    if (kind == CHAT_OWN)
+        fine = parse_own(&p, c);
+    else if (kind == CHAT_CHATML)
         fine = parse_chatml(&p);
     else if (kind == CHAT_PLAIN)
         push(&p, MESSAGE_USER, strlen(p.at));

@@ -18,6 +18,7 @@ void tokenizer_close(tokenizer *t) {
     normalizer_free(&t->normal);
     pretokenizer_free(t->cutter);
     word_cache_free(t->cache);
+    MEM_LIST_FREE(&t->ends);
     mem_free(t->chat_template);
     mem_free(t->json);
     json_decref(t->config);
@@ -79,10 +80,19 @@ static esp_status open_json(tokenizer *t, const char *path, esp_error *error) {
     return status;
 }
 
+static void add_gguf_ends(tokenizer *t) {
+    int64_t more =
+        t->ends.count > 0 ? t->ends.at[0] : -1; /* the end of turn, read before the vocabulary was */
+    t->ends.count = 0;
+    tokenizer_add_end(t, t->eos);
+    tokenizer_add_end(t, more);
+}
+
 static esp_status open_gguf(tokenizer *t, const char *path, esp_error *error) {
     json_t *file = NULL;
     ESP_TRY(tokenizer_read_gguf(t, path, &file, error));
     esp_status status = tokenizer_fill_from_json(t, file, path, error);
+    if (status == ESP_OK) add_gguf_ends(t);
     t->json = json_dumps(file, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(file);
     if (status == ESP_OK && !t->json)
@@ -333,6 +343,18 @@ int32_t tokenizer_eos(const tokenizer *t) {
 bool tokenizer_adds_bos(const tokenizer *t) {
     return t->adds_bos && t->bos >= 0;
 }
+const int32_t *tokenizer_ends(const tokenizer *t, int64_t *n) {
+    *n = t->ends.count;
+    return t->ends.at;
+}
+
+void tokenizer_add_end(tokenizer *t, int64_t id) {
+    if (id < 0 || id >= t->words.size) return;
+    for (int64_t i = 0; i < t->ends.count; i++)
+        if (t->ends.at[i] == id) return;
+    MEM_LIST_PUSH(&t->ends, (int32_t)id);
+}
+
 const char *tokenizer_chat_template(const tokenizer *t) {
     return t->chat_template;
 }

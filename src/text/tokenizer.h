@@ -8,6 +8,7 @@
 #define ESPALIER_TEXT_TOKENIZER_H
 
 #include "base/memory.h"
+#include "text/marked_text.h"
 
 typedef struct tokenizer tokenizer;
 
@@ -15,8 +16,9 @@ typedef struct tokenizer tokenizer;
 typedef MEM_LIST(int32_t) token_list;
 
 /* path: a tokenizer.json (decompressed if its name ends in .gz), a folder that contains one, or a .gguf file.
- * In the same folder, tokenizer_config.json, special_tokens_map.json and chat_template.jinja are read if
- * present. An unsupported component of the file is an error that names it. */
+ * In the same folder, tokenizer_config.json, special_tokens_map.json, chat_template.jinja, config.json and
+ * generation_config.json are read if present. An unsupported component of the file is an error that names it.
+ */
 esp_status tokenizer_open(tokenizer **out, const char *path, esp_error *error);
 void tokenizer_close(tokenizer *t);
 
@@ -29,9 +31,6 @@ esp_status tokenizer_encode(const tokenizer *t, const char *text, size_t length,
 
 /* The same for a text of which only some spans are trusted, as for a template around a user's text: a control
  * token is recognised only if it is entirely within one of the spans [start, end), given in order. */
-typedef struct {
-    size_t start, end;
-} text_span;
 esp_status tokenizer_encode_trusted(const tokenizer *t, const char *text, size_t length,
                                     const text_span *trusted, size_t spans, token_list *out,
                                     esp_error *error);
@@ -59,12 +58,16 @@ int32_t tokenizer_find(const tokenizer *t, const char *piece);
 int32_t tokenizer_size(const tokenizer *t); /* largest id + 1 */
 int32_t tokenizer_bos(const tokenizer *t);  /* -1: none */
 int32_t tokenizer_eos(const tokenizer *t);
+/* All ids that end an answer, tokenizer_eos first: also those of eos_token_id in config.json and
+ * generation_config.json, and the end of turn that a GGUF file names. n 0: none. */
+const int32_t *tokenizer_ends(const tokenizer *t, int64_t *n);
 bool tokenizer_adds_bos(const tokenizer *t); /* whether the model expects it before every text */
 /* The tokenizer's chat template (Jinja); NULL for none. */
 const char *tokenizer_chat_template(const tokenizer *t);
 
-/* Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json into an existing folder. A
- * tokenizer.json is written unchanged (decompressed); a GGUF file's tokenizer as its equivalent. */
+/* Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json and, for several ids that end an
+ * answer, generation_config.json into an existing folder. A tokenizer.json is written unchanged
+ * (decompressed); a GGUF file's tokenizer as its equivalent. */
 esp_status tokenizer_save(const tokenizer *t, const char *folder, esp_error *error);
 
 #endif

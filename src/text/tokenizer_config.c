@@ -31,6 +31,14 @@ static int32_t numbered_token(const tokenizer *t, const json_t *object, const ch
     return id >= 0 && id < t->words.size ? (int32_t)id : -1;
 }
 
+/* eos_token_id is a number or a list of them. */
+static void add_ends(tokenizer *t, const json_t *config) {
+    const json_t *value = json_object_get(config, "eos_token_id");
+    if (json_is_integer(value)) tokenizer_add_end(t, json_integer_value(value));
+    for (size_t i = 0; i < json_array_size(value); i++)
+        tokenizer_add_end(t, json_integer_value(json_array_get(value, i)));
+}
+
 static int32_t first_known(const tokenizer *t, const char *const *names) {
     int32_t id = -1;
     for (; *names && id < 0; names++) id = tokenizer_find(t, *names);
@@ -70,10 +78,11 @@ esp_status tokenizer_read_config(tokenizer *t, const char *folder, esp_error *er
     static const char *const begins[] = {"<s>", "<|begin_of_text|>", NULL};
     static const char *const ends[] = {"<|im_end|>",      "</s>",          "<|eot_id|>",
                                        "<|end_of_text|>", "<|endoftext|>", NULL};
-    json_t *map = NULL, *model = NULL;
+    json_t *map = NULL, *model = NULL, *generation = NULL;
     esp_status status = read_optional(folder, "tokenizer_config.json", &t->config, error);
     if (status == ESP_OK) status = read_optional(folder, "special_tokens_map.json", &map, error);
     if (status == ESP_OK) status = read_optional(folder, "config.json", &model, error);
+    if (status == ESP_OK) status = read_optional(folder, "generation_config.json", &generation, error);
     if (status == ESP_OK) status = read_template_file(t, folder, error);
     if (status == ESP_OK) {
         int32_t bos = named_token(t, t->config, "bos_token"), eos = named_token(t, t->config, "eos_token");
@@ -83,6 +92,9 @@ esp_status tokenizer_read_config(tokenizer *t, const char *folder, esp_error *er
         if (eos < 0) eos = numbered_token(t, model, "eos_token_id");
         t->bos = bos >= 0 ? bos : first_known(t, begins);
         t->eos = eos >= 0 ? eos : first_known(t, ends);
+        tokenizer_add_end(t, t->eos);
+        add_ends(t, model);
+        add_ends(t, generation);
         const json_t *adds = json_object_get(t->config, "add_bos_token");
         if (json_is_boolean(adds)) t->adds_bos = json_is_true(adds);
         if (!t->chat_template) t->chat_template = mem_strdup(template_of(t->config));
@@ -90,6 +102,7 @@ esp_status tokenizer_read_config(tokenizer *t, const char *folder, esp_error *er
     }
     json_decref(map);
     json_decref(model);
+    json_decref(generation);
     return status;
 }
 
@@ -133,6 +146,14 @@ static esp_status write_json(const char *folder, const char *name, const json_t 
     return status;
 }
 
+/* The other ids that end an answer are no part of the tokenizer's files. */
+static esp_status write_ends(const tokenizer *t, const char *folder, esp_error *error) {
+    json_t *generation = json_pack("{s:o}", "eos_token_id", json_from_ids(t->ends.at, t->ends.count));
+    esp_status status = write_json(folder, "generation_config.json", generation, error);
+    json_decref(generation);
+    return status;
+}
+
 esp_status tokenizer_save(const tokenizer *t, const char *folder, esp_error *error) {
     char *path = path_join(folder, "tokenizer.json");
     esp_status status = file_write_all(path, t->json, t->json_length, error);
@@ -145,6 +166,7 @@ esp_status tokenizer_save(const tokenizer *t, const char *folder, esp_error *err
     }
     if (status == ESP_OK) status = write_json(folder, "tokenizer_config.json", config, error);
     if (status == ESP_OK) status = write_json(folder, "special_tokens_map.json", map, error);
+    if (status == ESP_OK && t->ends.count > 1) status = write_ends(t, folder, error);
     json_decref(config);
     json_decref(map);
     return status;

@@ -341,11 +341,12 @@ static esp_status build(tokenizer *t, source *s, json_t *file, esp_error *error)
                                           "end_of_word_suffix"};
     for (int i = 0; i < 4; i++) json_object_set_new(model, nothing[i], json_null());
     bool prefix = s->sentencepiece, adds_bos = s->sentencepiece;
-    int32_t bos = -1, eos = -1, unknown = -1;
+    int32_t bos = -1, eos = -1, turn = -1, unknown = -1;
     ESP_TRY(optional_bool(s->g, "tokenizer.ggml.add_space_prefix", &prefix, error));
     ESP_TRY(optional_bool(s->g, "tokenizer.ggml.add_bos_token", &adds_bos, error));
     ESP_TRY(optional_id(s, "tokenizer.ggml.bos_token_id", &bos, error));
     ESP_TRY(optional_id(s, "tokenizer.ggml.eos_token_id", &eos, error));
+    ESP_TRY(optional_id(s, "tokenizer.ggml.eot_token_id", &turn, error));
     ESP_TRY(optional_id(s, "tokenizer.ggml.unknown_token_id", &unknown, error));
     if (s->sentencepiece)
         put_sentencepiece(file, model, prefix);
@@ -362,6 +363,7 @@ static esp_status build(tokenizer *t, source *s, json_t *file, esp_error *error)
     if (adds_bos && bos >= 0) put_template(file, s, bos);
     t->bos = bos;
     t->eos = eos;
+    if (turn >= 0) MEM_LIST_PUSH(&t->ends, turn);
     const char *chat;
     if (!gguf_has(s->g, "tokenizer.chat_template")) return ESP_OK;
     ESP_TRY(gguf_need_string(s->g, "tokenizer.chat_template", &chat, error));

@@ -33,6 +33,7 @@ struct tokenizer {
     word_cache *cache;
 
     int32_t bos, eos;
+    MEM_LIST(int32_t) ends; /* eos first */
     bool adds_bos;
     char *chat_template; /* NULL: none */
     char *json;          /* the tokenizer.json, as read or generated */
@@ -48,6 +49,9 @@ esp_status tokenizer_read_gguf(tokenizer *t, const char *path, json_t **file, es
 /* Reads tokenizer_config.json and related files of a folder: bos, eos, whether bos is added, the chat
  * template. */
 esp_status tokenizer_read_config(tokenizer *t, const char *folder, esp_error *error);
+
+/* Adds an id to those that end an answer, unless it is there or is none of the vocabulary. */
+void tokenizer_add_end(tokenizer *t, int64_t id);
 
 word_cache *word_cache_new(void);
 void word_cache_free(word_cache *c);

@@ -98,7 +98,8 @@ for name in '<|im_start|>', '<|im_end|>':
 json.dump(tokens, open('chat/tokenizer.json', 'w'))
 config = json.load(open('chat/tokenizer_config.json'))
 config['chat_template'] = ("{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a dog<|im_end|>\\n' }}{% endif %}"
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}")
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 json.dump(config, open('chat/tokenizer_config.json', 'w'))
 PYTHON
 echo '{"question": "Is it a cat?", "answer": 1}' > cat.jsonl

@@ -36,7 +36,7 @@ static void sample(fixture *f, const engine_settings *set, int32_t end, engine_s
     OK(engine_new(&e, f->m, set, &error));
     for (int32_t i = 0; i < count; i++)
         out[i] = (engine_sample){.key = rng_mix(rng_key(3), (uint64_t)i), .temperature = i ? 1.0f : 0.0f};
-    OK(engine_samples(e, f->prompt, PROMPT, end, MOST, out, count, &error));
+    OK(engine_samples(e, f->prompt, PROMPT, (engine_ends){&end, 1}, MOST, out, count, &error));
     engine_free(e);
 }
 

@@ -33,7 +33,7 @@ static pairs_read_options options_of(int which) {
                                 .vocab = tokenizer_size(t),
                                 .append_end = true,
                                 .end = tokenizer_find(t, ends[which]),
-                                .chat = chats[which],
+                                .chat = chat_builtin(chats[which]),
                                 .has_chat = chats[which] != CHAT_PLAIN};
 }
 

@@ -69,7 +69,7 @@ static void add_pair(store *s, int64_t iteration, const tokenizer *t, const char
 
 static void write_pairs(store *s, int64_t iteration, pairs_format format, const tokenizer *t,
                         const char *path, int64_t want) {
-    pairs_write_options o = {.format = format, .tokenizer = t};
+    pairs_write_options o = {.format = format, .tokenizer = t, .chat = chat_builtin(CHAT_PLAIN)};
     FILE *f = fopen(path, "w");
     int64_t written;
     OK(pairs_write(s, iteration, &o, f, path, &written, &error));
@@ -87,7 +87,8 @@ static void test_words(const tokenizer *t, const store_pair *pairs) {
     static const char *const prompts[] = {"Once upon a time", "Tom said: \"", "Tom"};
     for (int i = 0; i < 3; i++) {
         json_t *row;
-        OK(pairs_row(&pairs[i], &(pairs_write_options){.format = PAIRS_TRL, .tokenizer = t}, &row, &error));
+        OK(pairs_row(&pairs[i], &(pairs_write_options){PAIRS_TRL, t, chat_builtin(CHAT_PLAIN)}, &row,
+                     &error));
         assert_string_equal(json_string_value(json_object_get(row, "prompt")), prompts[i]);
         assert_true(json_is_true(json_object_get(row, "continues")) == (i < 2));
         assert_true((json_object_get(row, "prompt_ids") != NULL) == (i == 1));
@@ -116,6 +117,7 @@ static void test_round_trip(void **state) {
                             .smoothing_cap = 1,
                             .append_end = true,
                             .end = tokenizer_eos(t),
+                            .chat = chat_builtin(CHAT_PLAIN),
                             .has_chat = true};
     for (pairs_format form = PAIRS_NATIVE; form <= PAIRS_MESSAGES; form++) {
         pairs_file file;
@@ -171,11 +173,12 @@ static void test_chat_words(void **state) {
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         tokenizer *t;
         OK(tokenizer_open(&t, models[m].path, &error));
-        int32_t end = chat_end_token(models[m].kind, t);
+        int32_t end = chat_end_token(chat_builtin(models[m].kind), t);
         for (int shape = 0; shape < 4; shape++) {
             bool steps = shape & 1, ended = shape & 2;
             token_list prefix = {0}, chosen = {0}, rejected = {0};
-            OK(chat_encode(models[m].kind, t, models[m].system, "How many pens?\n", &prefix, &error));
+            OK(chat_encode(chat_builtin(models[m].kind), t, models[m].system, "How many pens?\n", &prefix,
+                           &error));
             int64_t prompt_count = prefix.count;
             /* As a model answers: after a template that ends without a space, the first token begins with
              * one. */
@@ -198,7 +201,7 @@ static void test_chat_words(void **state) {
                             .rejected_ids = rejected.at,
                             .rejected_count = rejected.count};
             for (pairs_format form = PAIRS_TRL; form <= PAIRS_MESSAGES; form++) {
-                pairs_write_options o = {form, t, models[m].kind};
+                pairs_write_options o = {form, t, chat_builtin(models[m].kind)};
                 json_t *row;
                 OK(pairs_row(&p, &o, &row, &error));
                 char *shown = json_dumps(row, 0);

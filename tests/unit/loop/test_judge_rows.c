@@ -164,7 +164,7 @@ typedef struct {
 
 static void open_words(fixture *f) {
     OK(tokenizer_open(&f->t, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&f->words, f->t, gsm8k(), CHAT_PLAIN, &error));
+    OK(prompt_words_new(&f->words, f->t, gsm8k(), chat_builtin(CHAT_PLAIN), &error));
 }
 
 static void close_words(fixture *f) {

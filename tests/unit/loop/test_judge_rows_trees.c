@@ -124,7 +124,7 @@ static void rows_are_what_was_read(void **state) {
     prompt_words *words;
     store *s;
     OK(tokenizer_open(&tokens, TEST_DATA "/models/tinystories-656k", &error));
-    OK(prompt_words_new(&words, tokens, test_task("gsm8k"), CHAT_PLAIN, &error));
+    OK(prompt_words_new(&words, tokens, test_task("gsm8k"), chat_builtin(CHAT_PLAIN), &error));
     OK(store_open(&s, folder, STORE_CREATE, &error));
     const problem p = {
         .question = "Tom has 2 cats and 3 dogs. How many?", .gold = "5", .rationale = "5\n#### 5"};

@@ -23,7 +23,7 @@ static inline bench bench_open_for(const char *backend, const char *task) {
     OK(model_open(&b.m, path, &(model_options){.compute = b.c}, &error));
     OK(tokenizer_open(&b.tokens, path, &error));
     b.t = test_task(task);
-    OK(prompt_words_new(&b.words, b.tokens, b.t, CHAT_PLAIN, &error));
+    OK(prompt_words_new(&b.words, b.tokens, b.t, chat_builtin(CHAT_PLAIN), &error));
     return b;
 }
 

@@ -82,9 +82,9 @@ static void a_text_of_the_users_own(void **state) {
     (void)state;
     opened_words f = open_words();
     token_list ids = {0}, whole = {0};
-    prompt_form form = {.chat = CHAT_PLAIN, .bos = true};
+    prompt_form form = {.chat = chat_builtin(CHAT_PLAIN), .bos = true};
     OK(prompt_of_text(f.tokens, &form, "Once upon a time", 16, &ids, &error));
-    OK(chat_encode(CHAT_PLAIN, f.tokens, NULL, "Once upon a time", &whole, &error));
+    OK(chat_encode(chat_builtin(CHAT_PLAIN), f.tokens, NULL, "Once upon a time", &whole, &error));
     assert_int_equal(ids.count, whole.count);
     assert_memory_equal(ids.at, whole.at, (size_t)ids.count * 4);
     int64_t room;
@@ -97,7 +97,7 @@ static void a_text_of_the_users_own(void **state) {
     const int32_t outside[] = {1, 9000};
     assert_int_equal(prompt_check(outside, 2, 8192, 512, &room, &error), ESP_FAILED);
     assert_non_null(strstr(error.message, "gives id 9000"));
-    form.chat = CHAT_MISTRAL;
+    form.chat = chat_builtin(CHAT_MISTRAL);
     assert_int_equal(prompt_of_text(f.tokens, &form, "a\0b", 3, &whole, &error), ESP_FAILED);
     assert_string_equal(error.message, "the prompt holds a zero byte");
     MEM_LIST_FREE(&ids);
