@@ -504,7 +504,7 @@ esp_status jinja_parse_target(jinja_parser *p, bool member, jinja_node **out) {
 esp_status jinja_parse_parameters(jinja_parser *p, argument_list *out) {
     ESP_TRY(jinja_expect(p, "("));
     while (!jinja_next_is(p, ")")) {
-        const char *name;
+        const char *name = NULL;
         jinja_node *initial = NULL;
         ESP_TRY(jinja_take_name(p, &name));
         if (jinja_skip(p, "=")) ESP_TRY(parse_one(p, &initial));
