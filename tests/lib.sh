@@ -97,7 +97,7 @@ forget_sums() {
     python3 - "$1" << 'PYTHON'
 import sqlite3, sys
 db = sqlite3.connect(f'{sys.argv[1]}/run.db')
-for sql in ('DROP TABLE sums', 'DROP TABLE files', 'ALTER TABLE position DROP COLUMN moves', 'PRAGMA user_version = 7'):
+for sql in ('DROP TABLE calibrations', 'DROP TABLE sums', 'DROP TABLE files', 'ALTER TABLE position DROP COLUMN moves', 'PRAGMA user_version = 7'):
     db.execute(sql)
 db.commit()
 PYTHON

@@ -16,10 +16,11 @@
 
 /* ---- paths ---- */
 
-/* The recipe's own paths of files that it reads. */
+/* The recipe's own paths of files that it reads. A chat template may be named instead. */
 static char **path_at(const option *o, recipe *r) {
-    bool reads = o->type == OPTION_PATH && !(o->marks & OPTION_FREE);
-    return reads ? (char **)((char *)r + o->offset) : NULL;
+    if (o->type != OPTION_PATH || (o->marks & OPTION_FREE)) return NULL;
+    char **path = (char **)((char *)r + o->offset);
+    return path == &r->model.chat_template && chat_is_name(*path) ? NULL : path;
 }
 
 static void put(char **field, char *value) {

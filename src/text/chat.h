@@ -33,6 +33,8 @@ typedef struct {
 #define CHAT_DATE  "26 Jul 2024" /* what the templates of Llama 3 write where they know no date */
 #define CHAT_NAMES "plain, chatml, llama2, mistral"
 
+/* Whether chat_choice.name is "auto" or one of CHAT_NAMES, and so no file. */
+bool chat_is_name(const char *name);
 /* Opens the chosen template; a tokenizer without one is plain. Fails on a template that is not supported (the
  * error says where), that cannot be rendered, or that changes the text of a question. t is borrowed. */
 esp_status chat_open(chat **out, const chat_choice *choice, const tokenizer *t, esp_error *error);

@@ -313,6 +313,12 @@ static esp_status open_form(chat **out, chat_kind kind, const chat_choice *choic
     return ESP_OK;
 }
 
+bool chat_is_name(const char *name) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return strcmp(name, "auto") == 0;
+}
+
 static esp_status open_chosen(chat **out, const chat_choice *choice, const tokenizer *t, esp_error *error) {
     const char *name = choice->name && choice->name[0] ? choice->name : "auto";
     if ((choice->head && choice->head[0]) || (choice->tail && choice->tail[0]))
