@@ -293,6 +293,19 @@ static esp_status check_one(store *run, const char *key, uint64_t hash, const ch
     return status;
 }
 
+/* Of a chat template that is a file of its own. */
+static esp_status check_template(const recipe *r, store *run, esp_error *error) {
+    if (chat_is_name(r->model.chat_template)) return ESP_OK;
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_64bits_reset(state);
+    esp_status status = hash_file(state, r->model.chat_template, error);
+    uint64_t hash = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    ESP_TRY(status);
+    return check_one(run, "contents.chat_template", hash, "the words of the chat template",
+                     r->model.chat_template, error);
+}
+
 esp_status provenance_check_contents(const session *s, store *run, esp_error *error) {
     const recipe *r = s->recipe;
     const struct {
@@ -307,6 +320,7 @@ esp_status provenance_check_contents(const session *s, store *run, esp_error *er
         if (sets[i].set->count > 0)
             ESP_TRY(check_one(run, sets[i].key, provenance_problems_hash(sets[i].set), sets[i].what,
                               sets[i].path, error));
+    ESP_TRY(check_template(r, run, error));
     uint64_t hash;
     ESP_TRY(provenance_model_hash(r->model.path, &hash, error));
     return check_one(run, "contents.model", hash, "the model's files", r->model.path, error);

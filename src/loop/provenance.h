@@ -33,8 +33,9 @@ uint64_t provenance_problems_hash(const problem_set *set);
  * pieces of 1 MiB spread over it). path: a folder in Hugging Face layout, or a GGUF file. */
 esp_status provenance_model_hash(const char *path, uint64_t *out, esp_error *error);
 
-/* Compares the hashes of problems and model with those that the run started with, and stores those that are
- * not stored yet (a new run, a run of an older program). Fails if one has changed. */
+/* Compares the hashes of problems, model and chat template (a file of its own) with those that the run
+ * started with, and stores those that are not stored yet (a new run, a run of an older program). Fails if one
+ * has changed. */
 esp_status provenance_check_contents(const session *s, store *run, esp_error *error);
 
 #endif

@@ -38,6 +38,14 @@ expect_in err 'the recipe has changed: .*data\.train: '
 expect_exit 0 env -C here "$ESPALIER" search tiny.yaml "${near[@]}" --set sft.epochs=0 --iterations 1 --out unlearned
 expect_exit 0 env -C other "$ESPALIER" pairs "$WORK/here/unlearned" --format trl
 
+# A chat template in a file of its own: found from elsewhere, and refused when it has changed.
+echo "{% for m in messages %}{{ m['content'] }}{{ '\n' }}{% endfor %}" > here/words.jinja
+expect_exit 0 env -C here "$ESPALIER" run tiny.yaml "${near[@]}" --out worded --chat-template words.jinja --iterations 1
+resume other 0 here/worded "${near[@]}" --chat-template words.jinja --iterations 1
+echo 'Answer:' >> here/words.jinja
+resume here 1 here/worded "${near[@]}" --chat-template words.jinja --iterations 1
+expect_in err 'the words of the chat template \(words\.jinja\) have changed since the run began'
+
 # Another file under the same name.
 sed -i 's/It is 2\./It is two./' here/train.jsonl
 resume here 1 here/data "${near[@]}"
