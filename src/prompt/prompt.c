@@ -92,6 +92,12 @@ static esp_status prepare(prompt_words *w, esp_error *error) {
         return error_fail(
             error, "a policy must be able to end its answer: add eos_token to the tokenizer's configuration",
             "the tokenizer has no end-of-sequence token");
+    int64_t ends;
+    tokenizer_ends(w->tokens, &ends);
+    if (ends >= STEP_MAX_ENDS)
+        return error_fail(error, "leave those that end an answer in its generation_config.json",
+                          "the model's files name %lld end-of-sequence tokens; at most %d can be kept",
+                          (long long)ends, STEP_MAX_ENDS - 1);
     for (int correct = 0; correct < 2; correct++)
         w->verdict[correct] = tokenizer_find(w->tokens, task_verdict(w->t, correct));
     choose_system(w);
@@ -319,7 +325,7 @@ step_rules prompt_step_rules(const prompt_words *w) {
     /* A chat model that ends with the plain end-of-sequence has ended too. */
     int64_t n;
     const int32_t *ends = tokenizer_ends(w->tokens, &n);
-    for (int64_t i = 0; i < n && r.end_count < STEP_MAX_ENDS; i++)
+    for (int64_t i = 0; i < n; i++)
         if (ends[i] != w->eos) r.ends[r.end_count++] = ends[i];
     return r;
 }

@@ -15,7 +15,7 @@ typedef enum {
     STEP_FILL, /* as many whole lines or sentences as fit in max_step_tokens */
 } step_size;
 
-enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 4 };
+enum { STEP_MAX_MARKER = 63, STEP_MAX_ENDS = 16 };
 
 /* The same for a whole run; borrowed by the machine. */
 typedef struct {
