@@ -25,7 +25,7 @@ esp_status cli_find_verb(const cli_verb **out, const cli_verb *verbs, int n, int
     return error_set(error, ESP_USAGE, hint, "unknown verb %.100s", argv[1]);
 }
 
-static bool flag_fits(const cli_verb *verb, option_table table, const option *o) {
+bool cli_flag_fits(const cli_verb *verb, option_table table, const option *o) {
     return o->flag && verb->recipe_groups && option_by_flag(table, o->flag, verb->recipe_groups, NULL) == o;
 }
 
@@ -38,7 +38,7 @@ static esp_status unknown_flag(const cli_verb *verb, option_table table, const c
     if (verb->recipe_groups) names[n++] = "--set";
     for (int i = 0; i < own.count; i++) names[n++] = own.at[i].flag;
     for (int i = 0; i < table.count; i++) {
-        if (flag_fits(verb, table, &table.at[i])) names[n++] = table.at[i].flag;
+        if (cli_flag_fits(verb, table, &table.at[i])) names[n++] = table.at[i].flag;
     }
     const char *nearest = name_nearest(names, n, flag);
     mem_free(names);

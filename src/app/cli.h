@@ -41,6 +41,9 @@ esp_status cli_parse(cli_arguments *out, const cli_verb *verb, void *own, int ar
                      esp_error *error);
 void cli_free(cli_arguments *a, const cli_verb *verb, void *own);
 
+/* Whether the flag of this row of the recipe's table means it on the verb's command line. */
+bool cli_flag_fits(const cli_verb *verb, option_table table, const option *o);
+
 /* The text of `espalier VERB --help` and of `espalier --help`; width in columns. */
 void cli_verb_help(const cli_verb *verb, int width, text_buffer *out);
 void cli_overview(const cli_verb *verbs, int n, text_buffer *out);

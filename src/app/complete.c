@@ -26,39 +26,23 @@ static void offer_values(const completion *c, const option *o) {
         offer(c, "true", "", NULL);
         offer(c, "false", "", NULL);
     }
-    for (int i = 0; o->type == OPTION_ENUM && o->choice && o->choice(i); i++)
-        offer(c, o->choice(i), "", o->about ? o->about(i) : NULL);
-    for (const char *at = o->type == OPTION_ENUM && o->choices ? o->choices : ""; *at;) {
-        size_t length = strcspn(at, "|");
-        char *name = mem_strndup(at, length);
-        offer(c, name, "", NULL);
-        mem_free(name);
-        at += length + (at[length] == '|');
-    }
+    char name[64];
+    for (int i = 0; o->type == OPTION_ENUM && *option_choice(o, i, name, sizeof name); i++)
+        offer(c, name, "", o->about ? o->about(i) : NULL);
 }
 
 /* ---- one verb ---- */
-
-static bool in_groups(const char *key, const char *groups) {
-    size_t length = strcspn(key, ".");
-    for (const char *g = groups; *g; g += strspn(g, " ")) {
-        size_t n = strcspn(g, " ");
-        if (n == length && strncmp(g, key, n) == 0) return true;
-        g += n;
-    }
-    return false;
-}
 
 static void offer_flags(const completion *c, const cli_verb *verb, option_table keys) {
     for (int i = 0; i < verb->options.count; i++) {
         const option *o = &verb->options.at[i], *means = o->key ? option_by_key(keys, o->key) : NULL;
         if (o->flag) offer(c, o->flag, "", means ? means->help : o->help);
     }
-    for (int i = 0; verb->recipe_groups && i < keys.count; i++) {
+    for (int i = 0; i < keys.count; i++) {
         const option *o = &keys.at[i];
-        bool reached = o->flag && option_by_flag(keys, o->flag, verb->recipe_groups, NULL) == o &&
-                       !option_by_flag(verb->options, o->flag, NULL, NULL);
-        if (reached && !option_is_repeated(keys, o)) offer(c, o->flag, "", o->help);
+        bool own = o->flag && option_by_flag(verb->options, o->flag, NULL, NULL);
+        if (cli_flag_fits(verb, keys, o) && !own && !option_is_repeated(keys, o))
+            offer(c, o->flag, "", o->help);
     }
     if (verb->recipe_groups) offer(c, "--set", "", "any key of the recipe: KEY=VALUE");
     offer(c, "--json", "", "print JSON on standard output");
@@ -70,8 +54,8 @@ static void offer_keys(const completion *c, const cli_verb *verb, option_table k
     const char *equals = strchr(c->typed, '=');
     for (int i = 0; i < keys.count; i++) {
         const option *o = &keys.at[i];
-        bool offered =
-            verb->recipe_groups && in_groups(o->key, verb->recipe_groups) && !option_is_repeated(keys, o);
+        bool offered = verb->recipe_groups && option_in_groups(o->key, verb->recipe_groups) &&
+                       !option_is_repeated(keys, o);
         if (!equals && offered) offer(c, o->key, "=", o->help);
     }
     if (!equals) return;

@@ -15,7 +15,7 @@ const option *option_by_key(option_table table, const char *key) {
     return NULL;
 }
 
-static bool in_groups(const char *key, const char *groups) {
+bool option_in_groups(const char *key, const char *groups) {
     if (!groups || !key) return true;
     size_t n = strcspn(key, ".");
     for (const char *g = groups; *g; g += strspn(g, " ")) {
@@ -41,7 +41,7 @@ const option *option_by_flag(option_table table, const char *flag, const char *g
         size_t n = strcspn(group, " ");
         snprintf(one, sizeof one, "%.*s", (int)n, group);
         for (int i = 0; i < table.count; i++) {
-            if (!in_groups(table.at[i].key, groups ? one : NULL) || !has_flag(&table.at[i], flag, &no))
+            if (!option_in_groups(table.at[i].key, groups ? one : NULL) || !has_flag(&table.at[i], flag, &no))
                 continue;
             if (negated) *negated = no;
             return &table.at[i];
@@ -64,7 +64,7 @@ int option_meanings(option_table table, const char *flag, const char *groups, co
     int n = 0;
     bool no;
     for (int i = 0; i < table.count; i++) {
-        if (!in_groups(table.at[i].key, groups) || !has_flag(&table.at[i], flag, &no)) continue;
+        if (!option_in_groups(table.at[i].key, groups) || !has_flag(&table.at[i], flag, &no)) continue;
         if (key_before(table, i)) continue;
         if (out) text_printf(out, "%s%s", n ? between : "", table.at[i].key);
         n++;
@@ -452,7 +452,7 @@ static void manual_entry(option_table table, const option *o, bool with_flag, in
 void options_manual(option_table table, const char *groups, int width, text_buffer *out) {
     for (int i = 0; i < table.count; i++) {
         const option *o = &table.at[i];
-        if (!in_groups(o->key, groups) || option_is_repeated(table, o)) continue;
+        if (!option_in_groups(o->key, groups) || option_is_repeated(table, o)) continue;
         bool one = !groups || !o->flag || option_meanings(table, o->flag, groups, "", NULL) == 1;
         manual_entry(table, o, one, width, out);
     }

@@ -87,6 +87,9 @@ bool option_is_repeated(option_table table, const option *o);
 /* The first option of this key, or NULL. */
 const option *option_by_key(option_table table, const char *key);
 
+/* Whether a key is of one of the groups ("run sft": words). groups or key NULL: true. */
+bool option_in_groups(const char *key, const char *groups);
+
 /* The option with this flag in the first of the named groups ("run sft": words) that has it, or NULL. groups
  * NULL: in the whole table. A switch is also found by --no-flag; *negated (may be NULL) says so. */
 const option *option_by_flag(option_table table, const char *flag, const char *groups, bool *negated);

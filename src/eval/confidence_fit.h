@@ -1,5 +1,5 @@
 /* What the judge's confidence is worth in an iteration, from what came of the nodes that were judged before
- * it (docs/method.md 3.5): a logistic map of C, and whether the judge is asked in earnest at all. */
+ * it (docs/method.md 3.5): a logistic map of C, and whether its confidence counts at all. */
 #ifndef ESPALIER_EVAL_CONFIDENCE_FIT_H
 #define ESPALIER_EVAL_CONFIDENCE_FIT_H
 

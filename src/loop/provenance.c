@@ -115,34 +115,18 @@ static esp_status ask_store(const char *folder, recipe_record *out, esp_error *e
     return status;
 }
 
-typedef struct {
-    text_buffer differences;
-    option_table table;
-    bool may_change;
-} comparing;
-
-static void add_difference(void *user, const char *key, const char *there, const char *here) {
-    comparing *c = user;
-    if (c->may_change && (option_by_key(c->table, key)->marks & OPTION_LATER)) return;
-    text_printf(&c->differences, "%s: %s there, %s here\n", key, *there ? there : "nothing",
-                *here ? here : "nothing");
-}
-
 /* Fails where the recipes differ, in keys that may change only unless `may_change`. from: what the relative
  * paths of `there` are below; NULL: this folder. */
 static esp_status compare_recipes(recipe *there, recipe *here, const char *folder, const char *from,
                                   bool may_change, esp_error *error) {
     if (from) take_equal_paths(there, here, from);
-    arena *memory = arena_new();
-    comparing c = {.table = recipe_options(memory), .may_change = may_change};
+    text_buffer differences = {0};
     esp_status status = ESP_OK;
-    recipe_differences(there, here, add_difference, &c);
-    if (c.differences.length > 0)
+    if (recipe_diff(there, here, may_change ? OPTION_LATER : 0, &differences) > 0)
         error_fail(error, "resume with the recipe that the run was made with, or choose another folder",
-                   "%s: the recipe has changed: %.600s", folder, c.differences.at),
+                   "%s: the recipe has changed: %.600s", folder, differences.at),
             status = error_because(error, ESP_REASON_OTHER_RUN);
-    text_free(&c.differences);
-    arena_free(memory);
+    text_free(&differences);
     return status;
 }
 

@@ -33,7 +33,7 @@ esp_status recipe_file_name(store *s, char **out, esp_error *error) {
 /* ---- what changes ---- */
 
 typedef struct {
-    recipe *present; /* takes the new values */
+    recipe *present; /* takes each new value when it was compared */
     text_buffer *told;
     option_table table;
     const char *in_search, *in_learning; /* a key of each that changes, or NULL */
@@ -137,7 +137,7 @@ static esp_status write_changed(store *s, const char *present, const recipe *cha
 esp_status recipe_change(store *s, const recipe *wanted, int phases, text_buffer *told, esp_error *error) {
     char *name;
     store_position at;
-    recipe *present, *before;
+    recipe *present;
     ESP_TRY(recipe_file_name(s, &name, error));
     char *path = path_join(store_folder(s), name);
     esp_status status = store_position_get(s, &at, error);
@@ -145,14 +145,12 @@ esp_status recipe_change(store *s, const recipe *wanted, int phases, text_buffer
     if (status == ESP_OK) {
         arena *memory = arena_new();
         change c = {.present = present, .told = told, .table = recipe_options(memory)};
-        status = recipe_load(&before, path, NULL, 0, error);
-        if (status == ESP_OK) recipe_differences(before, wanted, take, &c);
-        if (status == ESP_OK && told->length) {
+        recipe_differences(present, wanted, take, &c);
+        if (told->length) {
             status = check(&c, &at, error);
             if (status == ESP_OK) status = check_state(s, &at, phases, error);
             if (status == ESP_OK) status = write_changed(s, name, present, &at, phases, told->at, error);
         }
-        if (status == ESP_OK) recipe_free(before);
         recipe_free(present);
         arena_free(memory);
     }

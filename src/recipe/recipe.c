@@ -175,22 +175,11 @@ static esp_status resolve(option_table table, recipe *r, const char *name, const
     return status == ESP_OK ? check_together(r, name, error) : status;
 }
 
-/* Whether a key is of one of the groups, which are words. */
-static bool in_groups(const char *key, const char *groups) {
-    size_t n = strcspn(key, ".");
-    for (const char *at = groups; *at;) {
-        size_t length = strcspn(at, " ");
-        if (length == n && strncmp(at, key, n) == 0) return true;
-        at += length + strspn(at + length, " ");
-    }
-    return false;
-}
-
 static void leave_out(settings *given, const char *groups) {
     int64_t kept = 0;
     for (int64_t i = 0; i < given->count; i++) {
         setting *s = &given->at[i];
-        if (in_groups(s->option->key, groups)) {
+        if (option_in_groups(s->option->key, groups)) {
             mem_free(s->value);
             mem_free(s->where);
         } else {

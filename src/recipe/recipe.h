@@ -181,7 +181,8 @@ esp_status recipe_write(const recipe *r, const char *path, esp_error *error);
 void recipe_differences(const recipe *a, const recipe *b,
                         void (*tell)(void *user, const char *key, const char *in_a, const char *in_b),
                         void *user);
-/* One line per key that differs ("search.simulations: 5 there, 8 here"). Returns how many differ. */
-int recipe_diff(const recipe *there, const recipe *here, text_buffer *out);
+/* One line per key that differs ("search.simulations: 5 there, 8 here"), but for those with one of these
+ * marks (OPTION_LATER). Returns how many lines. */
+int recipe_diff(const recipe *there, const recipe *here, unsigned but_marks, text_buffer *out);
 
 #endif

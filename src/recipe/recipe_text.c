@@ -88,18 +88,23 @@ void recipe_differences(const recipe *a, const recipe *b,
 
 typedef struct {
     text_buffer *out;
+    option_table table;
+    unsigned but_marks;
     int count;
 } diff_lines;
 
 static void add_line(void *user, const char *key, const char *there, const char *here) {
     diff_lines *lines = user;
+    if (option_by_key(lines->table, key)->marks & lines->but_marks) return;
     text_printf(lines->out, "%s: %s there, %s here\n", key, *there ? there : "nothing",
                 *here ? here : "nothing");
     lines->count++;
 }
 
-int recipe_diff(const recipe *there, const recipe *here, text_buffer *out) {
-    diff_lines lines = {.out = out};
+int recipe_diff(const recipe *there, const recipe *here, unsigned but_marks, text_buffer *out) {
+    arena *memory = arena_new();
+    diff_lines lines = {.out = out, .table = recipe_options(memory), .but_marks = but_marks};
     recipe_differences(there, here, add_line, &lines);
+    arena_free(memory);
     return lines.count;
 }

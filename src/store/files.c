@@ -1,5 +1,5 @@
 /* The files of a run that its rows rely on: where, how long, and their SHA-256. */
-#include "store/internal.h"
+#include "store/row.h"
 
 #include "base/file.h"
 
@@ -19,37 +19,23 @@ esp_status store_forget_files(store *s, const char *path, esp_error *error) {
                      path);
 }
 
-static void take_file(sqlite3_stmt *row, arena *memory, store_file *f) {
-    const char *path = (const char *)sqlite3_column_text(row, 0);
-    const char *sha256 = (const char *)sqlite3_column_text(row, 2);
-    f->path = arena_strdup(memory, path ? path : "");
-    f->sum.bytes = sqlite3_column_int64(row, 1);
+static void take_file(row *r, store_file *f) {
+    const char *path = row_text(r);
+    f->path = path ? path : "";
+    f->sum.bytes = row_int(r);
+    const char *sha256 = row_text(r);
     if (sha256 && strlen(sha256) < sizeof f->sum.sha256) strcpy(f->sum.sha256, sha256);
 }
 
 esp_status store_read_files(store *s, const char *path, store_files *out, esp_error *error) {
-    sqlite3_stmt *statement;
-    bool more;
-    MEM_LIST(store_file) list = {0};
+    bool has;
     *out = (store_files){0};
-    ESP_TRY(store_has_table(s, "files", &more, error));
-    if (!more) return ESP_OK;
-    ESP_TRY(store_query(s, "read", &statement, error,
-                        "SELECT path, bytes, sha256 FROM files WHERE ?1 = '' OR path = ?1"
-                        " OR substr(path, 1, length(?1) + 1) = ?1 || '/' ORDER BY path",
-                        "t", path));
-    out->memory = arena_new();
-    esp_status status;
-    while ((status = store_next(s, "read", statement, &more, error)) == ESP_OK && more) {
-        store_file f = {0};
-        take_file(statement, out->memory, &f);
-        MEM_LIST_PUSH(&list, f);
-    }
-    out->at = list.count ? arena_copy(out->memory, list.at, (size_t)list.count * sizeof *list.at) : NULL;
-    out->count = list.count;
-    MEM_LIST_FREE(&list);
-    if (status != ESP_OK) STORE_LIST_FREE(out);
-    return status;
+    ESP_TRY(store_has_table(s, "files", &has, error));
+    if (!has) return ESP_OK;
+    READ_ALL(store_file, take_file, out,
+             QUERY("SELECT path, bytes, sha256 FROM files WHERE ?1 = '' OR path = ?1"
+                   " OR substr(path, 1, length(?1) + 1) = ?1 || '/' ORDER BY path",
+                   "t", path));
 }
 
 /* ---- the files on disk ---- */

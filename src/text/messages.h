@@ -14,9 +14,8 @@ const char *message_role_name(message_role role);
 esp_status messages_encode(const chat *c, const tokenizer *t, const message *messages, int64_t n,
                            token_list *out, esp_error *error);
 /* The messages of a conversation as its template completes them: where the first is no system message, the
- * template's own system turn (chat_own_system) before them; an empty system message is taken out where the
- * template is one of the four forms, and stands for a prompt without one. Contents
- * are borrowed. */
+ * template's own system turn (chat_own_system) before them; an empty system message means a prompt without
+ * one, and is taken out where the template is one of the four forms. Contents are borrowed. */
 void messages_complete(const chat *c, const message *messages, int64_t n, message_list *out);
 /* Appends the text of an answer, and of pairs of a user's message and an answer after it. The last answer is
  * not closed. */

@@ -82,20 +82,20 @@ static esp_status to_case(jinja_run *r, const jinja_value *v, jinja_case to, jin
     return jinja_cased(r, s, to, &out->string);
 }
 
-static esp_status filter_upper(jinja_run *r, const jinja_value *v, const jinja_values *values,
-                               jinja_value *out) {
+esp_status jinja_filter_upper(jinja_run *r, const jinja_value *v, const jinja_values *values,
+                              jinja_value *out) {
     (void)values;
     return to_case(r, v, JINJA_UPPER, out);
 }
 
-static esp_status filter_lower(jinja_run *r, const jinja_value *v, const jinja_values *values,
-                               jinja_value *out) {
+esp_status jinja_filter_lower(jinja_run *r, const jinja_value *v, const jinja_values *values,
+                              jinja_value *out) {
     (void)values;
     return to_case(r, v, JINJA_LOWER, out);
 }
 
-static esp_status filter_capitalize(jinja_run *r, const jinja_value *v, const jinja_values *values,
-                                    jinja_value *out) {
+esp_status jinja_filter_capitalize(jinja_run *r, const jinja_value *v, const jinja_values *values,
+                                   jinja_value *out) {
     (void)values;
     return to_case(r, v, JINJA_CAPITALIZE, out);
 }
@@ -211,7 +211,7 @@ static const struct {
     const char *known;
 } filters[] = {
     {"abs", filter_abs, 0, ""},
-    {"capitalize", filter_capitalize, 0, ""},
+    {"capitalize", jinja_filter_capitalize, 0, ""},
     {"count", filter_length, 0, ""},
     {"d", filter_default, 2, "default_value boolean"},
     {"default", filter_default, 2, "default_value boolean"},
@@ -224,7 +224,7 @@ static const struct {
     {"last", jinja_filter_last, 0, ""},
     {"length", filter_length, 0, ""},
     {"list", jinja_filter_list, 0, ""},
-    {"lower", filter_lower, 0, ""},
+    {"lower", jinja_filter_lower, 0, ""},
     {"map", jinja_filter_map, INT64_MAX, "attribute default"},
     {"max", jinja_filter_max, 0, ""},
     {"min", jinja_filter_min, 0, ""},
@@ -240,7 +240,7 @@ static const struct {
     {"tojson", filter_tojson, 4, "ensure_ascii indent separators sort_keys"},
     {"trim", filter_trim, 1, "chars"},
     {"unique", jinja_filter_unique, 2, "case_sensitive attribute"},
-    {"upper", filter_upper, 0, ""},
+    {"upper", jinja_filter_upper, 0, ""},
 };
 
 int jinja_filter_find(const char *name) {

@@ -13,6 +13,8 @@ typedef esp_status jinja_filter_function(jinja_run *r, const jinja_value *v, con
 esp_status jinja_need_string(jinja_run *r, const jinja_value *v, const char *what, jinja_string *out);
 esp_status jinja_need_integer(jinja_run *r, const jinja_value *v, const char *what, int64_t *out);
 
+/* filters.c; of a string they are methods too. */
+jinja_filter_function jinja_filter_capitalize, jinja_filter_lower, jinja_filter_upper;
 /* list_filters.c */
 jinja_filter_function jinja_filter_dictsort, jinja_filter_first, jinja_filter_items, jinja_filter_join,
     jinja_filter_last, jinja_filter_list, jinja_filter_map, jinja_filter_max, jinja_filter_min,

@@ -98,33 +98,11 @@ static esp_status method_endswith(jinja_run *r, const jinja_value *of, const jin
     return has_end(r, of, values, true, out);
 }
 
-static esp_status cased(jinja_run *r, const jinja_value *of, jinja_case to, jinja_value *out) {
-    *out = (jinja_value){.kind = JINJA_STRING};
-    return jinja_cased(r, of->string, to, &out->string);
-}
-
-static esp_status method_upper(jinja_run *r, const jinja_value *of, const jinja_values *values,
-                               jinja_value *out) {
-    (void)values;
-    return cased(r, of, JINJA_UPPER, out);
-}
-
-static esp_status method_lower(jinja_run *r, const jinja_value *of, const jinja_values *values,
-                               jinja_value *out) {
-    (void)values;
-    return cased(r, of, JINJA_LOWER, out);
-}
-
-static esp_status method_capitalize(jinja_run *r, const jinja_value *of, const jinja_values *values,
-                                    jinja_value *out) {
-    (void)values;
-    return cased(r, of, JINJA_CAPITALIZE, out);
-}
-
 static esp_status method_title(jinja_run *r, const jinja_value *of, const jinja_values *values,
                                jinja_value *out) {
     (void)values;
-    return cased(r, of, JINJA_TITLE, out);
+    *out = (jinja_value){.kind = JINJA_STRING};
+    return jinja_cased(r, of->string, JINJA_TITLE, &out->string);
 }
 
 static esp_status method_splitlines(jinja_run *r, const jinja_value *of, const jinja_values *values,
@@ -204,9 +182,9 @@ static const struct {
     {JINJA_STRING, "replace", method_replace, 3, ""},
     {JINJA_STRING, "startswith", method_startswith, 1, ""},
     {JINJA_STRING, "endswith", method_endswith, 1, ""},
-    {JINJA_STRING, "upper", method_upper, 0, ""},
-    {JINJA_STRING, "lower", method_lower, 0, ""},
-    {JINJA_STRING, "capitalize", method_capitalize, 0, ""},
+    {JINJA_STRING, "upper", jinja_filter_upper, 0, ""},
+    {JINJA_STRING, "lower", jinja_filter_lower, 0, ""},
+    {JINJA_STRING, "capitalize", jinja_filter_capitalize, 0, ""},
     {JINJA_STRING, "title", method_title, 0, ""},
     {JINJA_STRING, "splitlines", method_splitlines, 0, ""},
     {JINJA_STRING, "find", method_find, 1, ""},

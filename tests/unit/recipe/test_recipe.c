@@ -200,7 +200,7 @@ static void help_prints_what_runs(void **state) {
     options_defaults(table, defaults);
     options_manual(table, NULL, 100000, &manual);
     /* The keys of the task come from data.task, not from their defaults. */
-    int differing = recipe_diff(r, defaults, &difference), of_task = 0;
+    int differing = recipe_diff(r, defaults, 0, &difference), of_task = 0;
     for (const char *at = difference.at; at && (at = strstr(at, "task.")); at++) of_task++;
     assert_int_equal(differing, of_task);
     int compared = 0;
@@ -247,9 +247,9 @@ static void presets_resolve(void **state) {
         assert_int_equal(harvest_options_check(&r->search.harvest, &error), ESP_OK);
         recipe_text(r, &text);
         recipe *back = parse(text.at, NULL, 0);
-        assert_int_equal(recipe_diff(r, back, &difference), 0);
+        assert_int_equal(recipe_diff(r, back, 0, &difference), 0);
         text_clear(&difference);
-        assert_int_equal(recipe_diff(r, plain, &difference) > 2, i != preset_of("default"));
+        assert_int_equal(recipe_diff(r, plain, 0, &difference) > 2, i != preset_of("default"));
         text_free(&text);
         text_clear(&difference);
         recipe_free(back);
@@ -316,7 +316,7 @@ static void presets_are_their_sources(void **state) {
             text_buffer difference = {0};
             assert_int_equal(sscanf(one, " %63s %63s", key, value), 2);
             recipe *source = parse(yaml, &(recipe_override){key, value, "test"}, 1);
-            if (recipe_diff(preset, source, &difference) != 0)
+            if (recipe_diff(preset, source, 0, &difference) != 0)
                 fail_msg("%s: %s", sources[i].preset, difference.at);
             text_free(&difference);
             recipe_free(source);
@@ -353,7 +353,7 @@ static void methods_are_the_default_but_for_their_own(void **state) {
         snprintf(yaml, sizeof yaml, "search: {preset: %s}\nlearn: {preset: %s}\n", methods[i].name,
                  methods[i].name);
         recipe *r = parse(yaml, NULL, 0), *plain = parse("", NULL, 0);
-        recipe_diff(plain, r, &difference);
+        recipe_diff(plain, r, 0, &difference);
         for (char *rest = difference.at, *line; (line = strsep(&rest, "\n")) && *line;) {
             char *key = strsep(&line, ":");
             if (strcmp(key, "search.preset") == 0 || strcmp(key, "learn.preset") == 0) continue;
@@ -455,7 +455,7 @@ static void written_recipe_reads_back(void **state) {
     recipe *back = parse(text.at, NULL, 0);
     recipe_text(back, &again);
     assert_string_equal(text.at, again.at);
-    assert_int_equal(recipe_diff(r, back, &difference), 0);
+    assert_int_equal(recipe_diff(r, back, 0, &difference), 0);
     assert_string_equal(back->run.out, r->run.out);
     assert_string_equal(back->data.dev, "~");
     assert_true(back->learn.lr == 0.1234567890123456789);
@@ -470,7 +470,7 @@ static void written_recipe_reads_back(void **state) {
     esp_error error = {0};
     assert_int_equal(recipe_write(r, path, &error), ESP_OK);
     assert_int_equal(recipe_load(&back, path, NULL, 0, &error), ESP_OK);
-    assert_int_equal(recipe_diff(r, back, &difference), 0);
+    assert_int_equal(recipe_diff(r, back, 0, &difference), 0);
     mem_free(path);
     assert_int_equal(folder_remove(folder, &error), ESP_OK);
     mem_free(folder);
@@ -487,10 +487,11 @@ static void differences_are_named(void **state) {
     recipe *c = parse("run: {out: z, checkpoint_every: 7}\nsearch: {simulations: 5}\nlearn: {lr: 0.000001}\n",
                       NULL, 0);
     text_buffer text = {0};
-    assert_int_equal(recipe_diff(a, b, &text), 2);
+    assert_int_equal(recipe_diff(a, b, 0, &text), 2);
     assert_string_equal(text.at, "search.simulations: 5 there, 8 here\nlearn.lr: 1e-06 there, 2e-06 here\n");
     text_clear(&text);
-    assert_int_equal(recipe_diff(a, c, &text), 0); /* where a run is kept does not change what it computes */
+    assert_int_equal(recipe_diff(a, c, 0, &text),
+                     0); /* where a run is kept does not change what it computes */
     text_free(&text);
     recipe_free(a);
     recipe_free(b);
